@@ -1,0 +1,1 @@
+"""Sample images to INT8, and the proof that it still segments."""

@@ -1,0 +1,187 @@
+"""Artifact: a proven model on disk, with everything needed to trust it.
+
+A directory ``<name>-<precision>-<format>/`` holds ``model.*`` and ``edgeseg.json``::
+
+    {"format_version": 1, "name": ..., "precision": "fp32" | "int8",
+     "format": "onnx" | "openvino", "outputs": ["labels", ...], "spec": {...},
+     "parents": {"checkpoint": sha256, ...}, "calibration": {...}, "toolchain": {...},
+     "measured": {...}, "files": {"model.xml": sha256, ...}, "digest": sha256}
+
+``digest`` covers the manifest itself, so an edited figure is noticed as well as an edited model.
+The digests tell damage and mix-ups; they are no signature against a person who can rewrite both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgeseg.errors import ArtifactError, SpecError, TamperedError
+from edgeseg.files import atomic_directory, sha256_of
+from edgeseg.spec import ModelSpec
+
+FORMAT_VERSION = 1
+MANIFEST = "edgeseg.json"
+MODEL_FILES = {"onnx": "model.onnx", "openvino": "model.xml"}
+MAX_MANIFEST_BYTES = 4 << 20
+PRECISIONS = ("fp32", "int8")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified model directory.
+
+    Attributes:
+        path: the directory.
+        name, precision, format: what the directory is called after.
+        spec: the model's contract.
+        outputs: names of the graph's outputs, of ``labels``, ``confidence``, ``logits``.
+        files: SHA-256 of every file beside the manifest.
+        parents: SHA-256 of what it was made from, by role.
+        calibration: how the ranges were found; empty for fp32.
+        toolchain: package versions that made it.
+        measured: what verification measured, with the machine it was measured on.
+    """
+
+    path: Path
+    name: str
+    precision: str
+    format: str
+    spec: ModelSpec
+    outputs: tuple[str, ...] = ("labels",)
+    files: Mapping[str, str] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    toolchain: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def model_path(self) -> Path:
+        """The file an engine loads."""
+        return self.path / MODEL_FILES[self.format]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all model files together, without the manifest."""
+        return sum((self.path / name).stat().st_size for name in self.files)
+
+    @classmethod
+    def open(cls, path: Path | str) -> Artifact:
+        """Open an artifact directory (or a file inside one) and verify every byte of it.
+
+        Raises:
+            ArtifactError: not an artifact, an unreadable manifest, or a newer format version.
+            TamperedError: a file is missing, added, linked or changed.
+        """
+        directory = _directory_of(Path(path))
+        values = _manifest(directory)
+        files = _checked_files(values, directory)
+        try:
+            artifact = cls(
+                path=directory,
+                spec=ModelSpec.from_dict(values["spec"]),
+                outputs=tuple(values["outputs"]),
+                files=files,
+                **{key: values[key] for key in ("name", "precision", "format")},
+                **{key: values.get(key, {}) for key in ("parents", "calibration", "toolchain", "measured")},
+            )
+        except (KeyError, TypeError, SpecError) as error:
+            raise ArtifactError(f"{directory / MANIFEST} is incomplete: {error}. Export the model again.") from None
+        if artifact.format not in MODEL_FILES or artifact.model_path.name not in files:
+            raise ArtifactError(f"{directory} has no model file of a known format; found {sorted(files)}.")
+        return artifact
+
+
+def artifact_dir(parent: Path, name: str, precision: str, model_format: str) -> Path:
+    """``parent/<name>-<precision>-<format>``."""
+    return parent / f"{name}-{precision}-{model_format}"
+
+
+@contextlib.contextmanager
+def writing_artifact(path: Path, manifest: dict[str, Any]) -> Iterator[Path]:
+    """Give an empty directory to put ``model.*`` into; it becomes an artifact when the block ends well.
+
+    Args:
+        path: the final directory. It is replaced whole, or left alone when the block fails.
+        manifest: the fields of ``edgeseg.json``, ``spec`` as a :class:`ModelSpec`. Read when the
+            block has ended, so that it can be completed (``measured``) inside.
+
+    Raises:
+        OutputError: the directory cannot be written.
+    """
+    with atomic_directory(path) as staged:
+        yield staged
+        write_manifest(staged, manifest)
+
+
+def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
+    """Write ``edgeseg.json`` for the files now in ``directory``."""
+    spec = manifest["spec"]
+    values = {**manifest, "format_version": FORMAT_VERSION, "spec": spec.to_dict()}
+    values["files"] = {p.name: sha256_of(p) for p in sorted(directory.iterdir()) if p.name != MANIFEST}
+    values["digest"] = _manifest_digest(values)
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    (directory / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _manifest_digest(values: Mapping[str, Any]) -> str:
+    body = {key: value for key, value in values.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _directory_of(path: Path) -> Path:
+    if path.is_dir():
+        return path
+    if not path.exists():
+        raise ArtifactError(f"There is no artifact {path}.")
+    if (path.parent / MANIFEST).is_file():
+        return path.parent
+    raise ArtifactError(
+        f"{path} is a bare file, not an edgeseg artifact: it has no {MANIFEST} beside it. "
+        f"Make one with: edgeseg export {path}"
+    )
+
+
+def _manifest(directory: Path) -> Mapping[str, Any]:
+    path = directory / MANIFEST
+    if not path.is_file() or path.is_symlink():
+        raise ArtifactError(f"{directory} is not an artifact: it has no {MANIFEST}. Make one with edgeseg export.")
+    if path.stat().st_size > MAX_MANIFEST_BYTES:
+        raise ArtifactError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes; that is no edgeseg manifest.")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} cannot be read as JSON: {error}. Export the model again.") from None
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if type(version) is not int or version < 1:
+        raise ArtifactError(f"{path} has no format_version; that is no edgeseg manifest.")
+    if version > FORMAT_VERSION:
+        raise ArtifactError(
+            f"{directory} has artifact format {version}; this edgeseg reads up to {FORMAT_VERSION}. Upgrade edgeseg."
+        )
+    if values.get("digest") != _manifest_digest(values):
+        raise TamperedError(f"{path} was changed after it was written (its digest differs). Export the model again.")
+    return values
+
+
+def _checked_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]:
+    files = values.get("files")
+    if not isinstance(files, dict) or not files:
+        raise ArtifactError(f"{directory / MANIFEST} lists no files. Export the model again.")
+    for name, digest in files.items():
+        if name != Path(name).name or name in ("", ".", ".."):
+            raise TamperedError(f"{directory / MANIFEST} lists {name!r}, which is not a plain file name.")
+        path = directory / name
+        if path.is_symlink() or not path.is_file():
+            raise TamperedError(f"{path} is missing or not a plain file. Copy the artifact again.")
+        if (found := sha256_of(path)) != digest:
+            raise TamperedError(
+                f"{path} was changed: SHA-256 is {found[:12]}..., the manifest says {str(digest)[:12]}.... "
+                "Copy the artifact again or export it anew."
+            )
+    return files

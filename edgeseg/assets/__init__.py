@@ -1,0 +1,1 @@
+"""Files that ship with the package: the demo checkpoint and its model card."""

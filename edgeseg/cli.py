@@ -1,0 +1,64 @@
+"""``edgeseg <verb>``: parse, call one room, print, and turn errors into exit codes.
+
+Exit codes: 0 fine, 1 a gate failed, 2 a mistake in what was given, 3 this machine lacks something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from edgeseg import __version__
+from edgeseg.errors import EdgesegError
+
+VERBS = {
+    "train": "train a compact network on images and masks",
+    "export": "turn a checkpoint or ONNX file into a proven artifact",
+    "calibrate": "quantise an artifact to INT8 from sample images",
+    "verify": "compare torch, ONNX, OpenVINO and INT8 from image file to mask",
+    "evaluate": "score an artifact on labelled images",
+    "run": "segment a camera, a video or images",
+    "bench": "measure the bare engine: latency, throughput, CPU cost",
+    "check": "prove that an artifact still does here what it did when it was made",
+    "inspect": "show what is inside a checkpoint, an ONNX file or an artifact",
+    "doctor": "show engines, devices and what INT8 will bring on this machine",
+    "demo": "the whole path on rendered cells, in a few minutes",
+}
+INTERRUPTED = 130
+
+
+def build_parser(verb: str | None) -> argparse.ArgumentParser:
+    """The parser; only the module of ``verb`` is imported."""
+    parser = argparse.ArgumentParser(prog="edgeseg", description="Proven INT8 segmentation on edge devices.")
+    parser.add_argument("--version", action="version", version=f"edgeseg {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name, help_text in VERBS.items():
+        sub = verbs.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        if name == verb:
+            importlib.import_module(f"edgeseg.verbs.{name}").add_arguments(sub)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    verb = next((word for word in arguments if word in VERBS), None)
+    args = build_parser(verb).parse_args(arguments)
+    try:
+        return int(importlib.import_module(f"edgeseg.verbs.{args.verb}").run(args))
+    except EdgesegError as error:
+        print(f"edgeseg {args.verb}: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"edgeseg {args.verb}: interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

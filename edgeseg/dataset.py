@@ -1,0 +1,206 @@
+"""Where the images and masks of a data folder are.
+
+Two layouts are read::
+
+    DIR/images/{train,val}/NAME.jpg          DIR/data.yaml with
+    DIR/masks/{train,val}/NAME.png             path, train, val: folders of images
+    DIR/classes.txt  one class name a line     names: list or {index: name}
+                                               ignore_index: mask value (optional)
+                                               masks: folder name beside images (optional)
+
+With a ``data.yaml`` the masks of ``.../images/train`` are looked for in ``.../masks/train``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseg.errors import DataError
+from edgeseg.extras import require
+from edgeseg.image import IMAGE_SUFFIXES, UInt8, read_image, read_mask
+
+SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An image file and the mask file that belongs to it."""
+
+    image: Path
+    mask: Path
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A labelled data folder.
+
+    Attributes:
+        root: the folder.
+        classes: names in label order.
+        ignore_index: mask value that means void, or None.
+        folders: for each split, its folder of images and its folder of masks.
+    """
+
+    root: Path
+    classes: tuple[str, ...]
+    ignore_index: int | None
+    folders: Mapping[str, tuple[Path, Path]]
+
+    @classmethod
+    def open(cls, path: Path | str, ignore_index: int | None = None) -> Dataset:
+        """Open a data folder or a ``data.yaml``.
+
+        Args:
+            path: the folder, or the yaml file.
+            ignore_index: overrides the file's value; without either it is 255.
+
+        Raises:
+            DataError: no such folder, an unknown layout, or no class names.
+        """
+        path = Path(path)
+        if path.is_file() and path.suffix in (".yaml", ".yml"):
+            return _from_yaml(path, ignore_index)
+        if not path.is_dir():
+            raise DataError(f"There is no data folder {path}.")
+        if (path / "data.yaml").is_file():
+            return _from_yaml(path / "data.yaml", ignore_index)
+        return _from_folders(path, ignore_index)
+
+    def pairs(self, split: str) -> tuple[Pair, ...]:
+        """Image and mask files of a split, sorted by name.
+
+        Raises:
+            DataError: the split is missing or empty, or an image has no mask.
+        """
+        if split not in self.folders:
+            raise DataError(f"{self.root} has no split {split!r}; found {sorted(self.folders)}.")
+        images, masks = self.folders[split]
+        by_stem = _by_stem(masks)
+        found = list_images(images)
+        missing = [image.name for image in found if image.stem not in by_stem]
+        if missing:
+            raise DataError(
+                f"{len(missing)} of {len(found)} images in {images} have no mask in {masks}, "
+                f"first {missing[0]}. A mask has its image's name."
+            )
+        return tuple(Pair(image, by_stem[image.stem]) for image in found)
+
+    def read(self, pair: Pair) -> tuple[UInt8, UInt8]:
+        """The image (HWC uint8 BGR) and the mask (HW uint8) of a pair, checked against each other.
+
+        Raises:
+            DataError: unreadable, sizes differ, or a mask value outside the classes.
+        """
+        image, mask = read_image(pair.image), read_mask(pair.mask)
+        if image.shape[:2] != mask.shape:
+            raise DataError(
+                f"Mask {pair.mask} is {mask.shape[1]}x{mask.shape[0]} but its image {pair.image.name} "
+                f"is {image.shape[1]}x{image.shape[0]}. Make them the same size."
+            )
+        self.check_values(mask, pair.mask)
+        return image, mask
+
+    def check_values(self, mask: UInt8, path: Path) -> None:
+        """Raise DataError when the mask holds a value that is neither a class nor void."""
+        values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+        strange = [int(v) for v in values if v >= len(self.classes) and v != self.ignore_index]
+        if strange:
+            ignored = "no value is ignored" if self.ignore_index is None else f"{self.ignore_index} is ignored"
+            raise DataError(
+                f"Mask {path} holds the value {strange[0]}, but there are {len(self.classes)} classes "
+                f"(0..{len(self.classes) - 1}) and {ignored}. If it means void, give --ignore-index {strange[0]}."
+            )
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Image files directly in ``folder``, sorted by name.
+
+    Raises:
+        DataError: no such folder, or no image in it.
+    """
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}.")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
+    if not found:
+        raise DataError(f"No images in {folder}; known endings are {', '.join(sorted(IMAGE_SUFFIXES))}.")
+    return found
+
+
+def read_classes(path: Path) -> tuple[str, ...]:
+    """Class names of a ``classes.txt``, one a line; blank lines at the end do not count."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"Cannot read class names from {path}: {error}.") from None
+    return _checked_names((line.strip() for line in lines if line.strip()), path)
+
+
+def _checked_names(names: Iterable[str], path: Path) -> tuple[str, ...]:
+    names = tuple(names)
+    if len(names) < 2:
+        raise DataError(f"{path} names {len(names)} classes; at least two are needed, background included.")
+    if len(set(names)) != len(names):
+        raise DataError(f"{path} names a class twice: {list(names)}.")
+    return names
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise DataError(f"There is no mask folder {folder}.")
+    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
+
+
+def _from_folders(root: Path, ignore_index: int | None) -> Dataset:
+    if not (root / "images").is_dir():
+        raise DataError(f"{root} has no images/ folder; expected images/train, masks/train and classes.txt.")
+    folders = {s: (root / "images" / s, root / "masks" / s) for s in SPLITS if (root / "images" / s).is_dir()}
+    if not folders:
+        raise DataError(f"{root / 'images'} has neither train/ nor val/.")
+    classes = read_classes(root / "classes.txt")
+    return Dataset(root, classes, 255 if ignore_index is None else ignore_index, folders)
+
+
+def _from_yaml(path: Path, ignore_index: int | None) -> Dataset:
+    values = _yaml_mapping(path)
+    root = Path(path.parent, str(values.get("path") or "."))
+    masks = str(values.get("masks", "masks"))
+    folders = {}
+    for split in SPLITS:
+        if values.get(split):
+            images = root / str(values[split])
+            folders[split] = (images, _masks_beside(images, masks))
+    if not folders:
+        raise DataError(f"{path} names neither train nor val; give folders of images, e.g. train: images/train.")
+    names = values.get("names")
+    if isinstance(names, Mapping):
+        names = [names[key] for key in sorted(names)]
+    if not isinstance(names, list):
+        raise DataError(f"{path} has no list of class names under names.")
+    if ignore_index is None:
+        ignore_index = values.get("ignore_index", 255)
+    return Dataset(root, _checked_names(map(str, names), path), ignore_index, folders)
+
+
+def _yaml_mapping(path: Path) -> Mapping[str, Any]:
+    yaml = require("yaml", "train")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"Cannot read {path}: {error}") from None
+    if not isinstance(values, Mapping):
+        raise DataError(f"{path} must be a mapping with path, train, val and names.")
+    return values
+
+
+def _masks_beside(images: Path, masks: str) -> Path:
+    parts = list(images.parts)
+    if "images" not in parts:
+        return images.parent / masks
+    at = len(parts) - 1 - parts[::-1].index("images")
+    parts[at] = masks
+    return Path(*parts)

@@ -1,0 +1,68 @@
+"""Masks drawn for people: overlays, legends and contact sheets, with OpenCV only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from edgeseg.image import UInt8, resize_mask
+from edgeseg.spec import ModelSpec
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def color_table(spec: ModelSpec, hide: int | None = None) -> UInt8:
+    """(256, 1, 3) BGR lookup table from label to colour; ``hide`` and unknown labels are black."""
+    table = np.zeros((256, 1, 3), np.uint8)
+    for label, (red, green, blue) in enumerate(spec.palette):
+        if label != hide:
+            table[label, 0] = (blue, green, red)
+    return table
+
+
+def colorize(labels: UInt8, table: UInt8) -> UInt8:
+    """HW labels to an HWC BGR picture by ``table``."""
+    return np.asarray(cv2.applyColorMap(labels, table), np.uint8)
+
+
+def overlay(image: UInt8, labels: UInt8, table: UInt8, alpha: float = 0.5) -> UInt8:
+    """Blend the colours of ``labels`` (any size) over a BGR ``image``; black entries leave it bright."""
+    height, width = image.shape[:2]
+    colors = colorize(resize_mask(labels, height, width), table)
+    return np.asarray(cv2.addWeighted(image, 1 - alpha, colors, alpha, 0), np.uint8)
+
+
+def draw_legend(image: UInt8, spec: ModelSpec, lines: Sequence[str] = ()) -> None:
+    """Draw class names with their colours, and ``lines`` of text, into the top left corner, in place."""
+    scale = max(0.35, image.shape[0] / 1100)
+    step = round(30 * scale) + 4
+    rows = len(lines) + spec.num_classes
+    width = max(cv2.getTextSize(t, _FONT, scale, 1)[0][0] for t in (*lines, *spec.classes)) + 2 * step
+    panel = image[: rows * step + 6, :width]
+    panel[...] = panel // 3
+    for row, text in enumerate(lines):
+        _text(image, text, 6, (row + 1) * step - 4, scale)
+    for row, (name, (red, green, blue)) in enumerate(zip(spec.classes, spec.palette, strict=True), len(lines)):
+        top = row * step + 6
+        cv2.rectangle(image, (6, top), (6 + step - 6, top + step - 6), (blue, green, red), -1)
+        _text(image, name, step + 8, top + step - 8, scale)
+
+
+def _text(image: UInt8, text: str, x: int, y: int, scale: float) -> None:
+    cv2.putText(image, text, (x, y), _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+def contact_sheet(rows: Sequence[Sequence[UInt8]], titles: Sequence[str], cell_width: int = 320) -> UInt8:
+    """Tile BGR pictures in rows under column titles; every cell is scaled to ``cell_width``."""
+    cells = [[_scaled(picture, cell_width) for picture in row] for row in rows]
+    header = np.full((28, cell_width * len(titles), 3), 24, np.uint8)
+    for column, title in enumerate(titles):
+        _text(header, title, column * cell_width + 8, 20, 0.5)
+    return np.vstack([header, *(np.hstack(row) for row in cells)])
+
+
+def _scaled(picture: UInt8, width: int) -> UInt8:
+    height = max(1, round(picture.shape[0] * width / picture.shape[1]))
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,0 +1,112 @@
+"""Writing files whole or not at all, and their digests."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgeseg.errors import OutputError
+
+
+def sha256_of(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
+
+
+def _digest(stream: object) -> str:
+    digest = hashlib.sha256()
+    while chunk := stream.read(1 << 20):  # type: ignore[attr-defined]
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Translate OS errors of a write to ``target`` into an :class:`OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise output_error(target, error) from error
+
+
+def output_error(target: Path, error: OSError) -> OutputError:
+    """The sentence for an OS error met while writing ``target``."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"The disk is full: {target} was not written. Free some space and run again.")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return OutputError(f"No permission to write {target}. Choose another output folder.")
+    return OutputError(f"Cannot write {target}: {error.strerror or error}. Choose another output path.")
+
+
+@contextlib.contextmanager
+def atomic_file(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``target``; rename it there when the block ends well.
+
+    Raises:
+        OutputError: the folder cannot be written or the disk is full. Nothing is left behind.
+    """
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        staged = Path(name)
+        try:
+            yield staged
+            _sync(staged)
+            staged.chmod(0o666 & ~_umask())
+            staged.replace(target)
+        finally:
+            staged.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def atomic_directory(target: Path) -> Iterator[Path]:
+    """Give a temporary directory beside ``target``; put it in target's place when the block ends well.
+
+    An existing target is replaced only then; when the block fails it stays as it was.
+
+    Raises:
+        OutputError: the folder cannot be written or the disk is full. Nothing is left behind.
+    """
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staged = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            yield staged
+            for path in staged.iterdir():
+                _sync(path)
+            staged.chmod(0o777 & ~_umask())
+            _swap(staged, target)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)
+
+
+def _swap(staged: Path, target: Path) -> None:
+    old = staged.with_name(staged.name + ".old")
+    if target.exists():
+        target.rename(old)
+    try:
+        staged.rename(target)
+    except OSError:
+        if old.exists():
+            old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""Training: folder dataset, losses, loop, checkpoints (torch)."""
