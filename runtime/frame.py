@@ -1,0 +1,43 @@
+"""What travels through the pipeline: frames in, predictions out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edgeseg.image import UInt8
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture from a source.
+
+    Attributes:
+        image: HWC uint8 BGR; never written to after the source gave it.
+        index: position in its source, from 0, gaps where frames were skipped or dropped.
+        time_s: monotonic clock when the frame was captured or decoded.
+        source: which source it came from.
+        name: file name where the frame is a file, else empty.
+    """
+
+    image: UInt8
+    index: int
+    time_s: float
+    source: str
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What an engine says about one network input.
+
+    Attributes:
+        labels: HW uint8 class indices at the network's size.
+        confidence: HW uint8, ``round(255 * p)``, or None when the model has no such output.
+    """
+
+    labels: UInt8
+    confidence: UInt8 | None = None
+
+    def copy(self) -> Prediction:
+        """The same arrays in memory of their own, for use after the slot runs again."""
+        return Prediction(self.labels.copy(), None if self.confidence is None else self.confidence.copy())

@@ -1,0 +1,155 @@
+"""OpenVINO behind the engine seam."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseg.artifact import Artifact
+from edgeseg.errors import EngineError, UserError
+from edgeseg.extras import require
+from edgeseg.image import UInt8
+from edgeseg.runtime.engine import (
+    CONFIDENCE,
+    INPUT,
+    LABELS,
+    EngineOptions,
+    expect_format,
+    expect_tensors,
+    usable_cores,
+)
+from edgeseg.runtime.frame import Prediction
+from edgeseg.spec import ModelSpec
+
+
+class OpenVinoEngine:
+    """An OpenVINO IR artifact on a device that OpenVINO knows."""
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        expect_format(artifact, "openvino")
+        self.spec: ModelSpec = artifact.spec
+        self._model: Any = _compiled(artifact, options)
+        inputs = [_tensor(port) for port in self._model.inputs]
+        outputs = [_tensor(port) for port in self._model.outputs]
+        expect_tensors(artifact, inputs, outputs)
+        self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
+
+    def open_slot(self) -> OpenVinoSlot:
+        if self._model is None:
+            raise EngineError("This engine is closed; open it again before asking for a slot.")
+        return OpenVinoSlot(self._model, self.spec, self._has_confidence)
+
+    def close(self) -> None:
+        self._model = None
+
+
+class OpenVinoSlot:
+    """One infer request whose tensors share memory with numpy."""
+
+    def __init__(self, model: Any, spec: ModelSpec, has_confidence: bool) -> None:
+        self.input: UInt8 = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
+        size = (spec.height, spec.width)
+        self._prediction = Prediction(np.empty(size, np.uint8), np.empty(size, np.uint8) if has_confidence else None)
+        with _translated("OpenVINO cannot make an infer request"):
+            self._request = model.create_infer_request()
+            self._share(INPUT, self.input)
+            self._share(LABELS, self._prediction.labels)
+            if self._prediction.confidence is not None:
+                self._share(CONFIDENCE, self._prediction.confidence)
+
+    def run(self) -> Prediction:
+        # start and wait instead of infer(): the latter copies every output into a dictionary.
+        with _translated("OpenVINO failed while inferring"):
+            self._request.start_async()
+            self._request.wait()
+        return self._prediction
+
+    def _share(self, name: str, array: UInt8) -> None:
+        tensor = require("openvino", "openvino").Tensor(array[None], shared_memory=True)
+        self._request.set_tensor(name, tensor)
+
+
+def default_cache_dir() -> Path:
+    """``$XDG_CACHE_HOME/edgeseg/openvino``."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(root, "edgeseg", "openvino")
+
+
+def _compiled(artifact: Artifact, options: EngineOptions) -> Any:
+    ov = require("openvino", "openvino")
+    with _translated(f"OpenVINO cannot compile {artifact.model_path} for {options.device}"):
+        core = ov.Core()
+        _check_device(core, options.device)
+        if cache := _cache_folder(artifact, options.cache_dir or default_cache_dir()):
+            core.set_property({"CACHE_DIR": str(cache)})
+        return core.compile_model(str(artifact.model_path), options.device, _config(options))
+
+
+def _check_device(core: Any, device: str) -> None:
+    found = [*core.available_devices, "AUTO"]
+    if not any(re.split("[.:]", device)[0] == re.split("[.:]", name)[0] for name in found):
+        raise UserError(f"OpenVINO has no device {device!r} here; found {', '.join(found)}. Use one of them.")
+
+
+def _config(options: EngineOptions) -> dict[str, Any]:
+    config: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT" if options.slots > 1 else "LATENCY"}
+    if options.precision != "auto":
+        # Without this, CPUs with AMX compute fp32 models in bfloat16 and masks stop matching.
+        config["INFERENCE_PRECISION_HINT"] = options.precision
+    if options.device.upper() == "CPU":
+        config["NUM_STREAMS"] = options.slots
+        config["INFERENCE_NUM_THREADS"] = options.threads or usable_cores()
+    return config
+
+
+def _cache_folder(artifact: Artifact, root: Path) -> Path | None:
+    """A private folder for the compiled form of exactly these files; None where none can be made.
+
+    OpenVINO's own key is the path and its time stamp; a replaced artifact could match both.
+    """
+    key = hashlib.sha256(json.dumps(dict(artifact.files), sort_keys=True).encode()).hexdigest()[:32]
+    folder = root / key
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder if _is_private(root) and _is_private(folder) else None
+
+
+def _is_private(folder: Path) -> bool:
+    """True when only this user can write there: a compiled model is code, so nobody else may plant one."""
+    if not hasattr(os, "getuid"):
+        return True
+    status = folder.stat()
+    if status.st_uid != os.getuid():
+        return False
+    if stat.S_IMODE(status.st_mode) != 0o700:
+        folder.chmod(0o700)
+    return os.access(folder, os.W_OK)
+
+
+def _tensor(port: Any) -> tuple[str, str, list[object]]:
+    shape = [d.get_length() if d.is_static else None for d in port.get_partial_shape()]
+    names = port.get_names()
+    name = next((known for known in (INPUT, LABELS, CONFIDENCE) if known in names), next(iter(sorted(names)), ""))
+    return name, port.get_element_type().to_dtype().name, shape
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """OpenVINO raises RuntimeError for everything; its last line with text is the reason."""
+    try:
+        yield
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1].rstrip(".") if lines else type(error).__name__
+        raise EngineError(f"{what}: {reason}. Export the model again, or try another engine.") from error
