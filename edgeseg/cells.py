@@ -2,7 +2,7 @@
 
 The demo, the shipped model and the regression gates use them: no download, no licence question,
 and the same pictures on every machine. Cells crawl, touch and deform (``demo_culture.py``); the
-look is phase contrast with fluorescing nuclei. Cytoplasm is about as bright as the medium, so a
+look is phase contrast with fluorescing nuclei (``demo_optics.py``). Cytoplasm is about as bright as the medium, so a
 threshold finds nothing; debris and dead cells lie about as bait.
 
     python -m edgeseg.cells DIR [--train 400 --val 60 --size 256 --seed 1]
@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from edgeseg.demo_culture import Culture, Shape
+from edgeseg.demo_culture import Culture
+from edgeseg.demo_optics import Canvas, Float32, halo, membrane, outline, own_depth, paint
 from edgeseg.files import atomic_file
 from edgeseg.image import UInt8
 
@@ -30,31 +29,8 @@ MEMBRANE = 3.6
 """Width of the border class inside a cell's outline, in pixels of a 256 pixel picture."""
 FAR = np.float32(-1e3)
 
-Float32 = npt.NDArray[np.float32]
 _TINTS = ((1.0, 1.0, 1.0), (1.06, 1.0, 0.93), (0.92, 1.0, 1.05), (1.0, 1.04, 0.94))
 _STAINS = ((1.0, 0.72, 0.1), (0.95, 0.25, 0.55), (0.45, 1.0, 0.25), (0.9, 0.5, 0.15))
-
-
-@dataclass
-class _Canvas:
-    """What is known of each pixel: the nearest cells' depth and the light so far."""
-
-    best: Float32
-    second: Float32
-    light: Float32
-    stain: Float32
-    scale: float
-
-
-@dataclass(frozen=True)
-class _Patch:
-    """A cell's neighbourhood: where it lies and each pixel in the cell's own coordinates."""
-
-    at: tuple[slice, slice]
-    u: Float32
-    v: Float32
-    radial: Float32
-    depth: Float32
 
 
 class Scene:
@@ -87,20 +63,20 @@ class Scene:
     def render(self) -> tuple[UInt8, UInt8]:
         """The picture, HWC uint8 BGR, and its labels, HW uint8 of :data:`CLASSES`."""
         shape = self._size
-        canvas = _Canvas(
+        canvas = Canvas(
             np.full(shape, FAR), np.full(shape, FAR), self._medium.copy(), np.zeros(shape, np.float32), self._scale
         )
         cells = self._culture.shapes()
-        patches = [_outline(canvas, cell) for cell in cells]
-        _halo(canvas)
+        patches = [outline(canvas, cell) for cell in cells]
+        halo(canvas)
         for cell, patch, traits in zip(cells, patches, self._culture.traits, strict=True):
             if patch is not None:
-                _paint(canvas, patch, cell, traits, self._grain)
-        own = _own_depth(canvas)
-        _membrane(canvas, own)
+                paint(canvas, patch, cell, traits, self._grain)
+        own = own_depth(canvas)
+        membrane(canvas, own)
         return self._expose(canvas), _labels(own, self._scale)
 
-    def _expose(self, canvas: _Canvas) -> UInt8:
+    def _expose(self, canvas: Canvas) -> UInt8:
         """Light to camera values: contrast, colour, focus and sensor noise."""
         contrast = 0.85 + 0.6 * self._knobs[0]
         gain = 0.85 + 0.3 * self._knobs[1]
@@ -142,96 +118,9 @@ def render_clip(seed: int, frames: int, height: int, width: int) -> Iterator[tup
         scene.step()
 
 
-def _outline(canvas: _Canvas, cell: Shape) -> _Patch | None:
-    """Enter a cell into the depth maps; None when it lies outside the picture."""
-    at = _window(canvas, cell)
-    if at is None:
-        return None
-    patch = _in_cell_coordinates(canvas, cell, at)
-    best, second = canvas.best[at], canvas.second[at]
-    np.maximum(second, np.minimum(best, patch.depth), out=second)
-    np.maximum(best, patch.depth, out=best)
-    return patch
-
-
-def _window(canvas: _Canvas, cell: Shape) -> tuple[slice, slice] | None:
-    height, width = canvas.best.shape
-    reach = 1.25 * cell.long + 9
-    top, left = ((c - reach) * canvas.scale for c in (cell.y, cell.x))
-    bottom, right = ((c + reach) * canvas.scale for c in (cell.y, cell.x))
-    rows = slice(max(0, int(top)), min(height, max(0, int(bottom))))
-    columns = slice(max(0, int(left)), min(width, max(0, int(right))))
-    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
-
-
-def _in_cell_coordinates(canvas: _Canvas, cell: Shape, at: tuple[slice, slice]) -> _Patch:
-    """A bent ellipse with a three-lobed deformation: polynomials only, so exact everywhere."""
-    y = (np.arange(at[0].start, at[0].stop, dtype=np.float32)[:, None] / canvas.scale - cell.y).astype(np.float32)
-    x = (np.arange(at[1].start, at[1].stop, dtype=np.float32)[None] / canvas.scale - cell.x).astype(np.float32)
-    u = x * np.float32(cell.cos / cell.long) + y * np.float32(cell.sin / cell.long)
-    v = y * np.float32(cell.cos / cell.short) - x * np.float32(cell.sin / cell.short)
-    u2 = u * u
-    v = v + np.float32(cell.bend) * (u2 - np.float32(0.4))
-    v2 = v * v
-    lobes = np.float32(cell.lobe) * u * (u2 - 3 * v2) + np.float32(cell.skew) * v * (3 * u2 - v2)
-    radial = np.sqrt(np.maximum(u2 + v2 + lobes, np.float32(1e-4)))
-    slope = np.sqrt(u2 * np.float32(cell.long**-2) + v2 * np.float32(cell.short**-2) + np.float32(1e-6))
-    return _Patch(at, u, v, radial, (1 - radial) * np.sqrt(u2 + v2 + np.float32(1e-4)) / slope)
-
-
-def _own_depth(canvas: _Canvas) -> Float32:
-    """Pixels from each place to its own cell's membrane; negative outside all cells."""
-    return np.minimum(canvas.best, (canvas.best - canvas.second) / 2)
-
-
 def _labels(own: Float32, scale: float) -> UInt8:
     labels = np.where(own < MEMBRANE, np.uint8(BORDER), np.uint8(CELL))
     return np.where(own > 0, labels, np.uint8(BACKGROUND))
-
-
-def _halo(canvas: _Canvas) -> None:
-    """The bright fringe of phase contrast around every cell."""
-    near = np.clip(1 + canvas.best / 8, 0, 1) * (canvas.best <= 0)
-    canvas.light += 46 * near * near
-
-
-def _paint(canvas: _Canvas, patch: _Patch, cell: Shape, traits: npt.NDArray[np.float64], grain: Float32) -> None:
-    """Cytoplasm, granules and nucleus of one cell, where it is the uppermost."""
-    mine = (patch.depth > 0) & (patch.depth >= canvas.best[patch.at])
-    dome = np.maximum(0, 1 - patch.radial * patch.radial)
-    wander = round(6 * cell.age)
-    grains = _sampled(grain, patch, 46, wander + int(traits[7] * 255))
-    light = np.float32(-26 + 44 * traits[8]) + np.float32(14) * dome + (10 + 26 * (1 - dome)) * grains
-    nucleus = _nucleus(patch, traits)
-    core = np.clip(nucleus * 5, 0, 1)
-    envelope = np.clip(1 - np.abs(nucleus - np.float32(0.08)) * 12, 0, 1)
-    speckle = _sampled(grain, patch, 22, int(traits[9] * 255))
-    light = light * (1 - 0.6 * core) + core * (10 + 14 * speckle) - 24 * envelope
-    canvas.light[patch.at] += light * mine
-    glow = core * np.float32(0.25 + 0.75 * traits[0]) * (np.float32(0.75) + 0.5 * speckle) + np.float32(0.10) * dome
-    canvas.stain[patch.at] += glow * mine
-
-
-def _nucleus(patch: _Patch, traits: npt.NDArray[np.float64]) -> Float32:
-    """Positive inside the nucleus, an ellipse off the cell's centre."""
-    u = (patch.u - np.float32(0.3 * (traits[4] - 0.5))) / np.float32(0.36 + 0.12 * traits[5])
-    v = (patch.v - np.float32(0.3 * (traits[6] - 0.5))) / np.float32(0.40 + 0.12 * traits[7])
-    return np.asarray(1 - (u * u + v * v), np.float32)
-
-
-def _sampled(grain: Float32, patch: _Patch, zoom: float, offset: int) -> Float32:
-    """The grain that travels with the cell."""
-    rows = (patch.v * zoom + (offset + 1024)).astype(np.int32) & 255
-    columns = (patch.u * zoom + (3 * offset + 1024)).astype(np.int32) & 255
-    return np.asarray(grain[rows, columns], np.float32)
-
-
-def _membrane(canvas: _Canvas, own: Float32) -> None:
-    """A dark cortex with a bright line inside it, following outlines and seams."""
-    inside = own > 0
-    dark = np.clip(1 - np.abs(own - np.float32(1.2)) / 1.9, 0, 1)
-    bright = np.clip(1 - np.abs(own - np.float32(4.2)) / 1.6, 0, 1)
-    canvas.light += (13 * bright - 52 * dark) * inside
 
 
 def _grain(random: np.random.RandomState) -> Float32:

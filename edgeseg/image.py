@@ -237,7 +237,7 @@ def fit(image: UInt8, spec: ModelSpec, out: UInt8 | None = None) -> UInt8:
     elif out.shape != shape or out.dtype != np.uint8:
         raise DataError(f"out must be uint8 {shape}; found {out.dtype} {out.shape}.")
     if spec.channels == 1:
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None]
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)[..., None], np.uint8)
     at = placement(image.shape[:2], spec)
     if (at.height, at.width) == (spec.height, spec.width):
         _resize_into(image, out)
