@@ -1,0 +1,128 @@
+"""Checkpoints: a network with its spec in one file, never executed on loading.
+
+A checkpoint is a dictionary of plain values and tensors that ``torch.load(weights_only=True)``
+takes: ``format, version, model {name, options}, spec, state, training`` and, in ``last.pt``,
+``resume`` with everything needed to go on.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from edgeseg.errors import CheckpointError, SpecError, UserError
+from edgeseg.files import atomic_file, sha256_of
+from edgeseg.models.registry import build_model
+from edgeseg.spec import ModelSpec
+
+FORMAT = "edgeseg-checkpoint"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network read from a checkpoint.
+
+    Attributes:
+        model: in eval mode, float32; normalised NCHW input to NCHW logits.
+        spec: its contract.
+        name: file name without its ending.
+        digest: SHA-256 of the file.
+        architecture: model name and options.
+        training: how it was trained, and its scores.
+    """
+
+    model: nn.Module
+    spec: ModelSpec
+    name: str
+    digest: str
+    architecture: Mapping[str, Any]
+    training: Mapping[str, Any]
+
+
+def save_checkpoint(
+    path: Path,
+    architecture: Mapping[str, Any],
+    spec: ModelSpec,
+    state: Mapping[str, torch.Tensor],
+    training: Mapping[str, Any],
+    resume: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Args:
+        path: the file.
+        architecture: ``{"name": ..., "options": {...}}`` for the registry.
+        spec: the contract of the network.
+        state: its weights.
+        training: plain values about how it came to be.
+        resume: optimiser, scheduler and counters, for ``--resume``.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    values = {
+        "format": FORMAT,
+        "version": VERSION,
+        "model": dict(architecture),
+        "spec": spec.to_json(),
+        "state": {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()},
+        "training": dict(training),
+    }
+    if resume is not None:
+        values["resume"] = dict(resume)
+    with atomic_file(path) as staged:
+        try:
+            torch.save(values, staged)
+        except RuntimeError as error:
+            raise OSError(str(error).split("\n", maxsplit=1)[0]) from error
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """The dictionary in a checkpoint file, its format checked.
+
+    Raises:
+        CheckpointError: missing, no checkpoint, a pickle that would run code, or a newer version.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint {path}.")
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} is not a checkpoint of plain tensors ({type(error).__name__}); nothing in it was executed. "
+            "edgeseg opens files written by edgeseg train."
+        ) from None
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path} is a torch file but not an edgeseg checkpoint. "
+            "Export your network to ONNX and give that: edgeseg export model.onnx --classes ... --mean ..."
+        )
+    if not isinstance(values.get("version"), int) or values["version"] > VERSION:
+        raise CheckpointError(
+            f"{path} has checkpoint version {values.get('version')}; this edgeseg reads up to {VERSION}. Upgrade edgeseg."
+        )
+    return values
+
+
+def load_model(path: Path | str) -> LoadedModel:
+    """Load the network of a checkpoint for inference.
+
+    Raises:
+        CheckpointError: see :func:`read_checkpoint`; or weights that do not fit the network.
+    """
+    path = Path(path)
+    values = read_checkpoint(path)
+    try:
+        spec = ModelSpec.from_json(values["spec"])
+        model = build_model(values["model"]["name"], spec, values["model"]["options"])
+        model.load_state_dict(values["state"])
+    except (KeyError, TypeError, RuntimeError, SpecError, UserError) as error:
+        raise CheckpointError(f"{path} does not hold the network it names: {error}") from None
+    return LoadedModel(model.eval(), spec, path.stem, sha256_of(path), values["model"], values["training"])

@@ -1,0 +1,106 @@
+"""A data folder as a torch dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import Sampler
+
+from edgeseg.dataset import Dataset, Pair
+from edgeseg.image import UInt8, fit, fit_mask, normalise, placement
+from edgeseg.spec import ModelSpec
+from edgeseg.training.augment import Augmentation, augment
+from edgeseg.training.losses import VOID
+
+CACHE_BYTES = 2 << 30
+
+Key = tuple[int, int]
+"""(epoch, index): the epoch travels with the index, so that a sample's random numbers depend on
+seed, epoch and index alone, whatever the number of workers and wherever a run was resumed."""
+
+
+class FolderDataset(TorchDataset[tuple[Tensor, Tensor]]):
+    """Pairs of a split as (float32 CHW input, int64 HW target) tensors.
+
+    Args:
+        data: the data folder.
+        split: ``train`` or ``val``.
+        spec: gives size, normalisation and ignore index.
+        crop: (height, width) of training crops, or None for whole images as the runtime sees them.
+        augmentation: ranges for training crops.
+        seed: of the random numbers.
+
+    Decoded images are kept in memory up to 2 GiB.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        split: str,
+        spec: ModelSpec,
+        crop: tuple[int, int] | None = None,
+        augmentation: Augmentation | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.data, self.spec, self.crop, self.seed = data, spec, crop, seed
+        self.pairs: Sequence[Pair] = data.pairs(split)
+        self.augmentation = augmentation or Augmentation()
+        self._cache: dict[int, tuple[UInt8, UInt8]] = {}
+        self._cached_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def raw(self, index: int) -> tuple[UInt8, UInt8]:
+        """Image and mask as in the files, void mapped to 255."""
+        if index in self._cache:
+            return self._cache[index]
+        image, mask = self.data.read(self.pairs[index])
+        if self.spec.ignore_index not in (None, VOID):
+            mask = np.where(mask == self.spec.ignore_index, np.uint8(VOID), mask)
+        if self._cached_bytes + image.nbytes + mask.nbytes <= CACHE_BYTES:
+            self._cache[index] = image, mask
+            self._cached_bytes += image.nbytes + mask.nbytes
+        return image, mask
+
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+        epoch, index = key
+        image, mask = self.raw(index)
+        if self.crop is None:
+            fitted, target = fit(image, self.spec), fit_mask(mask, self.spec, VOID)
+        else:
+            fitted, target = self._crop(image, mask, np.random.default_rng((self.seed, epoch, index)))
+        return torch.from_numpy(normalise(fitted, self.spec)), torch.from_numpy(target).long()
+
+    def _crop(self, image: UInt8, mask: UInt8, rng: np.random.Generator) -> tuple[UInt8, UInt8]:
+        assert self.crop is not None
+        at = placement((image.shape[0], image.shape[1]), self.spec)
+        base = (at.height / image.shape[0], at.width / image.shape[1])
+        image, target = augment(image, mask, self.crop, base, self.augmentation, rng)
+        return fit(image, self.spec.replace(height=self.crop[0], width=self.crop[1], resize="stretch")), target
+
+
+class EpochSampler(Sampler[Key]):
+    """Keys of one epoch: all indices in an order drawn from (seed, epoch)."""
+
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Key]:
+        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
+        return iter([(self.epoch, int(index)) for index in order])
+
+
+def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]) -> Tensor:
+    """(K,) pixel counts over all masks; reads and so checks every image and mask once."""
+    counts = np.zeros(256, np.int64)
+    for index in progress:
+        counts += np.bincount(dataset.raw(index)[1].ravel(), minlength=256)
+    return torch.from_numpy(counts[: dataset.spec.num_classes])

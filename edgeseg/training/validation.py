@@ -1,0 +1,50 @@
+"""Scoring and drawing a network on the val split, from image file to mask like ``evaluate``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from edgeseg.image import UInt8, unfit
+from edgeseg.metrics import Confusion
+from edgeseg.training.folder import FolderDataset
+
+
+@dataclass(frozen=True)
+class Validator:
+    """Runs a network over a dataset of whole images."""
+
+    dataset: FolderDataset
+    accelerator: Accelerator
+
+    def confusion(self, model: nn.Module) -> Confusion:
+        """Counts over all images, at the masks' own size; every process takes its share."""
+        result = Confusion(self.dataset.spec.num_classes)
+        mine = range(self.accelerator.process_index, len(self.dataset), self.accelerator.num_processes)
+        for index in mine:
+            result.update(self.labels(model, index), self.dataset.raw(index)[1])
+        counts = torch.from_numpy(result.counts).to(self.accelerator.device)
+        reduced: Any = self.accelerator.reduce(counts, "sum")
+        result.counts = reduced.cpu().numpy()
+        return result
+
+    @torch.no_grad()
+    def labels(self, model: nn.Module, index: int) -> UInt8:
+        """HW uint8 labels of one image at its own size."""
+        spec = self.dataset.spec
+        image = self.dataset.raw(index)[0]
+        batch = self.dataset[0, index][0][None].to(self.accelerator.device, memory_format=torch.channels_last)
+        with self.accelerator.autocast():
+            logits = model.eval()(batch)[0]
+        labels = logits[0] >= 0 if spec.task == "binary" else logits.argmax(0)
+        return unfit(labels.to(torch.uint8).cpu().numpy(), spec, (image.shape[0], image.shape[1]))
+
+    def samples(self, model: nn.Module, count: int) -> list[tuple[UInt8, UInt8, UInt8]]:
+        """(image, truth, labels) of ``count`` images spread over the split."""
+        chosen = np.linspace(0, len(self.dataset) - 1, min(count, len(self.dataset))).astype(int)
+        return [(*self.dataset.raw(int(i)), self.labels(model, int(i))) for i in chosen]
