@@ -166,7 +166,7 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
         )
     if values.get("digest") != _manifest_digest(values):
         raise TamperedError(f"{path} was changed after it was written (its digest differs). Export the model again.")
-    return values
+    return dict(values)
 
 
 def _checked_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]:

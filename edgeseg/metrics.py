@@ -86,4 +86,5 @@ class Confusion:
 
     @staticmethod
     def _ratio(top: npt.NDArray[np.int64], bottom: npt.NDArray[np.int64]) -> Float64:
-        return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+        ratio: Float64 = np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
+        return ratio
