@@ -17,6 +17,7 @@ class Frame:
         time_s: monotonic clock when the frame was captured or decoded.
         source: which source it came from.
         name: file name where the frame is a file, else empty.
+        media_s: time inside the recording in seconds, or None for a live source.
     """
 
     image: UInt8
@@ -24,6 +25,7 @@ class Frame:
     time_s: float
     source: str
     name: str = ""
+    media_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

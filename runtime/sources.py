@@ -1,0 +1,115 @@
+"""Where frames come from: a camera, a video file, or images.
+
+A source is opened before any work starts, so that a wrong path is noticed at once::
+
+    with open_source("clip.mp4") as source:
+        for frame in source:
+            ...
+
+Files give every frame in order. Live sources give what the camera gives; whoever reads them too
+slowly drops frames (see :mod:`edgeseg.runtime.pipeline`). A damaged picture is reported, counted
+in ``skipped`` and left out; it never becomes a black frame.
+"""
+
+from __future__ import annotations
+
+import glob
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from edgeseg.dataset import list_images
+from edgeseg.errors import DataError, SourceError
+from edgeseg.image import IMAGE_SUFFIXES
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.sources_camera import CameraSource
+from edgeseg.runtime.sources_images import ImageSource
+from edgeseg.runtime.sources_video import VideoSource
+
+Report = Callable[[str], object]
+_Self = TypeVar("_Self")
+
+
+class Source(Protocol):
+    """An open source of frames; leaving the ``with`` block closes it.
+
+    Attributes:
+        live: True when frames come whether or not they are read.
+        size: (height, width) in pixels where it is known before the first frame.
+        fps: frames a second where known.
+        total: how many frames to expect, where known.
+        skipped: damaged pictures left out so far.
+        ended_early: True when a file stopped before its announced end.
+    """
+
+    live: bool
+    size: tuple[int, int] | None
+    fps: float | None
+    total: int | None
+    skipped: int
+    ended_early: bool
+
+    def __enter__(self: _Self) -> _Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the end.
+
+        Raises:
+            SourceError: the source failed and gives no more.
+        """
+
+
+def report_to_stderr(message: str) -> None:
+    print(f"edgeseg: {message}", file=sys.stderr)
+
+
+def open_source(text: str, report: Report = report_to_stderr) -> Source:
+    """Open what ``--source`` names.
+
+    Args:
+        text: a camera index (``0``) or ``/dev/video0``, a video file, an image, a folder of
+            images, or a glob of images (``'shots/*.jpg'``).
+        report: called with one sentence a damaged picture.
+
+    Raises:
+        SourceError: nothing there, nothing readable in it, or a kind that is not supported.
+    """
+    path = Path(text)
+    if text.isdecimal() or text.startswith("/dev/video"):
+        return CameraSource(text)
+    if "://" in text:
+        raise SourceError(
+            f"Streams are not read yet; found {text.partition('://')[0]}://... Give a file, folder or camera."
+        )
+    if path.is_dir():
+        return ImageSource(_images_in(path), text, report)
+    if path.is_file():
+        return ImageSource([path], text, report) if _is_image(path) else VideoSource(path, report)
+    if glob.has_magic(text):
+        return ImageSource(_matching(text), text, report)
+    raise SourceError(f"There is no source {text!r}. Give a camera index, a video, a folder of images or a glob.")
+
+
+def _images_in(folder: Path) -> list[Path]:
+    try:
+        return list_images(folder)
+    except (DataError, OSError) as error:
+        raise SourceError(str(error)) from None
+
+
+def _matching(pattern: str) -> list[Path]:
+    found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+    images = [path for path in found if _is_image(path) and path.is_file()]
+    if not images:
+        raise SourceError(
+            f"{pattern!r} matches {len(found)} files and no image; "
+            f"known endings are {', '.join(sorted(IMAGE_SUFFIXES))}. Videos are given one at a time."
+        )
+    return images
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
