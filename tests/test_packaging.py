@@ -1,0 +1,148 @@
+"""The wheel holds every room, installs under one name, and its command answers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import site
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import edgeseg
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+HOUSE = ("edgeseg", "export", "runtime", "calibration", "pyproject.toml", "README.md", "LICENSE")
+
+
+def pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def package_folders() -> dict[str, Path]:
+    """Every package that pyproject.toml lists, and the folder it says it is in."""
+    tools = pyproject()["tool"]["setuptools"]
+    rooms = tools["package-dir"]
+    return {name: ROOT / rooms.get(name, name.replace(".", "/")) for name in tools["packages"]}
+
+
+def run(command: list[str | Path], **options: Any) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy so that neither build/ nor egg-info of the checkout takes part."""
+    copy = tmp_path_factory.mktemp("house")
+    for name in HOUSE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, copy / name)
+    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", copy / "dist", copy], cwd=copy)
+    (found,) = (copy / "dist").glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with the wheel in it, and the dependencies of this one behind it.
+
+    A folder named in a .pth file has its own .pth files left alone, so the editable install of
+    this environment stays out of sight.
+    """
+    folder = tmp_path_factory.mktemp("clean") / "venv"
+    run([sys.executable, "-m", "venv", "--without-pip", folder])
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin" / "python"]
+    run([*pip, "install", "--no-deps", "--no-index", "--quiet", wheel])
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "borrowed.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    return folder
+
+
+def test_every_listed_package_exists_and_every_package_folder_is_listed() -> None:
+    listed = package_folders()
+    assert all((folder / "__init__.py").is_file() for folder in listed.values()), listed
+    tops = {ROOT / folder for folder in pyproject()["tool"]["setuptools"]["package-dir"].values()}
+    found = {path.parent for top in tops for path in top.glob("**/__init__.py")}
+    assert found == set(listed.values())
+
+
+def test_the_wheel_holds_every_module_and_asset(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    wanted = {
+        f"{name.replace('.', '/')}/{path.name}"
+        for name, folder in package_folders().items()
+        for path in folder.iterdir()
+        if path.suffix in (".py", ".pt", ".md") or path.name == "py.typed"
+    }
+    assert wanted <= held, sorted(wanted - held)
+    assert any(name.endswith("licenses/LICENSE") for name in held)
+
+
+def test_nothing_but_edgeseg_lands_in_site_packages(clean: Path) -> None:
+    (packages,) = clean.glob("lib/python*/site-packages")
+    names = {path.name for path in packages.iterdir()} - {"borrowed.pth"}
+    assert names == {"edgeseg", f"edgeseg-{edgeseg.__version__}.dist-info"}
+
+
+def test_every_module_imports_from_the_installed_wheel(clean: Path, tmp_path: Path) -> None:
+    modules = [
+        name if path.stem == "__init__" else f"{name}.{path.stem}"
+        for name, folder in package_folders().items()
+        for path in sorted(folder.glob("*.py"))
+        if path.stem != "__main__"
+    ]
+    code = (
+        "import importlib, sys, edgeseg; assert edgeseg.__file__.startswith(sys.prefix), edgeseg.__file__\n"
+        f"for name in {modules!r}: importlib.import_module(name)"
+    )
+    run([clean / "bin" / "python", "-W", "ignore", "-c", code], cwd=tmp_path)
+
+
+def test_the_console_script_answers(clean: Path, tmp_path: Path) -> None:
+    script = clean / "bin" / "edgeseg"
+    assert run([script, "--version"], cwd=tmp_path).strip() == f"edgeseg {edgeseg.__version__}"
+    assert "train" in run([script, "--help"], cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("version", "needle"), [((3, 9), "needs Python 3.10 to 3.13"), ((2, 7), "needs Python 3.10 to 3.13"), ((3, 12), "")]
+)
+def test_make_says_when_python_is_too_old(version: tuple[int, int], needle: str) -> None:
+    code = f"import sys; sys.version_info = {version}; sys.argv = ['x']; exec(open('scripts/check_python.py').read())"
+    quiet = {**os.environ, "PIP_INDEX_URL": "chosen"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=quiet, check=False
+    )
+    assert needle in done.stderr
+    assert done.returncode == (3 if needle else 0)
+
+
+def test_make_says_when_venv_is_missing(tmp_path: Path) -> None:
+    """As on a Debian without python3-venv."""
+    (tmp_path / "ensurepip.py").write_text("raise ImportError('No module named ensurepip')")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = ["make", "demo", f"PYTHON={sys.executable}", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=env, check=False)
+    assert done.returncode == 2
+    assert "apt install python3-venv" in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_make_says_when_there_is_no_python(tmp_path: Path) -> None:
+    command = ["make", "demo", "PYTHON=python-of-nowhere", f"VENV={tmp_path / 'venv'}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert "There is no 'python-of-nowhere' here. Install Python 3.10 to 3.13" in done.stderr
