@@ -11,15 +11,14 @@ What is decided here, once:
 * Alpha is dropped, not blended: what colour lies under it is what the network sees.
 * EXIF orientation is applied to images (a mask is drawn on what a viewer shows).
 * Float images, truncated JPEG and PNG files, and images over 128 megapixels are refused.
-* Masks are single-channel uint8 class indices; palette PNGs give their indices.
+* Masks are single-channel uint8 class indices; palette PNGs give their palette indices, and PNGs
+  of 1, 2 or 4 bits the stored numbers (a 1-bit mask holds 0 and 1, not 0 and 255).
 * Resizing is done on uint8, bilinear for images and nearest (pixel centres) for masks.
 """
 
 from __future__ import annotations
 
 import os
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import DataError
+from edgeseg.image_bytes import checked_bytes, grey_png_of_indices, keeps_depth
 from edgeseg.spec import ModelSpec
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -48,8 +48,8 @@ def read_image(path: Path | str) -> UInt8:
     Raises:
         DataError: missing, truncated, not an image, float, or too large.
     """
-    data = _checked_bytes(Path(path))
-    image = _decode(data, cv2.IMREAD_COLOR | _depth_flag(data), Path(path))
+    data = checked_bytes(Path(path))
+    image = _decode(data, cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if keeps_depth(data) else 0), Path(path))
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if image.dtype != np.uint8:
@@ -67,9 +67,10 @@ def read_mask(path: Path | str) -> UInt8:
         DataError: missing, truncated, or a colour picture where indices are expected.
     """
     path = Path(path)
-    data = _checked_bytes(path)
-    if (palette := _png_palette(data)) is not None:
-        return _palette_indices(_decode(data, cv2.IMREAD_COLOR, path), palette, path)
+    data = checked_bytes(path)
+    if (indices := grey_png_of_indices(data)) is not None:
+        step, data = indices
+        return np.ascontiguousarray(_decode(data, cv2.IMREAD_UNCHANGED, path) // step)
     mask = _decode(data, cv2.IMREAD_UNCHANGED, path)
     if mask.dtype != np.uint8:
         if mask.dtype != np.uint16 or mask.max() > 255:
@@ -90,70 +91,6 @@ def _single_channel(mask: UInt8, path: Path) -> UInt8:
     return first
 
 
-def _checked_bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise DataError(f"Cannot read {path}: {error.strerror}.") from None
-    if not data:
-        raise DataError(f"{path} is empty (0 bytes). Copy it again from its source.")
-    if data[:2] == b"\xff\xd8":
-        _check_jpeg_end(data, path)
-    elif data[:8] == b"\x89PNG\r\n\x1a\n":
-        _check_png_chunks(data, path)
-    return data
-
-
-def _check_jpeg_end(data: bytes, path: Path) -> None:
-    """Refuse a JPEG whose scan never ends: decoders fill the missing part with grey."""
-    scan = _jpeg_scan_start(data)
-    if data.find(b"\xff\xd9", scan) < 0:
-        raise DataError(f"{path} is a truncated JPEG (no end marker in {len(data)} bytes). Copy it again.")
-
-
-def _jpeg_scan_start(data: bytes) -> int:
-    """Offset of the first start-of-scan segment, past thumbnails inside APP segments."""
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            at += 1
-            continue
-        marker = data[at + 1]
-        if marker == 0xDA:
-            return at
-        if marker == 0xFF or 0xD0 <= marker <= 0xD8 or marker in (0x00, 0x01):
-            at += 1 if marker == 0xFF else 2
-            continue
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return len(data)
-
-
-def _png_chunks(data: bytes) -> list[tuple[bytes, bytes, bool]]:
-    """(type, body, whole) of each chunk, as far as the bytes go; whole says that the CRC holds."""
-    chunks, at = [], 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack(">I", data[at : at + 4])
-        body = data[at + 8 : at + 8 + length]
-        crc = data[at + 8 + length : at + 12 + length]
-        whole = len(crc) == 4 and zlib.crc32(data[at + 4 : at + 8] + body) == int.from_bytes(crc, "big")
-        chunks.append((data[at + 4 : at + 8], body, whole))
-        at += 12 + length
-        if chunks[-1][0] == b"IEND":
-            break
-    return chunks
-
-
-def _check_png_chunks(data: bytes, path: Path) -> None:
-    chunks = _png_chunks(data)
-    if not chunks or chunks[-1][0] != b"IEND":
-        raise DataError(f"{path} is a truncated PNG (no IEND chunk in {len(data)} bytes). Copy it again.")
-    critical = [kind for kind, _, whole in chunks if not whole and kind[:1].isupper()]
-    if critical:
-        raise DataError(f"{path} is a damaged PNG (checksum of its {critical[0].decode('latin1')} chunk fails).")
-
-
 def _decode(data: bytes, flags: int, path: Path) -> Any:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -162,37 +99,6 @@ def _decode(data: bytes, flags: int, path: Path) -> Any:
     if image is None or image.size == 0:
         raise DataError(f"{path} is not a readable image ({len(data)} bytes); see if a viewer opens it.")
     return image
-
-
-def _depth_flag(data: bytes) -> int:
-    """Keep 16 bits where the file has them; OpenCV 5 widens some 8-bit PNGs when asked always."""
-    is_png = data[:8] == b"\x89PNG\r\n\x1a\n"
-    return 0 if is_png and data[24] != 16 else cv2.IMREAD_ANYDEPTH
-
-
-def _png_palette(data: bytes) -> UInt8 | None:
-    """The (N, 3) BGR palette of a palette PNG, else None."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        return None
-    chunks = {kind: body for kind, body, _ in reversed(_png_chunks(data))}
-    if len(chunks.get(b"IHDR", b"")) < 10 or chunks[b"IHDR"][9] != 3:
-        return None
-    table = np.frombuffer(chunks.get(b"PLTE", b""), np.uint8)
-    return table[: len(table) // 3 * 3].reshape(-1, 3)[:, ::-1]
-
-
-def _palette_indices(image: UInt8, palette: UInt8, path: Path) -> UInt8:
-    """Undo the palette: OpenCV always expands it to colours."""
-    weights = np.array([1, 256, 65536])
-    keys, first = np.unique(palette @ weights, return_index=True)
-    codes, inverse = np.unique(image.reshape(-1, 3) @ weights, return_inverse=True)
-    at = np.minimum(np.searchsorted(keys, codes), len(keys) - 1)
-    repeated = {int(c) for c in codes if np.count_nonzero(palette @ weights == c) > 1}
-    if repeated:
-        raise DataError(f"Mask {path} uses a palette colour that stands for several indices; save it as grey indices.")
-    if not np.array_equal(keys[at], codes):
-        raise DataError(f"Mask {path} has pixels outside its own palette; save it as grey indices.")
-    return first[at][inverse].astype(np.uint8).reshape(image.shape[:2])
 
 
 @dataclass(frozen=True)
