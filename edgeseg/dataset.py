@@ -19,10 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.errors import DataError
 from edgeseg.extras import require
 from edgeseg.image import IMAGE_SUFFIXES, UInt8, read_image, read_mask
+
+Int64 = npt.NDArray[np.int64]
 
 SPLITS = ("train", "val")
 
@@ -105,9 +108,30 @@ class Dataset:
         self.check_values(mask, pair.mask)
         return image, mask
 
+    def check_foreground(self, counts: Int64, split: str) -> None:
+        """Refuse a two-class split whose foreground would vanish without a word.
+
+        Masks drawn as black and white hold 0 and 255, and 255 is ignored by default: a network then
+        learns, and scores, background alone.
+
+        Args:
+            counts: pixels of each mask value 0..255 over the whole split.
+            split: its name, for the message.
+
+        Raises:
+            DataError: no pixel of class 1, but pixels of the ignored value.
+        """
+        ignored = self.ignore_index
+        if len(self.classes) == 2 and ignored is not None and not counts[1] and counts[ignored]:
+            raise DataError(
+                f"No mask of split {split!r} in {self.root} holds a pixel of class 1 ({self.classes[1]!r}), but "
+                f"{int(counts[ignored])} pixels hold {ignored}, which is ignored. "
+                f"If {ignored} means {self.classes[1]!r}, save these pixels as 1."
+            )
+
     def check_values(self, mask: UInt8, path: Path) -> None:
         """Raise DataError when the mask holds a value that is neither a class nor void."""
-        values = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
+        values = np.flatnonzero(value_counts(mask))
         strange = [int(v) for v in values if v >= len(self.classes) and v != self.ignore_index]
         if strange:
             ignored = "no value is ignored" if self.ignore_index is None else f"{self.ignore_index} is ignored"
@@ -115,6 +139,11 @@ class Dataset:
                 f"Mask {path} holds the value {strange[0]}, but there are {len(self.classes)} classes "
                 f"(0..{len(self.classes) - 1}) and {ignored}. If it means void, give --ignore-index {strange[0]}."
             )
+
+
+def value_counts(mask: UInt8) -> Int64:
+    """(256,) pixels of each value of a mask."""
+    return np.bincount(mask.ravel(), minlength=256)
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -172,18 +201,28 @@ def _from_yaml(path: Path, ignore_index: int | None) -> Dataset:
     folders = {}
     for split in SPLITS:
         if values.get(split):
-            images = root / str(values[split])
+            if not isinstance(values[split], str):
+                raise DataError(f"{path}: {split} must name one folder of images; found {values[split]!r}.")
+            images = root / values[split]
             folders[split] = (images, _masks_beside(images, masks))
     if not folders:
         raise DataError(f"{path} names neither train nor val; give folders of images, e.g. train: images/train.")
-    names = values.get("names")
-    if isinstance(names, Mapping):
-        names = [names[key] for key in sorted(names)]
-    if not isinstance(names, list):
-        raise DataError(f"{path} has no list of class names under names.")
+    names = _checked_names(_yaml_names(values.get("names"), path), path)
     if ignore_index is None:
         ignore_index = values.get("ignore_index", 255)
-    return Dataset(root, _checked_names(map(str, names), path), ignore_index, folders)
+    if ignore_index is not None and not (type(ignore_index) is int and 0 <= ignore_index <= 255):
+        raise DataError(f"{path}: ignore_index must be a mask value of 0..255 or null; found {ignore_index!r}.")
+    return Dataset(root, names, ignore_index, folders)
+
+
+def _yaml_names(names: object, path: Path) -> list[str]:
+    if isinstance(names, Mapping):
+        if set(names) != set(range(len(names))):
+            raise DataError(f"{path}: names must count 0, 1, 2, ... without a gap; found {list(names)}.")
+        names = [names[key] for key in range(len(names))]
+    if not isinstance(names, list):
+        raise DataError(f"{path} has no list of class names under names.")
+    return [str(name) for name in names]
 
 
 def _yaml_mapping(path: Path) -> Mapping[str, Any]:
