@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +16,7 @@ COLOR_ORDERS = ("rgb", "bgr", "gray")
 RESIZES = ("stretch", "letterbox")
 UNKNOWN_NAMES = ("background", "unknown", "void", "unlabelled", "unlabeled")
 MAX_CLASSES = 254
+MAX_NORMALISATION = 1e6
 
 Color = tuple[int, int, int]
 
@@ -176,7 +176,7 @@ def _check_normalisation(spec: ModelSpec) -> None:
     for name in ("mean", "std"):
         values = getattr(spec, name)
         numbers = isinstance(values, tuple) and all(isinstance(v, int | float) for v in values)
-        if not numbers or len(values) != spec.channels or not all(map(math.isfinite, values)):
+        if not numbers or len(values) != spec.channels or not all(abs(v) < MAX_NORMALISATION for v in values):
             raise SpecError(
                 f"{name} needs {spec.channels} finite numbers for {spec.color_order} input; found {values!r}."
             )
