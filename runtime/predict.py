@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from types import TracebackType
 
+from edgeseg.artifact import Artifact
 from edgeseg.image import UInt8, fit, unfit
-from edgeseg.runtime.engine import Engine
+from edgeseg.runtime.engine import Engine, open_engine
+from edgeseg.runtime.frame import Prediction
+from edgeseg.runtime.threshold import Threshold, thresholding
+
+
+def open_predictor(artifact: Artifact, conf: float | None = None, device: str = "CPU") -> Predictor:
+    """A predictor that applies the threshold of ``artifact``, or ``conf`` instead.
+
+    Raises:
+        UserError: ``conf`` is out of range or needs an output that is not there, or no such device.
+        ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engine.open_engine`.
+    """
+    return Predictor(open_engine(artifact, device), thresholding(artifact, conf))
 
 
 class Predictor:
@@ -13,17 +26,20 @@ class Predictor:
 
     ::
 
-        with Predictor(open_engine(artifact)) as predict:
+        with open_predictor(artifact) as predict:
             labels = predict(read_image("cells.png"))
 
     Args:
         engine: closed when the block ends.
+        threshold: what is done to each prediction, see :func:`edgeseg.runtime.threshold.thresholding`;
+            without one the graph's own labels stand.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, threshold: Threshold | None = None) -> None:
         self.spec = engine.spec
         self._engine = engine
         self._slot = engine.open_slot()
+        self._threshold = threshold or Prediction.copy
 
     def __call__(self, image: UInt8) -> UInt8:
         """Label map, HW uint8 at the image's own size, of an HWC uint8 BGR image.
@@ -33,9 +49,8 @@ class Predictor:
             EngineError: the engine failed.
         """
         fit(image, self.spec, out=self._slot.input)
-        labels = self._slot.run().labels
-        # A mask of the network's own size comes back from unfit as it is: still the slot's memory.
-        return unfit(labels, self.spec, (image.shape[0], image.shape[1])).copy()
+        labels = self._threshold(self._slot.run()).labels
+        return unfit(labels, self.spec, (image.shape[0], image.shape[1]))
 
     def close(self) -> None:
         self._engine.close()
