@@ -133,7 +133,7 @@ def _announced_frames(container: Any, stream: Any, fps: float | None) -> int | N
     if stream.frames:
         return int(stream.frames)
     if container.duration and fps and len(container.streams) == 1:
-        return round(container.duration / 1e6 * fps)
+        return int(container.duration / 1e6 * fps + 0.5)
     return None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
 
 _KEPT = 4096
+clock_s = time.perf_counter
 
 
 @dataclass(frozen=True)

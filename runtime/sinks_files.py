@@ -1,0 +1,130 @@
+"""Masks as PNG files, and one JSON line a frame."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgeseg.files import writing
+from edgeseg.image import UInt8, placement, unfit
+from edgeseg.runtime.frame import Frame, Prediction
+from edgeseg.spec import ModelSpec
+
+
+class MaskSink:
+    """A folder of single-channel PNG files: label indices at the frame's own size.
+
+    A mask has its image's name, or the frame's index where frames have no names.
+    """
+
+    name = "masks"
+    newest_only = False
+
+    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+        self._folder = folder
+        self._spec = spec
+        self._stems: set[str] = set()
+
+    def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        height, width = frame.image.shape[:2]
+        mask = unfit(prediction.labels, self._spec, (height, width))
+        target = self._folder / f"{self._stem(frame)}.png"
+        with writing(target):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            _write_whole(target, cv2.imencode(".png", mask)[1].tobytes())
+
+    def close(self) -> None:
+        pass
+
+    def _stem(self, frame: Frame) -> str:
+        """Two images may differ in their ending only, or come from two folders."""
+        if not frame.name:
+            return f"{frame.index:06d}"
+        stem = Path(frame.name).stem
+        if stem in self._stems:
+            stem = f"{stem}_{frame.index:06d}"
+        self._stems.add(stem)
+        return stem
+
+
+class JsonlSink:
+    """One JSON object a line and frame.
+
+    ``index``, ``time`` (UTC, when the frame was captured or read), ``media_s`` (time in the recording, null when
+    live), ``name``, ``latency_ms`` (frame to mask), ``classes`` (share of the picture a class, 0..1; pixels under the
+    threshold of a model without a background class are ``unknown``).
+    """
+
+    name = "jsonl"
+    newest_only = False
+
+    def __init__(self, path: Path, spec: ModelSpec) -> None:
+        self._path = path
+        self._spec = spec
+        self._file: int | None = None
+        self._length = 0
+
+    def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        line = json.dumps(self._record(frame, prediction, latency_ms)).encode() + b"\n"
+        with writing(self._path):
+            self._append(line)
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _append(self, line: bytes) -> None:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            _write_all(self._file, line)
+        except OSError:
+            os.ftruncate(self._file, self._length)
+            raise
+        self._length += len(line)
+
+    def _record(self, frame: Frame, prediction: Prediction, latency_ms: float) -> dict[str, object]:
+        captured = datetime.datetime.fromtimestamp(
+            time.time() - (time.monotonic() - frame.time_s), datetime.timezone.utc
+        )
+        return {
+            "index": frame.index,
+            "time": captured.isoformat(timespec="milliseconds"),
+            "media_s": None if frame.media_s is None else round(frame.media_s, 4),
+            "name": frame.name,
+            "latency_ms": round(latency_ms, 3),
+            "classes": self._shares(frame, prediction.labels),
+        }
+
+    def _shares(self, frame: Frame, labels: UInt8) -> dict[str, float]:
+        spec = self._spec
+        at = placement((frame.image.shape[0], frame.image.shape[1]), spec)
+        inside = labels[at.top : at.top + at.height, at.left : at.left + at.width]
+        counts = np.bincount(inside.ravel(), minlength=256) / inside.size
+        shares = {name: round(float(counts[label]), 5) for label, name in enumerate(spec.classes)}
+        if spec.unknown_label >= spec.num_classes:
+            shares["unknown"] = round(float(counts[spec.unknown_label]), 5)
+        return shares
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    staged = target.with_name(f".{target.name}.tmp")
+    try:
+        staged.write_bytes(data)
+        staged.replace(target)
+    except OSError:
+        staged.unlink(missing_ok=True)
+        raise
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
