@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import ArtifactError, SpecError, TamperedError
+from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
 from edgeseg.files import atomic_directory, sha256_of
 from edgeseg.spec import ModelSpec
 
@@ -30,6 +30,8 @@ MANIFEST = "edgeseg.json"
 MODEL_FILES = {"onnx": "model.onnx", "openvino": "model.xml"}
 MAX_MANIFEST_BYTES = 4 << 20
 PRECISIONS = ("fp32", "int8")
+OUTPUTS = ("labels", "confidence", "logits")
+LITTER = frozenset({MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,9 @@ class Artifact:
                 **{key: values[key] for key in ("name", "precision", "format")},
                 **{key: values.get(key, {}) for key in ("parents", "calibration", "toolchain", "measured")},
             )
+            _check_fields(artifact)
         except (KeyError, TypeError, SpecError) as error:
             raise ArtifactError(f"{directory / MANIFEST} is incomplete: {error}. Export the model again.") from None
-        if artifact.format not in MODEL_FILES or artifact.model_path.name not in files:
-            raise ArtifactError(f"{directory} has no model file of a known format; found {sorted(files)}.")
         return artifact
 
 
@@ -112,8 +113,10 @@ def writing_artifact(path: Path, manifest: dict[str, Any]) -> Iterator[Path]:
             block has ended, so that it can be completed (``measured``) inside.
 
     Raises:
-        OutputError: the directory cannot be written.
+        OutputError: the directory cannot be written, or holds something that is no artifact.
     """
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
+        raise OutputError(f"{path} exists and is not an artifact; it is not replaced. Choose another output folder.")
     with atomic_directory(path) as staged:
         yield staged
         write_manifest(staged, manifest)
@@ -169,10 +172,25 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
     return dict(values)
 
 
+def _check_fields(artifact: Artifact) -> None:
+    manifest = artifact.path / MANIFEST
+    if artifact.format not in MODEL_FILES or artifact.model_path.name not in artifact.files:
+        raise ArtifactError(f"{artifact.path} has no model file of a known format; found {sorted(artifact.files)}.")
+    if artifact.precision not in PRECISIONS:
+        raise ArtifactError(f"{manifest}: precision must be one of {PRECISIONS}; found {artifact.precision!r}.")
+    if "labels" not in artifact.outputs or not set(artifact.outputs) <= set(OUTPUTS):
+        raise ArtifactError(f"{manifest}: outputs must be labels and any of {OUTPUTS}; found {artifact.outputs}.")
+    for name in ("parents", "calibration", "toolchain", "measured"):
+        if not isinstance(getattr(artifact, name), dict):
+            raise ArtifactError(f"{manifest}: {name} must be an object; found {getattr(artifact, name)!r}.")
+
+
 def _checked_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]:
     files = values.get("files")
     if not isinstance(files, dict) or not files:
         raise ArtifactError(f"{directory / MANIFEST} lists no files. Export the model again.")
+    if added := sorted({path.name for path in directory.iterdir()} - set(files) - LITTER):
+        raise TamperedError(f"{directory / added[0]} was added after the artifact was written. Remove it.")
     for name, digest in files.items():
         if name != Path(name).name or name in ("", ".", ".."):
             raise TamperedError(f"{directory / MANIFEST} lists {name!r}, which is not a plain file name.")

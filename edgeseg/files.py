@@ -73,8 +73,11 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     An existing target is replaced only then; when the block fails it stays as it was.
 
     Raises:
-        OutputError: the folder cannot be written or the disk is full. Nothing is left behind.
+        OutputError: the target is a file, the folder cannot be written, or the disk is full. Nothing
+            is left behind.
     """
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"{target} is a file and a folder is to be written there. Choose another output path.")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         staged = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
