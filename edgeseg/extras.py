@@ -5,20 +5,25 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-from edgeseg.errors import MissingExtra
+from edgeseg.errors import EnvironmentFault, MissingExtra
 
 
 def require(module: str, extra: str) -> ModuleType:
     """Import ``module`` and return it.
 
     Raises:
-        MissingExtra: the module is not installed; the message carries the pip command.
+        MissingExtra: the module, or one it needs, is not installed; the message carries the pip command.
+        EnvironmentFault: it is installed but does not load (a missing system library, a wrong build).
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] != module.split(".", maxsplit=1)[0]:
-            raise
         raise MissingExtra(
-            f"'{module}' is needed for this but is not installed. Install it with: pip install \"edgeseg[{extra}]\""
+            f"'{error.name or module}' is needed for this but is not installed. "
+            f'Install it with: pip install "edgeseg[{extra}]"'
         ) from None
+    except ImportError as error:
+        raise EnvironmentFault(
+            f"'{module}' is installed but does not load: {error}. "
+            f'Install it again with: pip install --force-reinstall "edgeseg[{extra}]"'
+        ) from error
