@@ -28,10 +28,12 @@ def colorize(labels: UInt8, table: UInt8) -> UInt8:
 
 
 def overlay(image: UInt8, labels: UInt8, table: UInt8, alpha: float = 0.5) -> UInt8:
-    """Blend the colours of ``labels`` (any size) over a BGR ``image``; black entries leave it bright."""
+    """Blend the colours of ``labels`` (any size) over a BGR ``image``; black entries leave it as it is."""
     height, width = image.shape[:2]
-    colors = colorize(resize_mask(labels, height, width), table)
-    return np.asarray(cv2.addWeighted(image, 1 - alpha, colors, alpha, 0), np.uint8)
+    labels = resize_mask(labels, height, width)
+    blended = cv2.addWeighted(image, 1 - alpha, colorize(labels, table), alpha, 0)
+    bare = np.where(table.any(2), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.copyTo(image, cv2.LUT(labels, bare), blended), np.uint8)
 
 
 def draw_legend(image: UInt8, spec: ModelSpec, lines: Sequence[str] = ()) -> None:

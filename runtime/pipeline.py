@@ -85,7 +85,6 @@ class Pipeline:
     Args:
         engine: gives the slots.
         source: open; the caller closes it.
-        sinks: not yet written to; this closes them.
         slots: how many inferences run at the same time.
         threshold: from :func:`edgeseg.runtime.threshold.thresholding`.
         max_frames: stop after this many results.
@@ -95,7 +94,6 @@ class Pipeline:
         self,
         engine: Engine,
         source: Source,
-        sinks: Sequence[Sink] = (),
         slots: int = 2,
         threshold: Threshold = Prediction.copy,
         max_frames: int | None = None,
@@ -103,7 +101,6 @@ class Pipeline:
         self._spec = engine.spec
         self._slots = [engine.open_slot() for _ in range(slots)]
         self._source = source
-        self._sinks = sinks
         self._threshold = threshold
         self._inbox: Handoff[Frame] = Handoff(1 if source.live else slots + 1, source.live, max_frames)
         self._room = threading.Semaphore(2 * slots + 2)
@@ -116,32 +113,33 @@ class Pipeline:
         """End soon: finish what is being inferred, write it, close the sinks. Safe in a signal handler."""
         self._stopping = True
 
-    def run(self, on_frame: Callable[[], object] = lambda: None) -> Summary:
+    def run(self, sinks: Sequence[Sink] = (), on_frame: Callable[[], object] = lambda: None) -> Summary:
         """Run until the source ends, :meth:`stop`, or an error.
 
         Args:
+            sinks: not yet written to; this closes them.
             on_frame: called in this thread after each result was handed to the sinks.
 
         Raises:
             EdgesegError: what the source, the engine or a sink raised, after the sinks were closed.
         """
         start = clock_s()
-        sinks = [SinkThread(sink, self._source.live, self._news.put) for sink in self._sinks]
+        threads = [SinkThread(sink, self._source.live, self._news.put) for sink in sinks]
         reader = threading.Thread(target=self._read, name="edgeseg-source", daemon=True)
         workers = [threading.Thread(target=self._work, args=(slot,), daemon=True) for slot in self._slots]
         for thread in (reader, *workers):
             thread.start()
         try:
-            failure = self._collect(sinks, on_frame)
+            failure = self._collect(threads, on_frame)
         finally:
             self._end_early()
-            for sink in sinks:
-                sink.finish()
+            for sink_thread in threads:
+                sink_thread.finish()
         seconds = clock_s() - start
         reader.join(_READER_TIMEOUT_S)
         if failure := failure or self._late_failure():
             raise failure
-        return self._summary(seconds, sinks)
+        return self._summary(seconds, threads)
 
     def _read(self) -> None:
         try:
