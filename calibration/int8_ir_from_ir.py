@@ -1,0 +1,86 @@
+"""INT8 OpenVINO models by NNCF post-training quantisation of the OpenVINO model itself.
+
+Never by way of an INT8 ONNX file: OpenVINO computes wrong results for signed Q/DQ around
+Concat -> Conv, which is every skip connection.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from edgeseg.calibration.calibration_set import CalibrationSet
+from edgeseg.calibration.quiet import quiet
+from edgeseg.errors import ArtifactError
+from edgeseg.extras import require
+from edgeseg.image import UInt8
+
+SURROUNDINGS = "edgeseg/.*"
+ALGORITHM = "nncf.quantize, performance preset, fast bias correction"
+
+
+def int8_ir_from_ir(model: Any, images: CalibrationSet, on_image: Callable[[], object] = lambda: None) -> Any:
+    """Quantise an OpenVINO model of the deployed graph.
+
+    Args:
+        model: an ``openvino.Model`` with the uint8 NHWC input ``image``. It is not changed.
+        images: what finds the ranges.
+        on_image: called for every image shown to the network, for progress.
+
+    Returns:
+        A new model with the same input and outputs. Preprocessing, ArgMax and confidence
+        (the nodes called ``edgeseg/...``) stay as they were.
+
+    Raises:
+        ArtifactError: NNCF refuses the model, or nothing in it could be quantised.
+        MissingExtra: NNCF or OpenVINO is not installed.
+    """
+    with quiet():
+        require("openvino", "export")
+        nncf = require("nncf", "export")
+        try:
+            quantised = nncf.quantize(
+                model.clone(),
+                nncf.Dataset(images.images, lambda path: _counted(images.tensor(path), on_image)),
+                target_device=nncf.TargetDevice.CPU,
+                preset=nncf.QuantizationPreset.PERFORMANCE,
+                subset_size=len(images),
+                ignored_scope=nncf.IgnoredScope(patterns=[SURROUNDINGS], validate=False),
+            )
+        except (RuntimeError, ValueError, nncf.ValidationError) as error:
+            raise ArtifactError(f"NNCF cannot quantise this network: {error}") from error
+    _check(quantised)
+    return quantised
+
+
+def _counted(tensor: UInt8, on_image: Callable[[], object]) -> UInt8:
+    on_image()
+    return tensor
+
+
+def quantised_inputs(model: Any) -> Counter[str]:
+    """How many ``FakeQuantize`` nodes feed each type of operation."""
+    fed: Counter[str] = Counter()
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "FakeQuantize":
+            fed.update(port.get_node().get_type_name() for port in node.output(0).get_target_inputs())
+    return fed
+
+
+def quantised_surroundings(model: Any) -> list[str]:
+    """Nodes of the pre- and post-processing that take quantised values; should be none."""
+    return [
+        port.get_node().get_friendly_name()
+        for node in model.get_ordered_ops()
+        if node.get_type_name() == "FakeQuantize"
+        for port in node.output(0).get_target_inputs()
+        if port.get_node().get_friendly_name().startswith("edgeseg/")
+    ]
+
+
+def _check(model: Any) -> None:
+    if not quantised_inputs(model):
+        raise ArtifactError("NNCF left every layer in float: there is no convolution or matrix product to quantise.")
+    if touched := quantised_surroundings(model):
+        raise ArtifactError(f"NNCF quantised the post-processing ({', '.join(touched)}); the masks would be coarse.")
