@@ -1,0 +1,138 @@
+"""``edgeseg export``: a checkpoint or ONNX file becomes verified artifacts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.errors import UserError
+
+if TYPE_CHECKING:
+    from edgeseg.export.build import Built, Place
+    from edgeseg.export.foreign_spec import SpecFlags
+    from edgeseg.export.source_net import SourceNet
+
+FORMATS = ("onnx", "openvino")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="checkpoint (.pt), ONNX file, or fp32 ONNX artifact")
+    parser.add_argument("--format", choices=FORMATS, default="openvino", help="what to make (default: openvino)")
+    parser.add_argument("--int8", action="store_true", help="quantise to INT8 as well; needs --data")
+    parser.add_argument("--data", type=Path, help="data folder, or a folder of images: calibrates and verifies")
+    parser.add_argument("--eval-data", type=Path, help="other images to verify on (default: --data, split val)")
+    parser.add_argument("-n", type=int, default=100, metavar="N", help="calibration images (default: 100)")
+    parser.add_argument("--seed", type=int, default=0, help="chooses the calibration images")
+    parser.add_argument("--max-drop", type=float, metavar="P", help="mIoU points INT8 may lose (default: 0.5)")
+    parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold to bake in, 0..1")
+    parser.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
+    parser.add_argument("--out", type=Path, help="where artifacts go (default: artifacts/ beside the model)")
+    parser.add_argument("--name", help="what artifacts are called (default: the model's name)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    _add_spec_arguments(parser.add_argument_group("spec of a model that brings none"))
+
+
+def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--imgsz", type=int, nargs="+", metavar="PX", help="network input: H W, or one number for both")
+    group.add_argument("--task", choices=("binary", "multiclass"))
+    group.add_argument("--classes", help="names a,b,c in label order, or a file with one a line")
+    group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="what the network was trained on")
+    group.add_argument("--mean", type=float, nargs="+", help="in the network's colour order")
+    group.add_argument("--std", type=float, nargs="+", help="in the network's colour order")
+    group.add_argument("--value-range", type=int, choices=(1, 255), default=1, help="pixel scale of --mean and --std")
+    group.add_argument("--resize", choices=("stretch", "letterbox"))
+    group.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
+
+
+def run(args: argparse.Namespace) -> int:
+    _check(args)
+    from edgeseg.calibration.progress import bar_on_tty
+    from edgeseg.export.build import Place
+    from edgeseg.export.source_net import source_net
+
+    source = source_net(args.model, _flags(args))
+    place = Place(args.out or default_out(args.model), args.name or source.name, bar_on_tty)
+    built = _build(args, source, place)
+    report(built, args.json)
+    return 0
+
+
+def default_out(model: Path) -> Path:
+    """``artifacts/`` beside a file; beside the directory itself for an artifact."""
+    return model.resolve().parent if model.is_dir() else model.resolve().parent / "artifacts"
+
+
+def report(built: list[Built], as_json: bool) -> None:
+    """Print what was made and how it compares."""
+    from edgeseg.export.report import built_dict, built_text
+
+    if as_json:
+        print(json.dumps([built_dict(one) for one in built], indent=2))
+        return
+    print("\n\n".join(built_text(one) for one in built))
+
+
+def warn(sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
+        print(f"warning: {sentence}", file=sys.stderr)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Whatever can be known to be wrong before the long work starts."""
+    if args.int8 and args.format == "onnx":
+        raise UserError(
+            "--int8 makes OpenVINO artifacts; an INT8 ONNX file is not supported, because engines compute different "
+            "masks from the same one. Use --format openvino, or leave --int8 out."
+        )
+    if args.int8 and args.data is None:
+        raise UserError("--int8 needs sample images: --data DIR, a data folder or a plain folder of images.")
+    for path in (args.data, args.eval_data):
+        if path is not None and not path.exists():
+            raise UserError(f"There is no {path}; --data and --eval-data take folders of images.")
+    if args.imgsz is not None and len(args.imgsz) > 2:
+        raise UserError(f"--imgsz takes H W, or one number for both; found {args.imgsz}.")
+
+
+def _flags(args: argparse.Namespace) -> SpecFlags:
+    from edgeseg.export.foreign_spec import SpecFlags, class_names
+
+    return SpecFlags(
+        task=args.task,
+        classes=class_names(args.classes) if args.classes else None,
+        imgsz=(args.imgsz[0], args.imgsz[-1]) if args.imgsz else None,
+        mean=tuple(args.mean) if args.mean else None,
+        std=tuple(args.std) if args.std else None,
+        value_range=args.value_range,
+        color_order=args.color_order,
+        resize=args.resize,
+        threshold=args.conf,
+        ignore_index=args.ignore_index,
+    )
+
+
+def _build(args: argparse.Namespace, source: SourceNet, place: Place) -> list[Built]:
+    from edgeseg.calibration.calibration_set import calibration_set
+    from edgeseg.export import build, samples
+    from edgeseg.export.gates import drop_limit
+
+    images = calibration_set(args.data, source.spec, args.n, args.seed) if args.int8 else None
+    if images is not None:
+        warn(images.warnings)
+    shown = args.eval_data or args.data
+    seen = images.images if images is not None else ()
+    found = (
+        samples.samples_from(shown, source.spec, None, args.ignore_index, seen)
+        if shown
+        else samples.synthetic_samples(source.spec)
+    )
+    if images is not None and images.split is not None and images.split == found.split:
+        warn((f"INT8 is verified on the split it is calibrated on ({found.split}); give other --eval-data.",))
+    built = [build.onnx_artifact(source, place, args.outputs.split(","), found)]
+    if args.format == "openvino":
+        built.append(build.openvino_artifact(source, built[0].artifact, place, found))
+    if images is not None:
+        built.append(build.int8_artifact(built[1].artifact, images, place, found, drop_limit(args.max_drop, found)))
+    return built

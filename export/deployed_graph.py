@@ -1,0 +1,165 @@
+"""The deployed graph around a bare float network: uint8 pixels in, uint8 labels out.
+
+Every ONNX file that edgeseg writes is made here, whoever trained the network. The nodes added
+are called ``edgeseg/...``, so that calibration can leave them alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from edgeseg.errors import UserError
+from edgeseg.image import normalisation
+from edgeseg.spec import ModelSpec
+
+SPEC_KEY = "edgeseg.spec"
+OUTPUTS = ("labels", "confidence", "logits")
+NORMALISED = "edgeseg/normalised"
+NET = "net/"
+
+
+def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str] | None = None) -> onnx.ModelProto:
+    """Wrap a bare network into the contract of ``docs/architecture.md``.
+
+    Args:
+        net: one float32 input ``[1, C, H, W]``, normalised and in the network's colour order;
+            one float32 output ``[1, K, H, W]`` of logits; opset 13 or newer. Not changed.
+        spec: its contract; goes into ``metadata_props`` under ``edgeseg.spec``.
+        outputs: of ``labels``, ``confidence``, ``logits``; None for what the spec needs.
+
+    Returns:
+        A checked model with input ``image`` uint8 ``[1, H, W, C]`` BGR (or grey).
+
+    Raises:
+        UserError: an unknown output, or none called ``labels``.
+    """
+    outputs = deployed_outputs(spec, outputs)
+    model = compose.add_prefix(net, NET)
+    graph = model.graph
+    opset = next(entry.version for entry in model.opset_import if not entry.domain)
+    before = _preprocessing(spec, _Builder(opset), graph.input[0].name)
+    after = _postprocessing(spec, _Builder(opset), graph.output[0].name, outputs)
+    nodes = [*before.nodes, *graph.node, *after.nodes]
+    deployed = helper.make_graph(
+        nodes,
+        "edgeseg",
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, [1, spec.height, spec.width, spec.channels])],
+        [_output_info(name, spec) for name in outputs],
+        [*graph.initializer, *before.constants, *after.constants],
+    )
+    deployed.sparse_initializer.extend(graph.sparse_initializer)
+    model.graph.CopyFrom(deployed)
+    del model.metadata_props[:]
+    helper.set_model_props(model, {SPEC_KEY: spec.to_json()})
+    model.producer_name = "edgeseg"
+    _drop_remarks(model.graph)
+    onnx.checker.check_model(model)
+    return model
+
+
+def _drop_remarks(graph: onnx.GraphProto) -> None:
+    """Exporters note stack traces and paths of the training machine at every node."""
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+
+
+def deployed_outputs(spec: ModelSpec, asked: Sequence[str] | None) -> tuple[str, ...]:
+    """The outputs of the deployed graph in their order.
+
+    ``confidence`` is always there for a binary task or a spec with a threshold: the runtime needs it.
+
+    Raises:
+        UserError: an unknown output, or none called ``labels``.
+    """
+    asked = ["labels"] if asked is None else list(asked)
+    if (unknown := [name for name in asked if name not in OUTPUTS]) or "labels" not in asked:
+        found = f"unknown {unknown}" if unknown else f"{asked} without labels"
+        raise UserError(f"--outputs takes labels and, on request, confidence and logits; found {found}.")
+    if spec.task == "binary" or spec.threshold is not None:
+        asked.append("confidence")
+    return tuple(name for name in OUTPUTS if name in asked)
+
+
+class _Builder:
+    """Collects nodes and constants; each node is named after its result."""
+
+    def __init__(self, opset: int) -> None:
+        self.opset = opset
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def add(self, op: str, inputs: Sequence[str], result: str, **attributes: Any) -> str:
+        name = f"edgeseg/{op}_{result.removeprefix('edgeseg/')}"
+        self.nodes.append(helper.make_node(op, list(inputs), [result], name=name, **attributes))
+        return result
+
+    def constant(self, name: str, values: Any) -> str:
+        self.constants.append(numpy_helper.from_array(np.asarray(values), f"edgeseg/{name}"))
+        return f"edgeseg/{name}"
+
+
+def _preprocessing(spec: ModelSpec, build: _Builder, net_input: str) -> _Builder:
+    scale, shift = (values.reshape(1, -1, 1, 1) for values in normalisation(spec))
+    planes = build.add("Cast", ["image"], "edgeseg/float", to=TensorProto.FLOAT)
+    planes = build.add("Transpose", [planes], "edgeseg/planes", perm=[0, 3, 1, 2])
+    if spec.color_order == "rgb":
+        order = build.constant("bgr_to_rgb", np.array([2, 1, 0], np.int64))
+        planes = build.add("Gather", [planes, order], "edgeseg/ordered", axis=1)
+    scaled = build.add("Mul", [planes, build.constant("scale", scale)], "edgeseg/scaled")
+    normalised = build.add("Add", [scaled, build.constant("shift", shift)], NORMALISED)
+    build.add("Identity", [normalised], net_input)
+    return build
+
+
+def _postprocessing(spec: ModelSpec, build: _Builder, net_output: str, outputs: Sequence[str]) -> _Builder:
+    build.add("Identity", [net_output], "logits")
+    if spec.task == "binary":
+        _binary(spec, build, outputs)
+    else:
+        _multiclass(build, outputs)
+    return build
+
+
+def _binary(spec: ModelSpec, build: _Builder, outputs: Sequence[str]) -> None:
+    logit = build.add("Squeeze", ["logits", build.constant("class_axis", np.array([1], np.int64))], "edgeseg/logit")
+    threshold = 0.5 if spec.threshold is None else spec.threshold
+    limit = build.constant("limit", np.float32(math.log(threshold / (1 - threshold))))
+    foreground = build.add("GreaterOrEqual", [logit, limit], "edgeseg/foreground")
+    build.add("Cast", [foreground], "labels", to=TensorProto.UINT8)
+    if "confidence" in outputs:
+        _as_uint8(build, build.add("Sigmoid", [logit], "edgeseg/probability"))
+
+
+def _multiclass(build: _Builder, outputs: Sequence[str]) -> None:
+    best = build.add("ArgMax", ["logits"], "edgeseg/best", axis=1, keepdims=0)
+    build.add("Cast", [best], "labels", to=TensorProto.UINT8)
+    if "confidence" in outputs:
+        probabilities = build.add("Softmax", ["logits"], "edgeseg/probabilities", axis=1)
+        _as_uint8(build, _reduce_max(build, probabilities))
+
+
+def _reduce_max(build: _Builder, probabilities: str) -> str:
+    """Axes are an attribute up to opset 17 and an input from 18 on."""
+    if build.opset < 18:
+        return build.add("ReduceMax", [probabilities], "edgeseg/probability", axes=[1], keepdims=0)
+    axes = build.constant("class_axis", np.array([1], np.int64))
+    return build.add("ReduceMax", [probabilities, axes], "edgeseg/probability", keepdims=0)
+
+
+def _as_uint8(build: _Builder, probability: str) -> None:
+    scaled = build.add("Mul", [probability, build.constant("uint8_range", np.float32(255))], "edgeseg/percent")
+    build.add("Cast", [build.add("Round", [scaled], "edgeseg/rounded")], "confidence", to=TensorProto.UINT8)
+
+
+def _output_info(name: str, spec: ModelSpec) -> onnx.ValueInfoProto:
+    if name == "logits":
+        shape = [1, spec.logit_channels, spec.height, spec.width]
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+    return helper.make_tensor_value_info(name, TensorProto.UINT8, [1, spec.height, spec.width])

@@ -1,0 +1,55 @@
+"""Running a float ONNX graph in memory with ONNX Runtime, to compare graphs with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgeseg.calibration.quiet import quiet
+from edgeseg.errors import ArtifactError
+from edgeseg.extras import require
+from edgeseg.image import Float32
+
+Forward = Callable[[Float32], Float32]
+"""(1, C, H, W) normalised float32 to (1, K, H, W) float32."""
+
+FATAL_ONLY = 4
+
+
+def forward_of(model: Any) -> Forward:
+    """A function that runs a one-input, one-output ``onnx.ModelProto``.
+
+    Raises:
+        ArtifactError: ONNX Runtime refuses the graph, now or when it runs.
+    """
+    runtime = require("onnxruntime", "export")
+    options = runtime.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    failures = _failures()
+    try:
+        with quiet():
+            session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except failures as error:
+        raise ArtifactError(f"ONNX Runtime refuses this network: {_reason(error)}") from None
+    name = session.get_inputs()[0].name
+
+    def forward(values: Float32) -> Float32:
+        try:
+            return np.asarray(session.run(None, {name: values})[0], np.float32)
+        except failures as error:
+            raise ArtifactError(f"ONNX Runtime cannot run this network: {_reason(error)}") from None
+
+    return forward
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """ONNX Runtime's exceptions have no common base of their own."""
+    state = require("onnxruntime.capi.onnxruntime_pybind11_state", "export")
+    kinds = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*kinds, RuntimeError, ValueError)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0]

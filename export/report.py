@@ -1,0 +1,41 @@
+"""What the verbs print about artifacts and comparisons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeseg.export.build import Built
+from edgeseg.export.compare import Comparison
+from edgeseg.export.gates import class_table, comparison_notes, stage_table
+
+
+def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
+    """The tables of a comparison with where its images come from, for people."""
+    split = f" ({comparison.split})" if comparison.split else ""
+    parts = [f"{comparison.images} images of {comparison.source}{split}", stage_table(comparison)]
+    if by_class and comparison.labelled:
+        parts.append(class_table(comparison))
+    parts.extend(f"note: {note}" for note in comparison_notes(comparison))
+    return "\n".join(parts)
+
+
+def built_text(built: Built) -> str:
+    """One artifact and its proof, for people."""
+    artifact = built.artifact
+    text = comparison_text(built.comparison, by_class=artifact.precision != "fp32")
+    return f"{artifact.path}  ({artifact.size_bytes / 1e6:.2f} MB)\n{text}"
+
+
+def built_dict(built: Built) -> dict[str, Any]:
+    """One artifact and its proof, for machines."""
+    artifact = built.artifact
+    return {
+        "path": str(artifact.path),
+        "precision": artifact.precision,
+        "format": artifact.format,
+        "bytes": artifact.size_bytes,
+        "outputs": list(artifact.outputs),
+        "calibration": dict(artifact.calibration),
+        "measured": dict(artifact.measured),
+        "notes": comparison_notes(built.comparison),
+    }

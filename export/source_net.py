@@ -1,0 +1,114 @@
+"""What is exported: a checkpoint, an ONNX file, or an fp32 ONNX artifact, brought to one form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from edgeseg.artifact import MANIFEST, Artifact
+from edgeseg.errors import ArtifactError, SpecError
+from edgeseg.export.bare_net import bare_net, graph_facts, net_of_deployed
+from edgeseg.export.deployed_graph import NORMALISED
+from edgeseg.export.foreign_spec import SpecFlags, changed_spec, foreign_spec
+from edgeseg.export.onnx_file import embedded_spec, read_onnx
+from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
+from edgeseg.export.ort_session import Forward, forward_of
+from edgeseg.extras import require
+from edgeseg.files import sha256_of
+from edgeseg.image import Float32
+from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CHECKPOINT_SUFFIXES = (".pt", ".pth")
+STAGE_FILE = "onnx file"
+
+
+@dataclass(frozen=True)
+class SourceNet:
+    """A trained network, ready to be wrapped.
+
+    Attributes:
+        name: what artifacts made from it are called.
+        spec: its contract.
+        proto: the bare network as ONNX.
+        forward: the network as it was given (torch, or the original file), the reference.
+        stage: what ``forward`` is called in reports.
+        parents: SHA-256 of the file it was read from, by role.
+    """
+
+    name: str
+    spec: ModelSpec
+    proto: onnx.ModelProto
+    forward: Forward
+    stage: str
+    parents: dict[str, str]
+
+
+def source_net(path: Path, flags: SpecFlags) -> SourceNet:
+    """Read a checkpoint (``.pt``), an ONNX file or an fp32 ONNX artifact.
+
+    Raises:
+        SpecError: no spec, or one that contradicts the model or the flags.
+        CheckpointError, ArtifactError: the file is not what it should be.
+    """
+    if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
+        return _from_checkpoint(path, flags)
+    if path.is_dir() or (path.parent / MANIFEST).is_file():
+        artifact = Artifact.open(path)
+        if (artifact.format, artifact.precision) != ("onnx", "fp32"):
+            raise ArtifactError(
+                f"{artifact.path} is {artifact.precision} {artifact.format}; export starts from a checkpoint, an ONNX "
+                "file or an fp32-onnx artifact. To quantise an fp32 OpenVINO artifact use: edgeseg calibrate."
+            )
+        return _from_onnx(artifact.model_path, artifact.name, flags)
+    if path.exists() and path.suffix != ".onnx":
+        raise ArtifactError(f"{path} is neither a checkpoint (.pt) nor an ONNX file (.onnx).")
+    return _from_onnx(path, path.stem, flags)
+
+
+def torch_forward(model: nn.Module) -> Forward:
+    """A checkpoint's network as a function of arrays."""
+    torch = require("torch", "export")
+
+    def forward(values: Float32) -> Float32:
+        with torch.inference_mode():
+            return np.asarray(model(torch.from_numpy(values)).numpy(), np.float32)
+
+    return forward
+
+
+def _from_checkpoint(path: Path, flags: SpecFlags) -> SourceNet:
+    require("torch", "export")
+    from edgeseg.training.checkpoint import load_model
+
+    loaded = load_model(path)
+    spec = changed_spec(loaded.spec, flags)
+    proto = onnx_from_checkpoint(loaded.model, spec)
+    return SourceNet(loaded.name, spec, proto, torch_forward(loaded.model), "torch", {"checkpoint": loaded.digest})
+
+
+def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
+    model = read_onnx(path)
+    parents = {"onnx": sha256_of(path)}
+    own = embedded_spec(model)
+    if own is not None and any(NORMALISED in node.output for node in model.graph.node):
+        net = net_of_deployed(model)
+        return SourceNet(name, _same_size(own, changed_spec(own, flags)), net, forward_of(net), STAGE_FILE, parents)
+    facts = graph_facts(model)
+    spec = foreign_spec(path, flags, facts.input_size, facts.logits) if own is None else changed_spec(own, flags)
+    net, forward = bare_net(model, spec)
+    return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
+
+
+def _same_size(own: ModelSpec, asked: ModelSpec) -> ModelSpec:
+    if (own.height, own.width) != (asked.height, asked.width):
+        raise SpecError(
+            f"This ONNX file is fixed at {own.height}x{own.width}. For another --imgsz export the checkpoint again."
+        )
+    return asked
