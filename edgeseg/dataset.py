@@ -99,14 +99,23 @@ class Dataset:
         Raises:
             DataError: unreadable, sizes differ, or a mask value outside the classes.
         """
-        image, mask = read_image(pair.image), read_mask(pair.mask)
+        image = read_image(pair.image)
+        return image, self.read_mask_of(pair, image)
+
+    def read_mask_of(self, pair: Pair, image: UInt8) -> UInt8:
+        """The mask (HW uint8) of a pair whose image has been read, checked against it.
+
+        Raises:
+            DataError: unreadable, of another size, or a value outside the classes.
+        """
+        mask = read_mask(pair.mask)
         if image.shape[:2] != mask.shape:
             raise DataError(
                 f"Mask {pair.mask} is {mask.shape[1]}x{mask.shape[0]} but its image {pair.image.name} "
                 f"is {image.shape[1]}x{image.shape[0]}. Make them the same size."
             )
         self.check_values(mask, pair.mask)
-        return image, mask
+        return mask
 
     def check_foreground(self, counts: Int64, split: str) -> None:
         """Refuse a two-class split whose foreground would vanish without a word.

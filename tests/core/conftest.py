@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Callable
@@ -67,12 +66,3 @@ def _write_dataset() -> Callable[..., Path]:
 @pytest.fixture
 def picture() -> UInt8:
     return smooth_picture(60, 80)
-
-
-@pytest.fixture
-def data_dir() -> Path:
-    """Real test material: ``$EDGESEG_DATA``, else ``shared/data`` beside the checkout."""
-    folder = Path(os.environ.get("EDGESEG_DATA") or Path(__file__).parents[3] / "shared/data")
-    if not folder.is_dir():
-        pytest.skip(f"no test material in {folder}; name its folder in EDGESEG_DATA")
-    return folder

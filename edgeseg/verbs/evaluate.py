@@ -1,0 +1,97 @@
+"""``edgeseg evaluate``: score an artifact on labelled images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgeseg.artifact import Artifact
+    from edgeseg.dataset import Dataset
+    from edgeseg.runtime.evaluate import Evaluation
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
+    parser.add_argument("--data", type=Path, required=True, help="data folder or data.yaml")
+    parser.add_argument("--split", default="val", help="which split (default: val)")
+    parser.add_argument(
+        "--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)"
+    )
+    parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold in 0..1 (default: the model's)")
+    parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json and confusion.png there")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from edgeseg.artifact import Artifact
+    from edgeseg.runtime.evaluate import open_dataset
+    from edgeseg.runtime.predict import open_predictor
+
+    artifact = Artifact.open(args.artifact)
+    dataset = open_dataset(args.data, artifact, args.ignore_index)
+    with open_predictor(artifact, args.conf, args.device) as predict:
+        evaluation = _evaluated(predict, dataset, args.split)
+    result = _result(args, artifact, dataset, evaluation)
+    if args.out:
+        _write(args.out, result, evaluation)
+    print(json.dumps(result, indent=2) if args.json else _text(result, args.out))
+    return 0
+
+
+def _evaluated(predict: Any, dataset: Dataset, split: str) -> Evaluation:
+    from tqdm import tqdm
+
+    from edgeseg.runtime.evaluate import evaluate
+
+    total = len(dataset.pairs(split))
+    with tqdm(desc="evaluate", total=total, leave=False, disable=not sys.stderr.isatty()) as bar:
+        return evaluate(predict, dataset, split, progress=bar.update)
+
+
+def _result(args: argparse.Namespace, artifact: Artifact, dataset: Dataset, evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "artifact": artifact.path.name,
+        "model_digest": artifact.files[artifact.model_path.name],
+        "data": str(dataset.root),
+        "split": args.split,
+        "ignore_index": dataset.ignore_index,
+        "threshold": args.conf or artifact.spec.threshold,
+        **evaluation.to_dict(),
+    }
+
+
+def _write(out: Path, result: dict[str, Any], evaluation: Evaluation) -> None:
+    import cv2
+
+    from edgeseg.files import atomic_file
+    from edgeseg.runtime.confusion_picture import confusion_picture
+
+    title = f"{result['artifact']}  {result['split']}  mIoU {evaluation.confusion.mean_iou:.3f}"
+    _, png = cv2.imencode(".png", confusion_picture(evaluation.confusion, evaluation.classes, title))
+    with atomic_file(out / "confusion.png") as staged:
+        staged.write_bytes(png.tobytes())
+    with atomic_file(out / "results.json") as staged:
+        staged.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _text(result: dict[str, Any], out: Path | None) -> str:
+    wide = max(len("class"), *(len(name) for name in result["iou"]))
+    lines = [f"{result['artifact']} on {result['images']} images of {result['data']}, split {result['split']}", ""]
+    lines.append(f"{'class':<{wide}}     IoU    Dice")
+    for name, iou in result["iou"].items():
+        lines.append(f"{name:<{wide}}  {_score(iou)}  {_score(result['dice'][name])}")
+    lines.append(f"{'mean':<{wide}}  {_score(result['mean_iou'])}  {_score(result['mean_dice'])}")
+    lines += ["", f"pixel accuracy {result['pixel_accuracy']:.4f}"]
+    lines += [f"skipped: {sentence}" for sentence in result["skipped"]]
+    if out:
+        lines.append(f"written: {out / 'results.json'}, {out / 'confusion.png'}")
+    return "\n".join(lines)
+
+
+def _score(value: float | None) -> str:
+    return "absent" if value is None else f"{value:6.4f}"
