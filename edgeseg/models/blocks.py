@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,7 +52,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.stem = ConvNorm(channels, widths[0], stride=stem_stride)
         stages = [ResidualBlock(widths[0], widths[0])]
-        stages += [ResidualBlock(a, b, stride=2) for a, b in zip(widths, widths[1:], strict=False)]
+        stages += [ResidualBlock(a, b, stride=2) for a, b in itertools.pairwise(widths)]
         self.stages = nn.ModuleList(stages)
         self.stride = stem_stride * 2 ** (len(widths) - 1)
 

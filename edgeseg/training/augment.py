@@ -87,7 +87,7 @@ def _recolor(image: UInt8, settings: Augmentation, rng: np.random.Generator) -> 
     gain = 1 + rng.uniform(-settings.contrast, settings.contrast)
     shift = 255 * rng.uniform(-settings.brightness, settings.brightness) / 2
     mean = float(image.mean())
-    image = cv2.convertScaleAbs(image, alpha=gain, beta=0) if shift == 0 else _levels(image, gain, mean, shift)
+    image = _levels(image, gain, mean, shift)
     if settings.saturation or settings.hue:
         image = _shift_hsv(image, settings, rng)
     if rng.random() < settings.blur:

@@ -8,6 +8,7 @@ takes: ``format, version, model {name, options}, spec, state, training`` and, in
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +94,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}.")
     try:
-        values = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            values = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of plain tensors ({type(error).__name__}); nothing in it was executed. "
@@ -106,7 +109,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         )
     if not isinstance(values.get("version"), int) or values["version"] > VERSION:
         raise CheckpointError(
-            f"{path} has checkpoint version {values.get('version')}; this edgeseg reads up to {VERSION}. Upgrade edgeseg."
+            f"{path} has checkpoint version {values.get('version')}; this edgeseg reads up to {VERSION}. "
+            "Upgrade edgeseg."
         )
     return values
 

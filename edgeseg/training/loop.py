@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
@@ -67,6 +68,7 @@ class Trainer:
     def __init__(self, data: Dataset, spec: ModelSpec, settings: TrainSettings) -> None:
         set_seed(settings.seed)
         self.spec, self.settings = spec, settings
+        AcceleratorState._reset_state()
         precision = mixed_precision(settings.amp, settings.device)
         self.accelerator = Accelerator(cpu=settings.device == "cpu", mixed_precision=precision)
         self.train_set = FolderDataset(
@@ -101,9 +103,9 @@ class Trainer:
         )
         optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.lr)
         self.model, self.optimizer, self.loader = self.accelerator.prepare(model, optimizer, loader)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, settings.lr, len(self.loader) * settings.epochs + 1, pct_start=settings.warmup
-        )
+        steps = len(self.loader) * settings.epochs + 1
+        warmup = max(settings.warmup, 2 / steps)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, steps, pct_start=warmup)
         self.loss = make_loss(self.spec, pixels, settings.class_weights)
         self.ema = Ema(self._bare(), settings.ema)
 

@@ -51,10 +51,9 @@ def cross_entropy(logits: Tensor, target: Tensor, weights: Tensor | None = None)
     A target that is all void gives 0, with a gradient of 0.
     """
     losses = F.cross_entropy(logits, target, weights, ignore_index=VOID, reduction="sum")
-    scale = (
-        torch.ones_like(target, dtype=logits.dtype) if weights is None else weights[target.clamp(max=len(weights) - 1)]
-    )
-    return losses / scale[target != VOID].sum().clamp(min=1e-6)
+    known = target[target != VOID]
+    scale = known.numel() if weights is None else weights[known].sum()
+    return losses / torch.as_tensor(scale, dtype=logits.dtype, device=logits.device).clamp(min=1e-6)
 
 
 def binary_cross_entropy(logits: Tensor, target: Tensor, positive_weight: Tensor | None = None) -> Tensor:

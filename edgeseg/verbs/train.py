@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
 from edgeseg.extras import require
+from edgeseg.image import read_image
+from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from edgeseg.training.settings import TrainSettings
 
 LONG_SIDE = 512
 
@@ -52,7 +59,6 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for module in ("torch", "accelerate", "matplotlib"):
         require(module, "train")
-    from edgeseg.dataset import Dataset
     from edgeseg.training.loop import train
 
     data = Dataset.open(args.data, args.ignore_index)
@@ -68,7 +74,7 @@ def _resume_path(args: argparse.Namespace) -> Path | None:
     return args.out / "last.pt" if args.resume == Path() else args.resume
 
 
-def _settings(args: argparse.Namespace):  # type: ignore[no-untyped-def]
+def _settings(args: argparse.Namespace) -> TrainSettings:
     from edgeseg.training.settings import TrainSettings
 
     same = ("out", "model", "epochs", "batch", "lr", "weight_decay", "class_weights", "ema", "amp", "device")
@@ -77,9 +83,7 @@ def _settings(args: argparse.Namespace):  # type: ignore[no-untyped-def]
     return TrainSettings(**values, options=options, crop=tuple(args.crop) if args.crop else None)
 
 
-def _spec(args, data):  # type: ignore[no-untyped-def]
-    from edgeseg.spec import ModelSpec
-
+def _spec(args: argparse.Namespace, data: Dataset) -> ModelSpec:
     height, width = _input_size(args, data)
     task = args.task or ("binary" if len(data.classes) == 2 else "multiclass")
     gray = args.color_order == "gray"
@@ -100,14 +104,12 @@ def _spec(args, data):  # type: ignore[no-untyped-def]
     )
 
 
-def _input_size(args, data) -> tuple[int, int]:  # type: ignore[no-untyped-def]
+def _input_size(args: argparse.Namespace, data: Dataset) -> tuple[int, int]:
     """--imgsz, or the size of the first training image brought to at most 512 on its long side."""
     if args.imgsz:
         if len(args.imgsz) > 2:
             raise UserError(f"--imgsz takes one or two numbers (height width); found {args.imgsz}.")
         return args.imgsz[0], args.imgsz[-1]
-    from edgeseg.image import read_image
-
     height, width = read_image(data.pairs("train")[0].image).shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))
     return max(8, round(height * scale)), max(8, round(width * scale))

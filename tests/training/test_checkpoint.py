@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from edgeseg.errors import CheckpointError
+from edgeseg.models.registry import build_model
+from edgeseg.spec import ModelSpec
+from edgeseg.training.checkpoint import load_model, save_checkpoint
+
+SPEC = ModelSpec("multiclass", ("a", "b", "c"), 32, 32, ignore_index=7)
+ARCHITECTURE = {"name": "unet", "options": {"width": 0.25}}
+
+
+def saved(path: Path) -> Path:
+    torch.manual_seed(0)
+    save_checkpoint(path, ARCHITECTURE, SPEC, build_model("unet", SPEC, {"width": 0.25}).state_dict(), {"epoch": 1})
+    return path
+
+
+def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+    path = saved(tmp_path / "net.pt")
+    torch.manual_seed(0)
+    model = build_model("unet", SPEC, {"width": 0.25}).eval()
+    loaded = load_model(path)
+    image = torch.randn(1, 3, 32, 32)
+    assert torch.equal(loaded.model(image), model(image))
+    assert (loaded.spec, loaded.name, loaded.architecture) == (SPEC, "net", ARCHITECTURE)
+
+
+class Evil:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path(self.path),)  # type: ignore[return-value]
+
+
+def test_a_pickle_is_refused_and_never_executed(tmp_path: Path) -> None:
+    mark = tmp_path / "executed"
+    for name, dump in (("raw.pt", pickle.dump), ("zip.pt", torch.save)):
+        with (tmp_path / name).open("wb") as stream:
+            dump(Evil(str(mark)), stream)
+        with pytest.raises(CheckpointError, match="nothing in it was executed"):
+            load_model(tmp_path / name)
+    assert not mark.exists()
+
+
+def test_truncated_empty_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "net.pt").read_bytes()
+    cases = {"half.pt": whole[: len(whole) // 2], "empty.pt": b"", "html.pt": b"<html>404</html>"}
+    for name, data in cases.items():
+        (tmp_path / name).write_bytes(data)
+        with pytest.raises(CheckpointError, match=name):
+            load_model(tmp_path / name)
+    torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "foreign.pt")
+    with pytest.raises(CheckpointError, match="Export your network to ONNX"):
+        load_model(tmp_path / "foreign.pt")
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_model(tmp_path / "missing.pt")
+
+
+def test_a_newer_version_asks_for_an_upgrade(tmp_path: Path) -> None:
+    values = torch.load(saved(tmp_path / "net.pt"), weights_only=True)
+    torch.save({**values, "version": 2}, tmp_path / "new.pt")
+    with pytest.raises(CheckpointError, match="Upgrade edgeseg"):
+        load_model(tmp_path / "new.pt")
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    other = build_model("fcn8s", SPEC, {"width": 0.25}).state_dict()
+    save_checkpoint(path, ARCHITECTURE, SPEC, other, {})
+    with pytest.raises(CheckpointError, match="does not hold the network it names"):
+        load_model(path)

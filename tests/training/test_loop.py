@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import csv
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from edgeseg.cli import main
+from edgeseg.dataset import Dataset
+from edgeseg.errors import CheckpointError, DataError, UserError
+from edgeseg.spec import ModelSpec
+from edgeseg.training.checkpoint import load_model, read_checkpoint
+from edgeseg.training.loop import Trainer, train
+from edgeseg.training.settings import TrainSettings
+
+
+def settings(out: Path, **changes: object) -> TrainSettings:
+    base = TrainSettings(out=out, options={"width": 0.25}, epochs=3, batch=4, crop=(32, 32), amp="no", device="cpu")
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, disc_folder: Path) -> Path:
+    out = tmp_path_factory.mktemp("trained")
+    data = Dataset.open(disc_folder)
+    train(data, ModelSpec("multiclass", data.classes, 48, 48), settings(out))
+    return out
+
+
+def test_a_run_leaves_checkpoints_curves_and_a_drawn_batch(trained: Path) -> None:
+    assert sorted(p.name for p in trained.iterdir()) == [
+        "best.pt",
+        "curves.png",
+        "last.pt",
+        "results.csv",
+        "val_batch.png",
+    ]
+    with (trained / "results.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert all(float(row["loss"]) > 0 and 0 <= float(row["miou"]) <= 1 for row in rows)
+    assert cv2.imread(str(trained / "val_batch.png")).shape[1] == 3 * 360
+
+
+def test_training_learns_discs(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:
+    result = train(discs, disc_spec, settings(tmp_path, epochs=25, val_every=25, lr=1e-2))
+    assert result.miou > 0.8
+
+
+def test_binary_task_learns_with_one_logit(tmp_path: Path, discs: Dataset) -> None:
+    spec = ModelSpec("binary", discs.classes, 48, 48)
+    result = train(discs, spec, settings(tmp_path, epochs=25, val_every=25, lr=1e-2))
+    assert result.miou > 0.8
+    assert load_model(result.best).model(torch.zeros(1, 3, 48, 48)).shape == (1, 1, 48, 48)
+
+
+def test_same_seed_gives_the_same_weights(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec, trained: Path) -> None:
+    again = train(discs, disc_spec, settings(tmp_path)).last
+    first, second = (read_checkpoint(path)["state"] for path in (trained / "last.pt", again))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(
+    tmp_path: Path, discs: Dataset, disc_spec: ModelSpec, trained: Path
+) -> None:
+    trainer = Trainer(discs, disc_spec, settings(tmp_path))
+    trainer._epoch(0)
+    train(discs, disc_spec, settings(tmp_path), resume=tmp_path / "last.pt")
+    whole, resumed = (read_checkpoint(path / "last.pt") for path in (trained, tmp_path))
+    for key in whole["state"]:
+        assert torch.equal(whole["state"][key], resumed["state"][key]), key
+    moments = [run["resume"]["optimizer"]["state"] for run in (whole, resumed)]
+    assert all(torch.equal(moments[0][i]["exp_avg_sq"], moments[1][i]["exp_avg_sq"]) for i in moments[0])
+
+
+def test_a_killed_run_loses_at_most_the_epoch_it_was_in(tmp_path: Path, disc_folder: Path) -> None:
+    command = [sys.executable, "-m", "edgeseg", "train", "--data", str(disc_folder), "--out", str(tmp_path)]
+    options = ["--width", "0.25", "--batch", "4", "--epochs", "400", "--task", "multiclass", "--val-every", "400"]
+    process = subprocess.Popen([*command, *options, "--device", "cpu"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(3)]
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert lines[2].startswith("epoch 3/400")
+    assert read_checkpoint(tmp_path / "last.pt")["resume"]["epoch"] >= 3
+    assert not [p for p in tmp_path.iterdir() if p.suffix == ".csv" and not p.read_text().strip()]
+
+
+def test_resuming_with_other_settings_is_refused(discs: Dataset, disc_spec: ModelSpec, trained: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"was trained with lr 0\.002, this run asks for 0\.5"):
+        train(discs, disc_spec, settings(trained, lr=0.5), resume=trained / "last.pt")
+
+
+def test_resuming_a_finished_run_says_so(discs: Dataset, disc_spec: ModelSpec, trained: Path) -> None:
+    with pytest.raises(UserError, match="already done"):
+        train(discs, disc_spec, settings(trained), resume=trained / "last.pt")
+
+
+def test_best_checkpoints_cannot_be_resumed(discs: Dataset, disc_spec: ModelSpec, trained: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"last\.pt"):
+        train(discs, disc_spec, settings(trained), resume=trained / "best.pt")
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
+    tmp_path: Path, discs: Dataset, disc_spec: ModelSpec
+) -> None:
+    trainer = Trainer(discs, disc_spec, settings(tmp_path))
+    trainer._epoch(0)
+    before = (tmp_path / "last.pt").read_bytes()
+    with torch.no_grad():
+        trainer._bare().head.weight.fill_(float("nan"))
+    with pytest.raises(DataError, match=r"became nan in epoch 2, batch 1\..*lower --lr"):
+        trainer._epoch(1)
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_more_batch_than_images_is_refused(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:
+    with pytest.raises(UserError, match="--batch 99 is more than the 12 training images"):
+        train(discs, disc_spec, settings(tmp_path, batch=99))
+
+
+def test_bad_masks_are_found_before_the_first_step(
+    tmp_path: Path, disc_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    subprocess.run(["cp", "-r", str(disc_folder), str(data)], check=True)
+    cv2.imwrite(str(data / "masks/train/07.png"), np.full((48, 48), 9, np.uint8))
+    assert main(["train", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err
+    assert "07.png holds the value 9" in message
+    assert "Traceback" not in message
+    assert not (tmp_path / "out").exists()
+
+
+def test_worker_processes_see_the_same_crops(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:
+    runs = [
+        train(discs, disc_spec, settings(tmp_path / str(workers), epochs=1, workers=workers)).last for workers in (0, 2)
+    ]
+    alone, helped = (read_checkpoint(path)["state"] for path in runs)
+    assert all(torch.equal(alone[name], helped[name]) for name in alone)
+
+
+def test_accelerate_launch_runs_the_same_command_on_two_processes(tmp_path: Path, disc_folder: Path) -> None:
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--cpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+    ]
+    launch += [
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "0",
+        "-m",
+        "edgeseg",
+        "train",
+    ]
+    options = ["--data", str(disc_folder), "--out", str(tmp_path), "--width", "0.25", "--batch", "3", "--epochs", "1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, *options], capture_output=True, text=True, env=environment, timeout=200, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 1/1") == 1
+    assert read_checkpoint(tmp_path / "last.pt")["training"]["epoch"] == 1
+
+
+def test_wrong_settings_are_refused(tmp_path: Path) -> None:
+    for wrong in ({"epochs": 0}, {"lr": 0.0}, {"ema": 1.0}, {"batch": 0}):
+        with pytest.raises(UserError, match="--"):
+            settings(tmp_path, **wrong)
