@@ -8,8 +8,10 @@ import json
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -74,8 +76,17 @@ class OpenVinoSlot:
         return self._prediction
 
     def _share(self, name: str, array: UInt8) -> None:
-        tensor = require("openvino", "openvino").Tensor(array[None], shared_memory=True)
+        tensor = _openvino().Tensor(array[None], shared_memory=True)
         self._request.set_tensor(name, tensor)
+
+
+def _openvino() -> ModuleType:
+    """Import OpenVINO without its telemetry, which reports every import over the network in a thread.
+
+    With that module out of reach OpenVINO uses its own stub; importing takes 0.15 s less, too.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    return require("openvino", "openvino")
 
 
 def default_cache_dir() -> Path:
@@ -85,7 +96,7 @@ def default_cache_dir() -> Path:
 
 
 def _compiled(artifact: Artifact, options: EngineOptions) -> Any:
-    ov = require("openvino", "openvino")
+    ov = _openvino()
     with _translated(f"OpenVINO cannot compile {artifact.model_path} for {options.device}"):
         core = ov.Core()
         _check_device(core, options.device)

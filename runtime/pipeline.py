@@ -126,7 +126,9 @@ class Pipeline:
         start = clock_s()
         threads = [SinkThread(sink, self._source.live, self._news.put) for sink in sinks]
         reader = threading.Thread(target=self._read, name="edgeseg-source", daemon=True)
-        workers = [threading.Thread(target=self._work, args=(slot,), daemon=True) for slot in self._slots]
+        workers = [
+            threading.Thread(target=self._work, args=(slot,), name="edgeseg-slot", daemon=True) for slot in self._slots
+        ]
         for thread in (reader, *workers):
             thread.start()
         try:

@@ -102,7 +102,8 @@ class VideoSink:
             yield
         except OSError as error:
             self._failed = True
-            raise output_error(self._path, error) from error
+            kept = f" What was recorded until then is in {self._partial.name}." if self._last_tick >= 0 else ""
+            raise OutputError(f"{output_error(self._path, error)}{kept}") from error
         except self._av.error.FFmpegError as error:
             self._failed = True
             raise OutputError(f"Cannot write {self._path}: {error.strerror}. Choose another size or ending.") from error

@@ -1,0 +1,68 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import linear_model
+import numpy as np
+import pytest
+
+from edgeseg.artifact import Artifact
+from edgeseg.spec import ModelSpec
+
+pytest.register_assert_rewrite("engine_contract")
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Real images and clips, which are not part of the repository."""
+    root = Path(__file__).parents[1]
+    found = Path(os.environ.get("EDGESEG_DATA", root.parent / "shared" / "data"))
+    if not found.is_dir():
+        pytest.skip(f"no sample data at {found}; set EDGESEG_DATA")
+    return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled models of tests do not land in the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_spec() -> ModelSpec:
+    return ModelSpec("multiclass", ("sky", "road", "tree"), 24, 32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+
+
+@pytest.fixture(scope="session")
+def tiny_artifact(tmp_path_factory: pytest.TempPathFactory, tiny_spec: ModelSpec) -> linear_model.ArtifactMaker:
+    """Make a real artifact of a one-layer network: ``tiny_artifact(format, spec=..., confidence=...)``."""
+    made: dict[object, Artifact] = {}
+
+    def make(model_format: str, spec: ModelSpec = tiny_spec, confidence: bool = True) -> Artifact:
+        key = (model_format, spec, confidence)
+        if key not in made:
+            made[key] = linear_model.artifact(tmp_path_factory.mktemp("tiny"), model_format, spec, confidence)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A 40-frame 64x48 clip at 20 fps whose brightness grows with the frame's number."""
+    path = tmp_path_factory.mktemp("clip") / "grey.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=20, options={"g": "10"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(40):
+            picture = np.full((48, 64, 3), 10 + 6 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
+        container.mux(stream.encode(None))
+    return path
