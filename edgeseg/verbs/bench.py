@@ -1,0 +1,46 @@
+"""``edgeseg bench``: the bare engine's latency, throughput and CPU cost."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.bench import BenchResult
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
+    parser.add_argument(
+        "--slots", type=int, default=2, metavar="N", help="requests in flight for throughput (default: 2)"
+    )
+    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="how long to measure (default: 5)")
+    parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from edgeseg.artifact import Artifact
+    from edgeseg.runtime.bench import bench_engine
+
+    result = bench_engine(Artifact.open(args.artifact), args.seconds, args.slots, args.device)
+    print(json.dumps(result.to_dict(), indent=2) if args.json else _text(result))
+    return 0
+
+
+def _text(result: BenchResult) -> str:
+    latency = result.latency
+    settled = "settled" if result.settled else "not settled"
+    return "\n".join(
+        [
+            f"{result.artifact} on {result.device}, {result.cpu}, {result.cores} cores",
+            f"latency     p50 {latency.p50_ms:.2f}  p90 {latency.p90_ms:.2f}  p95 {latency.p95_ms:.2f}  "
+            f"p99 {latency.p99_ms:.2f}  min {latency.min_ms:.2f}  max {latency.max_ms:.2f} ms  "
+            f"({latency.runs} runs, {settled} after {result.warm_up_runs})",
+            f"throughput  {result.throughput_fps:.1f} frames/s with {result.slots} slots",
+            f"CPU cost    {result.core_ms:.2f} core-ms a frame",
+            f"noise       {result.noise_statement}",
+        ]
+    )
