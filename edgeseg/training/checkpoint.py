@@ -7,6 +7,7 @@ takes: ``format, version, model {name, options}, spec, state, training`` and, in
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -78,11 +79,11 @@ def save_checkpoint(
     }
     if resume is not None:
         values["resume"] = dict(resume)
+    # Through memory: torch's own file writer hides the reason when the disk is full.
+    buffer = io.BytesIO()
+    torch.save(values, buffer)
     with atomic_file(path) as staged:
-        try:
-            torch.save(values, staged)
-        except RuntimeError as error:
-            raise OSError(str(error).split("\n", maxsplit=1)[0]) from error
+        staged.write_bytes(buffer.getbuffer())
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,25 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_checkpoint(path, ARCHITECTURE, SPEC, other, {})
     with pytest.raises(CheckpointError, match="does not hold the network it names"):
         load_model(path)
+
+
+def test_a_full_disk_is_said_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    path = saved(tmp_path / "net.pt")
+    before = path.read_bytes()
+    code = f"""
+import resource, signal, sys, torch
+from pathlib import Path
+from edgeseg.errors import OutputError
+from edgeseg.spec import ModelSpec
+from edgeseg.training.checkpoint import save_checkpoint
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    save_checkpoint(Path({str(path)!r}), {{}}, ModelSpec("binary", ("a", "b"), 32, 32), {{"w": torch.zeros(9999)}}, {{}})
+except OutputError as error:
+    sys.exit(str(error))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"Cannot write {path}" in done.stderr
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
