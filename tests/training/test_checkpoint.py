@@ -92,7 +92,8 @@ from edgeseg.training.checkpoint import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    save_checkpoint(Path({str(path)!r}), {{}}, ModelSpec("binary", ("a", "b"), 32, 32), {{"w": torch.zeros(9999)}}, {{}})
+    spec = ModelSpec("binary", ("a", "b"), 32, 32)
+    save_checkpoint(Path({str(path)!r}), {{}}, spec, {{"w": torch.zeros(9999)}}, {{}})
 except OutputError as error:
     sys.exit(str(error))
 """
