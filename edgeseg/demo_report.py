@@ -17,7 +17,7 @@ from edgeseg.files import atomic_file
 from edgeseg.image import UInt8
 from edgeseg.spec import ModelSpec
 
-TITLES = ("input", "truth", "fp32", "int8", "fp32 and int8 differ")
+TITLES = ("input", "truth", "fp32", "int8", "fp32 and int8 differ (enlarged)")
 CLIP_FPS = 25
 
 
@@ -44,14 +44,15 @@ def write_clip(path: Path, frames: Iterable[UInt8]) -> None:
 def sheet_row(image: UInt8, truth: UInt8, fp32: UInt8, int8: UInt8, spec: ModelSpec) -> list[UInt8]:
     """One row of the contact sheet, in the order of :data:`TITLES`; all of one size."""
     table = color_table(spec, hide=spec.unknown_label)
-    drawn = [overlay(image, labels, table, 0.55) for labels in (truth, fp32, int8)]
+    drawn = [overlay(image, labels, table, 0.45) for labels in (truth, fp32, int8)]
     return [image, *drawn, _difference(image, fp32 != int8)]
 
 
 def _difference(image: UInt8, differs: Any) -> UInt8:
-    """The picture dimmed, with the pixels on which two masks disagree in red."""
+    """The picture dimmed, with the pixels on which two masks disagree in red, each grown to 3x3."""
     picture = np.asarray(image // 3, np.uint8)
-    picture[differs] = (60, 60, 255)
+    grown = cv2.dilate(differs.astype(np.uint8), np.ones((3, 3), np.uint8))
+    picture[grown > 0] = (60, 60, 255)
     return picture
 
 

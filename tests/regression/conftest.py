@@ -1,0 +1,28 @@
+"""One run of the demo, whose artifacts all gates examine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgeseg.artifact import Artifact
+from edgeseg.cli import main
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that ``edgeseg demo`` filled from the shipped checkpoint."""
+    out = tmp_path_factory.mktemp("demo")
+    assert main(["demo", "--out", str(out), "--frames", "30"]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def fp32(demo: Path) -> Artifact:
+    return Artifact.open(demo / "cells-fp32-openvino")
+
+
+@pytest.fixture(scope="session")
+def int8(demo: Path) -> Artifact:
+    return Artifact.open(demo / "cells-int8-openvino")

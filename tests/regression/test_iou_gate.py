@@ -1,0 +1,76 @@
+"""The shipped model segments as well as when it was shipped, and INT8 as well as float.
+
+The scenes have exact labels and are the same on every machine; calibration saw none of them. The
+floors lie half a point under what was measured, because kernels differ by CPU (VNNI or not).
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeseg.artifact import Artifact
+from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.cells import render_scene
+from edgeseg.errors import GateFailed
+from edgeseg.export.build import Place, int8_artifact
+from edgeseg.export.samples import samples_from
+from edgeseg.metrics import Confusion
+from edgeseg.runtime.engine import open_engine
+from edgeseg.runtime.predict import Predictor
+
+SCENES = [render_scene(40_000 + number, number % 7, 256, 256) for number in range(24)]
+FLOOR = {"mean": 0.955, "background": 0.985, "cell": 0.955, "border": 0.90}
+MAX_DROP_POINTS = 0.5
+
+
+def score(artifact: Artifact) -> Confusion:
+    confusion = Confusion(artifact.spec.num_classes)
+    with Predictor(open_engine(artifact)) as predict:
+        for image, truth in SCENES:
+            confusion.update(predict(image), truth)
+    return confusion
+
+
+@pytest.fixture(scope="module")
+def scores(fp32: Artifact, int8: Artifact) -> dict[str, Confusion]:
+    return {"fp32": score(fp32), "int8": score(int8)}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_iou_stays_above_its_floor(scores: dict[str, Confusion], precision: str, fp32: Artifact) -> None:
+    found = scores[precision]
+    values = {"mean": found.mean_iou, **dict(zip(fp32.spec.classes, found.iou.tolist(), strict=True))}
+    under = {name: round(values[name], 4) for name, floor in FLOOR.items() if values[name] < floor}
+    assert not under, f"{precision} IoU fell to {under}; the floors are {FLOOR}"
+
+
+def test_int8_loses_at_most_half_a_point(scores: dict[str, Confusion]) -> None:
+    drop = 100 * (scores["fp32"].mean_iou - scores["int8"].mean_iou)
+    assert drop <= MAX_DROP_POINTS, f"INT8 lost {drop:.2f} points of mIoU; {MAX_DROP_POINTS} are allowed"
+
+
+def test_int8_computes_in_int8(int8: Artifact, fp32: Artifact) -> None:
+    """A drop of nothing would also come from a model that was never quantised."""
+    assert int8.size_bytes < 0.75 * fp32.size_bytes
+    with Predictor(open_engine(int8)) as after, Predictor(open_engine(fp32)) as before:
+        assert any(np.any(after(image) != before(image)) for image, _ in SCENES[:8])
+
+
+def test_a_collapse_is_refused_and_leaves_nothing(demo: Path, fp32: Artifact, tmp_path: Path) -> None:
+    """Calibrated on one flat grey the ranges are nonsense: the gate must say so, and hand nothing over."""
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for number in range(10):
+        picture = np.full((256, 256, 3), 114 + number % 3, np.uint8)
+        cv2.imwrite(str(flat / f"{number}.png"), picture)
+    place = Place(tmp_path / "out", "cells")
+    shutil.copytree(fp32.path, place.out / fp32.path.name)
+    images = calibration_set(flat, fp32.spec)
+    with pytest.raises(GateFailed, match="points of mIoU"):
+        int8_artifact(fp32, images, place, samples_from(demo / "scenes", fp32.spec).spread(6), MAX_DROP_POINTS)
+    assert [path.name for path in place.out.iterdir()] == [fp32.path.name]
