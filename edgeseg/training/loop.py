@@ -90,7 +90,8 @@ class Trainer:
         settings, count = self.settings, len(self.train_set)
         if count < settings.batch:
             raise UserError(f"--batch {settings.batch} is more than the {count} training images; choose a smaller one.")
-        model = build_model(settings.model, self.spec, settings.options).to(memory_format=torch.channels_last)
+        model = build_model(settings.model, self.spec, settings.options)
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = count_weights(model)
         self.sampler = EpochSampler(count, settings.seed)
         loader: DataLoader[Any] = DataLoader(

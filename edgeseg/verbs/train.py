@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 def _resume_path(args: argparse.Namespace) -> Path | None:
     if args.resume is None:
         return None
-    return args.out / "last.pt" if args.resume == Path() else args.resume
+    return Path(args.out, "last.pt") if args.resume == Path() else Path(args.resume)
 
 
 def _settings(args: argparse.Namespace) -> TrainSettings:
