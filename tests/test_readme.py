@@ -48,7 +48,7 @@ def test_commands_have_the_verbs_and_flags_they_are_shown_with(page: Path) -> No
     for line in code_in(page):
         for verb, rest in re.findall(r"\bedgeseg ([a-z]+)\b([^|;#]*)", line):
             assert verb in VERBS, f"{page.name}: edgeseg {verb} in {line!r}"
-            unknown = set(re.findall(r"(?<!\S)(--[a-z][a-z-]*)", rest)) - flags_of(verb)
+            unknown = set(re.findall(r"(?<!\S)(--[a-z][a-z0-9-]*)", rest)) - flags_of(verb)
             assert not unknown, f"{page.name}: edgeseg {verb} has no {sorted(unknown)}"
 
 
