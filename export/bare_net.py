@@ -81,7 +81,8 @@ def bare_net(model: onnx.ModelProto, spec: ModelSpec) -> tuple[onnx.ModelProto, 
 def net_of_deployed(model: onnx.ModelProto) -> onnx.ModelProto:
     """The bare network inside a deployed graph of ours."""
     with quiet():
-        return onnx.utils.Extractor(model).extract_model([NORMALISED], ["logits"])
+        typed = shape_inference.infer_shapes(model)
+        return onnx.utils.Extractor(typed).extract_model([NORMALISED], ["logits"])
 
 
 def probe_inputs(spec: ModelSpec, count: int = 3) -> list[Float32]:

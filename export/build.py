@@ -74,7 +74,7 @@ def openvino_artifact(source: SourceNet, parent: Artifact, place: Place, samples
     manifest = _manifest(place.name, "fp32", "openvino", source, parent.outputs)
     manifest["parents"]["fp32-onnx"] = parent.files[parent.model_path.name]
     with writing_artifact(path, manifest) as staged:
-        save_ir(ir_from_onnx(parent.model_path, source.spec, parent.outputs), staged / "model.xml")
+        ir_from_onnx(parent.model_path, staged / "model.xml", source.spec, parent.outputs)
         comparison = _parity(source, staged, manifest, samples, place.progress)
     return Built(Artifact.open(path), comparison)
 

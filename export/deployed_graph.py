@@ -78,13 +78,18 @@ def deployed_outputs(spec: ModelSpec, asked: Sequence[str] | None) -> tuple[str,
     Raises:
         UserError: an unknown output, or none called ``labels``.
     """
-    asked = ["labels"] if asked is None else list(asked)
-    if (unknown := [name for name in asked if name not in OUTPUTS]) or "labels" not in asked:
-        found = f"unknown {unknown}" if unknown else f"{asked} without labels"
-        raise UserError(f"--outputs takes labels and, on request, confidence and logits; found {found}.")
+    asked = check_outputs(["labels"] if asked is None else list(asked))
     if spec.task == "binary" or spec.threshold is not None:
         asked.append("confidence")
     return tuple(name for name in OUTPUTS if name in asked)
+
+
+def check_outputs(asked: list[str]) -> list[str]:
+    """Give ``asked`` back, or raise UserError when an output is unknown or ``labels`` is missing."""
+    if (unknown := [name for name in asked if name not in OUTPUTS]) or "labels" not in asked:
+        found = f"unknown {unknown}" if unknown else f"{asked} without labels"
+        raise UserError(f"--outputs takes labels and, on request, confidence and logits; found {found}.")
+    return asked
 
 
 class _Builder:

@@ -129,8 +129,8 @@ def _check_against_model(spec: ModelSpec, input_size: Sequence[int | None], logi
         if found is not None and found != asked:
             raise SpecError(f"The model's input {name} is fixed at {found}; --imgsz asks for {asked}.")
     if logits is not None and logits != spec.logit_channels:
+        wanted = "--task binary" if logits == 1 else f"--task multiclass and {logits} classes"
         raise SpecError(
             f"The model gives {logits} channel(s) a pixel, but a {spec.task} task with {spec.num_classes} classes "
-            f"({', '.join(spec.classes[:6])}) needs {spec.logit_channels}. "
-            + ("Two channels are --task multiclass." if logits == 2 else f"Name {max(logits, 2)} classes.")
+            f"({', '.join(spec.classes[:6])}) needs {spec.logit_channels}. Give {wanted}."
         )

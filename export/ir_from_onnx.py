@@ -15,23 +15,28 @@ from edgeseg.spec import ModelSpec
 MODEL_API_RESIZE = {"stretch": "standard", "letterbox": "fit_to_window_letterbox"}
 
 
-def ir_from_onnx(path: Path, spec: ModelSpec, outputs: Sequence[str]) -> Any:
-    """Convert a deployed ONNX file to an ``openvino.Model``, the spec in its ``rt_info``.
+def ir_from_onnx(onnx_path: Path, ir_path: Path, spec: ModelSpec, outputs: Sequence[str]) -> None:
+    """Convert a deployed ONNX file to ``model.xml`` and ``model.bin``, the spec in its ``rt_info``.
 
     With logits among the outputs, ``rt_info`` also describes the model to Intel's Model API.
 
+    The converted model is written and not returned: OpenVINO 2026.4.1 computes wrong results when
+    it compiles what ``convert_model`` gave directly and a network has a BGR to RGB reorder in front
+    (the reorder is fused into the scale but not into shift and weights). Read back, it is right.
+
     Raises:
         ArtifactError: OpenVINO cannot convert it.
+        OSError: the disk is full or the folder not writable.
         MissingExtra: OpenVINO is not installed.
     """
     with quiet():
         openvino = require("openvino", "export")
         try:
-            model = openvino.convert_model(path)
+            model = openvino.convert_model(onnx_path)
         except (RuntimeError, ValueError, SystemExit) as error:
             raise ArtifactError(f"OpenVINO cannot convert this network: {str(error).strip()}") from error
     describe_ir(model, spec, outputs)
-    return model
+    save_ir(model, ir_path)
 
 
 def describe_ir(model: Any, spec: ModelSpec, outputs: Sequence[str]) -> None:

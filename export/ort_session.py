@@ -27,6 +27,7 @@ def forward_of(model: Any) -> Forward:
     runtime = require("onnxruntime", "export")
     options = runtime.SessionOptions()
     options.log_severity_level = FATAL_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     failures = _failures()
     try:
         with quiet():

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edgeseg.errors import UserError
-from edgeseg.verbs.export import default_out, report, warn
+from edgeseg.verbs.export import check_name, default_out, report, warn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +33,7 @@ def run(args: argparse.Namespace) -> int:
     for path in (args.data, args.eval_data):
         if path is not None and not path.exists():
             raise UserError(f"There is no {path}; --data and --eval-data take folders of images.")
+    check_name(args.name)
     parent = Artifact.open(args.artifact)
     images = calibration_set(args.data, parent.spec, args.n, args.seed)
     warn(images.warnings)

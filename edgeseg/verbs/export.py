@@ -51,11 +51,13 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     from edgeseg.calibration.progress import bar_on_tty
     from edgeseg.export.build import Place
+    from edgeseg.export.deployed_graph import check_outputs
     from edgeseg.export.source_net import source_net
 
+    outputs = check_outputs([name.strip() for name in args.outputs.split(",")])
     source = source_net(args.model, _flags(args))
     place = Place(args.out or default_out(args.model), args.name or source.name, bar_on_tty)
-    built = _build(args, source, place)
+    built = _build(args, source, place, outputs)
     report(built, args.json)
     return 0
 
@@ -75,6 +77,14 @@ def report(built: list[Built], as_json: bool) -> None:
     print("\n\n".join(built_text(one) for one in built))
 
 
+def check_name(name: str | None) -> None:
+    """Raise UserError when ``--name`` is no plain file name."""
+    if name is not None and (not name or name != Path(name).name or name.startswith(".")):
+        raise UserError(
+            f"--name is a plain name without slashes or a leading dot; found {name!r}. Use --out for a folder."
+        )
+
+
 def warn(sentences: tuple[str, ...]) -> None:
     for sentence in sentences:
         print(f"warning: {sentence}", file=sys.stderr)
@@ -92,6 +102,9 @@ def _check(args: argparse.Namespace) -> None:
     for path in (args.data, args.eval_data):
         if path is not None and not path.exists():
             raise UserError(f"There is no {path}; --data and --eval-data take folders of images.")
+    check_name(args.name)
+    if args.max_drop is not None and not args.max_drop >= 0:
+        raise UserError(f"--max-drop is a number of points, 0 or more; found {args.max_drop}.")
     if args.imgsz is not None and len(args.imgsz) > 2:
         raise UserError(f"--imgsz takes H W, or one number for both; found {args.imgsz}.")
 
@@ -113,7 +126,7 @@ def _flags(args: argparse.Namespace) -> SpecFlags:
     )
 
 
-def _build(args: argparse.Namespace, source: SourceNet, place: Place) -> list[Built]:
+def _build(args: argparse.Namespace, source: SourceNet, place: Place, outputs: list[str]) -> list[Built]:
     from edgeseg.calibration.calibration_set import calibration_set
     from edgeseg.export import build, samples
     from edgeseg.export.gates import drop_limit
@@ -130,7 +143,7 @@ def _build(args: argparse.Namespace, source: SourceNet, place: Place) -> list[Bu
     )
     if images is not None and images.split is not None and images.split == found.split:
         warn((f"INT8 is verified on the split it is calibrated on ({found.split}); give other --eval-data.",))
-    built = [build.onnx_artifact(source, place, args.outputs.split(","), found)]
+    built = [build.onnx_artifact(source, place, outputs, found)]
     if args.format == "openvino":
         built.append(build.openvino_artifact(source, built[0].artifact, place, found))
     if images is not None:

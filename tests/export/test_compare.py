@@ -1,0 +1,129 @@
+"""Comparison from the image file to the mask."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from fitted import CLASSES, SPEC, scene, write_dataset
+
+from edgeseg.errors import DataError, GateFailed, UserError
+from edgeseg.export.compare import Stage, compare
+from edgeseg.export.gates import check_drop, check_parity, class_table, comparison_notes, drop_limit, stage_table
+from edgeseg.export.samples import samples_from, synthetic_samples
+
+
+def by_colour(image):
+    """A perfect segmenter of the scenes' colours, up to noise."""
+    centres = np.array([(70, 60, 50), (60, 180, 90), (190, 90, 160)])
+    return ((image[..., None, :].astype(int) - centres) ** 2).sum(-1).argmin(-1).astype(np.uint8)
+
+
+def no_boxes(image):
+    labels = by_colour(image)
+    labels[labels == 2] = 0
+    return labels
+
+
+STAGES = [Stage("good", by_colour), Stage("blind", no_boxes)]
+
+
+def test_a_lost_class_is_named_with_its_points(data):
+    found = compare(STAGES, samples_from(data, SPEC), SPEC)
+    good, blind = found.stages
+    assert good.agreement == 1
+    assert blind.agreement < 0.95
+    assert blind.worst_image.endswith(".png")
+    assert found.class_drops(blind)[2] > 90
+    assert found.drop(blind) == pytest.approx(100 * (good.confusion.mean_iou - blind.confusion.mean_iou))
+    with pytest.raises(GateFailed, match=r"(?s)blind lost \d+\.\d+ points of mIoU on 8 images.*box"):
+        check_drop(found, 0.5)
+    check_drop(found, 60)
+
+
+def test_without_masks_the_reference_stands_in_and_the_report_says_so(data):
+    found = compare(STAGES, samples_from(data / "images" / "val", SPEC), SPEC)
+    assert not found.labelled
+    assert found.reference.confusion.mean_iou == 1
+    assert found.to_dict()["iou_against"] == "masks of good"
+    assert "not against a truth" in comparison_notes(found)[0]
+    with pytest.raises(GateFailed, match="no masks were given"):
+        check_drop(found, 0.5)
+
+
+def test_parity_is_judged_by_the_worst_image(data):
+    with pytest.raises(GateFailed, match=r"blind does not segment what good segments: .* % of the pixels of \d+.png"):
+        check_parity(compare(STAGES, samples_from(data, SPEC), SPEC))
+
+
+def test_the_gate_is_half_a_point_with_masks_and_wider_without(data):
+    labelled, plain = samples_from(data, SPEC), samples_from(data / "images" / "val", SPEC)
+    assert drop_limit(None, labelled) == 0.5
+    assert drop_limit(None, plain) > 0.5
+    assert drop_limit(0.2, plain) == 0.2
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(UserError, match="--max-drop"):
+            drop_limit(wrong, plain)
+
+
+def test_unreadable_images_are_skipped_and_counted(tmp_path):
+    root = write_dataset(tmp_path / "d", 1, 3)
+    broken = root / "images" / "val" / "1001.png"
+    broken.write_bytes(broken.read_bytes()[:200])
+    found = compare(STAGES, samples_from(root, SPEC), SPEC)
+    assert (found.images, len(found.skipped)) == (2, 1)
+    assert "1001.png" in comparison_notes(found)[0]
+    for path in (root / "images" / "val").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(DataError, match="None of the 3 images"):
+        compare(STAGES, samples_from(root, SPEC), SPEC)
+
+
+def test_a_wrong_mask_is_an_error_and_not_skipped(tmp_path):
+    root = write_dataset(tmp_path / "d", 1, 2)
+    cv2.imwrite(str(root / "masks" / "val" / "1000.png"), np.full((80, 120), 9, np.uint8))
+    with pytest.raises(DataError, match=r"1000.png holds the value 9"):
+        compare(STAGES, samples_from(root, SPEC), SPEC)
+    assert compare(STAGES, samples_from(root, SPEC, ignore_index=9), SPEC).images == 2
+
+
+def test_data_of_other_classes_is_refused(data):
+    with pytest.raises(DataError, match=f"has the classes {', '.join(CLASSES)}, the model a, b, c"):
+        samples_from(data, SPEC.replace(classes=("a", "b", "c")))
+
+
+def test_images_that_calibration_did_not_see_are_preferred(data):
+    folder = data / "images" / "train"
+    seen = sorted(folder.iterdir())[:4]
+    names = {sample.name for sample in samples_from(folder, SPEC, calibrated=seen)}
+    assert len(names) == 8
+    assert names.isdisjoint(path.name for path in seen)
+    assert len(samples_from(folder, SPEC, calibrated=sorted(folder.iterdir())[:8])) == 12, "too few are left"
+
+
+def test_a_reference_worse_than_one_label_everywhere_is_called_out(data):
+    swapped = Stage("swapped", lambda image: (by_colour(image) + 1) % 3)
+    notes = comparison_notes(compare([swapped], samples_from(data, SPEC), SPEC))
+    assert any("no better than one label everywhere" in note and "--color-order" in note for note in notes)
+
+
+def test_equal_masks_of_one_label_are_called_out():
+    flat = Stage("flat", lambda image: np.zeros(image.shape[:2], np.uint8))
+    found = compare([flat, flat], synthetic_samples(SPEC), SPEC)
+    assert any("has one label" in note for note in comparison_notes(found))
+
+
+def test_synthetic_images_are_the_same_every_time_and_not_flat():
+    first, second = ([s.read()[0] for s in synthetic_samples(SPEC)] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert min(image.std() for image in first) > 30
+
+
+def test_the_tables_name_every_stage_and_class(data):
+    found = compare(STAGES, samples_from(data, SPEC), SPEC)
+    assert all(name in stage_table(found) for name in ("good", "blind", "reference"))
+    assert [line.split()[0] for line in class_table(found).splitlines()] == ["class", *CLASSES]
+
+
+def test_scenes_hold_every_class():
+    assert set(np.unique(np.stack([scene(seed)[1] for seed in range(5)]))) == {0, 1, 2}
