@@ -1,0 +1,93 @@
+"""``edgeseg check``: prove that an artifact still does here what it did when it was made."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.errors import GateFailed, UserError
+
+if TYPE_CHECKING:
+    from edgeseg.artifact import Artifact
+    from edgeseg.runtime.check import Gate
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
+    parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
+    parser.add_argument("--data", type=Path, help="the data it was verified on: measure mIoU again")
+    parser.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
+    parser.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points (default: 0.5)")
+    parser.add_argument("--max-latency-ms", type=float, metavar="MS", help="largest median latency")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="compare latency with this saved ratio")
+    parser.add_argument("--save-baseline", type=Path, metavar="FILE", help="save the latency ratio of this machine")
+    parser.add_argument("--max-slowdown", type=float, default=0.15, metavar="S", help="share (default: 0.15)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exit code 1 when a gate fails; every gate is measured first."""
+    from edgeseg.artifact import Artifact
+    from edgeseg.runtime.check import check_runs
+
+    artifact = Artifact.open(args.artifact)
+    labels = check_runs(artifact, args.device)
+    gates = list(_gates(args, artifact))
+    if args.json:
+        print(json.dumps({"artifact": artifact.path.name, "gates": [gate.to_dict() for gate in gates]}, indent=2))
+    else:
+        print(f"passed  {artifact.path.name}: digests hold, it runs on {args.device}, {labels} labels on test pictures")
+        for gate in gates:
+            print(f"{'passed' if gate.passed else 'FAILED'}  {gate}")
+    if failed := [str(gate) for gate in gates if not gate.passed]:
+        raise GateFailed(f"{len(failed)} of {len(gates)} gates failed. {' '.join(failed)}")
+    return 0
+
+
+def _gates(args: argparse.Namespace, artifact: Artifact) -> Iterator[Gate]:
+    if args.data:
+        yield _iou(args, artifact)
+    if args.max_latency_ms is not None:
+        yield _latency_ms(args, artifact)
+    if args.baseline or args.save_baseline:
+        yield from _baseline(args, artifact)
+
+
+def _iou(args: argparse.Namespace, artifact: Artifact) -> Gate:
+    from tqdm import tqdm
+
+    from edgeseg.runtime.check import iou_gate
+    from edgeseg.runtime.evaluate import open_dataset
+
+    dataset = open_dataset(args.data, artifact, args.ignore_index)
+    with tqdm(desc="check", leave=False, disable=not sys.stderr.isatty()) as bar:
+        return iou_gate(artifact, dataset, args.max_drop, device=args.device, progress=bar.update)
+
+
+def _latency_ms(args: argparse.Namespace, artifact: Artifact) -> Gate:
+    from edgeseg.runtime.bench import bench_in_turns
+    from edgeseg.runtime.check import Gate
+
+    latency = bench_in_turns([artifact], 2.0, args.device)[0]
+    sentence = f"p95 was {latency.p95_ms:.2f} ms over {latency.runs} runs."
+    return Gate("median latency in ms", args.max_latency_ms, latency.p50_ms, sentence)
+
+
+def _baseline(args: argparse.Namespace, artifact: Artifact) -> Iterator[Gate]:
+    from edgeseg.runtime.check import latency_gate, read_baseline, save_baseline
+    from edgeseg.runtime.latency_gate import latency_ratio
+
+    if args.device != "CPU":
+        raise UserError(f"A baseline is a ratio to CPU work; found --device {args.device}. Use --max-latency-ms there.")
+    if args.baseline:
+        read_baseline(args.baseline, artifact)  # before the measurement, not after
+    ratio = latency_ratio(artifact)
+    if args.baseline:
+        yield latency_gate(artifact, ratio, args.baseline, args.max_slowdown)
+    if args.save_baseline:
+        save_baseline(args.save_baseline, artifact, ratio)
+        print(f"saved   {args.save_baseline}: {ratio.ratio:.2f} reference workloads a run", file=sys.stderr)
