@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from edgeseg.errors import ArtifactError, SpecError
 from edgeseg.export.deployed_graph import SPEC_KEY

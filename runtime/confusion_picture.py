@@ -57,7 +57,7 @@ def _draw_cells(picture: UInt8, shares: Float64, corner: tuple[int, int], cell: 
     for row, column in np.ndindex(*shares.shape):
         y, x = corner[0] + row * cell, corner[1] + column * cell
         cv2.rectangle(picture, (x, y), (x + cell - 2, y + cell - 2), colors[row, column].tolist(), -1)
-        share = shares[row, column]
+        share = float(shares[row, column])
         if numbers and share >= 0.0005:
             _number(picture, share, (x + cell // 2, y + cell // 2), (255, 255, 255) if share > 0.35 else _INK)
 
