@@ -1,4 +1,4 @@
-"""Masks from Python: an artifact, one image in, a picture with the masks drawn in out.
+"""Masks from Python: an artifact and an image in, a picture with the masks drawn in out::
 
     python examples/predict_image.py runs/demo/cells-int8-openvino photo.png masked.png
 """
