@@ -1,4 +1,6 @@
-"""Masks from Python: an artifact and an image in, a picture with the masks drawn in out::
+"""Masks from Python: an artifact and an image in, a picture with the masks drawn in out.
+
+Run it as::
 
     python examples/predict_image.py runs/demo/cells-int8-openvino photo.png masked.png
 """
