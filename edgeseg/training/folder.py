@@ -46,7 +46,7 @@ class FolderDataset(TorchDataset[tuple[Tensor, Tensor]]):
         augmentation: Augmentation | None = None,
         seed: int = 0,
     ) -> None:
-        self.data, self.spec, self.crop, self.seed = data, spec, crop, seed
+        self.data, self.split, self.spec, self.crop, self.seed = data, split, spec, crop, seed
         self.pairs: Sequence[Pair] = data.pairs(split)
         self.augmentation = augmentation or Augmentation()
         self._cache: dict[int, tuple[UInt8, UInt8]] = {}
@@ -99,8 +99,16 @@ class EpochSampler(Sampler[Key]):
 
 
 def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]) -> Tensor:
-    """(K,) pixel counts over all masks; reads and so checks every image and mask once."""
+    """(K,) pixel counts over all masks; reads and so checks every image and mask once.
+
+    Raises:
+        DataError: an unreadable or contradicting file, or a foreground that is nowhere drawn.
+    """
     counts = np.zeros(256, np.int64)
     for index in progress:
         counts += np.bincount(dataset.raw(index)[1].ravel(), minlength=256)
+    in_file = counts.copy()
+    if dataset.spec.ignore_index is not None:
+        in_file[dataset.spec.ignore_index] = counts[VOID]
+    dataset.data.check_foreground(in_file, dataset.split)
     return torch.from_numpy(counts[: dataset.spec.num_classes])

@@ -140,6 +140,17 @@ def test_bad_masks_are_found_before_the_first_step(
     assert not (tmp_path / "out").exists()
 
 
+def test_foreground_drawn_as_255_is_noticed_instead_of_ignored(tmp_path: Path, disc_folder: Path) -> None:
+    data = tmp_path / "data"
+    subprocess.run(["cp", "-r", str(disc_folder), str(data)], check=True)
+    for path in (data / "masks").rglob("*.png"):
+        mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.where(mask == 1, 255, mask).astype(np.uint8))
+    dataset = Dataset.open(data)
+    with pytest.raises(DataError, match="255, which is ignored"):
+        train(dataset, ModelSpec("binary", dataset.classes, 48, 48), settings(tmp_path / "out"))
+
+
 def test_worker_processes_see_the_same_crops(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:
     runs = [
         train(discs, disc_spec, settings(tmp_path / str(workers), epochs=1, workers=workers)).last for workers in (0, 2)
