@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eval-data", type=Path, help="other images to verify on (default: --data, split val)")
     parser.add_argument("-n", type=int, default=100, metavar="N", help="calibration images (default: 100)")
     parser.add_argument("--seed", type=int, default=0, help="chooses the calibration images")
-    parser.add_argument("--max-drop", type=float, metavar="P", help="mIoU points INT8 may lose (default: 0.5)")
+    parser.add_argument("--max-drop", type=float, metavar="P", help="points INT8 may lose (default: see export)")
     parser.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
     parser.add_argument("--out", type=Path, help="where the artifact goes (default: beside the fp32 one)")
     parser.add_argument("--name", help="what it is called (default: as the fp32 one)")

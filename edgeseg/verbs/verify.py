@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="data folder, or a folder of images")
     parser.add_argument("--split", help="which split of a data folder (default: val)")
     parser.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
-    parser.add_argument("--max-drop", type=float, metavar="P", help="mIoU points any model may lose (default: 0.5)")
+    parser.add_argument("--max-drop", type=float, metavar="P", help="points any model may lose (default: see export)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

@@ -72,7 +72,8 @@ def test_a_failed_gate_exits_with_1_and_a_table(built, data, tmp_path, capsys):
     fp32 = str(built[1].artifact.path)
     arguments = [fp32, "--data", str(data / "images" / "val"), "--out", str(tmp_path / "o"), "--max-drop", "0"]
     assert main(["calibrate", *arguments]) == 1
-    assert all(name in capsys.readouterr().err for name in (*CLASSES,)[:1])
+    err = capsys.readouterr().err
+    assert all(name in err for name in CLASSES)
     assert not any((tmp_path / "o").iterdir())
 
 
@@ -111,7 +112,7 @@ def test_verify_takes_checkpoints_and_fails_over_the_limit(checkpoint, tmp_path,
     assert main(["verify", str(checkpoint), str(checkpoint), "--data", images, "--max-drop", "0"]) == 0
     assert "torch #2" in capsys.readouterr().out
     assert main(["verify", str(checkpoint), str(tmp_path / "other.pt"), "--data", images]) == 1
-    assert "points of mIoU" in capsys.readouterr().err
+    assert "changed the label of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
