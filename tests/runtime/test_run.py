@@ -265,8 +265,17 @@ def test_a_tampered_artifact_is_not_run(clip: Path, artifact: Path, tmp_path: Pa
 
 
 def test_importing_the_runtime_is_quick() -> None:
-    code = (
-        "import time; start = time.perf_counter(); import edgeseg.runtime.pipeline; print(time.perf_counter() - start)"
-    )
-    times = [float(subprocess.check_output([sys.executable, "-c", code])) for _ in range(3)]
-    assert min(times) < 0.3
+    """Little more than OpenCV and numpy themselves; benchmarks/pipeline.py has the seconds."""
+    clock = "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
+
+    def cpu_s(modules: str) -> float:
+        return float(subprocess.check_output([sys.executable, "-c", clock.format(modules)]))
+
+    pairs = [(cpu_s("edgeseg.runtime.pipeline"), cpu_s("cv2, numpy")) for _ in range(5)]
+    assert min(ours for ours, _ in pairs) < 2 * min(floor for _, floor in pairs)
+
+
+def test_importing_the_runtime_imports_no_engine() -> None:
+    heavy = ("torch", "onnx", "nncf", "openvino", "onnxruntime", "av", "tqdm", "matplotlib")
+    code = f"import sys, edgeseg.runtime.pipeline; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
