@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 import warnings
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +28,20 @@ from edgeseg.spec import ModelSpec
 
 FORMAT = "edgeseg-checkpoint"
 VERSION = 1
+
+# What torch's unpickler was seen to raise on damaged and foreign files.
+_UNPICKLING_ERRORS = (
+    pickle.UnpicklingError,
+    struct.error,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+)
 
 
 @dataclass(frozen=True)
@@ -94,11 +111,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path}.")
+    _check_sums(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             values = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+    except _UNPICKLING_ERRORS as error:
         raise CheckpointError(
             f"{path} is not a checkpoint of plain tensors ({type(error).__name__}); nothing in it was executed. "
             "edgeseg opens files written by edgeseg train."
@@ -114,6 +132,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             "Upgrade edgeseg."
         )
     return values
+
+
+def _check_sums(path: Path) -> None:
+    """torch.load reads past damaged bytes; the zip file around the tensors has a CRC for each."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError):
+        return  # not a zip file at all: torch.load says what it is
+    if damaged:
+        raise CheckpointError(f"{path} is damaged: the checksum of {damaged} in it fails. Copy it again.")
 
 
 def load_model(path: Path | str) -> LoadedModel:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import pickle
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -101,3 +103,25 @@ except OutputError as error:
     assert f"Cannot write {path}" in done.stderr
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["net.pt"]
+
+
+def test_mutated_checkpoints_are_refused_or_whole(tmp_path: Path) -> None:
+    whole = saved(tmp_path / "net.pt").read_bytes()
+    seeds = [b"abc", whole, pickle.dumps({"format": "x"}, 2), pickle.dumps([1, 2], 0), pickle.dumps({"a": {1}}, 2)]
+    rng = random.Random(0)
+    for _ in range(150):
+        data = bytearray(rng.choice(seeds))
+        for _ in range(rng.randint(1, 6)):
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        (tmp_path / "mutated.pt").write_bytes(data[: rng.randint(1, len(data))] if rng.random() < 0.3 else data)
+        with contextlib.suppress(CheckpointError):
+            load_model(tmp_path / "mutated.pt")
+
+
+def test_one_flipped_bit_of_a_weight_is_noticed(tmp_path: Path) -> None:
+    path = saved(tmp_path / "net.pt")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="checksum"):
+        load_model(path)
