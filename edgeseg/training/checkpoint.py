@@ -41,6 +41,7 @@ _UNPICKLING_ERRORS = (
     AttributeError,
     AssertionError,
     OverflowError,
+    OSError,
 )
 
 
