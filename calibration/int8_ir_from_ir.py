@@ -17,7 +17,7 @@ from edgeseg.extras import require
 from edgeseg.image import UInt8
 
 SURROUNDINGS = "edgeseg/.*"
-ALGORITHM = "nncf.quantize, performance preset, fast bias correction"
+ALGORITHM = "nncf.quantize, performance preset, accurate bias correction"
 
 
 def int8_ir_from_ir(model: Any, images: CalibrationSet, on_image: Callable[[], object] = lambda: None) -> Any:
@@ -45,6 +45,9 @@ def int8_ir_from_ir(model: Any, images: CalibrationSet, on_image: Callable[[], o
                 nncf.Dataset(images.images, lambda path: _counted(images.tensor(path), on_image)),
                 target_device=nncf.TargetDevice.CPU,
                 preset=nncf.QuantizationPreset.PERFORMANCE,
+                # CamVid U-Net: the fast kind lost 0.42 points of mIoU (2.3 in the worst class), this one 0.05
+                # (0.5), for nine seconds more.
+                fast_bias_correction=False,
                 subset_size=len(images),
                 ignored_scope=nncf.IgnoredScope(patterns=[SURROUNDINGS], validate=False),
             )
