@@ -91,7 +91,7 @@ def int8_artifact(parent: Artifact, images: CalibrationSet, place: Place, sample
     path = artifact_dir(place.out, place.name, "int8", "openvino")
     manifest = _int8_manifest(parent, images, place.name)
     with writing_artifact(path, manifest) as staged:
-        with place.progress("calibrate", 2 * len(images)) as tick:
+        with place.progress("calibrate", len(images)) as tick:
             quantised = int8_ir_from_ir(read_ir(parent.model_path), images, tick)
         describe_ir(quantised, parent.spec, parent.outputs)
         save_ir(quantised, staged / "model.xml")
