@@ -15,6 +15,7 @@ from edgeseg.calibration.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.extras import require
 from edgeseg.image import UInt8
+from edgeseg.runtime.openvino_core import shared_core
 
 SURROUNDINGS = "edgeseg/.*"
 ALGORITHM = "nncf.quantize, performance preset, accurate bias correction"
@@ -37,7 +38,7 @@ def int8_ir_from_ir(model: Any, images: CalibrationSet, on_image: Callable[[], o
         MissingExtra: NNCF or OpenVINO is not installed.
     """
     with quiet():
-        require("openvino", "export")
+        shared_core("export")  # before any core of NNCF, which come and go
         nncf = require("nncf", "export")
         try:
             quantised = nncf.quantize(

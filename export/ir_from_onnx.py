@@ -10,6 +10,7 @@ from edgeseg.calibration.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.extras import require
 from edgeseg.image import LETTERBOX_VALUE
+from edgeseg.runtime.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
 MODEL_API_RESIZE = {"stretch": "standard", "letterbox": "fit_to_window_letterbox"}
@@ -55,9 +56,9 @@ def read_ir(path: Path) -> Any:
         ArtifactError: OpenVINO cannot read it.
     """
     with quiet():
-        openvino = require("openvino", "export")
+        core = shared_core("export")
         try:
-            return openvino.Core().read_model(path)
+            return core.read_model(path)
         except RuntimeError as error:
             raise ArtifactError(f"OpenVINO cannot read {path}: {str(error).strip()}") from error
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from edgeseg import __version__
 from edgeseg.runtime.machine import Cpu, this_cpu
+from edgeseg.runtime.openvino_core import shared_core
 
 PIP = 'pip install "edgeseg[{}]"'
 NO_TENSORRT = "edgeseg has no TensorRT engine yet"
@@ -115,8 +116,8 @@ def _ort_details(ort: Any) -> str:
     return f"providers {', '.join(name.removesuffix('ExecutionProvider') for name in ort.get_available_providers())}"
 
 
-def _openvino_details(openvino: Any) -> str:
-    return f"devices {', '.join(openvino.Core().available_devices) or 'none'}"
+def _openvino_details(_: Any) -> str:
+    return f"devices {', '.join(shared_core().available_devices) or 'none'}"
 
 
 def _tensorrt() -> Finding:

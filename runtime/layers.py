@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EngineError
-from edgeseg.extras import require
+from edgeseg.runtime.openvino_core import shared_core
 
 HEAVY = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 _NO_WORK = frozenset({"Const", "Input", "Output", "Reorder", "Reshape", "Transpose", "Convert"})
@@ -47,9 +47,9 @@ def executed_layers(artifact: Artifact, device: str = "CPU") -> list[Layer]:
         MissingExtra: OpenVINO is not installed.
         EngineError: it cannot compile the model.
     """
-    ov = require("openvino", "openvino")
+    core = shared_core()
     try:
-        compiled = ov.Core().compile_model(str(artifact.model_path), device, {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core.compile_model(str(artifact.model_path), device, {"INFERENCE_PRECISION_HINT": "f32"})
         operations = compiled.get_runtime_model().get_ordered_ops()
     except RuntimeError as error:
         raise EngineError(f"OpenVINO cannot compile {artifact.model_path} for {device}: {error}") from error

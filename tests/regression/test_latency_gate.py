@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import openvino
 import pytest
 
 from edgeseg.artifact import Artifact
 from edgeseg.runtime import latency_gate
 from edgeseg.runtime.bench import realistic_inputs, timed_runs
 from edgeseg.runtime.engine import Engine, open_engine
+from edgeseg.runtime.openvino_core import shared_core
 
 MAX_RATIO = 15.0
 """fp32 against the OpenCV workload: 7.7 on an AVX-512 Xeon, idle or busy; doubled for other CPUs."""
@@ -81,7 +81,7 @@ def check_overhead(artifact: Artifact, engine: Engine) -> None:
 def plain_openvino(artifact: Artifact) -> Iterator[float]:
     """Seconds of one run after the other, by OpenVINO's own documentation."""
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-    request = openvino.Core().compile_model(artifact.model_path, "CPU", options).create_infer_request()
+    request = shared_core().compile_model(artifact.model_path, "CPU", options).create_infer_request()
     pictures = realistic_inputs(artifact.spec)
     while True:
         for picture in pictures:
