@@ -8,7 +8,6 @@ import json
 import cv2
 import numpy as np
 import onnx
-import openvino
 import pytest
 from fitted import scene
 
@@ -22,6 +21,7 @@ from edgeseg.export.samples import samples_from, synthetic_samples
 from edgeseg.files import sha256_of
 from edgeseg.image import fit
 from edgeseg.runtime.engine import open_engine
+from edgeseg.runtime.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
 
@@ -30,7 +30,7 @@ def test_the_spec_is_embedded_everywhere(built, source):
     model = onnx.load(str(first.model_path))
     assert ModelSpec.from_json({e.key: e.value for e in model.metadata_props}["edgeseg.spec"]) == source.spec
     for artifact in (second, third):
-        text = openvino.Core().read_model(artifact.model_path).get_rt_info(["edgeseg", "spec"]).astype(str)
+        text = shared_core().read_model(artifact.model_path).get_rt_info(["edgeseg", "spec"]).astype(str)
         assert ModelSpec.from_json(text) == source.spec
     assert first.spec == second.spec == third.spec == source.spec
 
@@ -68,7 +68,7 @@ def test_labels_confidence_and_logits_of_all_three_agree(built, source):
     image = fit(scene(5)[0], source.spec)[np.newaxis]
     results = []
     for one in built[1:]:
-        compiled = openvino.compile_model(one.artifact.model_path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = shared_core().compile_model(one.artifact.model_path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         found = compiled(image)
         results.append({name: found[name].copy() for name in one.artifact.outputs})
     float_, int8 = results
@@ -78,7 +78,7 @@ def test_labels_confidence_and_logits_of_all_three_agree(built, source):
 
 
 def test_logits_make_the_model_readable_for_intel_model_api(built):
-    model = openvino.Core().read_model(built[1].artifact.model_path)
+    model = shared_core().read_model(built[1].artifact.model_path)
     info = {k: model.get_rt_info(["model_info", k]).astype(str) for k in ("model_type", "labels", "resize_type")}
     assert info == {"model_type": "Segmentation", "labels": "background disc box", "resize_type": "standard"}
 

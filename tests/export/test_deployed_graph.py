@@ -7,7 +7,6 @@ import math
 import numpy as np
 import onnx
 import onnxruntime
-import openvino
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -16,6 +15,7 @@ from edgeseg.export.bare_net import net_of_deployed
 from edgeseg.export.deployed_graph import deployed_graph
 from edgeseg.export.ir_from_onnx import ir_from_onnx
 from edgeseg.export.ort_session import forward_of
+from edgeseg.runtime.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
 H, W = 16, 24
@@ -68,7 +68,7 @@ def run_ort(model: onnx.ModelProto, image: np.ndarray) -> dict[str, np.ndarray]:
 def run_openvino(model: onnx.ModelProto, image: np.ndarray, spec: ModelSpec, tmp_path) -> dict[str, np.ndarray]:
     onnx.save_model(model, str(tmp_path / "model.onnx"))
     ir_from_onnx(tmp_path / "model.onnx", tmp_path / "model.xml", spec, ALL)
-    compiled = openvino.compile_model(tmp_path / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = shared_core().compile_model(tmp_path / "model.xml", "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     result = compiled(image)
     return {name: result[name].copy() for name in ALL}
 
