@@ -91,6 +91,20 @@ def atomic_directory(target: Path) -> Iterator[Path]:
             shutil.rmtree(staged, ignore_errors=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Find out before the work whether files can be made in ``folder``, which need not exist yet.
+
+    Raises:
+        OutputError: no permission, a full disk, or a file where a folder is needed.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is a file, but a folder is needed there. Choose another output path.")
+    with writing(folder), tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def _swap(staged: Path, target: Path) -> None:
     old = staged.with_name(staged.name + ".old")
     if target.exists():

@@ -7,14 +7,13 @@ Sinks are made before the work and touch the disk with the first frame, in a thr
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Protocol
 
 from edgeseg.errors import OutputError
-from edgeseg.files import writing
+from edgeseg.files import check_writable
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.handoff import Handoff
 from edgeseg.runtime.timing import Stage, clock_s
@@ -103,20 +102,11 @@ def check_outputs(files: Iterable[Path], folders: Iterable[Path], source: str) -
     for path in files:
         if path.is_dir():
             raise OutputError(f"{path} is a folder; give the name of a file in it.")
-        _check_place(path.parent)
+        check_writable(path.parent)
         _check_not_source(path, source)
     for path in folders:
-        _check_place(path)
+        check_writable(path)
         _check_not_source(path, source)
-
-
-def _check_place(folder: Path) -> None:
-    while not folder.exists():
-        folder = folder.parent
-    if not folder.is_dir():
-        raise OutputError(f"{folder} is a file, but a folder is needed there. Choose another output path.")
-    with writing(folder), tempfile.TemporaryFile(dir=folder):
-        pass
 
 
 def _check_not_source(path: Path, source: str) -> None:

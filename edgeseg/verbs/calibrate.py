@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from edgeseg.errors import UserError
+from edgeseg.files import check_writable
 from edgeseg.verbs.export import check_name, default_out, report, warn
 
 
@@ -35,9 +36,11 @@ def run(args: argparse.Namespace) -> int:
             raise UserError(f"There is no {path}; --data and --eval-data take folders of images.")
     check_name(args.name)
     parent = Artifact.open(args.artifact)
+    out = args.out or default_out(parent.path)
+    check_writable(out)
     images = calibration_set(args.data, parent.spec, args.n, args.seed)
     warn(images.warnings)
     samples = samples_from(args.eval_data or args.data, parent.spec, None, args.ignore_index, images.images)
-    place = Place(args.out or default_out(parent.path), args.name or parent.name, bar_on_tty)
+    place = Place(out, args.name or parent.name, bar_on_tty)
     report([int8_artifact(parent, images, place, samples, drop_limit(args.max_drop, samples))], args.json)
     return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg.errors import CheckpointError, UserError
 from edgeseg.extras import require
+from edgeseg.files import check_writable
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError(f"There is no checkpoint {checkpoint}.")
     if args.frames < 1:
         raise UserError(f"--frames must be at least 1; found {args.frames}.")
+    check_writable(args.out)
     for module in NEEDED:
         require(module, "all")
     start = time.perf_counter()

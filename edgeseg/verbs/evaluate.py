@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeseg.files import atomic_file, check_writable
+
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.dataset import Dataset
@@ -32,6 +34,8 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.runtime.evaluate import open_dataset
     from edgeseg.runtime.predict import open_predictor
 
+    if args.out:
+        check_writable(args.out)
     artifact = Artifact.open(args.artifact)
     dataset = open_dataset(args.data, artifact, args.ignore_index)
     with open_predictor(artifact, args.conf, args.device) as predict:
@@ -68,7 +72,6 @@ def _result(args: argparse.Namespace, artifact: Artifact, dataset: Dataset, eval
 def _write(out: Path, result: dict[str, Any], evaluation: Evaluation) -> None:
     import cv2
 
-    from edgeseg.files import atomic_file
     from edgeseg.runtime.confusion_picture import confusion_picture
 
     title = f"{result['artifact']}  {result['split']}  mIoU {evaluation.confusion.mean_iou:.3f}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import UserError
+from edgeseg.files import check_writable
 
 if TYPE_CHECKING:
     from edgeseg.export.build import Built, Place
@@ -60,8 +61,10 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.export.source_net import source_net
 
     outputs = check_outputs([name.strip() for name in args.outputs.split(",")])
+    out = args.out or default_out(args.model)
+    check_writable(out)
     source = source_net(args.model, _flags(args))
-    place = Place(args.out or default_out(args.model), args.name or source.name, bar_on_tty)
+    place = Place(out, args.name or source.name, bar_on_tty)
     built = _build(args, source, place, outputs)
     report(built, args.json)
     return 0

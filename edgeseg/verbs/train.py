@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
 from edgeseg.extras import require
+from edgeseg.files import check_writable
 from edgeseg.image import read_image
 from edgeseg.spec import ModelSpec
 
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         require(module, "train")
     from edgeseg.training.loop import train
 
+    check_writable(args.out)
     data = Dataset.open(args.data, args.ignore_index)
     result = train(data, _spec(args, data), _settings(args), _resume_path(args))
     print(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")

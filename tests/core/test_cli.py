@@ -100,3 +100,13 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
 def test_main_returns_the_errors_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", str(tmp_path / "gone.pt")]) == 2
     assert capsys.readouterr().err.startswith("edgeseg inspect: ")
+
+
+@pytest.mark.parametrize("verb", ["train", "export", "evaluate", "demo"])
+def test_an_output_that_cannot_be_is_said_before_the_work(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    given = {"train": ["--data", "nowhere"], "export": ["none.onnx"], "evaluate": ["none", "--data", "nowhere"]}
+    assert main([verb, *given.get(verb, []), "--out", str(tmp_path / "file" / "out")]) == 2
+    assert "file is a file, but a folder is needed there" in capsys.readouterr().err
