@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.image import UInt8
@@ -119,6 +121,13 @@ def open_engine(
     module, name = _OPENERS[artifact.format]
     engine: Engine = getattr(importlib.import_module(module), name)(artifact, options)
     return engine
+
+
+def slot_memory(spec: ModelSpec, has_confidence: bool) -> tuple[UInt8, Prediction]:
+    """What every slot preallocates: its input, and the arrays its results are written to."""
+    size = (spec.height, spec.width)
+    confidence = np.empty(size, np.uint8) if has_confidence else None
+    return np.zeros((*size, spec.channels), np.uint8), Prediction(np.empty(size, np.uint8), confidence)
 
 
 def usable_cores() -> int:

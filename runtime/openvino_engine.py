@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EngineError, UserError
 from edgeseg.image import UInt8
@@ -24,6 +22,7 @@ from edgeseg.runtime.engine import (
     EngineOptions,
     expect_format,
     expect_tensors,
+    slot_memory,
     usable_cores,
 )
 from edgeseg.runtime.frame import Prediction
@@ -56,9 +55,7 @@ class OpenVinoSlot:
     """One infer request whose tensors share memory with numpy."""
 
     def __init__(self, model: Any, spec: ModelSpec, has_confidence: bool) -> None:
-        self.input: UInt8 = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
-        size = (spec.height, spec.width)
-        self._prediction = Prediction(np.empty(size, np.uint8), np.empty(size, np.uint8) if has_confidence else None)
+        self.input, self._prediction = slot_memory(spec, has_confidence)
         with _translated("OpenVINO cannot make an infer request"):
             self._request = model.create_infer_request()
             self._share(INPUT, self.input)

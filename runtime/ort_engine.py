@@ -19,6 +19,7 @@ from edgeseg.runtime.engine import (
     EngineOptions,
     expect_format,
     expect_tensors,
+    slot_memory,
     usable_cores,
 )
 from edgeseg.runtime.frame import Prediction
@@ -52,9 +53,7 @@ class OrtSlot:
     """One request: input and outputs are bound once, so a run copies nothing."""
 
     def __init__(self, session: Any, spec: ModelSpec, has_confidence: bool) -> None:
-        self.input: UInt8 = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
-        size = (spec.height, spec.width)
-        self._prediction = Prediction(np.empty(size, np.uint8), np.empty(size, np.uint8) if has_confidence else None)
+        self.input, self._prediction = slot_memory(spec, has_confidence)
         self._session = session
         self._binding = session.io_binding()
         _bind(self._binding.bind_input, INPUT, self.input)
