@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+CRASHING_CHANNELS = 8
 
 
 def scaled(widths: tuple[int, ...], multiplier: float) -> tuple[int, ...]:
@@ -14,11 +16,28 @@ def scaled(widths: tuple[int, ...], multiplier: float) -> tuple[int, ...]:
     return tuple(max(8, round(width * multiplier / 8) * 8) for width in widths)
 
 
-class ConvNorm(nn.Sequential):
-    """3x3 (or 1x1) convolution and batch normalisation, with ReLU when ``act``."""
+class StridedPointwise(nn.Conv2d):
+    """1x1 convolution with a stride, whose gradient does not crash.
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, act: bool = True) -> None:
-        conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
+    torch 2.13's CPU kernel for it (oneDNN, AVX-512, channels last) writes out of bounds in the backward
+    pass of 8 input channels: a segmentation fault. In training the pixels are picked first, then.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.in_channels > CRASHING_CHANNELS:
+            return super().forward(x)
+        step = self.stride[0]
+        return F.conv2d(x[..., ::step, ::step], self.weight, self.bias)
+
+
+class ConvNorm(nn.Sequential):
+    """3x3 (or 1x1) convolution and batch normalisation, with ReLU when ``act``; zero padding unless ``valid``."""
+
+    def __init__(
+        self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, act: bool = True, valid: bool = False
+    ) -> None:
+        kind = StridedPointwise if kernel == 1 and stride > 1 else nn.Conv2d
+        conv = kind(inputs, outputs, kernel, stride, 0 if valid else kernel // 2, bias=False)
         super().__init__(conv, nn.BatchNorm2d(outputs), *([nn.ReLU(inplace=True)] if act else []))
 
 
@@ -38,22 +57,51 @@ class ResidualBlock(nn.Module):
         return F.relu(self.body(x) + self.skip(x))
 
 
+class DoubleConv(nn.Sequential):
+    """U-Net's two 3x3 convolutions, each with batch normalisation and ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, valid: bool = False) -> None:
+        super().__init__(ConvNorm(inputs, outputs, stride=stride, valid=valid), ConvNorm(outputs, outputs, valid=valid))
+
+
+class SeparableBlock(nn.Sequential):
+    """Two depthwise-separable 3x3 convolutions (Howard et al. 2017, arXiv:1704.04861)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__(*_separable(inputs, outputs, stride), *_separable(outputs, outputs, 1))
+
+
+def _separable(inputs: int, outputs: int, stride: int) -> tuple[nn.Module, nn.Module]:
+    depthwise = nn.Sequential(
+        nn.Conv2d(inputs, inputs, 3, stride, padding=1, groups=inputs, bias=False), nn.BatchNorm2d(inputs)
+    )
+    return depthwise, ConvNorm(inputs, outputs, kernel=1)
+
+
 class Encoder(nn.Module):
-    """Residual stages, each half the resolution of the one before.
+    """Strided stages, residual ones unless said otherwise, each half the resolution of the one before.
 
     Args:
         channels: input channels.
         widths: channels of each stage.
         stem_stride: 1 keeps the first stage at full resolution, 2 starts at half of it, which
             costs a quarter of the arithmetic.
+        block: called with input channels, output channels and stride for each stage.
     """
 
-    def __init__(self, channels: int, widths: tuple[int, ...], stem_stride: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        widths: tuple[int, ...],
+        stem_stride: int,
+        block: Callable[[int, int, int], nn.Module] = ResidualBlock,
+    ) -> None:
         super().__init__()
         self.stem = ConvNorm(channels, widths[0], stride=stem_stride)
-        stages = [ResidualBlock(widths[0], widths[0])]
-        stages += [ResidualBlock(a, b, stride=2) for a, b in itertools.pairwise(widths)]
+        stages = [block(widths[0], widths[0], 1)]
+        stages += [block(a, b, 2) for a, b in itertools.pairwise(widths)]
         self.stages = nn.ModuleList(stages)
+        self.widths, self.stem_stride = widths, stem_stride
         self.stride = stem_stride * 2 ** (len(widths) - 1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -63,6 +111,30 @@ class Encoder(nn.Module):
         for stage in self.stages:
             x = stage(x)
             features.append(x)
+        return features
+
+
+class PoolingEncoder(nn.Module):
+    """Double convolutions with 2x2 max pooling between them, as U-Net was published.
+
+    Args:
+        channels, widths, stem_stride: as in :class:`Encoder`.
+        valid: convolutions without padding, each of which takes a pixel from every edge.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...], stem_stride: int = 1, valid: bool = False) -> None:
+        super().__init__()
+        stages = [DoubleConv(channels, widths[0], stride=stem_stride, valid=valid)]
+        stages += [DoubleConv(a, b, valid=valid) for a, b in itertools.pairwise(widths)]
+        self.stages = nn.ModuleList(stages)
+        self.widths, self.stem_stride = widths, stem_stride
+        self.stride = stem_stride * 2 ** (len(widths) - 1)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Features of every stage, finest first."""
+        features = [self.stages[0](x)]
+        for stage in self.stages[1:]:
+            features.append(stage(F.max_pool2d(features[-1], 2)))
         return features
 
 
@@ -77,21 +149,17 @@ class AnySize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float32 (N, C, H, W) normalised input to (N, K, H, W) logits."""
+        return cropped(self.logits(self.padded(x)), x)
+
+    def padded(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
         below, right = -height % self.stride, -width % self.stride
-        if below or right:
-            x = F.pad(x, (0, right, 0, below))
-        return self.logits(x)[..., :height, :width]
+        return F.pad(x, (0, right, 0, below)) if below or right else x
 
     def logits(self, x: Tensor) -> Tensor:
         raise NotImplementedError
 
 
-def upsample(x: Tensor, scale: int) -> Tensor:
-    """Bilinear interpolation by a whole factor, pixel centres aligned."""
-    return F.interpolate(x, scale_factor=float(scale), mode="bilinear", align_corners=False)
-
-
-def concat_upsampled(coarse: Tensor, fine: Tensor) -> Tensor:
-    """The U-Net join: the coarse map at twice its size, beside the skip."""
-    return torch.cat((upsample(coarse, 2), fine), 1)
+def cropped(logits: Tensor, image: Tensor) -> Tensor:
+    """The top left of ``logits`` that lies over ``image``."""
+    return logits[..., : image.shape[-2], : image.shape[-1]]

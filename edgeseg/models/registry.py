@@ -4,17 +4,88 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
 from edgeseg.errors import UserError
-from edgeseg.models.fcn import FCN8s
-from edgeseg.models.unet import UNet
+from edgeseg.models import efficientnet_lite
+from edgeseg.models.attention_unet import AttentionUNet
+from edgeseg.models.fcn import FCN8s, FCN16s, FCN32s
+from edgeseg.models.lite_unet import LiteUNet
+from edgeseg.models.mobile_unet import MobileUNet
+from edgeseg.models.options import STEM_STRIDE, WIDTH, Option, completed
+from edgeseg.models.unet import PlainUNet, UNet
+from edgeseg.models.unetpp import DEEP_SUPERVISION, DEPTH, UNetPlusPlus
+from edgeseg.models.upsampling import NO_UNPOOLING, UPSAMPLING
+from edgeseg.models.valid_unet import PUBLISHED_UPSAMPLING, ValidUNet
 from edgeseg.spec import ModelSpec
 
-MODELS: Mapping[str, Callable[..., nn.Module]] = {"unet": UNet, "fcn8s": FCN8s}
-WIDTH_RANGE = (0.25, 8.0)
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+ENGINES = ("onnxruntime", "openvino", "tensorrt")
+"""Engines that networks were exported to, in ``tests/export/test_every_model.py``."""
+IMAGENET: Normalisation = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network of the registry.
+
+    Attributes:
+        network: class; called with input channels, logits a pixel, and the options as keywords.
+        summary: what it is, in a line.
+        options: what it takes.
+        pretrained: fills ``model.encoder`` with published weights, or None.
+        normalisation: mean and std (RGB, of values scaled to 0..1) that training takes by default.
+        engines: those that run it, of :data:`ENGINES`.
+    """
+
+    network: Callable[..., nn.Module]
+    summary: str
+    options: tuple[Option, ...] = (WIDTH, STEM_STRIDE, UPSAMPLING)
+    pretrained: Callable[[Any], None] | None = None
+    normalisation: Normalisation = IMAGENET
+    engines: tuple[str, ...] = ENGINES
+
+
+_LITE0 = (efficientnet_lite.load_imagenet_weights, efficientnet_lite.NORMALISATION)
+
+_ALL = (WIDTH, STEM_STRIDE, UPSAMPLING)
+
+MODELS: Mapping[str, Entry] = {
+    "unet": Entry(UNet, "residual U-Net, strided, same padding"),
+    "unet-plain": Entry(PlainUNet, "U-Net of double convolutions and max pooling, same padding"),
+    "unet-valid": Entry(ValidUNet, "U-Net as published: valid, cropped skips, mirrored", (WIDTH, PUBLISHED_UPSAMPLING)),
+    "attention-unet": Entry(AttentionUNet, "U-Net whose skips pass attention gates"),
+    "unetpp": Entry(UNetPlusPlus, "U-Net++, can be cut to a depth", (*_ALL, DEPTH, DEEP_SUPERVISION)),
+    "mobile-unet": Entry(MobileUNet, "U-Net of depthwise-separable convolutions"),
+    "lite-unet": Entry(LiteUNet, "U-Net on a pretrained EfficientNet-Lite0", (UPSAMPLING,), *_LITE0),
+    "fcn32s": Entry(FCN32s, "FCN with scores at stride 32", (WIDTH, STEM_STRIDE, NO_UNPOOLING)),
+    "fcn16s": Entry(FCN16s, "FCN with scores at strides 16 and 32"),
+    "fcn8s": Entry(FCN8s, "FCN with scores at strides 8, 16 and 32"),
+}
+
+
+def model_entry(name: str) -> Entry:
+    """The registry's line about a network.
+
+    Raises:
+        UserError: unknown name; the closest is offered.
+    """
+    if name not in MODELS:
+        close = difflib.get_close_matches(name, MODELS, 1, 0.0)[0]
+        raise UserError(f"There is no model {name!r}; did you mean {close!r}? Known: {', '.join(MODELS)}.")
+    return MODELS[name]
+
+
+def full_options(name: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Every option of a network: the given value, or the default.
+
+    Raises:
+        UserError: unknown name, an option the network does not take, or an impossible value.
+    """
+    return completed(name, model_entry(name).options, options or {})
 
 
 def build_model(name: str, spec: ModelSpec, options: Mapping[str, Any] | None = None) -> nn.Module:
@@ -23,29 +94,36 @@ def build_model(name: str, spec: ModelSpec, options: Mapping[str, Any] | None = 
     Args:
         name: a key of :data:`MODELS`.
         spec: gives input channels and the number of logits.
-        options: ``width`` (multiplier, 0.25 to 8) and ``stem_stride`` (1 or 2).
+        options: of those that the network takes; the others have their defaults.
 
     Raises:
-        UserError: unknown name (the closest is offered) or impossible options.
+        UserError: see :func:`full_options`.
     """
-    options = dict(options or {})
-    if name not in MODELS:
-        close = difflib.get_close_matches(name, MODELS, 1, 0.0)[0]
-        raise UserError(f"There is no model {name!r}; did you mean {close!r}? Known: {', '.join(MODELS)}.")
-    _check_options(options)
-    return MODELS[name](spec.channels, spec.logit_channels, **options)
+    return model_entry(name).network(spec.channels, spec.logit_channels, **full_options(name, options))
+
+
+def load_pretrained(name: str, model: nn.Module, spec: ModelSpec) -> None:
+    """Fill the encoder of a fresh network with published weights.
+
+    Args:
+        name: a key of :data:`MODELS`.
+        model: what :func:`build_model` gave for it.
+        spec: gives the channel order; the published weights are for RGB and are turned for BGR.
+
+    Raises:
+        UserError: there are no published weights for this network, or none for grey images.
+        MissingExtra: the package that holds them is not installed.
+    """
+    fill = model_entry(name).pretrained
+    if fill is None:
+        having = ", ".join(known for known, entry in MODELS.items() if entry.pretrained)
+        raise UserError(f"There are no pretrained weights for {name}, only for {having}; train with --no-pretrained.")
+    fill(model.encoder)
+    if spec.color_order == "bgr":
+        first = next(model.encoder.parameters())  # type: ignore[union-attr]
+        first.data = first.data.flip(1)
 
 
 def count_weights(model: nn.Module) -> int:
     """Number of trainable numbers."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    if unknown := set(options) - {"width", "stem_stride"}:
-        raise UserError(f"Unknown model options {sorted(unknown)}; known are width and stem_stride.")
-    low, high = WIDTH_RANGE
-    if not low <= float(options.get("width", 1.0)) <= high:
-        raise UserError(f"--width must be {low} to {high}; found {options['width']}.")
-    if options.get("stem_stride", 1) not in (1, 2):
-        raise UserError(f"--stem-stride must be 1 or 2; found {options['stem_stride']}.")

@@ -1,0 +1,104 @@
+"""``edgeseg models``: the networks that can be trained, in figures; and U-Net++ cut to a depth."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from edgeseg.errors import CheckpointError, UserError
+from edgeseg.extras import require
+from edgeseg.files import check_writable
+from edgeseg.spec import ModelSpec
+
+ASIDE = "GFLOP: 2 a multiply-add, convolutions only. Field: side in pixels of what one pixel's class depends on."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="networks to list (default: all)")
+    parser.add_argument("--imgsz", type=int, nargs="+", default=[360, 480], metavar="N", help="side, or height width")
+    parser.add_argument("--classes", type=int, default=11, metavar="K", help="number of classes (default 11)")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    group = parser.add_argument_group("a shallower network out of a trained U-Net++")
+    group.add_argument("--prune", type=Path, metavar="CKPT", help="a checkpoint trained with deep supervision")
+    group.add_argument("--depth", type=int, help="levels below the finest to keep")
+    group.add_argument("--out", type=Path, help="the checkpoint to write")
+
+
+def run(args: argparse.Namespace) -> int:
+    require("torch", "train")
+    if args.prune:
+        return _prune(args)
+    spec = _spec(args)
+    found = [_described(name, spec) for name in _names(args)]
+    print(json.dumps(found, indent=2) if args.json else _table(found, spec))
+    return 0
+
+
+def _names(args: argparse.Namespace) -> list[str]:
+    from edgeseg.models.registry import MODELS, model_entry
+
+    for name in args.names:
+        model_entry(name)
+    return list(args.names or MODELS)
+
+
+def _spec(args: argparse.Namespace) -> ModelSpec:
+    if len(args.imgsz) > 2:
+        raise UserError(f"--imgsz takes one or two numbers (height width); found {args.imgsz}.")
+    classes = tuple(f"class {index}" for index in range(args.classes))
+    return ModelSpec("multiclass", classes, args.imgsz[0], args.imgsz[-1])
+
+
+def _described(name: str, spec: ModelSpec) -> dict[str, Any]:
+    from edgeseg.models.profile import profile
+    from edgeseg.models.registry import model_entry
+
+    entry = model_entry(name)
+    return {
+        **dataclasses.asdict(profile(name, spec)),
+        "imgsz": [spec.height, spec.width],
+        "engines": list(entry.engines),
+        "pretrained": entry.pretrained is not None,
+        "options": {option.name: option.range() for option in entry.options},
+        "summary": entry.summary,
+    }
+
+
+def _table(found: list[dict[str, Any]], spec: ModelSpec) -> str:
+    wide = max(len(one["name"]) for one in found)
+    lines = [f"{'':<{wide}}  weights   GFLOP  field  engines                        at {spec.height}x{spec.width}"]
+    for one in found:
+        field = one["receptive_field"] or "all"
+        figures = f"{one['weights'] / 1e6:5.2f} M  {one['gflop']:6.2f}  {field:>5}  {', '.join(one['engines'])}"
+        lines += [f"{one['name']:<{wide}}  {figures}", f"{'':<{wide}}  {one['summary']}; options: {_options(one)}"]
+    return "\n".join([*lines, "", ASIDE])
+
+
+def _options(one: dict[str, Any]) -> str:
+    names = ["--" + name.replace("_", "-") for name in one["options"]]
+    return ", ".join([*names, *(["--pretrained"] if one["pretrained"] else [])])
+
+
+def _prune(args: argparse.Namespace) -> int:
+    from edgeseg.models.registry import build_model, count_weights
+    from edgeseg.models.unetpp import pruned
+    from edgeseg.training.checkpoint import load_model, save_checkpoint
+
+    if args.depth is None or args.out is None:
+        raise UserError("--prune needs --depth, the levels to keep, and --out, the checkpoint to write.")
+    check_writable(args.out.parent)
+    loaded = load_model(args.prune)
+    if loaded.architecture["name"] != "unetpp":
+        raise CheckpointError(f"{args.prune} holds {loaded.architecture['name']}; only a unetpp can be cut to a depth.")
+    state = pruned(loaded.model.state_dict(), args.depth)
+    options = {**loaded.architecture["options"], "depth": args.depth}
+    small = build_model("unetpp", loaded.spec, options)
+    small.load_state_dict(state)
+    facts = {"pruned_from": loaded.digest, "depth": args.depth}
+    save_checkpoint(args.out, {"name": "unetpp", "options": options}, loaded.spec, state, facts)
+    before, after = count_weights(loaded.model), count_weights(small)
+    print(f"depth {args.depth}: {after / 1e6:.2f} M weights of {before / 1e6:.2f} M: {args.out}")
+    return 0
