@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from edgeseg.image import LETTERBOX_VALUE, UInt8
+from edgeseg.image import LETTERBOX_VALUE, Float32, UInt8
 from edgeseg.training.losses import VOID
 
 
@@ -58,6 +58,24 @@ def augment(
     image = np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=border), np.uint8)
     mask = np.asarray(cv2.warpAffine(mask, matrix, size, flags=cv2.INTER_NEAREST, borderValue=(VOID,)), np.uint8)
     return _recolor(image, settings, rng), mask
+
+
+def warp_weights(
+    weights: Float32,
+    crop: tuple[int, int],
+    base_scale: tuple[float, float],
+    settings: Augmentation,
+    rng: np.random.Generator,
+) -> Float32:
+    """The weights of the crop that :func:`augment` makes with a generator in the same state.
+
+    Args:
+        weights: HW float32 in the mask's pixels; interpolated, 0 outside the image.
+        crop, base_scale, settings: as given to :func:`augment`.
+        rng: in the state in which :func:`augment` was given its own.
+    """
+    matrix = _matrix(weights.shape, crop, base_scale, settings, rng)
+    return np.asarray(cv2.warpAffine(weights, matrix, (crop[1], crop[0]), flags=cv2.INTER_LINEAR), np.float32)
 
 
 def _matrix(

@@ -146,6 +146,17 @@ def _check_sums(path: Path) -> None:
         raise CheckpointError(f"{path} is damaged: the checksum of {damaged} in it fails. Copy it again.")
 
 
+def _check_classes(model: nn.Module, state: Mapping[str, torch.Tensor], spec: ModelSpec) -> None:
+    """A head of another size is said in classes, not in tensor shapes."""
+    for name, wanted in model.state_dict().items():
+        found = state.get(name, wanted)
+        if found.shape != wanted.shape and wanted.shape[0] == spec.logit_channels:
+            raise UserError(
+                f"{name} gives {found.shape[0]} logits a pixel, and its spec says {wanted.shape[0]} "
+                f"for the {spec.num_classes} classes {', '.join(spec.classes)}"
+            )
+
+
 def load_model(path: Path | str) -> LoadedModel:
     """Load the network of a checkpoint for inference.
 
@@ -157,6 +168,7 @@ def load_model(path: Path | str) -> LoadedModel:
     try:
         spec = ModelSpec.from_json(values["spec"])
         model = build_model(values["model"]["name"], spec, values["model"]["options"])
+        _check_classes(model, values["state"], spec)
         model.load_state_dict(values["state"])
     except (KeyError, TypeError, RuntimeError, SpecError, UserError) as error:
         raise CheckpointError(f"{path} does not hold the network it names: {error}") from None

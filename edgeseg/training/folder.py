@@ -13,7 +13,8 @@ from torch.utils.data import Sampler
 from edgeseg.dataset import Dataset, Pair
 from edgeseg.image import UInt8, fit, fit_mask, normalise, placement
 from edgeseg.spec import ModelSpec
-from edgeseg.training.augment import Augmentation, augment
+from edgeseg.training.augment import Augmentation, augment, warp_weights
+from edgeseg.training.boundary_weights import BoundaryWeights, WeightCache
 from edgeseg.training.losses import VOID
 
 CACHE_BYTES = 2 << 30
@@ -23,8 +24,8 @@ Key = tuple[int, int]
 seed, epoch and index alone, whatever the number of workers and wherever a run was resumed."""
 
 
-class FolderDataset(TorchDataset[tuple[Tensor, Tensor]]):
-    """Pairs of a split as (float32 CHW input, int64 HW target) tensors.
+class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
+    """Pairs of a split as (float32 CHW input, int64 HW target) tensors; crops may have float32 HW weights.
 
     Args:
         data: the data folder.
@@ -33,6 +34,7 @@ class FolderDataset(TorchDataset[tuple[Tensor, Tensor]]):
         crop: (height, width) of training crops, or None for whole images as the runtime sees them.
         augmentation: ranges for training crops.
         seed: of the random numbers.
+        boundary: crops get a third tensor, these weights; None leaves it out.
 
     Decoded images are kept in memory up to 2 GiB.
     """
@@ -45,12 +47,14 @@ class FolderDataset(TorchDataset[tuple[Tensor, Tensor]]):
         crop: tuple[int, int] | None = None,
         augmentation: Augmentation | None = None,
         seed: int = 0,
+        boundary: BoundaryWeights | None = None,
     ) -> None:
         self.data, self.split, self.spec, self.crop, self.seed = data, split, spec, crop, seed
         self.pairs: Sequence[Pair] = data.pairs(split)
         self.augmentation = augmentation or Augmentation()
         self._cache: dict[int, tuple[UInt8, UInt8]] = {}
         self._cached_bytes = 0
+        self._weights = WeightCache(boundary) if boundary else None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -67,21 +71,35 @@ class FolderDataset(TorchDataset[tuple[Tensor, Tensor]]):
             self._cached_bytes += image.nbytes + mask.nbytes
         return image, mask
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: Key) -> tuple[Tensor, ...]:
         epoch, index = key
         image, mask = self.raw(index)
         if self.crop is None:
-            fitted, target = fit(image, self.spec), fit_mask(mask, self.spec, VOID)
-        else:
-            fitted, target = self._crop(image, mask, np.random.default_rng((self.seed, epoch, index)))
+            return self._tensors(fit(image, self.spec), fit_mask(mask, self.spec, VOID))
+        seed = (self.seed, epoch, index)
+        size = (image.shape[0], image.shape[1])
+        fitted, target = self._crop(image, mask, seed)
+        if self._weights is None:
+            return self._tensors(fitted, target)
+        # The same seed again: the weights move like the mask, and the images' random numbers stay what they were.
+        weights = warp_weights(
+            self._weights(mask), self.crop, self._scale(size), self.augmentation, np.random.default_rng(seed)
+        )
+        return *self._tensors(fitted, target), torch.from_numpy(weights)
+
+    def _tensors(self, fitted: UInt8, target: UInt8) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(normalise(fitted, self.spec)), torch.from_numpy(target).long()
 
-    def _crop(self, image: UInt8, mask: UInt8, rng: np.random.Generator) -> tuple[UInt8, UInt8]:
+    def _crop(self, image: UInt8, mask: UInt8, seed: tuple[int, ...]) -> tuple[UInt8, UInt8]:
         assert self.crop is not None
-        at = placement((image.shape[0], image.shape[1]), self.spec)
-        base = (at.height / image.shape[0], at.width / image.shape[1])
-        image, target = augment(image, mask, self.crop, base, self.augmentation, rng)
+        scale = self._scale((image.shape[0], image.shape[1]))
+        image, target = augment(image, mask, self.crop, scale, self.augmentation, np.random.default_rng(seed))
         return fit(image, self.spec.replace(height=self.crop[0], width=self.crop[1], resize="stretch")), target
+
+    def _scale(self, size: tuple[int, int]) -> tuple[float, float]:
+        """(y, x) factors from an image of ``size`` to the network's input."""
+        at = placement(size, self.spec)
+        return at.height / size[0], at.width / size[1]
 
 
 class EpochSampler(Sampler[Key]):

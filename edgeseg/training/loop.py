@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,15 @@ from tqdm import tqdm
 from edgeseg.dataset import Dataset
 from edgeseg.errors import CheckpointError, DataError, UserError
 from edgeseg.metrics import Confusion
-from edgeseg.models.registry import build_model, count_weights
+from edgeseg.models.registry import build_model, count_weights, full_options, load_pretrained
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import read_checkpoint, save_checkpoint
+from edgeseg.training.distill import Teacher
 from edgeseg.training.ema import Ema
 from edgeseg.training.folder import EpochSampler, FolderDataset, count_pixels
-from edgeseg.training.losses import make_loss
+from edgeseg.training.loss_registry import check_loss, make_loss
+from edgeseg.training.memory import advice, fitting_batch, ran_out_of_memory
+from edgeseg.training.objective import Objective
 from edgeseg.training.precision import mixed_precision
 from edgeseg.training.reports import Row, write_csv, write_curves, write_samples
 from edgeseg.training.settings import TrainSettings
@@ -68,16 +72,18 @@ class Trainer:
     def __init__(self, data: Dataset, spec: ModelSpec, settings: TrainSettings) -> None:
         set_seed(settings.seed)
         self.spec, self.settings = spec, settings
+        if settings.loss:
+            check_loss(settings.loss, spec.task)
+        teacher = Teacher.load(settings.distill, spec) if settings.distill else None
         AcceleratorState._reset_state()
         precision = mixed_precision(settings.amp, settings.device)
         self.accelerator = Accelerator(cpu=settings.device == "cpu", mixed_precision=precision)
-        self.train_set = FolderDataset(
-            data, "train", spec, settings.crop or (spec.height, spec.width), seed=settings.seed
-        )
+        self.crop = settings.crop or (spec.height, spec.width)
+        self.train_set = FolderDataset(data, "train", spec, self.crop, seed=settings.seed, boundary=settings.boundary)
         self.val_set = FolderDataset(data, "val", spec)
         self.validator = Validator(self.val_set, self.accelerator)
         self.rows: list[Row] = []
-        self._prepare(self._count_classes())
+        self._prepare(self._count_classes(), teacher)
 
     def _count_classes(self) -> Tensor:
         """Read everything once: bad files show now, not after an hour."""
@@ -86,11 +92,13 @@ class Trainer:
         train = self._bar(range(len(self.train_set)), "reading training images")
         return count_pixels(self.train_set, train)
 
-    def _prepare(self, pixels: Tensor) -> None:
+    def _prepare(self, pixels: Tensor, teacher: Teacher | None) -> None:
         settings, count = self.settings, len(self.train_set)
         if count < settings.batch:
             raise UserError(f"--batch {settings.batch} is more than the {count} training images; choose a smaller one.")
         model = build_model(settings.model, self.spec, settings.options)
+        if settings.pretrained:
+            load_pretrained(settings.model, model, self.spec)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = count_weights(model)
         self.sampler = EpochSampler(count, settings.seed)
@@ -102,12 +110,19 @@ class Trainer:
             num_workers=settings.workers,
             persistent_workers=settings.workers > 0,
         )
-        optimizer = torch.optim.AdamW(parameter_groups(model, settings.weight_decay), lr=settings.lr)
+        groups = parameter_groups(model, settings)
+        optimizer = torch.optim.AdamW(groups)
         self.model, self.optimizer, self.loader = self.accelerator.prepare(model, optimizer, loader)
         steps = len(self.loader) * settings.epochs + 1
         warmup = max(settings.warmup, 2 / steps)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.lr, steps, pct_start=warmup)
-        self.loss = make_loss(self.spec, pixels, settings.class_weights)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, [group["lr"] for group in groups], steps, pct_start=warmup
+        )
+        loss = make_loss(self.spec, pixels, settings.class_weights, settings.loss, settings.boundary is not None)
+        if teacher:
+            prepared = self.accelerator.prepare_model(teacher.model, evaluation_mode=True)
+            teacher = dataclasses.replace(teacher, model=prepared)
+        self.objective = Objective(loss, teacher)
         self.ema = Ema(self._bare(), settings.ema)
 
     def run(self, resume: Path | None = None) -> TrainResult:
@@ -127,7 +142,7 @@ class Trainer:
         confusion = self.validator.confusion(self._averaged()) if scored else None
         miou = confusion.mean_iou if confusion else math.nan
         improved = miou > self._best()
-        rate = float(self.schedule.get_last_lr()[0])
+        rate = float(max(self.schedule.get_last_lr()))
         seconds = time.monotonic() - began
         self.rows.append({"epoch": epoch + 1, "lr": rate, "loss": loss, "miou": miou, "seconds": seconds})
         if self.accelerator.is_main_process:
@@ -141,8 +156,8 @@ class Trainer:
         self.sampler.epoch = epoch
         total, steps = 0.0, len(self.loader)
         bar = self._bar(self.loader, f"epoch {epoch + 1}/{self.settings.epochs}", steps)
-        for step, (images, target) in enumerate(bar):
-            loss = self._step(images, target)
+        for step, batch in enumerate(bar):
+            loss = self._step_or_advice(batch)
             if not math.isfinite(loss):
                 raise DataError(
                     f"The loss became {loss} in epoch {epoch + 1}, batch {step + 1}. The checkpoint of the epoch "
@@ -152,9 +167,31 @@ class Trainer:
             bar.set_postfix(loss=f"{total / (step + 1):.3f}", miou=f"{max(self._best(), 0):.3f}")
         return total / steps
 
-    def _step(self, images: Tensor, target: Tensor) -> float:
-        logits = self.model(images.contiguous(memory_format=torch.channels_last))
-        loss = self.loss(logits.float(), target)
+    def _step_or_advice(self, batch: Sequence[Tensor]) -> float:
+        """A step; where memory does not suffice, the batch that would have fit is found and named."""
+        try:
+            return self._step(batch)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out_of_memory(error):
+                raise
+        # Outside the handler: the exception's traceback kept the activations of the failed step alive.
+        size = self.settings.batch
+        alone = self.accelerator.num_processes == 1  # others would wait for this process's gradients
+        fits = fitting_batch(lambda count: self._try(batch, count), size) if alone else size // 2
+        raise UserError(advice(size, fits, self.crop))
+
+    def _try(self, batch: Sequence[Tensor], count: int) -> None:
+        self.optimizer.zero_grad()
+        self.accelerator.backward(self._loss([part[:count] for part in batch]))
+
+    def _loss(self, batch: Sequence[Tensor]) -> Tensor:
+        """Of (images, target) or (images, target, boundary weights)."""
+        images, *truth = batch
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self.objective(self.model(images), images, *truth)
+
+    def _step(self, batch: Sequence[Tensor]) -> float:
+        loss = self._loss(batch)
         value = float(loss.detach())
         if math.isfinite(value):
             self.accelerator.backward(loss)
@@ -213,9 +250,11 @@ class Trainer:
         }
 
     def _restore(self, path: Path) -> int:
-        state = read_checkpoint(path).get("resume")
+        values = read_checkpoint(path)
+        state = values.get("resume")
         if state is None:
             raise CheckpointError(f"{path} holds no optimiser state; resume from a last.pt.")
+        _check_same_classes(ModelSpec.from_json(values["spec"]).classes, self.spec.classes, path)
         _check_same_run(state["identity"], self.settings.identity(), path)
         self._bare().load_state_dict(state["model"])
         self.ema.model.load_state_dict(state["ema"]["state"])
@@ -233,20 +272,44 @@ class Trainer:
         return tqdm(items, title, total=total, disable=disable, leave=False, dynamic_ncols=True)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """AdamW groups: weights of more than one dimension decay, biases and normalisation do not."""
-    decayed = [p for p in model.parameters() if p.ndim > 1]
-    plain = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": decayed, "weight_decay": weight_decay}, {"params": plain, "weight_decay": 0.0}]
+def parameter_groups(model: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
+    """AdamW groups: weights of more than one dimension decay, biases and normalisation do not.
+
+    Where the encoder learns at another rate than the rest, each of the two groups is split.
+    """
+    shares = {"": 1.0} if settings.encoder_share == 1 else {"encoder.": settings.encoder_share, "": 1.0}
+    groups: list[dict[str, Any]] = []
+    left = dict(model.named_parameters())
+    for prefix, share in shares.items():
+        taken = [left.pop(name) for name in list(left) if name.startswith(prefix)]
+        same = {"lr": settings.lr * share}
+        groups.append({"params": [p for p in taken if p.ndim > 1], "weight_decay": settings.weight_decay, **same})
+        groups.append({"params": [p for p in taken if p.ndim <= 1], "weight_decay": 0.0, **same})
+    return groups
 
 
 def _check_same_run(found: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
+    found, wanted = _complete(found), _complete(wanted)
     for key in sorted(set(found) | set(wanted)):
         if found.get(key) != wanted.get(key):
             raise CheckpointError(
                 f"{path} was trained with {key} {found.get(key)!r}, this run asks for {wanted.get(key)!r}. "
                 "Resume with the same settings, or start a new run."
             )
+
+
+def _check_same_classes(found: tuple[str, ...], wanted: tuple[str, ...], path: Path) -> None:
+    if found != wanted:
+        raise CheckpointError(
+            f"{path} was trained on {len(found)} classes ({', '.join(found)}), the data has {len(wanted)} "
+            f"({', '.join(wanted)}). Resume with the data it was trained on, or start a new run."
+        )
+
+
+def _complete(identity: dict[str, Any]) -> dict[str, Any]:
+    """With the defaults of settings and network options that the writer did not know or did not name."""
+    values = {**TrainSettings(out=Path()).identity(), **identity}
+    return {**values, "options": full_options(values["model"], values["options"])}
 
 
 def _line(row: Row, epochs: int, improved: bool) -> str:

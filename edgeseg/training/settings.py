@@ -8,6 +8,33 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import UserError
+from edgeseg.training.boundary_weights import BoundaryWeights
+
+PRETRAINED_ENCODER_LR = 0.3
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """Whom to imitate, and how much (``distill.py``).
+
+    Attributes:
+        teacher: a checkpoint of edgeseg train.
+        weight: the imitation's share of the loss, over 0 and at most 1.
+        temperature: softens both networks' probabilities; 1 leaves them as they are.
+
+    Raises:
+        UserError: a weight or temperature out of range.
+    """
+
+    teacher: Path
+    weight: float = 0.5
+    temperature: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 1:
+            raise UserError(f"--distill-weight must be over 0 and at most 1; found {self.weight:g}.")
+        if not 0 < self.temperature <= 100:
+            raise UserError(f"--distill-temperature must be over 0 and at most 100; found {self.temperature:g}.")
 
 
 @dataclass(frozen=True)
@@ -17,6 +44,8 @@ class TrainSettings:
     Attributes:
         out: folder for checkpoints, curves and logs.
         model, options: registry name and its options.
+        pretrained: start from published encoder weights; checkpoints hold them, loading needs no package.
+        encoder_lr: the encoder's share of the learning rate; None takes 0.3 when pretrained, else 1.
         epochs: passes over the training images.
         batch: images a step and process.
         crop: (height, width) of training crops; None takes the network's input size.
@@ -24,6 +53,9 @@ class TrainSettings:
         weight_decay: AdamW's, on convolution weights only.
         warmup: share of the steps on which the learning rate rises.
         class_weights: ``balanced`` or ``none``.
+        loss: a name or sum of names in ``loss_registry.py``; None is cross-entropy, of one logit for a binary task.
+        boundary: U-Net's weights between touching objects, or None.
+        distill: a teacher to imitate, or None.
         ema: decay of the weight average, 0 switches it off.
         amp: ``auto`` (bf16 where the device computes in it), ``no``, ``bf16`` or ``fp16``.
         device: ``auto`` or ``cpu``.
@@ -35,6 +67,8 @@ class TrainSettings:
     out: Path
     model: str = "unet"
     options: dict[str, Any] = field(default_factory=dict)
+    pretrained: bool = False
+    encoder_lr: float | None = None
     epochs: int = 60
     batch: int = 8
     crop: tuple[int, int] | None = None
@@ -42,6 +76,9 @@ class TrainSettings:
     weight_decay: float = 0.02
     warmup: float = 0.1
     class_weights: str = "balanced"
+    loss: str | None = None
+    boundary: BoundaryWeights | None = None
+    distill: Distillation | None = None
     ema: float = 0.998
     amp: str = "auto"
     device: str = "auto"
@@ -57,10 +94,21 @@ class TrainSettings:
             raise UserError(f"--lr must be between 0 and 10; found {self.lr}.")
         if not 0 <= self.ema < 1:
             raise UserError(f"--ema must be at least 0 and under 1; found {self.ema}.")
+        if not 0 < self.encoder_share <= 1:
+            raise UserError(f"--encoder-lr must be over 0 and at most 1; found {self.encoder_lr}.")
+
+    @property
+    def encoder_share(self) -> float:
+        """:attr:`encoder_lr`, or its default."""
+        if self.encoder_lr is not None:
+            return self.encoder_lr
+        return PRETRAINED_ENCODER_LR if self.pretrained else 1.0
 
     def identity(self) -> dict[str, Any]:
         """What must agree between a run and its resumption, as plain values."""
         values = dataclasses.asdict(self)
         for name in ("out", "device", "workers", "val_every"):
             del values[name]
-        return {**values, "crop": list(self.crop) if self.crop else None}
+        if self.distill:
+            values["distill"]["teacher"] = str(self.distill.teacher)
+        return {**values, "encoder_lr": self.encoder_share, "crop": list(self.crop) if self.crop else None}

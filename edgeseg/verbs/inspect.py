@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import EnvironmentFault, UserError
+from edgeseg.verbs import inspect_levels
 
 CHECKPOINTS = (".pt", ".pth")
 
@@ -17,9 +18,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="artifact directory, .onnx file or .pt checkpoint")
     parser.add_argument("--layers", action="store_true", help="list every layer with its precision")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    inspect_levels.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.levels:
+        return inspect_levels.run(args)
     values = _inspected(args.file, args.layers)
     print(json.dumps(values, indent=2, default=str) if args.json else "\n".join(_lines(values)))
     return 0

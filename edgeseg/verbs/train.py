@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,11 @@ from edgeseg.image import read_image
 from edgeseg.spec import ModelSpec
 
 if TYPE_CHECKING:
-    from edgeseg.training.settings import TrainSettings
+    from edgeseg.training.boundary_weights import BoundaryWeights
+    from edgeseg.training.settings import Distillation, TrainSettings
 
 LONG_SIDE = 512
+MODEL_OPTIONS = ("width", "stem_stride", "upsampling", "depth", "deep_supervision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,17 +28,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resume", type=Path, nargs="?", const=Path(), help="go on from a last.pt (default: of --out)")
     _add_model(parser)
     _add_schedule(parser)
+    _add_loss(parser)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network")
-    group.add_argument("--model", default="unet", help="unet or fcn8s")
-    group.add_argument("--width", type=float, default=1.0, help="multiplier of the channel counts")
-    group.add_argument("--stem-stride", type=int, default=1, help="2: work at half resolution, about 4 times faster")
+    group.add_argument("--model", default="unet", help="a name from the list that edgeseg models prints")
+    group.add_argument("--width", type=float, help="multiplier of the channel counts (default 1)")
+    group.add_argument("--stem-stride", type=int, help="2: work at half resolution, about 4 times faster (default 1)")
+    group.add_argument(
+        "--upsampling", metavar="KIND", help="nearest, bilinear, transposed or unpool (default: the model's)"
+    )
+    group.add_argument("--depth", type=int, help="levels of a U-Net++ below the finest (default 4)")
+    group.add_argument(
+        "--deep-supervision", action=argparse.BooleanOptionalAction, help="heads at every depth of a U-Net++"
+    )
+    group.add_argument(
+        "--pretrained",
+        action=argparse.BooleanOptionalAction,
+        help="start from published encoder weights (default: yes where there are any and images are in colour)",
+    )
     group.add_argument("--imgsz", type=int, nargs="+", metavar="N", help="network input: side, or height width")
     group.add_argument("--task", choices=("binary", "multiclass"), help="default: binary for two classes")
     group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), default="rgb")
-    group.add_argument("--mean", type=float, nargs="+", help="of values scaled to 0..1; default: ImageNet's")
+    group.add_argument("--mean", type=float, nargs="+", help="of values scaled to 0..1; default: the model's")
     group.add_argument("--std", type=float, nargs="+")
     group.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch")
     group.add_argument("--ignore-index", type=int, help="mask value that means void (default 255)")
@@ -47,6 +63,9 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch", type=int, default=8)
     group.add_argument("--crop", type=int, nargs=2, metavar=("H", "W"), help="training crops; default: --imgsz")
     group.add_argument("--lr", type=float, default=2e-3, help="peak of the one-cycle schedule")
+    group.add_argument(
+        "--encoder-lr", type=float, help="the encoder's share of --lr (default 0.3 when pretrained, else 1)"
+    )
     group.add_argument("--weight-decay", type=float, default=0.02)
     group.add_argument("--class-weights", choices=("balanced", "none"), default="balanced")
     group.add_argument("--ema", type=float, default=0.998, help="decay of the weight average; 0: off")
@@ -57,14 +76,43 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", type=int, default=0)
 
 
+def _add_loss(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("loss")
+    group.add_argument(
+        "--loss",
+        metavar="NAME",
+        help="ce, bce, focal, dice, lovasz or a sum such as ce+dice (default: ce, binary: bce)",
+    )
+    group.add_argument(
+        "--boundary-weights",
+        type=float,
+        nargs=2,
+        metavar=("W0", "SIGMA"),
+        help="U-Net's extra weight between touching objects; SIGMA in pixels of the masks (the paper: 10 5)",
+    )
+    group.add_argument(
+        "--boundary-objects",
+        nargs="+",
+        metavar="CLASS",
+        help="classes whose connected regions are the objects (default: all but the first)",
+    )
+    group.add_argument("--teacher", type=Path, metavar="CKPT", help="a larger checkpoint to imitate (distillation)")
+    group.add_argument(
+        "--distill-weight", type=float, metavar="W", help="the imitation's share of the loss (default 0.5)"
+    )
+    group.add_argument("--distill-temperature", type=float, metavar="T", help="softens both networks (default 2)")
+
+
 def run(args: argparse.Namespace) -> int:
     for module in ("torch", "accelerate", "matplotlib"):
         require(module, "train")
     from edgeseg.training.loop import train
 
+    settings = _settings(args)
     check_writable(args.out)
     data = Dataset.open(args.data, args.ignore_index)
-    result = train(data, _spec(args, data), _settings(args), _resume_path(args))
+    settings = dataclasses.replace(settings, boundary=_boundary(args, data), distill=_distillation(args))
+    result = train(data, _spec(args, data), settings, _resume_path(args))
     print(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")
     print(f"next: edgeseg export {result.best} --format openvino --int8 --data {args.data}")
     return 0
@@ -77,33 +125,80 @@ def _resume_path(args: argparse.Namespace) -> Path | None:
 
 
 def _settings(args: argparse.Namespace) -> TrainSettings:
+    from edgeseg.models.registry import full_options
     from edgeseg.training.settings import TrainSettings
 
-    same = ("out", "model", "epochs", "batch", "lr", "weight_decay", "class_weights", "ema", "amp", "device")
-    values = {name: getattr(args, name) for name in (*same, "workers", "val_every", "seed")}
-    options = {"width": args.width, "stem_stride": args.stem_stride}
-    return TrainSettings(**values, options=options, crop=tuple(args.crop) if args.crop else None)
+    same = ("out", "model", "epochs", "batch", "lr", "encoder_lr", "weight_decay", "class_weights", "ema", "amp")
+    values = {name: getattr(args, name) for name in (*same, "loss", "device", "workers", "val_every", "seed")}
+    given = {name: getattr(args, name) for name in MODEL_OPTIONS if getattr(args, name) is not None}
+    return TrainSettings(
+        **values,
+        options=full_options(args.model, given),
+        pretrained=_pretrained(args),
+        crop=tuple(args.crop) if args.crop else None,
+    )
+
+
+def _pretrained(args: argparse.Namespace) -> bool:
+    from edgeseg.models.registry import model_entry
+
+    if args.pretrained is not None:
+        return bool(args.pretrained)
+    return model_entry(args.model).pretrained is not None and args.color_order != "gray"
+
+
+def _boundary(args: argparse.Namespace, data: Dataset) -> BoundaryWeights | None:
+    from edgeseg.training.boundary_weights import BoundaryWeights
+
+    if args.boundary_weights is None:
+        if args.boundary_objects:
+            raise UserError("--boundary-objects says what --boundary-weights keep apart; give both.")
+        return None
+    for name in args.boundary_objects or ():
+        if name not in data.classes:
+            raise UserError(f"--boundary-objects: there is no class {name!r}; classes are {', '.join(data.classes)}.")
+    objects = tuple(data.classes.index(name) for name in args.boundary_objects or data.classes[1:])
+    w0, sigma = args.boundary_weights
+    return BoundaryWeights(w0, sigma, objects)
+
+
+def _distillation(args: argparse.Namespace) -> Distillation | None:
+    from edgeseg.training.settings import Distillation
+
+    given = {"weight": args.distill_weight, "temperature": args.distill_temperature}
+    given = {name: value for name, value in given.items() if value is not None}
+    if args.teacher is None:
+        if given:
+            raise UserError(f"--distill-{next(iter(given))} belongs to --teacher, which is missing.")
+        return None
+    return Distillation(args.teacher, **given)
 
 
 def _spec(args: argparse.Namespace, data: Dataset) -> ModelSpec:
     height, width = _input_size(args, data)
     task = args.task or ("binary" if len(data.classes) == 2 else "multiclass")
-    gray = args.color_order == "gray"
-    mean = args.mean or ((0.5,) if gray else (0.485, 0.456, 0.406))
-    std = args.std or ((0.25,) if gray else (0.229, 0.224, 0.225))
-    if args.color_order == "bgr" and not args.mean:
-        mean, std = mean[::-1], std[::-1]
+    mean, std = _normalisation(args)
     return ModelSpec(
         task=task,
         classes=data.classes,
         height=height,
         width=width,
         color_order=args.color_order,
-        mean=tuple(mean),
-        std=tuple(std),
+        mean=mean,
+        std=std,
         resize=args.resize,
         ignore_index=data.ignore_index,
     )
+
+
+def _normalisation(args: argparse.Namespace) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """--mean and --std, or what the network's published weights take."""
+    from edgeseg.models.registry import model_entry
+
+    mean, std = ((0.5,), (0.25,)) if args.color_order == "gray" else model_entry(args.model).normalisation
+    if args.color_order == "bgr":
+        mean, std = mean[::-1], std[::-1]
+    return tuple(args.mean or mean), tuple(args.std or std)
 
 
 def _input_size(args: argparse.Namespace, data: Dataset) -> tuple[int, int]:

@@ -82,6 +82,14 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         load_model(path)
 
 
+def test_a_head_that_disagrees_with_the_classes_is_said_in_classes(tmp_path: Path) -> None:
+    path = tmp_path / "net.pt"
+    four = SPEC.replace(classes=("a", "b", "c", "d"), palette=())
+    save_checkpoint(path, ARCHITECTURE, SPEC, build_model("unet", four, {"width": 0.25}).state_dict(), {})
+    with pytest.raises(CheckpointError, match=r"head\.weight gives 4 logits a pixel, and its spec says 3.*a, b, c"):
+        load_model(path)
+
+
 def test_a_full_disk_is_said_and_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     path = saved(tmp_path / "net.pt")
     before = path.read_bytes()

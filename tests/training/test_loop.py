@@ -99,6 +99,14 @@ def test_resuming_with_other_settings_is_refused(discs: Dataset, disc_spec: Mode
         train(discs, disc_spec, settings(trained, lr=0.5), resume=trained / "last.pt")
 
 
+def test_resuming_with_data_of_other_classes_is_refused(discs: Dataset, disc_spec: ModelSpec, trained: Path) -> None:
+    spec = disc_spec.replace(classes=("background", "disc", "rim"), palette=())
+    with pytest.raises(
+        CheckpointError, match=r"2 classes \(background, disc\), the data has 3 \(background, disc, rim"
+    ):
+        train(discs, spec, settings(trained), resume=trained / "last.pt")
+
+
 def test_resuming_a_finished_run_says_so(discs: Dataset, disc_spec: ModelSpec, trained: Path) -> None:
     with pytest.raises(UserError, match="already done"):
         train(discs, disc_spec, settings(trained), resume=trained / "last.pt")

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 
 from edgeseg.spec import ModelSpec
-from edgeseg.training.losses import VOID, binary_cross_entropy, class_weights, cross_entropy, make_loss
+from edgeseg.training.loss_registry import make_loss
+from edgeseg.training.losses import VOID, binary_cross_entropy, class_weights, cross_entropy
 
 GENERATOR = torch.Generator().manual_seed(0)
 

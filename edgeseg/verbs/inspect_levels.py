@@ -1,0 +1,66 @@
+"""``edgeseg inspect --levels``: which levels of a checkpoint's U-Net its answer comes from."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.errors import UserError
+from edgeseg.extras import require
+from edgeseg.files import atomic_file, check_writable
+
+if TYPE_CHECKING:
+    from edgeseg.training.levels import LevelReport
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("levels of a checkpoint")
+    group.add_argument("--levels", action="store_true", help="mIoU lost without each level's contribution")
+    group.add_argument("--data", type=Path, help="data folder or data.yaml to measure on")
+    group.add_argument("--split", default="val", help="which split (default: val)")
+    group.add_argument(
+        "--max-drop", type=float, default=0.5, metavar="P", help="mIoU points a cut may cost (default 0.5)"
+    )
+    group.add_argument("--out", type=Path, metavar="DIR", help="write levels.png and levels.json there")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.data is None:
+        raise UserError("--levels measures on labelled images; give --data DIR.")
+    for module in ("torch", "accelerate", "matplotlib"):
+        require(module, "train")
+    from edgeseg.training.levels_report import level_lines, level_values, write_levels
+
+    if args.out:
+        check_writable(args.out)
+    report = _measured(args)
+    values = level_values(report, args.max_drop)
+    if args.out:
+        write_levels(args.out / "levels.png", report, args.file.stem)
+        with atomic_file(args.out / "levels.json") as staged:
+            staged.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(values, indent=2) if args.json else "\n".join(level_lines(report, args.max_drop)))
+    return 0
+
+
+def _measured(args: argparse.Namespace) -> LevelReport:
+    from accelerate import Accelerator
+    from tqdm import tqdm
+
+    from edgeseg.dataset import Dataset
+    from edgeseg.training.checkpoint import load_model
+    from edgeseg.training.folder import FolderDataset
+    from edgeseg.training.levels import joins_of, measure_levels
+    from edgeseg.training.validation import Validator
+
+    loaded = load_model(args.file)
+    data = Dataset.open(args.data, loaded.spec.ignore_index)
+    if data.classes != loaded.spec.classes:
+        raise UserError(f"{args.data} has classes {list(data.classes)}, {args.file} {list(loaded.spec.classes)}.")
+    validator = Validator(FolderDataset(data, args.split, loaded.spec), Accelerator(cpu=True))
+    passes = 2 * len(joins_of(loaded.model)) + 1
+    with tqdm(desc="levels", total=passes, leave=False, disable=not sys.stderr.isatty()) as bar:
+        return measure_levels(loaded.model, validator, bar.update)
