@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.artifact import Artifact
+from edgeseg.boundary import BoundaryIoU
 from edgeseg.dataset import Dataset, Int64, Pair, value_counts
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8, read_image
@@ -28,12 +29,14 @@ class Evaluation:
     Attributes:
         classes: names in label order.
         confusion: counts over all images.
+        boundary: the same for the outlines.
         images: how many were scored.
         skipped: a sentence for each image that could not be read.
     """
 
     classes: tuple[str, ...]
     confusion: Confusion
+    boundary: BoundaryIoU
     images: int = 0
     skipped: list[str] = field(default_factory=list)
 
@@ -45,8 +48,10 @@ class Evaluation:
             "skipped": self.skipped,
             "mean_iou": finite(confusion.mean_iou),
             "mean_dice": finite(confusion.mean_dice),
+            "mean_boundary_iou": finite(self.boundary.mean_iou),
             "pixel_accuracy": finite(confusion.pixel_accuracy),
             "iou": self._by_class(confusion.iou.tolist()),
+            "boundary_iou": self._by_class(self.boundary.iou.tolist()),
             "dice": self._by_class(confusion.dice.tolist()),
             "confusion": confusion.counts.tolist(),
         }
@@ -71,14 +76,17 @@ def evaluate(
         DataError: a mask is unreadable, of another size or holds a value outside the classes (the
             message names file and value); masks are missing; or no image can be read.
     """
-    result = Evaluation(dataset.classes, Confusion(len(dataset.classes), dataset.ignore_index))
+    classes, ignored = len(dataset.classes), dataset.ignore_index
+    result = Evaluation(dataset.classes, Confusion(classes, ignored), BoundaryIoU(classes, ignored))
     counts: Int64 = np.zeros(256, np.int64)
     pairs = dataset.pairs(split)
     for pair in pairs:
         progress()
         if (found := _read(dataset, pair, result.skipped)) is not None:
             image, mask = found
-            result.confusion.update(predict(image), mask)
+            labels = predict(image)
+            result.confusion.update(labels, mask)
+            result.boundary.update(labels, mask)
             result.images += 1
             counts += value_counts(mask)
     if not result.images:

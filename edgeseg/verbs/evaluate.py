@@ -85,15 +85,19 @@ def _write(out: Path, result: dict[str, Any], evaluation: Evaluation) -> None:
 def _text(result: dict[str, Any], out: Path | None) -> str:
     wide = max(len("class"), *(len(name) for name in result["iou"]))
     lines = [f"{result['artifact']} on {result['images']} images of {result['data']}, split {result['split']}", ""]
-    lines.append(f"{'class':<{wide}}     IoU    Dice")
-    for name, iou in result["iou"].items():
-        lines.append(f"{name:<{wide}}  {_score(iou)}  {_score(result['dice'][name])}")
-    lines.append(f"{'mean':<{wide}}  {_score(result['mean_iou'])}  {_score(result['mean_dice'])}")
+    lines.append(f"{'class':<{wide}}     IoU  boundary IoU    Dice")
+    for name in result["iou"]:
+        lines.append(_row(name.ljust(wide), *(result[score][name] for score in ("iou", "boundary_iou", "dice"))))
+    lines.append(_row("mean".ljust(wide), *(result[f"mean_{score}"] for score in ("iou", "boundary_iou", "dice"))))
     lines += ["", f"pixel accuracy {result['pixel_accuracy']:.4f}"]
     lines += [f"skipped: {sentence}" for sentence in result["skipped"]]
     if out:
         lines.append(f"written: {out / 'results.json'}, {out / 'confusion.png'}")
     return "\n".join(lines)
+
+
+def _row(name: str, iou: float | None, boundary: float | None, dice: float | None) -> str:
+    return f"{name}  {_score(iou)}        {_score(boundary)}  {_score(dice)}"
 
 
 def _score(value: float | None) -> str:

@@ -66,6 +66,22 @@ class TestEvaluate:
         assert evaluation.confusion.iou.tolist() == [pytest.approx(share), 0.0, 0.0]
         assert evaluation.confusion.pixel_accuracy == pytest.approx(share)
 
+    def test_outlines_are_scored_beside_areas(self, data: Path) -> None:
+        def one_block_moved(image: UInt8) -> UInt8:
+            labels = np.zeros(image.shape[:2], np.uint8)
+            labels[4:18, 6:26] = 1
+            return labels
+
+        for path in (data / "masks/val").iterdir():
+            mask = np.zeros((24, 32), np.uint8)
+            mask[4:18, 5:25] = 1
+            cv2.imwrite(str(path), mask)
+        told = evaluate(one_block_moved, Dataset.open(data), "val").to_dict()
+        assert told["iou"]["road"] == pytest.approx(14 * 19 / (14 * 21))
+        ring = 2 * 20 + 2 * 12  # one pixel wide; moved by one, only the upper and lower sides still overlap
+        assert told["boundary_iou"]["road"] == pytest.approx(2 * 19 / (2 * ring - 2 * 19))
+        assert told["boundary_iou"]["tree"] is None
+
     def test_a_bad_image_is_skipped_and_listed(self, data: Path) -> None:
         (data / "images/val/2.png").write_bytes(b"no image")
         ticks: list[int] = []
@@ -123,7 +139,7 @@ class TestVerb:
     ) -> None:
         out = tmp_path / "out"
         assert main(["evaluate", str(artifact.path), "--data", str(data), "--out", str(out)]) == 0
-        assert re.search(r"^mean +1\.0000 +1\.0000$", capsys.readouterr().out, re.MULTILINE)
+        assert re.search(r"^mean +1\.0000 +1\.0000 +1\.0000$", capsys.readouterr().out, re.MULTILINE)
         result = json.loads((out / "results.json").read_text())
         assert (result["mean_iou"], result["images"], result["split"]) == (1.0, 4, "val")
         assert cv2.imread(str(out / "confusion.png")) is not None
