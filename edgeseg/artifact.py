@@ -3,7 +3,7 @@
 A directory ``<name>-<precision>-<format>/`` holds ``model.*`` and ``edgeseg.json``::
 
     {"format_version": 1, "name": ..., "precision": "fp32" | "int8",
-     "format": "onnx" | "openvino", "outputs": ["labels", ...], "spec": {...},
+     "format": "onnx" | "openvino" | "tensorrt", "outputs": ["labels", ...], "spec": {...},
      "parents": {"checkpoint": sha256, ...}, "calibration": {...}, "toolchain": {...},
      "measured": {...}, "files": {"model.xml": sha256, ...}, "digest": sha256}
 
@@ -27,7 +27,7 @@ from edgeseg.spec import ModelSpec
 
 FORMAT_VERSION = 1
 MANIFEST = "edgeseg.json"
-MODEL_FILES = {"onnx": "model.onnx", "openvino": "model.xml"}
+MODEL_FILES = {"onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "model.onnx"}
 MAX_MANIFEST_BYTES = 4 << 20
 PRECISIONS = ("fp32", "int8")
 OUTPUTS = ("labels", "confidence", "logits")

@@ -7,7 +7,7 @@ too and said with them (:attr:`Latency.noise`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
@@ -15,6 +15,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import UserError
@@ -111,9 +112,19 @@ def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, devic
 def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU") -> list[Latency]:
     """Latencies of several artifacts, one run of each in turn, so that noise meets all of them alike.
 
+    Args: see :func:`rounds_in_turns`.
+    """
+    return [latency_of(times) for times in rounds_in_turns(artifacts, seconds, device).T]
+
+
+def rounds_in_turns(
+    artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU"
+) -> npt.NDArray[np.float64]:
+    """Seconds of single runs, (rounds, artifacts): the values of a row were taken one after the other.
+
     Args:
         artifacts: all stay open together.
-        seconds: for all of them together.
+        seconds: for all of them together; there are at least 20 rounds.
         device: the engines' name of a device.
     """
     with ExitStack() as stack:
@@ -126,7 +137,7 @@ def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: 
         end = time.perf_counter() + seconds
         while len(rounds) < MIN_RUNS or time.perf_counter() < end:
             rounds.append([next(run) for run in runs])
-    return [latency_of(times) for times in zip(*rounds, strict=True)]
+    return np.array(rounds)
 
 
 def warm_up(slot: Slot, spec: ModelSpec) -> tuple[int, bool]:
@@ -165,7 +176,7 @@ def timed_runs(
         count += 1
 
 
-def latency_of(seconds: Sequence[float] | Iterator[float]) -> Latency:
+def latency_of(seconds: Iterable[float]) -> Latency:
     """The distribution of run times given in seconds."""
     times = 1e3 * np.fromiter(seconds, np.float64)
     p50, p90, p95, p99 = (float(v) for v in np.percentile(times, (50, 90, 95, 99)))

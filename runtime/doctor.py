@@ -77,11 +77,12 @@ def diagnose() -> Diagnosis:
 def int8_forecast(cpu: Cpu) -> str:
     """What INT8 brings on a CPU, by its instructions, in honest words."""
     if cpu.isa is None:
-        return "Unknown: this system does not list the CPU's instructions. Compare: edgeseg bench on both artifacts."
+        return "Unknown: this system does not list the CPU's instructions. Measure: edgeseg bench INT8 --against FP32"
     if units := cpu.integer_units:
+        verb = "multiplies" if len(units) == 1 else "multiply"
         return (
-            f"Expect a gain: {', '.join(units)} multiply 8-bit integers directly. "
-            "How much depends on the network; compare with edgeseg bench on both artifacts."
+            f"Expect a gain: {', '.join(units)} {verb} 8-bit integers directly. How much depends on the network, since "
+            "upsampling and ArgMax stay in float. Measure it: edgeseg bench INT8 --against FP32"
         )
     if "AVX2" in cpu.isa:
         return (

@@ -7,7 +7,8 @@ An engine is a compiled model; a slot is one request in flight, with its own inp
     image.fit(frame, engine.spec, out=slot.input)
     prediction = slot.run()          # blocks, without the GIL; valid until the next run of this slot
 
-A file made for one engine is refused by the others: the artifact's format decides.
+A file made for one engine is refused by the others: the artifact's format decides, and the tag that
+quantised files carry inside (:data:`ENGINE_KEY`), which is still there when a file has been moved.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ from edgeseg.spec import ModelSpec
 
 INPUT, LABELS, CONFIDENCE = "image", "labels", "confidence"
 PRECISIONS = ("f32", "auto")
+ENGINE_KEY = "edgeseg.engine"
+ONNXRUNTIME, OPENVINO, TENSORRT = "onnxruntime", "openvino", "tensorrt"
+""":data:`ENGINE_KEY` in ONNX ``metadata_props`` (or ``rt_info``) says which engine a file was encoded for."""
 
 _OPENERS = {
     "onnx": ("edgeseg.runtime.ort_engine", "OrtEngine"),
@@ -116,6 +120,12 @@ def open_engine(
         EngineError: the engine refuses the model.
     """
     options = EngineOptions(device, slots, cache_dir, threads, precision)
+    if artifact.format == TENSORRT:
+        raise ArtifactError(
+            f"{artifact.path} is for TensorRT, and this version of edgeseg has no TensorRT runtime engine yet: build "
+            f"it on the device with trtexec --onnx={artifact.model_path} (before TensorRT 10 add --int8 --fp16), or "
+            "use a later version."
+        )
     if artifact.format not in _OPENERS:
         raise ArtifactError(f"No engine runs {artifact.format!r} artifacts; known formats are {', '.join(_OPENERS)}.")
     module, name = _OPENERS[artifact.format]
@@ -141,6 +151,21 @@ def expect_format(artifact: Artifact, model_format: str) -> None:
         raise ArtifactError(
             f"{artifact.path.name} was made for {artifact.format} ({artifact.precision}) and is not run as "
             f"{model_format}: another engine may compute wrong masks from it. Export it with --format {model_format}."
+        )
+
+
+def expect_engine(artifact: Artifact, found: str | None, engine: str) -> None:
+    """Raise ArtifactError when the model file says that it was encoded for another engine.
+
+    Args:
+        artifact: for the message.
+        found: the file's own tag, or None for a float file, which has none.
+        engine: who wants to run it.
+    """
+    if found is not None and found != engine:
+        raise ArtifactError(
+            f"{artifact.model_path} was quantised for {found} and is not run by {engine}, which may compute wrong "
+            "masks from it without a word. Quantise the fp32 artifact for this engine with: edgeseg calibrate"
         )
 
 

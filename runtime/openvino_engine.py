@@ -11,15 +11,19 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EngineError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.engine import (
     CONFIDENCE,
+    ENGINE_KEY,
     INPUT,
     LABELS,
+    OPENVINO,
     EngineOptions,
+    expect_engine,
     expect_format,
     expect_tensors,
     slot_memory,
@@ -37,6 +41,7 @@ class OpenVinoEngine:
         expect_format(artifact, "openvino")
         self.spec: ModelSpec = artifact.spec
         self._model: Any = _compiled(artifact, options)
+        expect_engine(artifact, _engine_tag(artifact.model_path), OPENVINO)
         inputs = [_tensor(port) for port in self._model.inputs]
         outputs = [_tensor(port) for port in self._model.outputs]
         expect_tensors(artifact, inputs, outputs)
@@ -131,6 +136,14 @@ def _is_private(folder: Path) -> bool:
     if stat.S_IMODE(status.st_mode) != 0o700:
         folder.chmod(0o700)
     return os.access(folder, os.W_OK)
+
+
+def _engine_tag(path: Path) -> str | None:
+    """Which engine an IR says it is for; OpenVINO's converter keeps the tag of an ONNX file under ``framework``."""
+    info = ElementTree.parse(path).find("rt_info")
+    places = ("/".join(ENGINE_KEY.split(".")), f"framework/{ENGINE_KEY}")
+    found = [entry.get("value") for place in places if info is not None and (entry := info.find(place)) is not None]
+    return next((tag for tag in found if tag != OPENVINO), OPENVINO if found else None)
 
 
 def _tensor(port: Any) -> tuple[str, str, list[object]]:

@@ -14,9 +14,12 @@ from edgeseg.extras import require
 from edgeseg.image import UInt8
 from edgeseg.runtime.engine import (
     CONFIDENCE,
+    ENGINE_KEY,
     INPUT,
     LABELS,
+    ONNXRUNTIME,
     EngineOptions,
+    expect_engine,
     expect_format,
     expect_tensors,
     slot_memory,
@@ -27,14 +30,25 @@ from edgeseg.spec import ModelSpec
 
 
 class OrtEngine:
-    """An ONNX artifact on the CPU."""
+    """An ONNX artifact on the CPU.
+
+    Attributes:
+        model_format: artifacts that it takes.
+        runs_for: the engine whose quantised files it takes.
+        is_optimised: whether ONNX Runtime may rewrite the graph.
+    """
+
+    model_format = "onnx"
+    runs_for = ONNXRUNTIME
+    is_optimised = True
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
-        expect_format(artifact, "onnx")
+        expect_format(artifact, self.model_format)
         if options.device.upper() != "CPU":
             raise UserError(f"ONNX artifacts run on CPU; found device {options.device!r}. Use --device CPU.")
         self.spec: ModelSpec = artifact.spec
-        self._session: Any = _session(artifact, options)
+        self._session: Any = _session(artifact, options, self.is_optimised)
+        expect_engine(artifact, self._session.get_modelmeta().custom_metadata_map.get(ENGINE_KEY), self.runs_for)
         inputs = [_tensor(node) for node in self._session.get_inputs()]
         outputs = [_tensor(node) for node in self._session.get_outputs()]
         expect_tensors(artifact, inputs, outputs)
@@ -71,12 +85,14 @@ def _bind(bind: Any, name: str, array: UInt8) -> None:
     bind(name, "cpu", 0, np.uint8, (1, *array.shape), array.ctypes.data)
 
 
-def _session(artifact: Artifact, options: EngineOptions) -> Any:
+def _session(artifact: Artifact, options: EngineOptions, is_optimised: bool) -> Any:
     ort = require("onnxruntime", "onnxruntime")
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = _threads(options)
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 4
+    if not is_optimised:
+        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     with _translated(f"ONNX Runtime cannot load {artifact.model_path}"):
         return ort.InferenceSession(str(artifact.model_path), settings, providers=["CPUExecutionProvider"])
 

@@ -17,6 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--slots", type=int, default=2, metavar="N", help="requests in flight for throughput (default: 2)"
     )
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="how long to measure (default: 5)")
+    parser.add_argument(
+        "--against", type=Path, metavar="ARTIFACT", help="time both in turns and say whether this one is faster"
+    )
     parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -25,8 +28,19 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.bench import bench_engine
 
+    if args.against is not None:
+        return _against(args)
     result = bench_engine(Artifact.open(args.artifact), args.seconds, args.slots, args.device)
     print(json.dumps(result.to_dict(), indent=2) if args.json else _text(result))
+    return 0
+
+
+def _against(args: argparse.Namespace) -> int:
+    from edgeseg.artifact import Artifact
+    from edgeseg.calibration.speed import speed_of
+
+    speed = speed_of(Artifact.open(args.against), Artifact.open(args.artifact), args.seconds, args.device)
+    print(json.dumps(speed.to_dict(), indent=2) if args.json else speed.text())
     return 0
 
 

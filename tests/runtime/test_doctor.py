@@ -55,7 +55,10 @@ class TestForecast:
         assert "62.9 ms INT8 against 67.2 ms fp32" in told
 
     def test_a_gain_is_expected_with_vnni(self) -> None:
-        assert int8_forecast(Cpu("new", 2, ("AVX2", "AVX-VNNI"))).startswith("Expect a gain: AVX-VNNI")
+        told = int8_forecast(Cpu("new", 2, ("AVX2", "AVX-VNNI")))
+        assert told.startswith("Expect a gain: AVX-VNNI multiplies")
+        assert "upsampling and ArgMax stay in float" in told
+        assert "AMX-INT8, AVX512-VNNI multiply" in int8_forecast(Cpu("newer", 2, ("AVX512-VNNI", "AMX-INT8")))
 
     def test_bfloat16_is_mentioned_only_where_openvino_would_use_it(self) -> None:
         assert "bfloat16 here unless told otherwise" in bf16_note(Cpu("new", 2, ("AMX-BF16",)))

@@ -17,6 +17,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.image import fit
 from edgeseg.runtime.engine import Engine, EngineOptions, open_engine
+from edgeseg.runtime.openvino_core import shared_core
 from edgeseg.runtime.openvino_engine import OpenVinoEngine, default_cache_dir
 from edgeseg.runtime.ort_engine import OrtEngine
 from edgeseg.spec import ModelSpec
@@ -49,6 +50,19 @@ class RealEngineContract(EngineContract):
         foreign = dataclasses.replace(self.artifact(self.other_format), precision=precision)
         with pytest.raises(ArtifactError, match=f"made for {self.other_format} .{precision}."):
             type(self).engine(foreign, EngineOptions())
+
+    @pytest.mark.parametrize("engine", ["tensorrt", "abacus"])
+    def test_a_file_that_says_it_is_for_another_engine_is_refused(self, engine: str, tmp_path: Path) -> None:
+        """Whatever its manifest says: somebody may have moved the file."""
+        moved = dataclasses.replace(self.artifact(self.format), path=tmp_path)
+        tag(self.artifact(self.format).model_path, tmp_path, engine)
+        with pytest.raises(ArtifactError, match=f"was quantised for {engine} and is not run by"):
+            open_engine(moved, cache_dir=tmp_path / "cache")
+
+    def test_a_file_that_says_it_is_for_this_engine_runs(self, tmp_path: Path) -> None:
+        moved = dataclasses.replace(self.artifact(self.format), path=tmp_path)
+        tag(self.artifact(self.format).model_path, tmp_path, {"onnx": "onnxruntime"}.get(self.format, self.format))
+        open_engine(moved, cache_dir=tmp_path / "cache").open_slot().run()
 
     def test_a_device_that_is_not_there_is_named(self) -> None:
         with pytest.raises(UserError, match="'TOASTER'"):
@@ -126,6 +140,29 @@ def test_both_engines_agree_on_every_label(tiny_artifact: ArtifactMaker, tiny_sp
         fit(picture(5), tiny_spec, out=slot.input)
     first, second = (slot.run() for slot in slots)
     assert np.array_equal(first.labels, second.labels)
+
+
+def tag(model_path: Path, folder: Path, engine: str) -> None:
+    """A copy of a model file that carries an engine's name inside."""
+    if model_path.suffix == ".onnx":
+        import onnx
+
+        model = onnx.load(model_path)
+        onnx.helper.set_model_props(model, {"edgeseg.engine": engine})
+        onnx.save(model, folder / "model.onnx")
+        return
+    import openvino
+
+    ir = shared_core().read_model(model_path)
+    ir.set_rt_info(engine, ["edgeseg", "engine"])
+    openvino.save_model(ir, folder / "model.xml", compress_to_fp16=False)
+
+
+def test_a_tensorrt_artifact_says_that_its_engine_is_still_to_come(tiny_artifact: ArtifactMaker) -> None:
+    with pytest.raises(
+        ArtifactError, match=r"no TensorRT runtime engine yet: build it on the device with trtexec --onnx="
+    ):
+        open_engine(dataclasses.replace(tiny_artifact("onnx"), format="tensorrt"))
 
 
 def test_a_format_without_an_engine_is_refused(tiny_artifact: ArtifactMaker) -> None:
