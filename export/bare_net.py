@@ -1,95 +1,93 @@
 """A foreign ONNX graph as the bare network that the deployed graph wraps.
 
 Bare means: one float32 input ``[1, C, H, W]`` of fixed size, one output ``[1, K, H, W]`` of logits,
-opset 17 or newer. Every change is checked by running the graph before and after.
+opset 17 or newer, constants and BatchNorm folded. Every change is checked by running the graph before
+and after.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import TensorProto, shape_inference
+from onnx import shape_inference
 
 from edgeseg.calibration.quiet import quiet
+from edgeseg.calibration.samples import synthetic_samples
 from edgeseg.errors import SpecError
 from edgeseg.export.deployed_graph import NORMALISED
-from edgeseg.export.opset import OPSET, OpsetError, at_opset_17, opset_of
+from edgeseg.export.net_facts import dims_of, image_input, is_channels_last
+from edgeseg.export.net_layout import bring_channels_first, layout_of
+from edgeseg.export.nonfinite import nonfinite_source
+from edgeseg.export.onnx_file import expect_float
+from edgeseg.export.opset import OPSET, OpsetError, at_opset_17, check_operations, opset_of
 from edgeseg.export.ort_session import Forward, forward_of
-from edgeseg.image import Float32
+from edgeseg.export.simplify import simplified
+from edgeseg.export.upsampling import UPSAMPLINGS, append_resize, upsampled
+from edgeseg.image import Float32, fit, normalise
 from edgeseg.spec import ModelSpec
 
 LAYOUT_ONLY = ("Identity", "Transpose")
 TOLERANCE = 1e-3
+WEIGHTS_ARE_NO_INPUTS = 4
 
 
-@dataclass(frozen=True)
-class GraphFacts:
-    """What an ONNX graph says about itself.
-
-    Attributes:
-        input_size: (channels, height, width), None where dynamic.
-        logits: channels of the output, or None when unknown.
-    """
-
-    input_size: tuple[int | None, int | None, int | None]
-    logits: int | None
-
-
-def graph_facts(model: onnx.ModelProto) -> GraphFacts:
-    """Read input and output of a foreign graph.
-
-    Raises:
-        SpecError: not one float image in NCHW, or not one output of rank 4.
-    """
-    dims = _dims(_image_input(model.graph))
-    output = _dims(_logits_output(model.graph))
-    return GraphFacts((dims[1], dims[2], dims[3]), output[1] if len(output) == 4 else None)
-
-
-def bare_net(model: onnx.ModelProto, spec: ModelSpec) -> tuple[onnx.ModelProto, Forward]:
+def bare_net(model: onnx.ModelProto, spec: ModelSpec, upsample: str | None = None) -> tuple[onnx.ModelProto, Forward]:
     """Clean a foreign graph.
 
     Args:
-        model: any graph that :func:`graph_facts` accepts. Not changed.
+        model: any graph that :func:`~edgeseg.export.net_facts.graph_facts` accepts. Not changed.
         spec: gives the size that dynamic axes are fixed at.
+        upsample: of :data:`~edgeseg.export.upsampling.UPSAMPLINGS`, for logits smaller than the input.
 
     Returns:
         The bare network, and the graph as it was given as a function to logits.
 
     Raises:
-        SpecError: the output is no ``[1, K, H, W]`` of the spec, or a change altered the results.
+        ArtifactError: an operation that no engine knows, or a graph that is quantised already.
+        SpecError: the output is no ``[1, K, H, W]`` of the spec or not finite, or a change altered the results.
     """
-    net = onnx.ModelProto()
-    net.CopyFrom(model)
-    _drop_initializer_inputs(net.graph)
+    expect_float(model)
+    net = _with_functions_inlined(model)
+    check_operations(net)
+    _drop_initializer_inputs(net)
     _fix_axes(net.graph, spec)
-    before = forward_of(net)
-    probes = probe_inputs(spec)
-    expected = [before(probe) for probe in probes]
-    _check_output(expected[0], spec)
+    run = forward_of(net)
+    layout = layout_of(net.graph, run, spec)
+    given, probes = layout.planes(run), probe_inputs(spec)
+    expected = [given(probe) for probe in probes]
+    _check_finite(net, expected, [layout.graph_input(probe) for probe in probes])
+    _check_output(expected[0], spec, upsample)
     net = _upgraded(net)
+    bring_channels_first(net.graph, layout, spec)
     activation = _strip_activation(net)
     _check_unchanged(forward_of(net), activation, probes, expected)
     if activation is None:
         _refuse_probabilities(expected, spec)
-    return net, _to_logits(before, activation)
+    logits = _to_logits(given, activation)
+    if expected[0].shape[2:] == (spec.height, spec.width) or upsample is None:
+        return _lean(net, probes), logits
+    append_resize(net, (spec.logit_channels, spec.height, spec.width), upsample)
+    return _lean(net, probes), lambda values: upsampled(logits(values), (spec.height, spec.width), upsample)
 
 
 def net_of_deployed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The bare network inside a deployed graph of ours."""
+    """The bare network inside a deployed graph of ours.
+
+    Raises:
+        ArtifactError: the graph is quantised.
+    """
+    expect_float(model)
     with quiet():
         typed = shape_inference.infer_shapes(model)
         return onnx.utils.Extractor(typed).extract_model([NORMALISED], ["logits"])
 
 
-def probe_inputs(spec: ModelSpec, count: int = 3) -> list[Float32]:
-    """Normalised inputs to compare graphs with: noise at several scales, seeded."""
-    rng = np.random.default_rng(0)
-    shape = (1, spec.channels, spec.height, spec.width)
-    return [rng.normal(0, 0.5 + i, shape).astype(np.float32) for i in range(count)]
+def probe_inputs(spec: ModelSpec) -> list[Float32]:
+    """Normalised inputs to compare graphs with: seeded pictures, as the network would really get them."""
+    pictures = [sample.read()[0] for sample in synthetic_samples(spec)][:3]
+    return [normalise(fit(picture, spec), spec)[np.newaxis] for picture in pictures]
 
 
 def softmax(logits: Float32) -> Float32:
@@ -117,79 +115,64 @@ def _to_logits(forward: Forward, activation: str | None) -> Forward:
     return logits
 
 
-def _image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs: list[onnx.ValueInfoProto] = [entry for entry in graph.input if entry.name not in weights]
-    if len(inputs) != 1:
-        raise SpecError(f"A segmentation network has one image input; this file has {len(inputs)}: {_listed(inputs)}.")
-    dims, kind = _dims(inputs[0]), inputs[0].type.tensor_type.elem_type
-    if kind != TensorProto.FLOAT or len(dims) != 4 or dims[0] not in (1, None) or dims[1] not in (1, 3, None):
-        raise SpecError(
-            f"The input must be float32 [1, C, H, W] with 1 or 3 channels; found {_listed(inputs)}. "
-            "Export the model anew that way."
-        )
-    return inputs[0]
+def _with_functions_inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which functions that the file defines itself are written out."""
+    net = onnx.ModelProto()
+    net.CopyFrom(model)
+    if not net.functions:
+        return net
+    from onnx import inliner
+
+    whole: onnx.ModelProto = inliner.inline_local_functions(net)
+    return whole
 
 
-def _logits_output(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
-    if len(graph.output) != 1:
-        raise SpecError(
-            f"A segmentation network has one output; this file has {len(graph.output)}: {_listed(list(graph.output))}. "
-            "Keep one with onnx.utils.extract_model."
-        )
-    output: onnx.ValueInfoProto = graph.output[0]
-    dims, kind = _dims(output), output.type.tensor_type.elem_type
-    if kind != TensorProto.FLOAT or len(dims) not in (0, 4):
-        raise SpecError(
-            f"The output must be float32 logits [1, K, H, W]; found {_listed([output])}. "
-            "Export the model without its own ArgMax."
-        )
-    return output
-
-
-def _dims(entry: onnx.ValueInfoProto) -> list[int | None]:
-    dims = entry.type.tensor_type.shape.dim
-    return [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims]
-
-
-def _listed(entries: list[onnx.ValueInfoProto]) -> str:
-    def one(entry: onnx.ValueInfoProto) -> str:
-        kind = TensorProto.DataType.Name(entry.type.tensor_type.elem_type).lower()
-        return f"{entry.name} {kind} {[d or '?' for d in _dims(entry)]}"
-
-    return ", ".join(map(one, entries)) or "none"
-
-
-def _drop_initializer_inputs(graph: onnx.GraphProto) -> None:
-    """Files of before ONNX 1.4 list every weight as an input."""
-    image = _image_input(graph)
+def _drop_initializer_inputs(net: onnx.ModelProto) -> None:
+    """Files of before IR version 4 list every weight as an input, and are read so only under their version."""
     kept = onnx.ValueInfoProto()
-    kept.CopyFrom(image)
-    del graph.input[:]
-    graph.input.append(kept)
+    kept.CopyFrom(image_input(net.graph))
+    del net.graph.input[:]
+    net.graph.input.append(kept)
+    net.ir_version = max(net.ir_version, WEIGHTS_ARE_NO_INPUTS)
 
 
 def _fix_axes(graph: onnx.GraphProto, spec: ModelSpec) -> None:
-    sizes = (1, spec.channels, spec.height, spec.width)
-    for dim, size in zip(graph.input[0].type.tensor_type.shape.dim, sizes, strict=True):
-        dim.dim_value = size
+    size = (spec.height, spec.width)
+    last = is_channels_last(dims_of(image_input(graph)))
+    sizes = (1, *size, spec.channels) if last else (1, spec.channels, *size)
+    for dim, length in zip(graph.input[0].type.tensor_type.shape.dim, sizes, strict=True):
+        dim.dim_value = length
     del graph.value_info[:]
-    output = graph.output[0].type.tensor_type
-    output.ClearField("shape")
+    graph.output[0].type.tensor_type.ClearField("shape")
 
 
-def _check_output(output: Float32, spec: ModelSpec) -> None:
-    expected = (1, spec.logit_channels, spec.height, spec.width)
+def _check_finite(net: onnx.ModelProto, outputs: list[Float32], inputs: list[Float32]) -> None:
+    for output, values in zip(outputs, inputs, strict=True):
+        if not np.isfinite(output).all():
+            source = nonfinite_source(net, values) or "its last layer"
+            raise SpecError(
+                f"The network gives NaN or infinity for an ordinary picture, first in {source}. Check --mean, --std "
+                "and --value-range; if they are right, the weights are damaged or were trained in half precision."
+            )
+
+
+def _check_output(output: Float32, spec: ModelSpec, upsample: str | None) -> None:
+    size = (spec.height, spec.width)
+    expected = (1, spec.logit_channels, *size)
     if output.shape == expected:
         return
-    if output.ndim == 4 and output.shape[1] == spec.logit_channels:
+    if output.ndim != 4 or output.shape[1] != spec.logit_channels:
+        raise SpecError(
+            f"The output has shape {output.shape}; a {spec.task} task with {spec.num_classes} classes needs {expected}."
+        )
+    if upsample is None:
         raise SpecError(
             f"The output is {output.shape[2]}x{output.shape[3]} where the input is {spec.height}x{spec.width}. "
-            "Export the model with its final upsampling, or with another --imgsz."
+            f"Give --upsample {' or '.join(UPSAMPLINGS)}, whichever its training used (half-pixel centres are the "
+            "default of PyTorch and of most code), or export the model with its final upsampling."
         )
-    raise SpecError(
-        f"The output has shape {output.shape}; a {spec.task} task with {spec.num_classes} classes needs {expected}."
-    )
+    if output.shape[2] > spec.height or output.shape[3] > spec.width:
+        raise SpecError(f"The output, {output.shape[2]}x{output.shape[3]}, is larger than the input {size}.")
 
 
 def _upgraded(net: onnx.ModelProto) -> onnx.ModelProto:
@@ -198,7 +181,10 @@ def _upgraded(net: onnx.ModelProto) -> onnx.ModelProto:
         net = at_opset_17(net)
     except OpsetError as error:
         if opset_of(net) < OPSET:
-            raise SpecError(f"This file has opset {opset_of(net)} and cannot be brought to {OPSET}: {error}.") from None
+            raise SpecError(
+                f"This file has opset {opset_of(net)} and cannot be brought to {OPSET}: {error}. "
+                f"Export it anew at opset {OPSET}."
+            ) from None
     with quiet():
         return shape_inference.infer_shapes(net)
 
@@ -219,13 +205,31 @@ def _strip_activation(net: onnx.ModelProto) -> str | None:
 
 def _check_unchanged(after: Forward, activation: str | None, probes: list[Float32], expected: list[Float32]) -> None:
     apply = ACTIVATIONS[activation] if activation else lambda logits: logits
+    difference = _difference(lambda probe: apply(after(probe)), probes, expected)
+    if not difference <= TOLERANCE:
+        raise SpecError(
+            f"Bringing this file to opset {OPSET} and taking off its final {activation or 'layer'} changed its "
+            f"results by {difference:.3g} of their range. Export it anew, at opset {OPSET} and with logits as output."
+        )
+
+
+def _lean(net: onnx.ModelProto, probes: list[Float32]) -> onnx.ModelProto:
+    """The graph simplified, when that does not change its results."""
+    with quiet():
+        net = shape_inference.infer_shapes(net)
+    plain, lean = forward_of(net), simplified(net)
+    unchanged = _difference(forward_of(lean), probes, [plain(probe) for probe in probes]) <= TOLERANCE
+    with quiet():
+        return shape_inference.infer_shapes(lean) if unchanged else net
+
+
+def _difference(found: Forward, probes: list[Float32], expected: list[Float32]) -> float:
+    """Largest difference of any pixel, as a share of the largest value (of 1 where all are smaller)."""
+    worst = 0.0
     for probe, before in zip(probes, expected, strict=True):
-        difference = float(np.abs(apply(after(probe)) - before).max())
-        if not difference <= TOLERANCE * max(1.0, float(np.abs(before).max())):
-            raise SpecError(
-                f"Bringing this file to opset {OPSET} and taking off its final {activation or 'layer'} changed its "
-                f"results by {difference:.3g}. Export it anew, at opset {OPSET} and with logits as output."
-            )
+        share = float(np.abs(found(probe) - before).max()) / max(1.0, float(np.abs(before).max()))
+        worst = share if not share <= worst else worst
+    return worst
 
 
 def _refuse_probabilities(outputs: list[Float32], spec: ModelSpec) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeseg.dataset import read_classes
 from edgeseg.errors import SpecError
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import Color, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class SpecFlags:
         value_range: 1 or 255.
         threshold: ``--conf``.
         ignore_index: mask value that means void.
+        palette: RGB triples, one a class.
+        logits: name of the output that holds the logits, in a file with several.
+        upsample: how logits smaller than the input are brought to its size.
     """
 
     task: str | None = None
@@ -35,6 +38,9 @@ class SpecFlags:
     resize: str | None = None
     threshold: float | None = None
     ignore_index: int | None = None
+    palette: tuple[Color, ...] | None = None
+    logits: str | None = None
+    upsample: str | None = None
 
 
 def class_names(text: str) -> tuple[str, ...]:
@@ -50,7 +56,7 @@ def changed_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
     Raises:
         SpecError: a flag contradicts the spec that training wrote.
     """
-    fixed = ("task", "classes", "mean", "std", "color_order", "resize")
+    fixed = ("task", "classes", "mean", "std", "color_order", "resize", "palette")
     if given := [name for name in fixed if getattr(flags, name) is not None]:
         names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
         raise SpecError(f"This model carries its own spec; {names} would contradict how it was trained. Leave it out.")
@@ -80,7 +86,9 @@ def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None],
     task = flags.task or ("binary" if logits == 1 else "multiclass")
     assert flags.classes is not None
     height, width = flags.imgsz or (input_size[1], input_size[2])
-    values: dict[str, Any] = {"ignore_index": flags.ignore_index} if flags.ignore_index is not None else {}
+    values: dict[str, Any] = {"palette": flags.palette or ()}
+    if flags.ignore_index is not None:
+        values["ignore_index"] = flags.ignore_index
     spec = ModelSpec(
         task=task,
         classes=flags.classes,

@@ -1,19 +1,20 @@
-"""OpenVINO IR from the deployed ONNX graph, and reading and writing it."""
+"""OpenVINO IR from the deployed ONNX graph."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import onnx
+
+from edgeseg.calibration.ir_file import describe_ir, save_ir
 from edgeseg.calibration.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.extras import require
-from edgeseg.image import LETTERBOX_VALUE
-from edgeseg.runtime.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
-MODEL_API_RESIZE = {"stretch": "standard", "letterbox": "fit_to_window_letterbox"}
+UNKNOWN = re.compile(r"No conversion rule found for operations: (.*)")
 
 
 def ir_from_onnx(onnx_path: Path, ir_path: Path, spec: ModelSpec, outputs: Sequence[str]) -> None:
@@ -32,59 +33,30 @@ def ir_from_onnx(onnx_path: Path, ir_path: Path, spec: ModelSpec, outputs: Seque
     """
     with quiet():
         openvino = require("openvino", "export")
+        failures = _failures()
         try:
             model = openvino.convert_model(onnx_path)
-        except (RuntimeError, ValueError, SystemExit) as error:
-            raise ArtifactError(f"OpenVINO cannot convert this network: {str(error).strip()}") from error
+        except failures as error:
+            raise ArtifactError(_refusal(str(error), onnx_path)) from error
     describe_ir(model, spec, outputs)
     save_ir(model, ir_path)
 
 
-def describe_ir(model: Any, spec: ModelSpec, outputs: Sequence[str]) -> None:
-    """Write the spec, and what Intel's Model API wants to know, into ``rt_info``."""
-    model.set_rt_info(spec.to_json(), ["edgeseg", "spec"])
-    if "logits" not in outputs:
-        return
-    for key, value in _model_api_info(spec).items():
-        model.set_rt_info(value, ["model_info", key])
+def _failures() -> tuple[type[BaseException], ...]:
+    """OpenVINO's frontend exceptions have no common base of their own."""
+    frontend = require("openvino.frontend", "export")
+    kinds = [kind for kind in vars(frontend).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*kinds, RuntimeError, ValueError, SystemExit)
 
 
-def read_ir(path: Path) -> Any:
-    """Read an IR from an artifact that has been verified.
-
-    Raises:
-        ArtifactError: OpenVINO cannot read it.
-    """
-    with quiet():
-        core = shared_core("export")
-        try:
-            return core.read_model(path)
-        except RuntimeError as error:
-            raise ArtifactError(f"OpenVINO cannot read {path}: {str(error).strip()}") from error
-
-
-def save_ir(model: Any, path: Path) -> None:
-    """Write ``model.xml`` and ``model.bin``; float constants stay float32.
-
-    Raises:
-        OSError: the disk is full or the folder not writable.
-    """
-    openvino = require("openvino", "export")
-    try:
-        openvino.save_model(model, path, compress_to_fp16=False)
-    except RuntimeError as error:
-        raise OSError(str(error).strip()) from error
-
-
-def _model_api_info(spec: ModelSpec) -> dict[str, str]:
-    """Normalisation and colour order are inside the graph, so Model API has to leave pixels alone."""
-    return {
-        "model_type": "Segmentation",
-        "labels": " ".join(name.replace(" ", "_") for name in spec.classes),
-        "layout": "image:NHWC",
-        "mean_values": "",
-        "scale_values": "",
-        "reverse_input_channels": "False",
-        "resize_type": MODEL_API_RESIZE[spec.resize],
-        "pad_value": str(LETTERBOX_VALUE),
-    }
+def _refusal(said: str, onnx_path: Path) -> str:
+    """A sentence with the operations that OpenVINO lacks and the nodes that are one, where it names any."""
+    if (found := UNKNOWN.search(said)) is None:
+        return f"OpenVINO cannot convert this network: {said.strip()}"
+    lacking = {name.strip().rpartition("-")[0] for name in found.group(1).split(",")}
+    nodes = [node for node in onnx.load(str(onnx_path)).graph.node if node.op_type in lacking]
+    listed = ", ".join(f"{node.op_type} (node {node.name or node.output[0]!r})" for node in nodes[:5])
+    return (
+        f"OpenVINO does not have {listed or ', '.join(sorted(lacking))}. Export the model without that operation, or "
+        "use --format onnx, which ONNX Runtime runs."
+    )

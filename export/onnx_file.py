@@ -10,9 +10,15 @@ from google.protobuf.message import DecodeError
 
 from edgeseg.errors import ArtifactError, SpecError
 from edgeseg.export.deployed_graph import SPEC_KEY
+from edgeseg.runtime.engine import ENGINE_KEY
 from edgeseg.spec import ModelSpec
 
 MAX_BYTES = 2**31 - 1
+MAX_REASON = 300
+QUANTISED_OPS = frozenset(
+    {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
+    | {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearConcat"}
+)
 
 
 def read_onnx(path: Path) -> onnx.ModelProto:
@@ -36,7 +42,7 @@ def read_onnx(path: Path) -> onnx.ModelProto:
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
+        reason = " ".join(str(error).replace("==> Context:", "in:").split()).rstrip(".")[:MAX_REASON]
         raise ArtifactError(f"{path} breaks the rules of ONNX: {reason}. Export it anew.") from None
     return model
 
@@ -54,6 +60,23 @@ def embedded_spec(model: onnx.ModelProto) -> ModelSpec | None:
         return ModelSpec.from_json(text)
     except SpecError as error:
         raise SpecError(f"The {SPEC_KEY} inside this ONNX file is unusable: {error}") from None
+
+
+def expect_float(model: onnx.ModelProto) -> None:
+    """Raise ArtifactError for a quantised graph: engines compute different masks from one, so it is no source."""
+    engine = next((entry.value for entry in model.metadata_props if entry.key == ENGINE_KEY), None)
+    if engine is not None:
+        raise ArtifactError(
+            f"This ONNX file was quantised for {engine} and is no source for other engines, which would compute wrong "
+            "masks from it. Export the checkpoint, or the fp32 ONNX artifact that it was made from."
+        )
+    node = next((node for node in model.graph.node if node.op_type in QUANTISED_OPS), None)
+    if node is not None:
+        raise ArtifactError(
+            f"This ONNX file is quantised already: {node.op_type} {node.name or node.output[0]!r}. Engines compute "
+            "different masks from one quantised file, so export starts from float. Give the file from before "
+            "quantisation, and let edgeseg quantise it with --int8."
+        )
 
 
 def _bytes(path: Path) -> bytes:

@@ -24,25 +24,38 @@ def forward_of(model: Any) -> Forward:
     Raises:
         ArtifactError: ONNX Runtime refuses the graph, now or when it runs.
     """
-    runtime = require("onnxruntime", "export")
-    options = runtime.SessionOptions()
-    options.log_severity_level = FATAL_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    failures = _failures()
-    try:
-        with quiet():
-            session = runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except failures as error:
-        raise ArtifactError(f"ONNX Runtime refuses this network: {_reason(error)}") from None
-    name = session.get_inputs()[0].name
+    session = open_session(model)
+    name, failures = session.get_inputs()[0].name, _failures()
 
     def forward(values: Float32) -> Float32:
         try:
             return np.asarray(session.run(None, {name: values})[0], np.float32)
         except failures as error:
-            raise ArtifactError(f"ONNX Runtime cannot run this network: {_reason(error)}") from None
+            raise ArtifactError(
+                f"ONNX Runtime cannot run this network on an input {list(values.shape)}: {_reason(error)}. Where sizes "
+                "are written into the graph, only the size it was exported with works: --imgsz H W."
+            ) from None
 
     return forward
+
+
+def open_session(model: Any, optimised: bool = True) -> Any:
+    """An ``onnxruntime.InferenceSession`` of an ``onnx.ModelProto`` on the CPU.
+
+    Raises:
+        ArtifactError: ONNX Runtime refuses the graph.
+    """
+    runtime = require("onnxruntime", "export")
+    options = runtime.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimised:
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        with quiet():
+            return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except _failures() as error:
+        raise ArtifactError(f"ONNX Runtime refuses this network: {_reason(error)}") from None
 
 
 def _failures() -> tuple[type[Exception], ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeseg.export.build import Built
-from edgeseg.export.compare import Comparison
-from edgeseg.export.gates import class_table, comparison_notes, stage_table
+from edgeseg.calibration.built import Built
+from edgeseg.calibration.compare import Comparison
+from edgeseg.calibration.gates import class_table, comparison_notes, stage_table
 
 
 def comparison_text(comparison: Comparison, by_class: bool = True) -> str:

@@ -11,9 +11,10 @@ import onnx
 
 from edgeseg.artifact import MANIFEST, Artifact
 from edgeseg.errors import ArtifactError, SpecError
-from edgeseg.export.bare_net import bare_net, graph_facts, net_of_deployed
+from edgeseg.export.bare_net import bare_net, net_of_deployed
 from edgeseg.export.deployed_graph import NORMALISED
 from edgeseg.export.foreign_spec import SpecFlags, changed_spec, foreign_spec
+from edgeseg.export.net_facts import graph_facts, keep_output
 from edgeseg.export.onnx_file import embedded_spec, read_onnx
 from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
 from edgeseg.export.ort_session import Forward, forward_of
@@ -100,9 +101,11 @@ def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
     if own is not None and any(NORMALISED in node.output for node in model.graph.node):
         net = net_of_deployed(model)
         return SourceNet(name, _same_size(own, changed_spec(own, flags)), net, forward_of(net), STAGE_FILE, parents)
+    if flags.logits is not None:
+        model = keep_output(model, flags.logits)
     facts = graph_facts(model)
     spec = foreign_spec(path, flags, facts.input_size, facts.logits) if own is None else changed_spec(own, flags)
-    net, forward = bare_net(model, spec)
+    net, forward = bare_net(model, spec, flags.upsample)
     return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
 
 

@@ -7,12 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
-from edgeseg.errors import UserError
-from edgeseg.export.build import artifact_stage
-from edgeseg.export.compare import Stage
+from edgeseg.calibration.built import artifact_stage
+from edgeseg.calibration.compare import Stage
+from edgeseg.calibration.progress import Progress, no_progress
+from edgeseg.calibration.samples import Samples, UnreadableImageError, samples_from
+from edgeseg.errors import DataError, UserError
 from edgeseg.export.reference_engine import ReferenceEngine
 from edgeseg.export.source_net import CHECKPOINT_SUFFIXES, torch_forward
+from edgeseg.export.trace import Trace, trace
+from edgeseg.export.trace_models import traced_models
 from edgeseg.extras import require
+from edgeseg.image import UInt8, fit
 from edgeseg.runtime.predict import Predictor
 from edgeseg.spec import ModelSpec
 
@@ -35,6 +40,43 @@ def opened_models(paths: Sequence[Path]) -> Iterator[tuple[list[Stage], ModelSpe
                     f"{', '.join(spec.classes)}. Models of the same classes can be compared."
                 )
         yield _distinct([stage for stage, _ in opened]), spec
+
+
+def traces_of(
+    paths: Sequence[Path], data: tuple[Path, str | None, int | None], count: int, progress: Progress = no_progress
+) -> list[Trace]:
+    """Trace every model against the first one, on ``count`` images spread over the data.
+
+    Args:
+        paths: checkpoints and artifacts, the reference first and in float.
+        data: folder, split and ignore index, see :func:`~edgeseg.calibration.samples.samples_from`.
+        count: 1 or more.
+        progress: ticks once an image.
+
+    Raises:
+        UserError: the models cannot be compared, or ``count`` is out of range.
+        DataError: no image can be read.
+        CheckpointError, ArtifactError: a model cannot be opened.
+    """
+    if count < 1:
+        raise UserError(f"--trace-images must be 1 or more; found {count}.")
+    (reference, *others), spec = traced_models(list(paths))
+    images = _fitted(samples_from(data[0], spec, data[1], data[2]).spread(count), spec)
+    with progress("trace", len(others) * len(images)) as tick:
+        return [trace(reference, other, images, tick) for other in others]
+
+
+def _fitted(samples: Samples, spec: ModelSpec) -> list[UInt8]:
+    """What the networks see of those images that can be read."""
+    images, unreadable = [], []
+    for sample in samples:
+        try:
+            images.append(fit(sample.read()[0], spec))
+        except UnreadableImageError as error:
+            unreadable.append(str(error))
+    if not images:
+        raise DataError(f"None of the {len(samples)} images of {samples.source} can be read. {unreadable[0]}")
+    return images
 
 
 def _open(path: Path, stack: contextlib.ExitStack) -> tuple[Stage, ModelSpec]:

@@ -14,7 +14,7 @@ import pytest
 from edgeseg.artifact import Artifact
 from edgeseg.spec import ModelSpec
 
-pytest.register_assert_rewrite("engine_contract")
+pytest.register_assert_rewrite("engine_contract", "encoding_contract", "model_contract")
 
 
 @pytest.fixture(scope="session")

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import UserError
 from edgeseg.files import check_writable
+from edgeseg.verbs.int8_flags import (
+    add_int8_arguments,
+    budget,
+    calibration_images,
+    check_int8_arguments,
+    recipe,
+    verification_images,
+)
 
 if TYPE_CHECKING:
-    from edgeseg.export.build import Built, Place
+    from edgeseg.calibration.built import Built, Place
+    from edgeseg.calibration.samples import Samples
     from edgeseg.export.foreign_spec import SpecFlags
     from edgeseg.export.source_net import SourceNet
 
-FORMATS = ("onnx", "openvino")
+FORMATS = ("onnx", "openvino", "tensorrt")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,24 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="openvino", help="what to make (default: openvino)")
     parser.add_argument("--int8", action="store_true", help="quantise to INT8 as well; needs --data")
     parser.add_argument("--data", type=Path, help="data folder, or a folder of images: calibrates and verifies")
-    parser.add_argument("--eval-data", type=Path, help="other images to verify on (default: --data, split val)")
-    parser.add_argument("-n", type=int, default=100, metavar="N", help="calibration images (default: 100)")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the calibration images")
-    parser.add_argument(
-        "--max-drop",
-        type=float,
-        metavar="P",
-        help="points INT8 may lose: of mIoU with masks (default: 0.5), %% of pixels without (default: 5)",
-    )
     parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold to bake in, 0..1")
     parser.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
     parser.add_argument("--out", type=Path, help="where artifacts go (default: artifacts/ beside the model)")
     parser.add_argument("--name", help="what artifacts are called (default: the model's name)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_int8_arguments(parser.add_argument_group("INT8"))
     _add_spec_arguments(parser.add_argument_group("spec of a model that brings none"))
 
 
 def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--spec", type=Path, metavar="FILE", help="JSON with any of these; flags win over it")
     group.add_argument("--imgsz", type=int, nargs="+", metavar="PX", help="network input: H W, or one number for both")
     group.add_argument("--task", choices=("binary", "multiclass"))
     group.add_argument("--classes", help="names a,b,c in label order, or a file with one a line")
@@ -51,19 +52,26 @@ def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--value-range", type=int, choices=(1, 255), default=1, help="pixel scale of --mean and --std")
     group.add_argument("--resize", choices=("stretch", "letterbox"))
     group.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
+    group.add_argument("--logits", metavar="NAME", help="the output with the logits, where a file has several")
+    group.add_argument(
+        "--upsample",
+        choices=("bilinear", "bilinear-align-corners"),
+        help="bring logits that are smaller than the input to its size",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
+    from edgeseg.calibration.built import Place
     from edgeseg.calibration.progress import bar_on_tty
-    from edgeseg.export.build import Place
     from edgeseg.export.deployed_graph import check_outputs
     from edgeseg.export.source_net import source_net
+    from edgeseg.export.spec_file import merged_flags
 
     outputs = check_outputs([name.strip() for name in args.outputs.split(",")])
     out = args.out or default_out(args.model)
     check_writable(out)
-    source = source_net(args.model, _flags(args))
+    source = source_net(args.model, merged_flags(_flags(args), args.spec))
     place = Place(out, args.name or source.name, bar_on_tty)
     built = _build(args, source, place, outputs)
     report(built, args.json)
@@ -93,26 +101,14 @@ def check_name(name: str | None) -> None:
         )
 
 
-def warn(sentences: tuple[str, ...]) -> None:
-    for sentence in sentences:
-        print(f"warning: {sentence}", file=sys.stderr)
-
-
 def _check(args: argparse.Namespace) -> None:
     """Whatever can be known to be wrong before the long work starts."""
-    if args.int8 and args.format == "onnx":
-        raise UserError(
-            "--int8 makes OpenVINO artifacts; an INT8 ONNX file is not supported, because engines compute different "
-            "masks from the same one. Use --format openvino, or leave --int8 out."
-        )
+    if args.format == "tensorrt" and not args.int8:
+        raise UserError("--format tensorrt makes INT8 Q/DQ files; add --int8 --data DIR, or use --format onnx.")
     if args.int8 and args.data is None:
         raise UserError("--int8 needs sample images: --data DIR, a data folder or a plain folder of images.")
-    for path in (args.data, args.eval_data):
-        if path is not None and not path.exists():
-            raise UserError(f"There is no {path}; --data and --eval-data take folders of images.")
+    check_int8_arguments(args)
     check_name(args.name)
-    if args.max_drop is not None and not args.max_drop >= 0:
-        raise UserError(f"--max-drop is a number of points, 0 or more; found {args.max_drop}.")
     if args.imgsz is not None and len(args.imgsz) > 2:
         raise UserError(f"--imgsz takes H W, or one number for both; found {args.imgsz}.")
 
@@ -131,29 +127,29 @@ def _flags(args: argparse.Namespace) -> SpecFlags:
         resize=args.resize,
         threshold=args.conf,
         ignore_index=args.ignore_index,
+        logits=args.logits,
+        upsample=args.upsample,
     )
 
 
 def _build(args: argparse.Namespace, source: SourceNet, place: Place, outputs: list[str]) -> list[Built]:
-    from edgeseg.calibration.calibration_set import calibration_set
-    from edgeseg.export import build, samples
-    from edgeseg.export.gates import drop_limit
+    from edgeseg.calibration.int8_artifact import int8_artifact
+    from edgeseg.export import build
 
-    images = calibration_set(args.data, source.spec, args.n, args.seed) if args.int8 else None
-    if images is not None:
-        warn(images.warnings)
-    shown = args.eval_data or args.data
-    seen = images.images if images is not None else ()
-    found = (
-        samples.samples_from(shown, source.spec, None, args.ignore_index, seen)
-        if shown
-        else samples.synthetic_samples(source.spec)
-    )
-    if images is not None and images.split is not None and images.split == found.split:
-        warn((f"INT8 is verified on the split it is calibrated on ({found.split}); give other --eval-data.",))
+    images = calibration_images(args, source.spec) if args.int8 else None
+    found = verification_images(args, source.spec, images) if images is not None else _samples(args, source)
     built = [build.onnx_artifact(source, place, outputs, found)]
     if args.format == "openvino":
         built.append(build.openvino_artifact(source, built[0].artifact, place, found))
     if images is not None:
-        built.append(build.int8_artifact(built[1].artifact, images, place, found, drop_limit(args.max_drop, found)))
+        parent, limits = built[-1].artifact, budget(args, found.labelled)
+        built.append(int8_artifact(parent, images, place, found, limits, args.format, recipe(args)))
     return built
+
+
+def _samples(args: argparse.Namespace, source: SourceNet) -> Samples:
+    """Images for the parity of float exports: given ones, else synthetic."""
+    from edgeseg.calibration.samples import samples_from, synthetic_samples
+
+    shown = args.eval_data or args.data
+    return samples_from(shown, source.spec, None, args.ignore_index) if shown else synthetic_samples(source.spec)

@@ -1,4 +1,4 @@
-"""``edgeseg verify``: the masks of several forms of a model, from the image file on."""
+"""``edgeseg verify``: the masks of several forms of a model, from the image file on; ``--trace`` goes by layer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
     parser.add_argument("--max-drop", type=float, metavar="P", help="points any model may lose (default: see export)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--trace", action="store_true", help="compare layer by layer and name the first that diverges")
+    parser.add_argument("--trace-images", type=int, default=4, metavar="N", help="images for --trace (default: 4)")
+    parser.add_argument("--trace-out", type=Path, metavar="PNG", help="draw the trace by depth (default: trace.png)")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.trace:
+        return _trace(args)
+    from edgeseg.calibration.budget import budget_for
+    from edgeseg.calibration.compare import compare
+    from edgeseg.calibration.gates import check_drop
     from edgeseg.calibration.progress import bar_on_tty
-    from edgeseg.export.compare import compare
-    from edgeseg.export.gates import check_drop, drop_limit
+    from edgeseg.calibration.samples import samples_from
     from edgeseg.export.report import comparison_text
-    from edgeseg.export.samples import samples_from
     from edgeseg.export.verify import opened_models
 
     with opened_models(args.models) as (stages, spec):
@@ -31,5 +37,20 @@ def run(args: argparse.Namespace) -> int:
         with bar_on_tty("verify", len(samples)) as tick:
             comparison = compare(stages, samples, spec, tick)
     print(json.dumps(comparison.to_dict(), indent=2) if args.json else comparison_text(comparison))
-    check_drop(comparison, drop_limit(args.max_drop, samples))
+    check_drop(comparison, budget_for(samples.labelled, args.max_drop, None, None).max_drop)
+    return 0
+
+
+def _trace(args: argparse.Namespace) -> int:
+    from edgeseg.calibration.progress import bar_on_tty
+    from edgeseg.export.trace_picture import check_picture, write_trace
+    from edgeseg.export.trace_report import check_traces, traces_dict, traces_text
+    from edgeseg.export.verify import traces_of
+
+    out = args.trace_out or Path("trace.png")
+    check_picture(out)
+    traces = traces_of(args.models, (args.data, args.split, args.ignore_index), args.trace_images, bar_on_tty)
+    write_trace(out, traces)
+    print(json.dumps(traces_dict(traces, out), indent=2) if args.json else traces_text(traces, out))
+    check_traces(traces)
     return 0

@@ -12,12 +12,15 @@ import pytest
 from fitted import scene
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.budget import Budget
+from edgeseg.calibration.built import Place
 from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.int8_ir_from_ir import quantised_inputs, quantised_surroundings
+from edgeseg.calibration.ir_file import read_ir
+from edgeseg.calibration.samples import samples_from, synthetic_samples
 from edgeseg.errors import ArtifactError, GateFailed, OutputError, TamperedError
-from edgeseg.export.build import Place, int8_artifact, onnx_artifact, openvino_artifact
-from edgeseg.export.ir_from_onnx import read_ir
-from edgeseg.export.samples import samples_from, synthetic_samples
+from edgeseg.export.build import onnx_artifact, openvino_artifact
 from edgeseg.files import sha256_of
 from edgeseg.image import fit
 from edgeseg.runtime.engine import open_engine
@@ -94,7 +97,8 @@ def test_a_float_export_that_segments_something_else_leaves_nothing(source, data
 def white(tmp_path):
     """Overexposed calibration images: INT8 ranges hold white only and clip everything else."""
     for i in range(3):
-        cv2.imwrite(str(tmp_path / f"{i}.png"), np.full((64, 96, 3), 255 - i, np.uint8))
+        noise = np.random.default_rng(i).integers(0, 8, (64, 96, 3), np.uint8)
+        cv2.imwrite(str(tmp_path / f"{i}.png"), 255 - noise)
     return tmp_path
 
 
@@ -104,17 +108,19 @@ def test_a_failed_gate_leaves_no_int8_artifact(built, data, white, tmp_path):
     with pytest.raises(
         GateFailed, match=r"(?s)openvino int8 lost .* points of mIoU on 8 images.*--max-drop is 0.5.*disc"
     ):
-        int8_artifact(parent, images, Place(tmp_path / "out", "x"), samples_from(data, parent.spec), 0.5)
+        int8_artifact(
+            parent, images, Place(tmp_path / "out", "x"), samples_from(data, parent.spec), Budget(0.5, search=False)
+        )
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_failed_gate_keeps_the_int8_artifact_that_was_there(built, data, white, tmp_path):
     parent, place = built[1].artifact, Place(tmp_path / "out", "x")
     samples = samples_from(data, parent.spec)
-    good = int8_artifact(parent, calibration_set(data, parent.spec, 10), place, samples, 5.0).artifact
+    good = int8_artifact(parent, calibration_set(data, parent.spec, 10), place, samples, Budget(5.0)).artifact
     before = sha256_of(good.path / "edgeseg.json")
     with pytest.raises(GateFailed):
-        int8_artifact(parent, calibration_set(white, parent.spec), place, samples, 0.5)
+        int8_artifact(parent, calibration_set(white, parent.spec), place, samples, Budget(0.5, search=False))
     assert sha256_of(Artifact.open(good.path).path / "edgeseg.json") == before
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x-int8-openvino"]
 
@@ -122,8 +128,8 @@ def test_a_failed_gate_keeps_the_int8_artifact_that_was_there(built, data, white
 def test_calibration_starts_from_fp32_openvino_only(built, data, tmp_path):
     images = calibration_set(data, built[0].artifact.spec, 2)
     for one in (built[0], built[2]):
-        with pytest.raises(ArtifactError, match="calibration starts from an fp32 OpenVINO artifact"):
-            int8_artifact(one.artifact, images, Place(tmp_path, "x"), samples_from(data, images.spec), 1.0)
+        with pytest.raises(ArtifactError, match="INT8 for openvino starts from an fp32 openvino artifact"):
+            int8_artifact(one.artifact, images, Place(tmp_path, "x"), samples_from(data, images.spec), Budget(1.0))
 
 
 def test_a_changed_byte_is_noticed(built, source, tmp_path):

@@ -29,7 +29,21 @@ class Reflecting(nn.Module):
         return self.conv(x)
 
 
-@pytest.mark.parametrize("model", [Reflecting(), build_model("unet", SPEC, {"width": 0.25})], ids=["reflect", "unet"])
+class Averaging(nn.Module):
+    """A mean over the image is written at 18 with an attribute that 17 does not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.conv(x.mean((2, 3), keepdim=True))
+
+
+NETWORKS = {"reflect": Reflecting(), "average": Averaging(), "unet": build_model("unet", SPEC, {"width": 0.25})}
+
+
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS)
 def test_opset_is_17_and_nothing_is_printed(model, capfd):
     model = model.eval()
     proto = onnx_from_checkpoint(model, SPEC)

@@ -118,7 +118,6 @@ def test_verify_takes_checkpoints_and_fails_over_the_limit(checkpoint, tmp_path,
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--int8", "--format", "onnx", "--data", "."], "INT8 ONNX file is not supported"),
         (["--int8"], "--int8 needs sample images: --data DIR"),
         (["--data", "/nowhere"], "There is no /nowhere"),
         (["--imgsz", "1", "2", "3"], "--imgsz takes H W"),

@@ -1,0 +1,39 @@
+"""Artifacts of the fitted network, for the tests of calibration and export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fitted import SPEC, fitted_net, write_dataset
+
+from edgeseg.calibration.budget import Budget
+from edgeseg.calibration.built import Built, Place
+from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.calibration.int8_artifact import int8_artifact
+from edgeseg.calibration.samples import samples_from
+from edgeseg.export.build import onnx_artifact, openvino_artifact
+from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
+from edgeseg.export.source_net import SourceNet, torch_forward
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="session")
+def source() -> SourceNet:
+    net = fitted_net()
+    return SourceNet("blobs", SPEC, onnx_from_checkpoint(net, SPEC), torch_forward(net), "torch", {"checkpoint": "ab"})
+
+
+@pytest.fixture(scope="session")
+def built(source: SourceNet, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Built, Built]:
+    """ONNX, OpenVINO and INT8 artifacts of the fitted network."""
+    place = Place(tmp_path_factory.mktemp("artifacts"), source.name)
+    samples = samples_from(data, source.spec)
+    images = calibration_set(data, source.spec, 10)
+    first = onnx_artifact(source, place, ["labels", "confidence", "logits"], samples)
+    second = openvino_artifact(source, first.artifact, place, samples)
+    return first, second, int8_artifact(second.artifact, images, place, samples, Budget(5.0, 100, 100))
