@@ -1,22 +1,32 @@
-"""Which images find the INT8 ranges, chosen so that the same folder gives the same set again."""
+"""Which images find the INT8 ranges, chosen so that the same images give the same set again."""
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from edgeseg.calibration.calibration_video import VideoFrame, video_frames
+from edgeseg.calibration.image_choice import SHOWN, ImageChoice, ImageFile, PassedOver
+from edgeseg.calibration.recipe import Recipe
 from edgeseg.dataset import Dataset, list_images
 from edgeseg.errors import DataError, UserError
-from edgeseg.files import sha256_of
-from edgeseg.image import UInt8, fit, read_image
+from edgeseg.image import IMAGE_SUFFIXES, UInt8, fit
 from edgeseg.spec import ModelSpec
 
 FEW_IMAGES = 8
+LOOKS_AN_IMAGE = 10
+STRETCHED = 1.25
+DIGEST_VERSION = "edgeseg calibration 1"
+
+Item = ImageFile | VideoFrame
 
 
 @dataclass(frozen=True)
@@ -24,25 +34,39 @@ class CalibrationSet:
     """The images of one calibration.
 
     Attributes:
-        images: files, in the order they are shown to the network.
-        hashes: SHA-256 of each file.
-        skipped: a sentence for each file that was passed over.
+        items: files or frames, in the order they are shown to the network; each has ``name``,
+            ``path``, ``digest``, ``size`` and ``read()``.
         spec: gives the network input they are brought to.
-        source: the folder they come from.
-        split: the dataset split, or None for a plain folder.
+        source: the folder, glob, data folder or video they come from.
+        split: the dataset split, or None for anything else.
         seed: what chose them.
+        passed_over: what was looked at and not simply taken.
     """
 
-    images: tuple[Path, ...]
-    hashes: tuple[str, ...]
-    skipped: tuple[str, ...]
+    items: tuple[Item, ...]
     spec: ModelSpec
     source: str
     split: str | None
     seed: int
+    passed_over: PassedOver = field(default_factory=PassedOver)
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.items)
+
+    @property
+    def images(self) -> tuple[Path, ...]:
+        """A path for each item, for :meth:`tensor`; that of a video frame names it and is no file."""
+        return tuple(item.path for item in self.items)
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of each item."""
+        return tuple(item.digest for item in self.items)
+
+    @property
+    def skipped(self) -> tuple[str, ...]:
+        """A sentence for each image that could not be used."""
+        return (*self.passed_over.unreadable, *self.passed_over.constant)
 
     @property
     def policy(self) -> str:
@@ -56,9 +80,19 @@ class CalibrationSet:
         return hashlib.sha256("\n".join((self.policy, *self.hashes)).encode()).hexdigest()
 
     @property
+    def stretched(self) -> tuple[Item, ...]:
+        """Items whose sides the network sees in another proportion: by a quarter or more."""
+        if self.spec.resize != "stretch":
+            return ()
+        wanted = self.spec.width / self.spec.height
+        return tuple(item for item in self.items if _ratio(item.size[1] / item.size[0], wanted) > STRETCHED)
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should know before trusting the ranges."""
-        notes = [f"Skipped in calibration: {sentence}" for sentence in self.skipped]
+        notes = list(self.passed_over.warnings)
+        if stretched := self.stretched:
+            notes.append(_about_stretched(stretched, self))
         if len(self) < FEW_IMAGES:
             notes.append(
                 f"Only {len(self)} calibration images: INT8 ranges come from what they show, and anything "
@@ -67,8 +101,12 @@ class CalibrationSet:
         return tuple(notes)
 
     def tensor(self, path: Path) -> UInt8:
-        """One image as the (1, H, W, C) uint8 network input that the runtime makes of it."""
-        return fit(read_image(path), self.spec)[np.newaxis]
+        """One of :attr:`images` as the (1, H, W, C) uint8 network input that the runtime makes of it."""
+        return fit(self._by_path[path].read(), self.spec)[np.newaxis]
+
+    @cached_property
+    def _by_path(self) -> dict[Path, Item]:
+        return {item.path: item for item in self.items}
 
     def describe(self) -> dict[str, object]:
         """What an artifact records about its calibration."""
@@ -76,6 +114,7 @@ class CalibrationSet:
             "digest": self.digest,
             "images": len(self),
             "skipped": len(self.skipped),
+            "passed_over": self.passed_over.counts,
             "seed": self.seed,
             "policy": self.policy,
             "source": Path(self.source).name,
@@ -84,50 +123,68 @@ class CalibrationSet:
 
 
 def calibration_set(
-    path: Path,
+    path: Path | str,
     spec: ModelSpec,
     count: int = 100,
     seed: int = 0,
     on_image: Callable[[], object] = lambda: None,
+    split: str | None = None,
+    weights: Collection[str] = (),
 ) -> CalibrationSet:
-    """Choose up to ``count`` readable images of a folder, or of a dataset's train split.
+    """Choose up to ``count`` usable, different images; or read a set that was chosen before.
+
+    Nothing but ``path`` is ever read: where it gives no images there is an error, never another
+    data set. Unreadable images and images of one colour are skipped and counted, copies count
+    once, and near copies are taken only where there are not enough others.
 
     Args:
-        path: a folder of images, a data folder or its ``data.yaml``.
+        path: a folder of images, a data folder or its ``data.yaml`` (see ``split``), a glob of
+            images, one video file (frames are picked by change), or a ``set.json``, whose images
+            are all taken, whatever ``count`` and ``seed`` say.
         spec: the network they are for.
-        count: how many; fewer are taken when the folder has fewer.
+        count: how many; fewer are taken when there are fewer.
         seed: chooses which.
-        on_image: called once an image, for progress.
+        on_image: called once for every image or frame looked at, for progress.
+        split: of a data folder; None for ``train``, or the only one there is.
+        weights: SHA-256 digests that stand for the model's weights; a ``set.json`` that was
+            written for others is refused. None given: not checked.
 
     Raises:
         UserError: ``count`` is under 1.
-        DataError: no folder, or no readable image in it.
+        DataError: nothing there, nothing usable in it, or a ``set.json`` that no longer holds.
+        SourceError: a file that is no video.
     """
     if count < 1:
         raise UserError(f"-n must be at least 1; found {count}.")
-    folder, split = image_folder(path)
-    candidates = list_images(folder)
-    random.Random(seed).shuffle(candidates)
-    chosen: dict[str, Path] = {}
-    skipped: list[str] = []
-    for candidate in candidates:
-        if len(chosen) == count:
-            break
-        on_image()
-        if (digest := _content(candidate, skipped)) is not None:
-            chosen.setdefault(digest, candidate)
-    if not chosen:
-        raise DataError(f"None of the {len(candidates)} images in {folder} can be read. First: {skipped[0]}")
-    return CalibrationSet(tuple(chosen.values()), tuple(chosen), tuple(sorted(skipped)), spec, str(path), split, seed)
+    path = Path(path)
+    if path.suffix == ".json":
+        from edgeseg.calibration.set_file import read_set
+
+        return read_set(path, spec, weights, on_image)
+    if _is_video(path):
+        frames, passed_over = video_frames(path, spec, count, seed, on_image)
+        return CalibrationSet(frames, spec, str(path), None, seed, passed_over)
+    candidates, split = _candidates(path, split)
+    files, passed_over = _chosen(candidates, path, count, seed, on_image)
+    return CalibrationSet(files, spec, str(path), split, seed, passed_over)
 
 
-def image_folder(path: Path) -> tuple[Path, str | None]:
-    """The folder of images to calibrate on, and its split when ``path`` is a dataset."""
-    if not is_dataset(path):
-        return path, None
-    folders = Dataset.open(path).folders
-    split = "train" if "train" in folders else next(iter(folders))
-    return folders[split][0], split
+def calibration_digest(images: CalibrationSet, parent_digest: str, recipe: Recipe, model_format: str = "") -> str:
+    """One SHA-256 that stands for a whole calibration: images, weights and settings.
+
+    It changes with the bytes of any image, their order, the network's size and resize policy, the
+    weights, the method, a layer kept in float and the engine; not with file names, folders or the
+    seed that led to the same images. Whatever was computed from a calibration (ranges, a search's
+    journal, an artifact) holds only as long as its digest is the same.
+
+    Args:
+        images: what finds the ranges.
+        parent_digest: SHA-256 that stands for the fp32 weights.
+        recipe: the settings.
+        model_format: the engine it is made for.
+    """
+    parts = [DIGEST_VERSION, images.digest, parent_digest, recipe.describe(), model_format]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def is_dataset(path: Path) -> bool:
@@ -135,11 +192,73 @@ def is_dataset(path: Path) -> bool:
     return path.suffix in (".yaml", ".yml") or (path / "images").is_dir() or (path / "data.yaml").is_file()
 
 
-def _content(path: Path, skipped: list[str]) -> str | None:
-    """SHA-256 of a readable image; else None, and a sentence in ``skipped``."""
-    try:
-        read_image(path)
-    except DataError as error:
-        skipped.append(str(error))
-        return None
-    return sha256_of(path)
+def _is_video(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES and not is_dataset(path)
+
+
+def _candidates(path: Path, split: str | None) -> tuple[list[Path], str | None]:
+    """Image files that ``path`` names, sorted, and the split they are."""
+    if is_dataset(path):
+        folders = Dataset.open(path).folders
+        split = split or ("train" if "train" in folders else next(iter(folders)))
+        if split not in folders:
+            raise DataError(f"{path} has no split {split!r}; found {', '.join(folders)}.")
+        return list_images(folders[split][0]), split
+    if path.is_file():
+        return [path], None
+    if glob.has_magic(str(path)) and not path.exists():
+        return _matching(str(path)), None
+    return list_images(path), None
+
+
+def _matching(pattern: str) -> list[Path]:
+    found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+    images = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    if not images:
+        raise DataError(
+            f"{pattern!r} matches {len(found)} files and no image; known endings are "
+            f"{', '.join(sorted(IMAGE_SUFFIXES))}. Quote a pattern, or the shell replaces it."
+        )
+    return images
+
+
+def _chosen(
+    candidates: list[Path], path: Path, count: int, seed: int, on_image: Callable[[], object]
+) -> tuple[tuple[ImageFile, ...], PassedOver]:
+    random.Random(seed).shuffle(candidates)
+    choice = ImageChoice(count)
+    for looked, candidate in enumerate(candidates):
+        # A folder of one still scene would be decoded whole for the few images that differ.
+        if choice.full or (choice.enough and looked >= LOOKS_AN_IMAGE * count):
+            break
+        on_image()
+        choice.look(candidate)
+    files, passed_over = choice.result()
+    if not files:
+        raise DataError(_about_nothing(len(candidates), path, passed_over))
+    return files, passed_over
+
+
+def _about_nothing(count: int, path: Path, passed_over: PassedOver) -> str:
+    counts = f"{len(passed_over.unreadable)} cannot be read, {len(passed_over.constant)} are one flat colour"
+    first = (*passed_over.unreadable, *passed_over.constant)[0]
+    return f"None of the {count} images in {path} can calibrate: {counts}. First: {first}"
+
+
+def _about_stretched(stretched: tuple[Item, ...], images: CalibrationSet) -> str:
+    spec = images.spec
+    names = [f"{_file(item).name} ({item.size[1]}x{item.size[0]})" for item in stretched]
+    named = ", ".join(list(dict.fromkeys(names))[:SHOWN])
+    return (
+        f"{len(stretched)} of {len(images)} calibration images have another aspect than the network "
+        f"({spec.width}x{spec.height}) and are stretched to it, first {named}. That is right only where training "
+        "and the camera do the same; else crop them, or train with --resize letterbox."
+    )
+
+
+def _file(item: Item) -> Path:
+    return item.video if isinstance(item, VideoFrame) else item.path
+
+
+def _ratio(one: float, other: float) -> float:
+    return max(one / other, other / one)

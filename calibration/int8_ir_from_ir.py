@@ -7,10 +7,11 @@ Concat -> Conv, which is every skip connection.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from edgeseg.calibration.calibration_set import CalibrationSet
+from edgeseg.calibration.nncf_ranges import USUAL_METHOD, range_settings
 from edgeseg.calibration.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.extras import require
@@ -18,22 +19,32 @@ from edgeseg.image import UInt8
 from edgeseg.runtime.openvino_core import shared_core
 
 SURROUNDINGS = "edgeseg/.*"
-ALGORITHM = "nncf.quantize, performance preset, accurate bias correction"
+WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
+ALGORITHM = "nncf.quantize, {} preset, accurate bias correction"
 
 
-def int8_ir_from_ir(model: Any, images: CalibrationSet, on_image: Callable[[], object] = lambda: None) -> Any:
+def int8_ir_from_ir(
+    model: Any,
+    images: CalibrationSet,
+    on_image: Callable[[], object] = lambda: None,
+    keep_float: Collection[str] = (),
+    method: str = USUAL_METHOD,
+) -> Any:
     """Quantise an OpenVINO model of the deployed graph.
 
     Args:
         model: an ``openvino.Model`` with the uint8 NHWC input ``image``. It is not changed.
         images: what finds the ranges.
         on_image: called for every image shown to the network, for progress.
+        keep_float: friendly names of nodes that stay as they are.
+        method: how ranges of activations are found, see :mod:`~edgeseg.calibration.nncf_ranges`.
 
     Returns:
         A new model with the same input and outputs. Preprocessing, ArgMax and confidence
         (the nodes called ``edgeseg/...``) stay as they were.
 
     Raises:
+        UserError: NNCF has no such method.
         ArtifactError: NNCF refuses the model, or nothing in it could be quantised.
         MissingExtra: NNCF or OpenVINO is not installed.
     """
@@ -45,17 +56,26 @@ def int8_ir_from_ir(model: Any, images: CalibrationSet, on_image: Callable[[], o
                 model.clone(),
                 nncf.Dataset(images.images, lambda path: _counted(images.tensor(path), on_image)),
                 target_device=nncf.TargetDevice.CPU,
-                preset=nncf.QuantizationPreset.PERFORMANCE,
                 # CamVid U-Net: the fast kind lost 0.42 points of mIoU (2.3 in the worst class), this one 0.05
                 # (0.5), for nine seconds more.
                 fast_bias_correction=False,
                 subset_size=len(images),
-                ignored_scope=nncf.IgnoredScope(patterns=[SURROUNDINGS], validate=False),
+                **range_settings(method),
+                ignored_scope=nncf.IgnoredScope(sorted(keep_float), [SURROUNDINGS], validate=False),
             )
         except (RuntimeError, ValueError, nncf.ValidationError) as error:
             raise ArtifactError(f"NNCF cannot quantise this network: {error}") from error
     _check(quantised)
     return quantised
+
+
+def quantisable_layers(model: Any) -> tuple[str, ...]:
+    """Friendly names of the layers with weights, in the order of computation."""
+    return tuple(
+        node.get_friendly_name()
+        for node in model.get_ordered_ops()
+        if node.get_type_name() in WEIGHTED and not node.get_friendly_name().startswith("edgeseg/")
+    )
 
 
 def _counted(tensor: UInt8, on_image: Callable[[], object]) -> UInt8:

@@ -1,46 +1,145 @@
-"""``edgeseg calibrate``: an fp32 OpenVINO artifact becomes a verified INT8 one."""
+"""``edgeseg calibrate``: an fp32 artifact becomes a verified INT8 one; with ``-o``, a calibration set is chosen."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from edgeseg.errors import UserError
-from edgeseg.files import check_writable
-from edgeseg.verbs.export import check_name, default_out, report, warn
+from edgeseg.artifact import MANIFEST
+from edgeseg.errors import SpecError, UserError
+from edgeseg.files import atomic_file, check_writable
+from edgeseg.verbs.export import check_name, default_out, report
+from edgeseg.verbs.int8_flags import (
+    add_int8_arguments,
+    budget,
+    calibration_images,
+    check_int8_arguments,
+    recipe,
+    verification_images,
+)
+
+if TYPE_CHECKING:
+    from edgeseg.calibration.coverage import Coverage
+    from edgeseg.calibration.samples import Samples
+    from edgeseg.spec import ModelSpec
+
+CHECKPOINT_SUFFIXES = (".pt", ".pth")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifact", type=Path, help="fp32 OpenVINO artifact")
-    parser.add_argument("--data", type=Path, required=True, help="data folder, or a folder of sample images")
-    parser.add_argument("--eval-data", type=Path, help="other images to verify on (default: --data, split val)")
-    parser.add_argument("-n", type=int, default=100, metavar="N", help="calibration images (default: 100)")
-    parser.add_argument("--seed", type=int, default=0, help="chooses the calibration images")
-    parser.add_argument("--max-drop", type=float, metavar="P", help="points INT8 may lose (default: see export)")
+    parser.add_argument("artifact", type=Path, help="fp32 artifact; with -o also a checkpoint (.pt)")
+    parser.add_argument("--data", type=Path, help="data folder, or a folder of sample images; calibrates and verifies")
+    parser.add_argument(
+        "-o", dest="set_file", type=Path, metavar="SET.json", help="only choose the calibration images, and write them"
+    )
+    parser.add_argument("--format", help="engine to quantise for: openvino, onnx, tensorrt (default: the artifact's)")
     parser.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
     parser.add_argument("--out", type=Path, help="where the artifact goes (default: beside the fp32 one)")
     parser.add_argument("--name", help="what it is called (default: as the fp32 one)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    add_int8_arguments(parser.add_argument_group("INT8"))
 
 
 def run(args: argparse.Namespace) -> int:
-    from edgeseg.artifact import Artifact
-    from edgeseg.calibration.calibration_set import calibration_set
-    from edgeseg.calibration.progress import bar_on_tty
-    from edgeseg.export.build import Place, int8_artifact
-    from edgeseg.export.gates import drop_limit
-    from edgeseg.export.samples import samples_from
+    if args.set_file is not None:
+        return _choose(args)
+    if (args.eval_data or args.data) is None:
+        raise UserError("INT8 is verified as well as made: give --data DIR, or --calib SET with --eval-data DIR.")
+    return _quantise(args)
 
-    for path in (args.data, args.eval_data):
-        if path is not None and not path.exists():
-            raise UserError(f"There is no {path}; --data and --eval-data take folders of images.")
+
+def _quantise(args: argparse.Namespace) -> int:
+    from edgeseg.artifact import Artifact
+    from edgeseg.calibration.built import Place
+    from edgeseg.calibration.encoding import encoding_for, expect_parent
+    from edgeseg.calibration.int8_artifact import int8_artifact
+    from edgeseg.calibration.progress import bar_on_tty
+
+    check_int8_arguments(args)
     check_name(args.name)
     parent = Artifact.open(args.artifact)
+    model_format = args.format or parent.format
+    expect_parent(encoding_for(model_format), parent)
     out = args.out or default_out(parent.path)
     check_writable(out)
-    images = calibration_set(args.data, parent.spec, args.n, args.seed)
-    warn(images.warnings)
-    samples = samples_from(args.eval_data or args.data, parent.spec, None, args.ignore_index, images.images)
+    images = calibration_images(args, parent.spec)
+    samples = verification_images(args, parent.spec, images)
     place = Place(out, args.name or parent.name, bar_on_tty)
-    report([int8_artifact(parent, images, place, samples, drop_limit(args.max_drop, samples))], args.json)
+    limits = budget(args, samples.labelled)
+    report([int8_artifact(parent, images, place, samples, limits, model_format, recipe(args))], args.json)
     return 0
+
+
+def _choose(args: argparse.Namespace) -> int:
+    """Write a calibration set and the picture of its coverage, and print the table."""
+    from edgeseg.calibration.coverage import coverage_of
+    from edgeseg.calibration.progress import bar_on_tty
+    from edgeseg.calibration.set_file import weights_of, write_set
+
+    _check_set_file(args.set_file)
+    spec, name = _contract(args.artifact)
+    images = calibration_images(args, spec)
+    reference = _reference(args, spec)
+    with bar_on_tty("look at images", len(images) + (len(reference) if reference else 0)) as tick:
+        coverage = coverage_of(images, reference, args.ignore_index, tick)
+    picture = args.set_file.with_suffix(".png")
+    _write_picture(picture, coverage)
+    values = write_set(args.set_file, images, name, weights_of(args.artifact), coverage.to_dict())
+    if args.json:
+        print(json.dumps(values, indent=2))
+    else:
+        print(f"{coverage.text()}\n{args.set_file}: {len(images)} images, digest {images.digest[:12]}; {picture}")
+    return 0
+
+
+def _check_set_file(path: Path) -> None:
+    if path.suffix != ".json":
+        raise UserError(
+            f"-o names the set file, which ends in .json; found {path}. For an artifact's folder use --out."
+        )
+    check_writable(path.parent)
+
+
+def _contract(path: Path) -> tuple[ModelSpec, str]:
+    """The spec and the name of a checkpoint, an artifact or an ONNX file that brings its spec."""
+    from edgeseg.artifact import Artifact
+    from edgeseg.extras import require
+
+    if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
+        require("torch", "export")
+        from edgeseg.training.checkpoint import load_model
+
+        loaded = load_model(path)
+        return loaded.spec, loaded.name
+    if path.suffix == ".onnx" and path.is_file() and not (path.parent / MANIFEST).is_file():
+        from edgeseg.export.onnx_file import embedded_spec, read_onnx
+
+        if (spec := embedded_spec(read_onnx(path))) is None:
+            raise SpecError(
+                f"{path} brings no spec. Export it first with the flags that give one, then use the artifact."
+            )
+        return spec, path.stem
+    artifact = Artifact.open(path)
+    return artifact.spec, artifact.name
+
+
+def _reference(args: argparse.Namespace, spec: ModelSpec) -> Samples | None:
+    """What the set is compared with: --eval-data, else the evaluation images of --data where they are others."""
+    from edgeseg.calibration.calibration_set import is_dataset
+    from edgeseg.calibration.samples import samples_from
+
+    where = args.eval_data
+    if where is None and args.data is not None and (is_dataset(args.data) or args.calib is not None):
+        where = args.data
+    return None if where is None else samples_from(where, spec, None, args.ignore_index)
+
+
+def _write_picture(path: Path, coverage: Coverage) -> None:
+    import cv2
+
+    from edgeseg.calibration.coverage_picture import coverage_picture
+
+    with atomic_file(path) as staged:
+        staged.write_bytes(cv2.imencode(".png", coverage_picture(coverage))[1].tobytes())

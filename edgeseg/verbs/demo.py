@@ -16,7 +16,7 @@ from edgeseg.files import check_writable
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.export.build import Built
+    from edgeseg.calibration.built import Built
     from edgeseg.runtime.pipeline import Summary
 
 SEED = 2026
@@ -85,22 +85,25 @@ def _render(out: Path, frames: int) -> None:
 
 def _artifacts(checkpoint: Path, out: Path, max_drop: float) -> tuple[Built, Built]:
     """The fp32 and the INT8 OpenVINO artifact, both verified on the rendered val split."""
+    from edgeseg.calibration.budget import Budget
+    from edgeseg.calibration.built import Place
     from edgeseg.calibration.calibration_set import calibration_set
+    from edgeseg.calibration.int8_artifact import int8_artifact
+    from edgeseg.calibration.samples import samples_from
     from edgeseg.export import build
     from edgeseg.export.foreign_spec import SpecFlags
-    from edgeseg.export.samples import samples_from
     from edgeseg.export.source_net import source_net
 
     with _step("checkpoint to ONNX"):
         source = source_net(checkpoint, SpecFlags())
         samples = samples_from(out / "scenes", source.spec)
-        place = build.Place(out, "cells")
+        place = Place(out, "cells")
         onnx = build.onnx_artifact(source, place, ["labels"], samples)
     with _step("ONNX to OpenVINO, compared with torch"):
         fp32 = build.openvino_artifact(source, onnx.artifact, place, samples)
     with _step("calibrated to INT8, compared with fp32"):
         images = calibration_set(out / "scenes", source.spec, CALIBRATION)
-        int8 = build.int8_artifact(fp32.artifact, images, place, samples, max_drop)
+        int8 = int8_artifact(fp32.artifact, images, place, samples, Budget(max_drop))
     return fp32, int8
 
 
@@ -152,9 +155,9 @@ def _contact_sheet(fp32: Artifact, int8: Artifact, out: Path) -> None:
 
 
 def _tell(out: Path, results: dict[str, Any], summary: Summary, seconds: float) -> None:
+    from edgeseg.calibration.gates import table
+    from edgeseg.calibration.toolchain import cpu_name, toolchain
     from edgeseg.demo_report import report_rows, write_report
-    from edgeseg.export.gates import table
-    from edgeseg.export.toolchain import cpu_name, toolchain
 
     drop = 100 * (results["fp32"]["mean_iou"] - results["int8"]["mean_iou"])
     results["drop_points"] = drop

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.budget import Budget
+from edgeseg.calibration.built import Place
 from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.calibration.int8_artifact import int8_artifact
+from edgeseg.calibration.samples import samples_from
 from edgeseg.cells import render_scene
 from edgeseg.errors import GateFailed
-from edgeseg.export.build import Place, int8_artifact
-from edgeseg.export.samples import samples_from
 from edgeseg.metrics import Confusion
 from edgeseg.runtime.engine import open_engine
 from edgeseg.runtime.predict import Predictor
@@ -72,5 +74,5 @@ def test_a_collapse_is_refused_and_leaves_nothing(demo: Path, fp32: Artifact, tm
     shutil.copytree(fp32.path, place.out / fp32.path.name)
     images = calibration_set(flat, fp32.spec)
     with pytest.raises(GateFailed, match="points of mIoU"):
-        int8_artifact(fp32, images, place, samples_from(demo / "scenes", fp32.spec).spread(6), MAX_DROP_POINTS)
+        int8_artifact(fp32, images, place, samples_from(demo / "scenes", fp32.spec).spread(6), Budget(MAX_DROP_POINTS))
     assert [path.name for path in place.out.iterdir()] == [fp32.path.name]

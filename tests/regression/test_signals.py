@@ -13,7 +13,7 @@ from pathlib import Path
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.calibration_set import calibration_set
 from edgeseg.calibration.int8_ir_from_ir import int8_ir_from_ir
-from edgeseg.export.ir_from_onnx import read_ir
+from edgeseg.calibration.ir_file import read_ir
 from edgeseg.runtime.engine import open_engine
 
 demo = Path(sys.argv[1])

@@ -1,0 +1,100 @@
+"""An fp32 artifact to a proven INT8 artifact."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
+from edgeseg.calibration.budget import Budget
+from edgeseg.calibration.built import Built, Place
+from edgeseg.calibration.calibration_set import CalibrationSet
+from edgeseg.calibration.compare import Comparison, finite
+from edgeseg.calibration.encoding import encoding_for, expect_parent
+from edgeseg.calibration.float_search import searched
+from edgeseg.calibration.gates import check_budget, misses, worst_class
+from edgeseg.calibration.journal import Journal, journal_path
+from edgeseg.calibration.ladder import Ladder
+from edgeseg.calibration.recipe import USUAL, Recipe
+from edgeseg.calibration.samples import Samples
+from edgeseg.calibration.toolchain import cpu_name
+from edgeseg.calibration.trials import Job, Trial, Trials
+from edgeseg.errors import GateFailed
+
+
+def int8_artifact(
+    parent: Artifact,
+    images: CalibrationSet,
+    place: Place,
+    samples: Samples,
+    budget: Budget,
+    model_format: str = "openvino",
+    recipe: Recipe = USUAL,
+) -> Built:
+    """Write ``<name>-int8-<format>/`` from an fp32 artifact, with as few layers in float as the budget asks for.
+
+    What was measured is kept beside the artifact until it is finished, so that a run that was
+    interrupted, or that failed its budget, goes on from there.
+
+    Raises:
+        ArtifactError: the parent is something else, or cannot be quantised.
+        GateFailed: INT8 lost more than ``budget``, and no choice of layers in float restores it. An
+            INT8 artifact that was there before stays as it was; otherwise there is none.
+        OutputError: the disk is full.
+    """
+    encoding = encoding_for(model_format)
+    expect_parent(encoding, parent)
+    job = Job(encoding, parent, images, samples, recipe, place)
+    path = artifact_dir(place.out, place.name, "int8", model_format)
+    manifest = job.manifest()
+    with writing_artifact(path, manifest) as staged:
+        journal = Journal(journal_path(path), job.inputs())
+        with Trials(job, journal) as trials:
+            trial, ladder = _best(trials, journal, budget)
+            _copy(trials.artifact(trial), staged)
+        manifest["calibration"] |= _calibration(job, trial)
+        manifest["measured"] = _measured(trial.comparison, budget, ladder)
+    journal.remove()
+    return Built(Artifact.open(path), trial.comparison, ladder)
+
+
+def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladder | None]:
+    """The model with the fewest layers in float that holds the budget, and how it was found."""
+    plain = trials.plain()
+    if not misses(plain.comparison, plain.comparison.stages[-1], budget):
+        return plain, None
+    if budget.search:
+        return searched(trials, plain, budget)
+    journal.remove()
+    check_budget(plain.comparison, budget)
+    raise GateFailed("The INT8 model missed its budget.")
+
+
+def _copy(model: Artifact, staged: Path) -> None:
+    for name in model.files:
+        shutil.copyfile(model.path / name, staged / name)
+
+
+def _calibration(job: Job, trial: Trial) -> dict[str, Any]:
+    recipe = job.recipe.keeping(job.recipe.keep_float | set(trial.kept))
+    return {**recipe.describe(), **trial.facts}
+
+
+def _measured(comparison: Comparison, budget: Budget, ladder: Ladder | None) -> dict[str, Any]:
+    before, after = comparison.stages
+    worst, points = worst_class(comparison, after)
+    return {
+        **comparison.to_dict(),
+        "iou": {"fp32": finite(before.confusion.mean_iou), "int8": finite(after.confusion.mean_iou)},
+        "drop_points": finite(comparison.drop(after)),
+        "max_drop_points": budget.max_drop,
+        "worst_class": worst,
+        "worst_class_drop_points": finite(points),
+        "max_class_drop_points": finite(budget.max_class_drop),
+        "boundary_drop_points": finite(comparison.boundary_drop(after)),
+        "max_boundary_drop_points": finite(budget.max_boundary_drop),
+        "agreement": finite(after.agreement),
+        "ladder": None if ladder is None else ladder.to_dict(),
+        "cpu": cpu_name(),
+    }

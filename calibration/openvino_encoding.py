@@ -1,0 +1,38 @@
+"""INT8 for OpenVINO: NNCF on the OpenVINO model itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeseg.artifact import MODEL_FILES, Artifact
+from edgeseg.calibration.calibration_set import CalibrationSet
+from edgeseg.calibration.int8_ir_from_ir import ALGORITHM, int8_ir_from_ir, quantisable_layers
+from edgeseg.calibration.ir_file import describe_ir, read_ir, save_ir
+from edgeseg.calibration.nncf_ranges import ESTIMATORS, estimator_of
+from edgeseg.calibration.recipe import Recipe
+from edgeseg.runtime.engine import Engine, open_engine
+
+
+class OpenVinoEncoding:
+    """See :class:`~edgeseg.calibration.encoding.Encoding`."""
+
+    format = parent_format = "openvino"
+    methods = tuple(ESTIMATORS)
+    proof_note = ""
+
+    def layers(self, parent: Artifact) -> tuple[str, ...]:
+        return quantisable_layers(read_ir(parent.model_path))
+
+    def quantise(
+        self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
+    ) -> Mapping[str, Any]:
+        quantised = int8_ir_from_ir(read_ir(parent.model_path), images, on_image, recipe.keep_float, recipe.method)
+        describe_ir(quantised, parent.spec, parent.outputs)
+        save_ir(quantised, out / MODEL_FILES[self.format])
+        estimator = estimator_of(recipe.method)
+        return {"algorithm": ALGORITHM.format(estimator.preset.lower()), "ranges": estimator.about}
+
+    def open_proof(self, artifact: Artifact) -> Engine:
+        return open_engine(artifact)

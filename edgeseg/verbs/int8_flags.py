@@ -1,0 +1,148 @@
+"""What ``export --int8`` and ``calibrate`` have in common: flags, and what they mean."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.errors import UserError
+
+if TYPE_CHECKING:
+    from edgeseg.artifact import Artifact
+    from edgeseg.calibration.budget import Budget
+    from edgeseg.calibration.calibration_set import CalibrationSet
+    from edgeseg.calibration.method_choice import MethodChoice
+    from edgeseg.calibration.recipe import Recipe
+    from edgeseg.calibration.samples import Samples
+    from edgeseg.spec import ModelSpec
+
+
+def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--calib",
+        type=Path,
+        metavar="WHERE",
+        help="what calibrates: a folder, a glob, a video, or a set.json of edgeseg calibrate -o (default: --data)",
+    )
+    group.add_argument("-n", type=int, default=100, metavar="N", help="calibration images (default: 100, or the set's)")
+    group.add_argument("--seed", type=int, default=0, help="chooses the calibration images")
+    group.add_argument("--eval-data", type=Path, help="other images to verify on (default: --data, split val)")
+    group.add_argument("--method", default="minmax", help="minmax, entropy, percentile, mse, or auto: the best of them")
+    group.add_argument("--keep-float", default="", metavar="LAYER,...", help="layers that are not quantised")
+    group.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="P",
+        help="points INT8 may lose: of mIoU with masks (default: 0.5), %% of pixels without (default: 5)",
+    )
+    group.add_argument("--max-class-drop", type=float, metavar="P", help="points of IoU a class may lose (default: 2)")
+    group.add_argument(
+        "--max-boundary-drop", type=float, metavar="P", help="points of boundary IoU that may be lost (default: 1)"
+    )
+    group.add_argument(
+        "--no-search", action="store_true", help="fail when a limit is missed, instead of keeping layers in float"
+    )
+
+
+def add_prefer_argument(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--prefer",
+        choices=("latency", "size"),
+        help="make fp32 and INT8 for ONNX Runtime and OpenVINO, time them here, and say which one to run",
+    )
+
+
+def check_int8_arguments(args: argparse.Namespace) -> None:
+    """Raise UserError for what can be known to be wrong before the long work starts."""
+    for path in (args.data, args.eval_data):
+        if path is not None and not path.exists():
+            raise UserError(f"There is no {path}; --data and --eval-data take folders of images.")
+    budget(args, labelled=True)
+    _check_method(args.method)
+
+
+def _check_method(method: str) -> None:
+    from edgeseg.calibration.recipe import AUTO, Recipe
+
+    if method != AUTO:
+        Recipe(method)
+
+
+def budget(args: argparse.Namespace, labelled: bool) -> Budget:
+    from edgeseg.calibration.budget import budget_for
+
+    return budget_for(labelled, args.max_drop, args.max_class_drop, args.max_boundary_drop, not args.no_search)
+
+
+def recipe(args: argparse.Namespace) -> Recipe:
+    """What the flags say; ``--method auto`` is no recipe, see :func:`method_choice`."""
+    return _recipe(args, args.method)
+
+
+def _recipe(args: argparse.Namespace, method: str) -> Recipe:
+    from edgeseg.calibration.recipe import Recipe
+
+    return Recipe(method, frozenset(name for name in args.keep_float.split(",") if name))
+
+
+def method_choice(
+    args: argparse.Namespace, parent: Artifact, images: CalibrationSet, found: Samples, model_format: str
+) -> MethodChoice | None:
+    """With ``--method auto`` the method that loses least; it takes a calibration a method. None without.
+
+    Args:
+        parent: the fp32 artifact that is quantised.
+        images: what calibrates.
+        found: what the result will be proven on; methods are chosen on others where there are any.
+        model_format: whose INT8.
+    """
+    from edgeseg.calibration.encoding import encoding_for, expect_parent
+    from edgeseg.calibration.method_choice import choose_method, choosing_samples, method_trials
+    from edgeseg.calibration.progress import bar_on_tty
+    from edgeseg.calibration.recipe import AUTO, USUAL
+
+    if args.method != AUTO:
+        return None
+    encoding = encoding_for(model_format)
+    expect_parent(encoding, parent)
+    samples, note = choosing_samples(images, found)
+    limits, base = budget(args, samples.labelled), _recipe(args, USUAL.method)
+    with method_trials(encoding, parent, images, samples, bar_on_tty) as try_recipe:
+        return choose_method(encoding, try_recipe, limits, base, note)
+
+
+def calibration_images(args: argparse.Namespace, spec: ModelSpec) -> CalibrationSet:
+    """The calibration set that the flags name; its warnings are printed.
+
+    A ``set.json`` must have been written for the model that is quantised.
+    """
+    from edgeseg.calibration.calibration_set import calibration_set
+    from edgeseg.calibration.progress import bar_on_tty
+    from edgeseg.calibration.set_file import weights_of
+
+    where = args.calib or args.data
+    if where is None:
+        raise UserError("There is nothing to calibrate on: give --calib or --data.")
+    model = vars(args).get("artifact") or args.model
+    weights = weights_of(model).values() if where.suffix == ".json" else ()
+    with bar_on_tty("choose images", 0) as tick:
+        images = calibration_set(where, spec, args.n, args.seed, tick, weights=weights)
+    warn(images.warnings)
+    return images
+
+
+def verification_images(args: argparse.Namespace, spec: ModelSpec, images: CalibrationSet) -> Samples:
+    """What INT8 is verified on; a warning is printed when that is what it was calibrated on."""
+    from edgeseg.calibration.samples import samples_from
+
+    found = samples_from(args.eval_data or args.data, spec, None, args.ignore_index, images.images)
+    if images.split is not None and images.split == found.split:
+        warn((f"INT8 is verified on the split it is calibrated on ({found.split}); give other --eval-data.",))
+    return found
+
+
+def warn(sentences: tuple[str, ...]) -> None:
+    for sentence in sentences:
+        print(f"warning: {sentence}", file=sys.stderr)

@@ -1,0 +1,87 @@
+"""Tiny quantised graphs on which stock engines are known to go wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+Float32 = npt.NDArray[np.float32]
+CHANNELS, SIDE, OUTPUTS = 8, 16, 4
+
+
+class Graph:
+    """Collects nodes and constants."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+        self._random = np.random.default_rng(0)
+
+    def quantised(self, name: str, scale: float, kind: type[np.generic]) -> str:
+        """``name`` through a Q/DQ pair with zero point 0."""
+        self.constants |= {f"{name}_scale": np.float32(scale), f"{name}_zero": kind(0)}
+        how = [f"{name}_scale", f"{name}_zero"]
+        self.nodes += [
+            helper.make_node("QuantizeLinear", [name, *how], [f"{name}_q"], name=f"quantise_{name}"),
+            helper.make_node("DequantizeLinear", [f"{name}_q", *how], [f"{name}_dq"], name=f"dequantise_{name}"),
+        ]
+        return f"{name}_dq"
+
+    def convolved(self, name: str, channels: int, weights: Any = None) -> str:
+        """``name`` through a 3x3 convolution with int8 weights of full range, one scale a channel."""
+        shape = (OUTPUTS, channels, 3, 3)
+        self.constants["weights"] = (
+            self._random.integers(-127, 128, shape).astype(np.int8) if weights is None else weights
+        )
+        self.constants["weights_scale"] = self._random.uniform(0.001, 0.01, OUTPUTS).astype(np.float32)
+        self.constants["weights_zero"] = np.zeros(OUTPUTS, np.int8)
+        how = ["weights", "weights_scale", "weights_zero"]
+        self.nodes += [
+            helper.make_node("DequantizeLinear", how, ["weights_dq"], axis=0, name="dequantise_weights"),
+            helper.make_node("Conv", [name, "weights_dq"], ["convolved"], pads=[1] * 4, name="convolution"),
+        ]
+        return "convolved"
+
+    def model(self, inputs: tuple[str, ...], output: str) -> onnx.ModelProto:
+        def entry(name: str, channels: int) -> Any:
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, SIDE, SIDE])
+
+        tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in self.constants.items()]
+        ends = [entry(name, CHANNELS) for name in inputs], [entry(output, OUTPUTS)]
+        graph = helper.make_graph(self.nodes, "tiny", *ends, tensors)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.checker.check_model(model)
+        return model
+
+
+def skip_connection(kind: type[np.generic]) -> onnx.ModelProto:
+    """Two quantised tensors joined and convolved, as at every skip connection of a U-Net."""
+    graph = Graph()
+    joined = [graph.quantised("fine", 0.02, kind), graph.quantised("coarse", 0.05, kind)]
+    graph.nodes.append(helper.make_node("Concat", joined, ["joined"], axis=1, name="concat"))
+    convolved = graph.convolved(graph.quantised("joined", 0.05, kind), 2 * CHANNELS)
+    return graph.model(("fine", "coarse"), convolved)
+
+
+def loud_convolution() -> onnx.ModelProto:
+    """Large activations under weights of eight bits: two products do not fit 16 bits, 255 * 127 * 2."""
+    graph = Graph()
+    loud = graph.quantised("fine", 0.01, np.uint8)
+    convolved = graph.convolved(loud, CHANNELS, np.full((OUTPUTS, CHANNELS, 3, 3), 127, np.int8))
+    graph.constants["out_scale"], graph.constants["out_zero"] = np.float32(1.0), np.uint8(0)
+    out = ["out_scale", "out_zero"]
+    graph.nodes += [
+        helper.make_node("QuantizeLinear", [convolved, *out], ["out_q"], name="quantise_out"),
+        helper.make_node("DequantizeLinear", ["out_q", *out], ["out"], name="dequantise_out"),
+    ]
+    return graph.model(("fine",), "out")
+
+
+def inputs(model: onnx.ModelProto) -> dict[str, Float32]:
+    random = np.random.default_rng(1)
+    shape = (1, CHANNELS, SIDE, SIDE)
+    return {entry.name: random.normal(0, 1.5, shape).astype(np.float32) for entry in model.graph.input}
