@@ -16,6 +16,7 @@ from edgeseg.errors import EdgesegError
 
 VERBS = {
     "train": "train a compact network on images and masks",
+    "models": "list the networks that can be trained, in figures",
     "export": "turn a checkpoint or ONNX file into a proven artifact",
     "calibrate": "quantise an artifact to INT8 from sample images",
     "verify": "compare torch, ONNX, OpenVINO and INT8 from image file to mask",
