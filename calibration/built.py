@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeseg.artifact import Artifact, write_manifest
 from edgeseg.calibration.compare import Comparison, Stage
@@ -15,23 +15,45 @@ from edgeseg.calibration.progress import Progress, no_progress
 from edgeseg.runtime.engine import Engine, open_engine
 from edgeseg.runtime.predict import Predictor
 
+if TYPE_CHECKING:
+    from edgeseg.calibration.method_choice import MethodChoice
+    from edgeseg.calibration.speed import Speed
+
 
 @dataclass(frozen=True)
 class Built:
-    """A published artifact, the comparison that let it pass, and the search that it took, if any."""
+    """A published artifact and its proof.
+
+    Attributes:
+        artifact: the files.
+        comparison: what let it pass.
+        ladder: the search for layers to keep in float, where one was needed.
+        methods: what ``--method auto`` tried.
+        speed: INT8 against fp32 on this machine, where it was timed.
+    """
 
     artifact: Artifact
     comparison: Comparison
     ladder: Ladder | None = None
+    methods: MethodChoice | None = None
+    speed: Speed | None = None
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where artifacts go and what they are called."""
+    """Where artifacts go and what they are called.
+
+    Attributes:
+        out: the folder that they are made in.
+        name: what they are called.
+        progress: shown while they are made.
+        timed_s: seconds for which fp32 and INT8 are timed in turns; 0 leaves their speed unknown.
+    """
 
     out: Path
     name: str
     progress: Progress = field(default=no_progress)
+    timed_s: float = 0.0
 
 
 def opened(staged: Path, manifest: Mapping[str, Any]) -> Artifact:

@@ -38,8 +38,8 @@ class StageScore:
         confusion: against the truth, or against the reference where there is no truth.
         boundary: the same for the outlines.
         equal, pixels: how many pixels have the reference's label, of how many.
-        worst: largest part of an image whose labels differ from the reference.
-        worst_image: which image that was.
+        differing: part of each image (0..1) whose labels differ from the reference; images without a
+            difference are left out.
     """
 
     name: str
@@ -47,8 +47,17 @@ class StageScore:
     boundary: BoundaryIoU
     equal: int = 0
     pixels: int = 0
-    worst: float = 0.0
-    worst_image: str = ""
+    differing: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def worst(self) -> float:
+        """Largest part of an image whose labels differ from the reference, 0..1."""
+        return max(self.differing.values(), default=0.0)
+
+    @property
+    def worst_image(self) -> str:
+        """The image of :attr:`worst`, or empty."""
+        return max(self.differing, key=self.differing.__getitem__, default="")
 
     @property
     def agreement(self) -> float:
@@ -59,9 +68,8 @@ class StageScore:
         equal = int(np.count_nonzero(labels == reference))
         self.equal += equal
         self.pixels += labels.size
-        differing = 1 - equal / labels.size
-        if differing > self.worst:
-            self.worst, self.worst_image = differing, image
+        if equal < labels.size:
+            self.differing[image] = 1 - equal / labels.size
         self.confusion.update(labels, truth)
         self.boundary.update(labels, truth)
 

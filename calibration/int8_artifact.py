@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.calibration.budget import Budget
 from edgeseg.calibration.built import Built, Place
-from edgeseg.calibration.calibration_set import CalibrationSet
+from edgeseg.calibration.calibration_set import CalibrationSet, calibration_digest
 from edgeseg.calibration.compare import Comparison, finite
 from edgeseg.calibration.encoding import encoding_for, expect_parent
 from edgeseg.calibration.float_search import searched
 from edgeseg.calibration.gates import check_budget, misses, worst_class
-from edgeseg.calibration.journal import Journal, journal_path
+from edgeseg.calibration.journal import Journal, journal_path, short_key
 from edgeseg.calibration.ladder import Ladder
+from edgeseg.calibration.method_choice import MethodChoice
+from edgeseg.calibration.proof_of import proof_of, timed
+from edgeseg.calibration.proof_report import write_proof
 from edgeseg.calibration.recipe import USUAL, Recipe
 from edgeseg.calibration.samples import Samples
 from edgeseg.calibration.toolchain import cpu_name
@@ -30,12 +34,13 @@ def int8_artifact(
     samples: Samples,
     budget: Budget,
     model_format: str = "openvino",
-    recipe: Recipe = USUAL,
+    recipe: Recipe | MethodChoice = USUAL,
 ) -> Built:
     """Write ``<name>-int8-<format>/`` from an fp32 artifact, with as few layers in float as the budget asks for.
 
-    What was measured is kept beside the artifact until it is finished, so that a run that was
-    interrupted, or that failed its budget, goes on from there.
+    Its proof is in it, ``report.html`` and ``report.json``. What was measured is kept beside the
+    artifact until it is finished, so that a run that was interrupted, or that failed its budget,
+    goes on from there.
 
     Raises:
         ArtifactError: the parent is something else, or cannot be quantised.
@@ -45,6 +50,8 @@ def int8_artifact(
     """
     encoding = encoding_for(model_format)
     expect_parent(encoding, parent)
+    methods = recipe if isinstance(recipe, MethodChoice) else None
+    recipe = recipe.recipe if isinstance(recipe, MethodChoice) else recipe
     job = Job(encoding, parent, images, samples, recipe, place)
     path = artifact_dir(place.out, place.name, "int8", model_format)
     manifest = job.manifest()
@@ -53,10 +60,14 @@ def int8_artifact(
         with Trials(job, journal) as trials:
             trial, ladder = _best(trials, journal, budget)
             _copy(trials.artifact(trial), staged)
-        manifest["calibration"] |= _calibration(job, trial)
-        manifest["measured"] = _measured(trial.comparison, budget, ladder)
+            manifest["calibration"] |= _calibration(job, trial)
+            manifest["measured"] = _measured(trial.comparison, budget, ladder)
+            speed = timed(trials, trial)
+            manifest["measured"]["speed"] = speed and speed.to_dict()
+            proof = replace(proof_of(trials, trial, manifest, budget), ladder=ladder, methods=methods, speed=speed)
+            write_proof(staged, proof)
     journal.remove()
-    return Built(Artifact.open(path), trial.comparison, ladder)
+    return Built(Artifact.open(path), trial.comparison, ladder, methods, speed)
 
 
 def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladder | None]:
@@ -78,7 +89,9 @@ def _copy(model: Artifact, staged: Path) -> None:
 
 def _calibration(job: Job, trial: Trial) -> dict[str, Any]:
     recipe = job.recipe.keeping(job.recipe.keep_float | set(trial.kept))
-    return {**recipe.describe(), **trial.facts}
+    weights = short_key(dict(job.parent.files))
+    digest = calibration_digest(job.images, weights, job.recipe, job.encoding.format)
+    return {**recipe.describe(), **trial.facts, "inputs_digest": digest}
 
 
 def _measured(comparison: Comparison, budget: Budget, ladder: Ladder | None) -> dict[str, Any]:

@@ -85,7 +85,8 @@ def samples_from(
     if is_dataset(path):
         return _labelled(path, spec, split, ignore_index)
     images = list_images(path)
-    unseen = [image for image in images if image not in set(calibrated)]
+    seen = {image.resolve() for image in calibrated}
+    unseen = [image for image in images if image.resolve() not in seen]
     chosen = unseen if len(unseen) >= FEW_UNSEEN else images
     items = tuple(Sample(image.name, _image_reader(image)) for image in chosen)
     return Samples(items, str(path)).spread(UNLABELLED_LIMIT)

@@ -76,7 +76,7 @@ def speed_of(fp32: Artifact, int8: Artifact, seconds: float = 4.0, device: str =
     names = fp32.path.name, int8.path.name, cpu.name
     if int8.format == "tensorrt":
         return Speed(
-            *names, f"The speed of {int8.path.name} is not known: there is no TensorRT engine here to time it."
+            *names, "The speed of this INT8 model is not known: TensorRT builds its engine on the device that runs it."
         )
     rounds = rounds_in_turns([fp32, int8], seconds, device)
     times = layer_times(int8, device=device) if int8.format == "openvino" else []

@@ -167,11 +167,12 @@ class Trials:
         job = self.job
         with contextlib.ExitStack() as stack, job.place.progress(f"verify {title}", len(job.samples)) as tick:
             int8 = artifact_stage(artifact, stack, engine=job.encoding.open_proof(artifact))
-            comparison = compare([self._float_stage(), int8], job.samples, job.parent.spec, tick)
+            comparison = compare([self.float_stage(), int8], job.samples, job.parent.spec, tick)
         comparison.proof_note = job.encoding.proof_note
         return comparison
 
-    def _float_stage(self) -> Stage:
+    def float_stage(self) -> Stage:
+        """The float model; an image that it has seen is answered from memory."""
         if self._reference is None:
             stage = artifact_stage(self.job.parent, self._stack)
             self._reference = Stage(stage.name, remembered(stage.predict))
@@ -214,7 +215,7 @@ def _values(trial: Trial) -> dict[str, Any]:
 
 def _score_values(stage: StageScore) -> dict[str, Any]:
     return {
-        **{name: getattr(stage, name) for name in ("name", "equal", "pixels", "worst", "worst_image")},
+        **{name: getattr(stage, name) for name in ("name", "equal", "pixels", "differing")},
         "ignore_index": stage.confusion.ignore_index,
         "counts": stage.confusion.counts.tolist(),
         "intersection": stage.boundary.intersection.tolist(),
@@ -248,5 +249,5 @@ def _score_from(values: Mapping[str, Any]) -> StageScore:
     boundary = BoundaryIoU(len(values["counts"]), values["ignore_index"])
     boundary.intersection = np.array(values["intersection"], np.int64)
     boundary.union = np.array(values["union"], np.int64)
-    rest = (values[name] for name in ("equal", "pixels", "worst", "worst_image"))
+    rest = (values[name] for name in ("equal", "pixels", "differing"))
     return StageScore(values["name"], confusion, boundary, *rest)

@@ -1,6 +1,7 @@
 """Artifact: a proven model on disk, with everything needed to trust it.
 
-A directory ``<name>-<precision>-<format>/`` holds ``model.*`` and ``edgeseg.json``::
+A directory ``<name>-<precision>-<format>/`` holds ``model.*``, for INT8 its proof (``report.html``,
+``report.json``), and ``edgeseg.json``::
 
     {"format_version": 1, "name": ..., "precision": "fp32" | "int8",
      "format": "onnx" | "openvino" | "tensorrt", "outputs": ["labels", ...], "spec": {...},
@@ -29,6 +30,7 @@ FORMAT_VERSION = 1
 MANIFEST = "edgeseg.json"
 MODEL_FILES = {"onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "model.onnx"}
 MAX_MANIFEST_BYTES = 4 << 20
+REPORTS = ("report.html", "report.json")
 PRECISIONS = ("fp32", "int8")
 OUTPUTS = ("labels", "confidence", "logits")
 LITTER = frozenset({MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini"})
@@ -69,8 +71,8 @@ class Artifact:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all model files together, without the manifest."""
-        return sum((self.path / name).stat().st_size for name in self.files)
+        """Bytes of all model files together, without the manifest and the report."""
+        return sum((self.path / name).stat().st_size for name in self.files if name not in REPORTS)
 
     @classmethod
     def open(cls, path: Path | str) -> Artifact:

@@ -34,7 +34,7 @@ class ChainNet(nn.Module):
         return self.head(self.features(x))
 
 
-def chain_net(seed: int = 0) -> ChainNet:
+def chain_net(seed: int = 4) -> ChainNet:
     """Ridge regression from features to labels over a few scenes; dead features take no part."""
     torch.manual_seed(seed)
     net = ChainNet().eval()
