@@ -7,6 +7,7 @@ from typing import Any
 from edgeseg.calibration.built import Built
 from edgeseg.calibration.compare import Comparison
 from edgeseg.calibration.gates import class_table, comparison_notes, stage_table
+from edgeseg.calibration.proof_report import HTML_FILE
 
 
 def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
@@ -22,8 +23,12 @@ def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
 def built_text(built: Built) -> str:
     """One artifact and its proof, for people."""
     artifact = built.artifact
-    text = comparison_text(built.comparison, by_class=artifact.precision != "fp32")
-    return f"{artifact.path}  ({artifact.size_bytes / 1e6:.2f} MB)\n{text}"
+    parts = [f"{artifact.path}  ({artifact.size_bytes / 1e6:.2f} MB)"]
+    parts.append(comparison_text(built.comparison, by_class=artifact.precision != "fp32"))
+    parts.extend(part.text() for part in (built.methods, built.ladder, built.speed) if part is not None)
+    if HTML_FILE in artifact.files:
+        parts.append(f"proof: {artifact.path / HTML_FILE}")
+    return "\n".join(parts)
 
 
 def built_dict(built: Built) -> dict[str, Any]:
@@ -37,5 +42,6 @@ def built_dict(built: Built) -> dict[str, Any]:
         "outputs": list(artifact.outputs),
         "calibration": dict(artifact.calibration),
         "measured": dict(artifact.measured),
+        "methods": built.methods and built.methods.to_dict(),
         "notes": comparison_notes(built.comparison),
     }

@@ -13,10 +13,10 @@ from edgeseg.files import atomic_file, check_writable
 from edgeseg.verbs.export import check_name, default_out, report
 from edgeseg.verbs.int8_flags import (
     add_int8_arguments,
-    budget,
     calibration_images,
     check_int8_arguments,
-    recipe,
+    place,
+    quantised,
     verification_images,
 )
 
@@ -45,17 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.set_file is not None:
         return _choose(args)
-    if (args.eval_data or args.data) is None:
-        raise UserError("INT8 is verified as well as made: give --data DIR, or --calib SET with --eval-data DIR.")
     return _quantise(args)
 
 
 def _quantise(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.built import Place
     from edgeseg.calibration.encoding import encoding_for, expect_parent
-    from edgeseg.calibration.int8_artifact import int8_artifact
-    from edgeseg.calibration.progress import bar_on_tty
 
     check_int8_arguments(args)
     check_name(args.name)
@@ -66,9 +61,7 @@ def _quantise(args: argparse.Namespace) -> int:
     check_writable(out)
     images = calibration_images(args, parent.spec)
     samples = verification_images(args, parent.spec, images)
-    place = Place(out, args.name or parent.name, bar_on_tty)
-    limits = budget(args, samples.labelled)
-    report([int8_artifact(parent, images, place, samples, limits, model_format, recipe(args))], args.json)
+    report([quantised(args, parent, images, samples, place(args, out, parent.name), model_format)], args.json)
     return 0
 
 

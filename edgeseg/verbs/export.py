@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +12,17 @@ from edgeseg.errors import UserError
 from edgeseg.files import check_writable
 from edgeseg.verbs.int8_flags import (
     add_int8_arguments,
-    budget,
     calibration_images,
     check_int8_arguments,
-    recipe,
+    place,
+    quantised,
     verification_images,
 )
 
 if TYPE_CHECKING:
     from edgeseg.calibration.built import Built, Place
+    from edgeseg.calibration.calibration_set import CalibrationSet
+    from edgeseg.calibration.preferred import Choice
     from edgeseg.calibration.samples import Samples
     from edgeseg.export.foreign_spec import SpecFlags
     from edgeseg.export.source_net import SourceNet
@@ -31,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="checkpoint (.pt), ONNX file, or fp32 ONNX artifact")
     parser.add_argument("--format", choices=FORMATS, default="openvino", help="what to make (default: openvino)")
     parser.add_argument("--int8", action="store_true", help="quantise to INT8 as well; needs --data")
+    parser.add_argument(
+        "--prefer",
+        choices=("latency", "size"),
+        help="make fp32 and INT8 for ONNX Runtime and OpenVINO, time them here, and say which one to run",
+    )
     parser.add_argument("--data", type=Path, help="data folder, or a folder of images: calibrates and verifies")
     parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold to bake in, 0..1")
     parser.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
@@ -62,8 +70,6 @@ def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
-    from edgeseg.calibration.built import Place
-    from edgeseg.calibration.progress import bar_on_tty
     from edgeseg.export.deployed_graph import check_outputs
     from edgeseg.export.source_net import source_net
     from edgeseg.export.spec_file import merged_flags
@@ -72,9 +78,11 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or default_out(args.model)
     check_writable(out)
     source = source_net(args.model, merged_flags(_flags(args), args.spec))
-    place = Place(out, args.name or source.name, bar_on_tty)
-    built = _build(args, source, place, outputs)
-    report(built, args.json)
+    to = place(args, out, source.name)
+    if args.prefer:
+        report_choice(_offered(args, source, to, outputs), args.json)
+    else:
+        report(_build(args, source, to, outputs), args.json)
     return 0
 
 
@@ -93,6 +101,18 @@ def report(built: list[Built], as_json: bool) -> None:
     print("\n\n".join(built_text(one) for one in built))
 
 
+def report_choice(choice: Choice, as_json: bool) -> None:
+    """Print every artifact that was made, and which one to run."""
+    from edgeseg.export.report import built_dict
+
+    built = [one.built for one in choice.candidates if one.built is not None]
+    if as_json:
+        print(json.dumps({"artifacts": [built_dict(one) for one in built], "preferred": choice.to_dict()}, indent=2))
+        return
+    report(built, as_json)
+    print(f"\n{choice.text()}")
+
+
 def check_name(name: str | None) -> None:
     """Raise UserError when ``--name`` is no plain file name."""
     if name is not None and (not name or name != Path(name).name or name.startswith(".")):
@@ -105,9 +125,11 @@ def _check(args: argparse.Namespace) -> None:
     """Whatever can be known to be wrong before the long work starts."""
     if args.format == "tensorrt" and not args.int8:
         raise UserError("--format tensorrt makes INT8 Q/DQ files; add --int8 --data DIR, or use --format onnx.")
-    if args.int8 and args.data is None:
-        raise UserError("--int8 needs sample images: --data DIR, a data folder or a plain folder of images.")
-    check_int8_arguments(args)
+    if args.prefer and args.format == "tensorrt":
+        raise UserError("--prefer times what can run here, in ONNX Runtime and OpenVINO; leave --format out.")
+    args.int8 = args.int8 or args.prefer is not None
+    if args.int8:
+        check_int8_arguments(args)
     check_name(args.name)
     if args.imgsz is not None and len(args.imgsz) > 2:
         raise UserError(f"--imgsz takes H W, or one number for both; found {args.imgsz}.")
@@ -132,19 +154,41 @@ def _flags(args: argparse.Namespace) -> SpecFlags:
     )
 
 
-def _build(args: argparse.Namespace, source: SourceNet, place: Place, outputs: list[str]) -> list[Built]:
-    from edgeseg.calibration.int8_artifact import int8_artifact
+def _build(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list[str]) -> list[Built]:
+    images, found = _evidence(args, source)
+    built = _floats(source, to, outputs, found, args.format)
+    if images is not None:
+        built.append(quantised(args, built[-1].artifact, images, found, to, args.format))
+    return built
+
+
+def _offered(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list[str]) -> Choice:
+    """fp32 and INT8 for every engine that runs here."""
+    from edgeseg.calibration.preferred import offer
+    from edgeseg.calibration.progress import bar_on_tty
+
+    images, found = _evidence(args, source)
+    assert images is not None
+
+    def int8_of(fp32: Built) -> Built:
+        return quantised(args, fp32.artifact, images, found, replace(to, timed_s=0.0), fp32.artifact.format)
+
+    return offer(_floats(source, to, outputs, found, "openvino"), int8_of, args.prefer, bar_on_tty)
+
+
+def _evidence(args: argparse.Namespace, source: SourceNet) -> tuple[CalibrationSet | None, Samples]:
+    """What calibrates, where INT8 is asked for, and what the results are verified on."""
+    if not args.int8:
+        return None, _samples(args, source)
+    images = calibration_images(args, source.spec)
+    return images, verification_images(args, source.spec, images)
+
+
+def _floats(source: SourceNet, to: Place, outputs: list[str], found: Samples, model_format: str) -> list[Built]:
     from edgeseg.export import build
 
-    images = calibration_images(args, source.spec) if args.int8 else None
-    found = verification_images(args, source.spec, images) if images is not None else _samples(args, source)
-    built = [build.onnx_artifact(source, place, outputs, found)]
-    if args.format == "openvino":
-        built.append(build.openvino_artifact(source, built[0].artifact, place, found))
-    if images is not None:
-        parent, limits = built[-1].artifact, budget(args, found.labelled)
-        built.append(int8_artifact(parent, images, place, found, limits, args.format, recipe(args)))
-    return built
+    onnx = build.onnx_artifact(source, to, outputs, found)
+    return [onnx, build.openvino_artifact(source, onnx.artifact, to, found)] if model_format == "openvino" else [onnx]
 
 
 def _samples(args: argparse.Namespace, source: SourceNet) -> Samples:

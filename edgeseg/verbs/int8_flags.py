@@ -12,11 +12,15 @@ from edgeseg.errors import UserError
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.calibration.budget import Budget
+    from edgeseg.calibration.built import Built, Place
     from edgeseg.calibration.calibration_set import CalibrationSet
     from edgeseg.calibration.method_choice import MethodChoice
     from edgeseg.calibration.recipe import Recipe
     from edgeseg.calibration.samples import Samples
     from edgeseg.spec import ModelSpec
+
+
+TIMED_S = 3.0
 
 
 def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
@@ -46,19 +50,21 @@ def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def add_prefer_argument(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--prefer",
-        choices=("latency", "size"),
-        help="make fp32 and INT8 for ONNX Runtime and OpenVINO, time them here, and say which one to run",
-    )
-
-
 def check_int8_arguments(args: argparse.Namespace) -> None:
     """Raise UserError for what can be known to be wrong before the long work starts."""
     for path in (args.data, args.eval_data):
         if path is not None and not path.exists():
-            raise UserError(f"There is no {path}; --data and --eval-data take folders of images.")
+            raise UserError(
+                f"There is no {path}; --data and --eval-data take folders of images (a glob or a video calibrates with "
+                "--calib)."
+            )
+    if args.calib is None and args.data is None:
+        raise UserError(
+            "--int8 needs sample images: --data DIR, a data folder or a plain folder of images; or --calib SET with "
+            "--eval-data DIR."
+        )
+    if (args.eval_data or args.data) is None:
+        raise UserError("INT8 is verified as well as made: give --data DIR, or --calib SET with --eval-data DIR.")
     budget(args, labelled=True)
     _check_method(args.method)
 
@@ -76,9 +82,30 @@ def budget(args: argparse.Namespace, labelled: bool) -> Budget:
     return budget_for(labelled, args.max_drop, args.max_class_drop, args.max_boundary_drop, not args.no_search)
 
 
-def recipe(args: argparse.Namespace) -> Recipe:
-    """What the flags say; ``--method auto`` is no recipe, see :func:`method_choice`."""
-    return _recipe(args, args.method)
+def place(args: argparse.Namespace, out: Path, name: str) -> Place:
+    """Where artifacts go; INT8 is timed against fp32 there."""
+    from edgeseg.calibration.built import Place
+    from edgeseg.calibration.progress import bar_on_tty
+
+    return Place(out, args.name or name, bar_on_tty, TIMED_S)
+
+
+def quantised(
+    args: argparse.Namespace, parent: Artifact, images: CalibrationSet, found: Samples, to: Place, model_format: str
+) -> Built:
+    """The proven INT8 artifact that the flags ask for.
+
+    Args:
+        parent: the fp32 artifact that is quantised.
+        images: what calibrates.
+        found: what the result is proven on.
+        to: where it goes.
+        model_format: whose INT8.
+    """
+    from edgeseg.calibration.int8_artifact import int8_artifact
+
+    chosen = method_choice(args, parent, images, found, model_format) or _recipe(args, args.method)
+    return int8_artifact(parent, images, to, found, budget(args, found.labelled), model_format, chosen)
 
 
 def _recipe(args: argparse.Namespace, method: str) -> Recipe:
