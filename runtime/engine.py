@@ -37,6 +37,7 @@ ONNXRUNTIME, OPENVINO, TENSORRT = "onnxruntime", "openvino", "tensorrt"
 _OPENERS = {
     "onnx": ("edgeseg.runtime.ort_engine", "OrtEngine"),
     "openvino": ("edgeseg.runtime.openvino_engine", "OpenVinoEngine"),
+    "tensorrt": ("edgeseg.runtime.tensorrt_engine", "TensorRtEngine"),
 }
 
 
@@ -85,6 +86,7 @@ class EngineOptions:
         threads: CPU threads for all slots together, or None for every usable core.
         precision: ``f32`` computes float layers in float32, as verification did; ``auto`` lets
             the engine choose (bfloat16 on CPUs with AMX: faster, and masks may differ).
+        may_build: whether TensorRT may build the engine for this device when there is none that fits.
     """
 
     device: str = "CPU"
@@ -92,6 +94,7 @@ class EngineOptions:
     cache_dir: Path | None = None
     threads: int | None = None
     precision: str = "f32"
+    may_build: bool = True
 
     def __post_init__(self) -> None:
         for name, value in (("slots", self.slots), ("threads", self.threads)):
@@ -108,6 +111,7 @@ def open_engine(
     cache_dir: Path | None = None,
     threads: int | None = None,
     precision: str = "f32",
+    may_build: bool = True,
 ) -> Engine:
     """Compile an artifact with the engine it was made for.
 
@@ -119,13 +123,7 @@ def open_engine(
         MissingExtra: the engine's package is not installed.
         EngineError: the engine refuses the model.
     """
-    options = EngineOptions(device, slots, cache_dir, threads, precision)
-    if artifact.format == TENSORRT:
-        raise ArtifactError(
-            f"{artifact.path} is for TensorRT, and this version of edgeseg has no TensorRT runtime engine yet: build "
-            f"it on the device with trtexec --onnx={artifact.model_path} (before TensorRT 10 add --int8 --fp16), or "
-            "use a later version."
-        )
+    options = EngineOptions(device, slots, cache_dir, threads, precision, may_build)
     if artifact.format not in _OPENERS:
         raise ArtifactError(f"No engine runs {artifact.format!r} artifacts; known formats are {', '.join(_OPENERS)}.")
     module, name = _OPENERS[artifact.format]

@@ -158,13 +158,6 @@ def tag(model_path: Path, folder: Path, engine: str) -> None:
     openvino.save_model(ir, folder / "model.xml", compress_to_fp16=False)
 
 
-def test_a_tensorrt_artifact_says_that_its_engine_is_still_to_come(tiny_artifact: ArtifactMaker) -> None:
-    with pytest.raises(
-        ArtifactError, match=r"no TensorRT runtime engine yet: build it on the device with trtexec --onnx="
-    ):
-        open_engine(dataclasses.replace(tiny_artifact("onnx"), format="tensorrt"))
-
-
 def test_a_format_without_an_engine_is_refused(tiny_artifact: ArtifactMaker) -> None:
     with pytest.raises(ArtifactError, match="No engine runs 'abacus' artifacts; known formats are onnx, openvino"):
         open_engine(dataclasses.replace(tiny_artifact("onnx"), format="abacus"))
