@@ -51,7 +51,7 @@ def _classes(classes: Sequence[Record]) -> Markup:
 
 
 def _range(figures: Record | None) -> str:
-    return MISSING if figures is None else f"{figures['min']:.0f} to {figures['max']:.0f}"
+    return MISSING if figures is None else f"{round(figures['min'])} to {round(figures['max'])}"
 
 
 def _percent(share: float | None, places: int = 0) -> str:

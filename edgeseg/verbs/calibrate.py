@@ -14,6 +14,7 @@ from edgeseg.verbs.export import check_name, default_out, report
 from edgeseg.verbs.int8_flags import (
     add_int8_arguments,
     calibration_images,
+    check_evidence,
     check_int8_arguments,
     place,
     quantised,
@@ -52,6 +53,7 @@ def _quantise(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
     from edgeseg.calibration.encoding import encoding_for, expect_parent
 
+    check_evidence(args)
     check_int8_arguments(args)
     check_name(args.name)
     parent = Artifact.open(args.artifact)

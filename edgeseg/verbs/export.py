@@ -13,6 +13,7 @@ from edgeseg.files import check_writable
 from edgeseg.verbs.int8_flags import (
     add_int8_arguments,
     calibration_images,
+    check_evidence,
     check_int8_arguments,
     place,
     quantised,
@@ -123,13 +124,14 @@ def check_name(name: str | None) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     """Whatever can be known to be wrong before the long work starts."""
-    if args.format == "tensorrt" and not args.int8:
+    if args.format == "tensorrt" and not (args.int8 or args.prefer):
         raise UserError("--format tensorrt makes INT8 Q/DQ files; add --int8 --data DIR, or use --format onnx.")
     if args.prefer and args.format == "tensorrt":
         raise UserError("--prefer times what can run here, in ONNX Runtime and OpenVINO; leave --format out.")
     args.int8 = args.int8 or args.prefer is not None
     if args.int8:
-        check_int8_arguments(args)
+        check_evidence(args)
+    check_int8_arguments(args)
     check_name(args.name)
     if args.imgsz is not None and len(args.imgsz) > 2:
         raise UserError(f"--imgsz takes H W, or one number for both; found {args.imgsz}.")

@@ -58,15 +58,19 @@ def check_int8_arguments(args: argparse.Namespace) -> None:
                 f"There is no {path}; --data and --eval-data take folders of images (a glob or a video calibrates with "
                 "--calib)."
             )
+    budget(args, labelled=True)
+    _check_method(args.method)
+
+
+def check_evidence(args: argparse.Namespace) -> None:
+    """Raise UserError when INT8 has nothing to be calibrated or to be verified on."""
     if args.calib is None and args.data is None:
         raise UserError(
-            "--int8 needs sample images: --data DIR, a data folder or a plain folder of images; or --calib SET with "
+            "INT8 needs sample images: --data DIR, a data folder or a plain folder of images; or --calib SET with "
             "--eval-data DIR."
         )
     if (args.eval_data or args.data) is None:
         raise UserError("INT8 is verified as well as made: give --data DIR, or --calib SET with --eval-data DIR.")
-    budget(args, labelled=True)
-    _check_method(args.method)
 
 
 def _check_method(method: str) -> None:

@@ -142,7 +142,8 @@ def test_a_glob_chooses_a_set_and_thin_ones_are_told(fp32, data, tmp_path, capsy
     [
         (["-o", "set.txt", "--data", "."], "-o names the set file, which ends in .json"),
         (["-o", "set.json"], "nothing to calibrate on: give --calib or --data"),
-        ([], "INT8 is verified as well as made: give --data"),
+        ([], "INT8 needs sample images: --data DIR"),
+        (["--calib", "none.json"], "INT8 is verified as well as made: give --data"),
         (["-o", "set.json", "--data", "no/such"], "There is no folder no/such"),
         (["--calib", "none.json", "--data", "."], "There is no calibration set none.json"),
     ],

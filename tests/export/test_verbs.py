@@ -10,6 +10,7 @@ import torch
 from fitted import CLASSES, SPEC
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.encoding import encoding_for
 from edgeseg.cli import main
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
@@ -119,7 +120,7 @@ def test_verify_takes_checkpoints_and_fails_over_the_limit(checkpoint, tmp_path,
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--int8"], "--int8 needs sample images: --data DIR"),
+        (["--int8"], "INT8 needs sample images: --data DIR"),
         (["--data", "/nowhere"], "There is no /nowhere"),
         (["--imgsz", "1", "2", "3"], "--imgsz takes H W"),
         (["--outputs", "boxes"], "--outputs takes labels"),
@@ -140,3 +141,44 @@ def test_mistakes_get_one_sentence_and_exit_code_2(checkpoint, extra, message, t
 def test_verify_refuses_models_of_other_classes(built, checkpoint, data, capsys):
     assert main(["verify", str(built[0].artifact.path), str(checkpoint), "--data", str(data)]) == 2
     assert "has the classes background, cell" in capsys.readouterr().err
+
+
+def test_the_best_method_is_found_and_the_proof_says_so(built, data, tmp_path, capsys):
+    fp32 = str(built[1].artifact.path)
+    arguments = ["--data", str(data), "--method", "auto", "-n", "10", "--max-drop", "20", "--out", str(tmp_path)]
+    assert main(["calibrate", fp32, *arguments]) == 0
+    out = capsys.readouterr().out
+    made = Artifact.open(tmp_path / "blobs-int8-openvino")
+    chosen = made.calibration["method"]
+    report = json.loads((made.path / "report.json").read_text())
+    assert [one["method"] for one in report["methods"]["tries"]] == list(encoding_for("openvino").methods)
+    assert report["methods"]["method"] == chosen
+    assert "methods, measured on" in out
+    assert "INT8 is" in out, "and its speed"
+    assert str(made.path / "report.html") in out
+
+
+def test_what_runs_fastest_here_is_offered_with_all_that_it_was_compared_with(foreign, data, tmp_path, capsys):
+    arguments = ["--prefer", "latency", "--data", str(data), "-n", "10", "--max-drop", "20", "--max-class-drop", "50"]
+    more = ["--max-boundary-drop", "50", "--out", str(tmp_path), "--name", "cells", "--json"]
+    assert main(["export", str(foreign), "--classes", ",".join(CLASSES), *NORM, *arguments, *more]) == 0
+    told = json.loads(capsys.readouterr().out)
+    offered = {one["name"]: one for one in told["preferred"]["candidates"]}
+    assert list(offered) == ["fp32 onnx", "fp32 openvino", "int8 onnx", "int8 openvino"]
+    best = min(one["p50_ms"] for one in offered.values())
+    assert offered[told["preferred"]["name"]]["p50_ms"] <= 1.05 * best
+    assert Artifact.open(told["preferred"]["run"]).spec.classes == SPEC.classes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--int8"], "INT8 needs sample images"),
+        (["--int8", "--calib", "set.json"], "INT8 is verified as well as made"),
+        (["--int8", "--data", "shots/*.jpg"], "calibrates with --calib"),
+        (["--prefer", "size", "--format", "tensorrt"], "leave --format out"),
+    ],
+)
+def test_what_int8_lacks_is_said_before_the_work(foreign, arguments, said, capsys):
+    assert main(["export", str(foreign), *arguments]) == 2
+    assert said in capsys.readouterr().err
