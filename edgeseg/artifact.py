@@ -3,7 +3,7 @@
 A directory ``<name>-<precision>-<format>/`` holds ``model.*``, for INT8 its proof (``report.html``,
 ``report.json``), and ``edgeseg.json``::
 
-    {"format_version": 1, "name": ..., "precision": "fp32" | "int8",
+    {"format_version": 1, "name": ..., "precision": "fp32" | "fp16" | "int8",
      "format": "onnx" | "openvino" | "tensorrt", "outputs": ["labels", ...], "spec": {...},
      "parents": {"checkpoint": sha256, ...}, "calibration": {...}, "toolchain": {...},
      "measured": {...}, "files": {"model.xml": sha256, ...}, "digest": sha256}
@@ -31,7 +31,7 @@ MANIFEST = "edgeseg.json"
 MODEL_FILES = {"onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "model.onnx"}
 MAX_MANIFEST_BYTES = 4 << 20
 REPORTS = ("report.html", "report.json")
-PRECISIONS = ("fp32", "int8")
+PRECISIONS = ("fp32", "fp16", "int8")
 OUTPUTS = ("labels", "confidence", "logits")
 LITTER = frozenset({MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini"})
 

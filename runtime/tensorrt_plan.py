@@ -17,7 +17,7 @@ from edgeseg.errors import ArtifactError
 MAX_BYTES = 4 << 30
 MAX_HEADER = 1 << 20
 _MAGIC_TAIL, _RTX_MAGIC = b"trt", b"vtrt"
-_RTX_VERSION = slice(25, 28)
+_RTX_VERSION = slice(24, 28)
 _SHOWN = ("description", "author", "version", "task", "imgsz", "names", "stride", "batch")
 RISK = (
     "Loading an engine runs the code in it, and nothing tells what it segments. Build it here from the ONNX file "

@@ -1,0 +1,136 @@
+"""A proven ONNX artifact as one for TensorRT: the file that every device builds its own engine from."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import helper
+
+from edgeseg.artifact import MANIFEST, Artifact, artifact_dir, writing_artifact
+from edgeseg.calibration.budget import Budget, budget_for
+from edgeseg.calibration.built import Built, Place, artifact_stage, opened
+from edgeseg.calibration.compare import Comparison, Stage, compare
+from edgeseg.calibration.exact_engine import ExactEngine
+from edgeseg.calibration.gates import check_budget, check_parity
+from edgeseg.calibration.onnx_graph import load_graph
+from edgeseg.calibration.samples import Samples
+from edgeseg.calibration.tensorrt_lint import expect_clean
+from edgeseg.calibration.toolchain import cpu_name, toolchain
+from edgeseg.errors import ArtifactError
+from edgeseg.export.half_graph import Kept, half_graph
+from edgeseg.runtime.engine import ENGINE_KEY, TENSORRT, EngineOptions
+from edgeseg.runtime.predict import Predictor
+from edgeseg.runtime.tensorrt_settings import FILE, BuildSettings
+
+PROBES = 16
+
+
+def tensorrt_artifact(
+    parent: Artifact,
+    place: Place,
+    samples: Samples,
+    settings: BuildSettings,
+    half: bool = False,
+    budget: Budget | None = None,
+) -> Built:
+    """Write ``<name>-fp32|fp16|int8-tensorrt/``: an ONNX file that TensorRT takes as it is, and how to build it.
+
+    The masks are proven in ONNX Runtime without optimisations, which stands in for TensorRT where there is no GPU.
+
+    Args:
+        parent: an fp32 ``onnx`` artifact, or an INT8 ``tensorrt`` artifact, which is replaced.
+        samples: what the masks are compared on.
+        settings: kept in the artifact, obeyed by every device that builds from it.
+        half: float16 wherever it is safe; with INT8 this asks for TensorRT 10 or newer.
+        budget: what float16 may lose; default: what INT8 may.
+
+    Raises:
+        ArtifactError: another parent, or a graph that TensorRT would refuse.
+        GateFailed: the masks differ by more than allowed. Nothing was written then.
+        OutputError: it cannot be written.
+    """
+    precision = _precision(parent, half)
+    path = artifact_dir(place.out, place.name, precision, TENSORRT)
+    manifest = _manifest(parent, place.name, precision)
+    with writing_artifact(path, manifest) as staged:
+        kept = _write_model(parent, staged, half)
+        _copy_others(parent, staged)
+        _write_settings(staged, settings, half, kept)
+        comparison = _compared(parent, opened(staged, manifest), samples, place)
+        if half:
+            check_budget(comparison, budget or budget_for(samples.labelled))
+        else:
+            check_parity(comparison)
+        manifest["measured"] = _measured(parent, comparison, half)
+    return Built(Artifact.open(path), comparison)
+
+
+def _precision(parent: Artifact, half: bool) -> str:
+    if (parent.format, parent.precision) == ("onnx", "fp32"):
+        return "fp16" if half else "fp32"
+    if (parent.format, parent.precision) == (TENSORRT, "int8"):
+        return "int8"
+    raise ArtifactError(
+        f"{parent.path} is {parent.precision} {parent.format}; TensorRT starts from an fp32 onnx artifact or its own "
+        "INT8. Make one with: edgeseg export MODEL --format engine"
+    )
+
+
+def _manifest(parent: Artifact, name: str, precision: str) -> dict[str, Any]:
+    parents = {**parent.parents, f"{parent.precision}-{parent.format}": parent.files[parent.model_path.name]}
+    return {
+        "name": name,
+        "precision": precision,
+        "format": TENSORRT,
+        "spec": parent.spec,
+        "outputs": list(parent.outputs),
+        "parents": parents if parent.format == "onnx" else dict(parent.parents),
+        "calibration": dict(parent.calibration),
+        "toolchain": {**parent.toolchain, **toolchain()},
+    }
+
+
+def _write_model(parent: Artifact, staged: Path, half: bool) -> list[Kept]:
+    model, kept = onnx.load_model(str(parent.model_path)), []
+    if half:
+        model, kept = half_graph(load_graph(parent.model_path))
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, {**metadata, ENGINE_KEY: TENSORRT})
+    expect_clean(model)
+    onnx.save_model(model, str(staged / "model.onnx"))
+    return kept
+
+
+def _copy_others(parent: Artifact, staged: Path) -> None:
+    """The report of an INT8 artifact."""
+    for name in set(parent.files) - {parent.model_path.name, FILE, MANIFEST}:
+        if parent.format == TENSORRT:
+            shutil.copyfile(parent.path / name, staged / name)
+
+
+def _write_settings(staged: Path, settings: BuildSettings, half: bool, kept: list[Kept]) -> None:
+    values = {**settings.to_dict(), "half": half, "float32": [dataclasses.asdict(one) for one in kept]}
+    (staged / FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def _compared(parent: Artifact, made: Artifact, samples: Samples, place: Place) -> Comparison:
+    probes = samples if samples.labelled else samples.spread(PROBES)
+    with contextlib.ExitStack() as stack, place.progress(f"verify {made.precision} tensorrt", len(probes)) as tick:
+        exact = ExactEngine(parent, EngineOptions()) if parent.format == TENSORRT else None
+        reference = artifact_stage(parent, stack, f"{parent.format} {parent.precision}", exact)
+        stand_in = stack.enter_context(Predictor(ExactEngine(made, EngineOptions())))
+        stage = Stage(f"{TENSORRT} {made.precision}", stand_in)
+        return compare([reference, stage], probes, made.spec, tick)
+
+
+def _measured(parent: Artifact, comparison: Comparison, half: bool) -> dict[str, Any]:
+    found = {**comparison.to_dict(), "cpu": cpu_name()}
+    if parent.precision == "fp32":
+        return found
+    return {**parent.measured, "half": found} if half else dict(parent.measured)

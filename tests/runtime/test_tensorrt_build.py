@@ -1,0 +1,289 @@
+"""One builder for every TensorRT: what it says when it cannot, and how it speaks to versions that are not here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from linear_model import ArtifactMaker, onnx_model
+from onnx import TensorProto, helper
+from tensorrt_artifacts import rtx
+
+from edgeseg.errors import ArtifactError, EngineError, EnvironmentFault, MissingExtra, UserError
+from edgeseg.runtime.onnx_header import read_onnx_header
+from edgeseg.runtime.tensorrt_build import BuildJob, build_engine
+from edgeseg.runtime.tensorrt_dialect import DIALECTS, TENSORRT, Library, dialect_for, find_library
+from edgeseg.runtime.tensorrt_install import install_advice, jetpack
+from edgeseg.runtime.tensorrt_log import plain
+from edgeseg.runtime.tensorrt_settings import BuildSettings, settings_of
+from edgeseg.spec import ModelSpec
+
+trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
+
+
+@pytest.fixture(scope="module")
+def model() -> bytes:
+    spec = ModelSpec("multiclass", ("sky", "road", "tree"), 24, 32)
+    data: bytes = onnx_model(spec, True).SerializeToString()
+    return data
+
+
+def graph(*nodes: Any, opset: int = 17) -> bytes:
+    sides = [1, 3, 8, 8]
+    pixels = helper.make_tensor_value_info("x", TensorProto.FLOAT, sides)
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT, sides)
+    made = helper.make_graph(list(nodes), "g", [pixels], [result])
+    data: bytes = helper.make_model(
+        made, opset_imports=[helper.make_opsetid("", opset)], ir_version=8
+    ).SerializeToString()
+    return data
+
+
+class TestBuild:
+    def test_an_engine_is_a_plan(self, model: bytes) -> None:
+        assert build_engine(BuildJob(model, "fp32"), rtx())[1:4] == b"trt"
+
+    def test_an_unsupported_operation_is_named_with_its_node(self) -> None:
+        data = graph(
+            helper.make_node("MaxPool", ["x"], ["p", "i"], kernel_shape=[2, 2], strides=[2, 2], name="net/pool"),
+            helper.make_node("MaxUnpool", ["p", "i"], ["y"], kernel_shape=[2, 2], strides=[2, 2], name="net/unpool"),
+        )
+        with pytest.raises(ArtifactError, match=r"node 'net/pool' \(MaxPool\): .*node 'net/unpool' \(MaxUnpool\)"):
+            build_engine(BuildJob(data, "fp32"), rtx())
+
+    def test_an_opset_that_is_too_new_is_named(self) -> None:
+        data = graph(helper.make_node("Relu", ["x"], ["y"]), opset=25)
+        with pytest.raises(ArtifactError, match="takes ONNX opsets up to 24, and this file has 25"):
+            build_engine(BuildJob(data, "fp32"), rtx())
+
+    @pytest.mark.parametrize("cut", [1, 100, -1])
+    def test_a_truncated_file_is_no_onnx(self, model: bytes, cut: int) -> None:
+        with pytest.raises(ArtifactError, match="not a whole ONNX file"):
+            build_engine(BuildJob(model[:cut], "fp32"), rtx())
+
+    def test_an_empty_file_holds_no_graph(self) -> None:
+        with pytest.raises(ArtifactError, match="holds no ONNX graph"):
+            build_engine(BuildJob(b"", "fp32"), rtx())
+
+    def test_too_little_workspace_says_which_flag(self, tmp_path: Path) -> None:
+        """A wide convolution: no way to compute it within one MB of scratch memory."""
+        weight = onnx.numpy_helper.from_array(np.ones((64, 64, 3, 3), np.float32), "w")
+        sides = [1, 64, 96, 96]
+        infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, sides) for name in ("x", "y")]
+        conv = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
+        made = helper.make_graph([conv], "g", [infos[0]], [infos[1]], [weight])
+        data = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+        assert build_engine(BuildJob(data, "fp32"), rtx())
+        with pytest.raises(EngineError, match=r"ran out of memory .*\(--workspace 1\).*Allow more with --workspace"):
+            build_engine(BuildJob(data, "fp32", BuildSettings(workspace_mb=1)), rtx())
+
+    def test_a_dla_where_there_is_none(self, model: bytes) -> None:
+        with pytest.raises(UserError, match="--dla 0: this device has no DLA cores"):
+            build_engine(BuildJob(model, "int8", BuildSettings(dla=0)), rtx())
+
+    @pytest.mark.parametrize("wish", ["version_compatible", "hardware_compatible"])
+    def test_compatibility_where_it_has_no_meaning(self, model: bytes, wish: str) -> None:
+        with pytest.raises(UserError, match="leave out --version-compatible"):
+            build_engine(BuildJob(model, "fp32", BuildSettings(**{wish: True})), rtx())
+
+    def test_ctrl_c_stops_a_build(self, model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("tqdm.tqdm.update", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            build_engine(BuildJob(model, "fp32"), rtx())
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("values", "flag"),
+        [
+            ({"workspace_mb": 0}, "--workspace"),
+            ({"dla": 8}, "--dla"),
+            ({"level": 6}, "--opt-level"),
+            ({"level": "3"}, "--opt-level"),
+        ],
+    )
+    def test_out_of_range(self, values: dict[str, Any], flag: str) -> None:
+        with pytest.raises(UserError, match=f"{flag} must be a whole number"):
+            BuildSettings(**values)
+
+    def test_a_dla_and_every_gpu_exclude_each_other(self) -> None:
+        with pytest.raises(UserError, match="use no DLA"):
+            BuildSettings(dla=0, hardware_compatible=True)
+
+    def test_what_costs_something_says_so(self) -> None:
+        assert BuildSettings().costs == []
+        assert "carries its own runtime" in BuildSettings(version_compatible=True).costs[0]
+
+    @pytest.mark.parametrize("text", ["{", "[]", '{"dla": 99}', '{"level": "high"}'])
+    def test_unusable_settings_in_an_artifact(self, text: str, tiny_artifact: ArtifactMaker, tmp_path: Path) -> None:
+        from edgeseg.artifact import Artifact, writing_artifact
+
+        parent = tiny_artifact("onnx")
+        manifest = {"name": "x", "precision": "fp32", "format": "tensorrt", "spec": parent.spec, "outputs": ["labels"]}
+        with writing_artifact(tmp_path / "x", manifest) as staged:
+            (staged / "model.onnx").write_bytes(parent.model_path.read_bytes())
+            (staged / "tensorrt.json").write_text(text)
+        with pytest.raises(ArtifactError, match=r"tensorrt.json is unusable: .* Export the model again"):
+            settings_of(Artifact.open(tmp_path / "x"))
+
+
+class TestHeader:
+    def test_it_is_what_onnx_reads(self, model: bytes) -> None:
+        proto = onnx.ModelProto.FromString(model)
+        helper.set_model_props(proto, {"edgeseg.engine": "tensorrt", "ü": "ß"})
+        proto.opset_import.add(domain="com.other", version=3)
+        header = read_onnx_header(proto.SerializeToString())
+        assert (header.opset, dict(header.metadata)) == (17, {"edgeseg.engine": "tensorrt", "ü": "ß"})
+
+
+class Recorder:
+    """Stands for an object of a TensorRT that is not here: remembers what was set and called."""
+
+    def __init__(self, **known: Any) -> None:
+        self.__dict__.update(known)
+        self.__dict__["said"] = []
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.said.append((name, value))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "progress_monitor":
+            raise AttributeError(name)
+        return lambda *arguments: self.said.append((name, *arguments)) or True
+
+
+def old_tensorrt(dla_cores: int = 0) -> tuple[Library, Recorder, list[Any], list[int]]:
+    """TensorRT 8.6 as far as a build speaks to it, in the names of its documentation."""
+    layers = [SimpleNamespace(type=kind, precision=None) for kind in ("CONVOLUTION", "SOFTMAX", "TOPK")]
+    network = SimpleNamespace(num_layers=len(layers), get_layer=layers.__getitem__)
+    config, created = Recorder(get_timing_cache=lambda: SimpleNamespace(serialize=lambda: b"timings")), []
+    builder = SimpleNamespace(
+        create_network=lambda flags: created.append(flags) or network,
+        create_builder_config=lambda: config,
+        build_serialized_network=lambda *_: b"ptrt engine",
+        num_DLA_cores=dla_cores,
+    )
+    severity = {"INTERNAL_ERROR": 0, "ERROR": 1, "WARNING": 2}
+    module = ModuleType("tensorrt")
+    names = SimpleNamespace(
+        ILogger=type("ILogger", (), severity),
+        Builder=lambda log: builder,
+        OnnxParser=lambda network, log: SimpleNamespace(parse=lambda data: True),
+        NetworkDefinitionCreationFlag=SimpleNamespace(EXPLICIT_BATCH=0),
+        BuilderFlag=SimpleNamespace(
+            FP16="FP16",
+            INT8="INT8",
+            OBEY_PRECISION_CONSTRAINTS="OBEY",
+            GPU_FALLBACK="FALLBACK",
+            VERSION_COMPATIBLE="VC",
+        ),
+        LayerType=SimpleNamespace(SOFTMAX="SOFTMAX", TOPK="TOPK", REDUCE="REDUCE"),
+        MemoryPoolType=SimpleNamespace(WORKSPACE="WORKSPACE"),
+        HardwareCompatibilityLevel=SimpleNamespace(AMPERE_PLUS="AMPERE_PLUS"),
+        DeviceType=SimpleNamespace(DLA="DLA"),
+        float32="float32",
+    )
+    module.__dict__.update(vars(names))
+    return Library(module, TENSORRT, "8.6.1", dialect_for("8.6.1")), config, layers, created
+
+
+class TestVersions:
+    @pytest.mark.parametrize(
+        ("version", "first"),
+        [("8.6.1", (8, 6)), ("10.3.0", (10,)), ("10.13.3.9", (10, 13)), ("10.16.1", (10, 13)), ("11.4.0.106", (11,))],
+    )
+    def test_the_newest_row_that_is_not_newer(self, version: str, first: tuple[int, ...]) -> None:
+        assert dialect_for(version) is DIALECTS[first]
+
+    @pytest.mark.parametrize("version", ["8.5.2", "7.1", "dev"])
+    def test_too_old(self, version: str) -> None:
+        with pytest.raises(EnvironmentFault, match=f"needs TensorRT 8.6 or newer; found {version}"):
+            dialect_for(version)
+
+    @pytest.mark.parametrize(
+        ("precision", "flags"),
+        [("fp32", []), ("fp16", ["FP16", "OBEY"]), ("int8", ["INT8", "FP16", "OBEY"])],
+    )
+    def test_8_6_is_told_by_flags_what_others_read_in_the_graph(
+        self, precision: str, flags: list[str], model: bytes
+    ) -> None:
+        library, config, layers, created = old_tensorrt()
+        kept: list[bytes] = []
+        assert build_engine(BuildJob(model, precision, keep_timings=kept.append), library) == b"ptrt engine"
+        assert [said[1] for said in config.said if said[0] == "set_flag"] == flags
+        assert created == [1 << 0]
+        held = [layer.type for layer in layers if layer.precision == "float32"]
+        assert held == (["SOFTMAX", "TOPK"] if flags else [])
+        assert kept == [b"timings"]
+
+    def test_8_6_does_not_take_half_scales(self) -> None:
+        data = graph(helper.make_node("Relu", ["x"], ["y"]), opset=19)
+        with pytest.raises(ArtifactError, match=r"TensorRT 8\.6\.1 takes ONNX opsets up to 17.* without --half"):
+            build_engine(BuildJob(data, "int8"), old_tensorrt()[0])
+
+    def test_every_wish_reaches_the_builder(self, model: bytes) -> None:
+        library, config, *_ = old_tensorrt(dla_cores=2)
+        wishes = BuildSettings(workspace_mb=256, dla=1, level=5, version_compatible=True)
+        build_engine(BuildJob(model, "int8", wishes, timings=b"old"), library)
+        assert ("set_memory_pool_limit", "WORKSPACE", 256 << 20) in config.said
+        assert ("builder_optimization_level", 5) in config.said
+        assert {("default_device_type", "DLA"), ("DLA_core", 1)} <= set(config.said)
+        assert {("set_flag", "FALLBACK"), ("set_flag", "VC"), ("create_timing_cache", b"old")} <= set(config.said)
+
+    def test_a_dla_computes_no_float32(self, model: bytes) -> None:
+        with pytest.raises(UserError, match="INT8 and float16 only"):
+            build_engine(BuildJob(model, "fp32", BuildSettings(dla=0)), old_tensorrt(dla_cores=1)[0])
+
+    def test_names_of_the_table_are_those_of_the_library(self) -> None:
+        """Of the strongly typed versions; the flags of 8.6 are gone from what can be installed."""
+        assert hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
+        for name in ("GPU_FALLBACK", "VERSION_COMPATIBLE"):
+            assert hasattr(trt.BuilderFlag, name)
+        assert {"SOFTMAX", "TOPK", "REDUCE"} <= set(dir(trt.LayerType))
+        for name in ("AMPERE_PLUS",):
+            assert hasattr(trt.HardwareCompatibilityLevel, name)
+
+
+class TestInstall:
+    @pytest.mark.parametrize(
+        ("text", "number", "advice"),
+        [
+            ("# R36 (release), REVISION: 4.3, GCID: 1", 6, '"cuda-bindings>=12.6,<13"'),
+            ("# R39 (release), REVISION: 2.0, GCID: 1", 7, '"cuda-bindings>=13"'),
+            ("# R35 (release), REVISION: 4.1, GCID: 1", 5, "update the device to JetPack 6"),
+        ],
+    )
+    def test_on_a_jetson(self, text: str, number: int, advice: str, tmp_path: Path) -> None:
+        (tmp_path / "release").write_text(text)
+        assert jetpack(tmp_path / "release") == number
+        assert advice in install_advice(release=tmp_path / "release")
+
+    def test_on_a_pc_and_on_other_arm_machines(self, tmp_path: Path) -> None:
+        assert 'pip install tensorrt "edgeseg[tensorrt]"' in install_advice(False, tmp_path / "none", "x86_64")
+        assert "tensorrt-rtx" in install_advice(True, tmp_path / "none", "x86_64")
+        assert "JetPack 6 or 7" in install_advice(False, tmp_path / "none", "aarch64")
+
+    def test_what_is_not_installed_comes_with_its_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        import sys
+
+        monkeypatch.setitem(sys.modules, "tensorrt", None)
+        monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+        with pytest.raises(MissingExtra, match="TensorRT is needed for this but is not installed"):
+            find_library()
+        with pytest.raises(MissingExtra, match="TensorRT-RTX is needed"):
+            find_library("tensorrt_rtx")
+
+
+def test_source_locations_are_left_out_of_messages() -> None:
+    said = plain(
+        "IBuilder::build: Error Code 9 ([tactic.cpp:1676: f] Myelin no tactics; In compile at /_src/a/b.cpp:20)"
+    )
+    assert "cpp" not in said
+    assert "no tactics" in said
