@@ -8,7 +8,8 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CRASHING_CHANNELS = 8
+ONEDNN_BLOCK = 16
+"""Channels that oneDNN's AVX-512 kernels take at once (8 with AVX2)."""
 
 
 def scaled(widths: tuple[int, ...], multiplier: float) -> tuple[int, ...]:
@@ -19,12 +20,14 @@ def scaled(widths: tuple[int, ...], multiplier: float) -> tuple[int, ...]:
 class StridedPointwise(nn.Conv2d):
     """1x1 convolution with a stride, whose gradient does not crash.
 
-    torch 2.13's CPU kernel for it (oneDNN, AVX-512, channels last) writes out of bounds in the backward
-    pass of 8 input channels: a segmentation fault. In training the pixels are picked first, then.
+    In channels last and with fewer input channels than one block, oneDNN writes past its workspace
+    when it makes the gradient of the weights (uxlfoundation/oneDNN issue 6035): a segmentation
+    fault, an abort or a wrong gradient on x86 CPUs without AMX under torch 2.13. Narrow layers
+    pick the pixels first while they train; in eval mode, and so in exports, all are plain convolutions.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.in_channels > CRASHING_CHANNELS:
+        if not self.training or self.in_channels >= ONEDNN_BLOCK:
             return super().forward(x)
         step = self.stride[0]
         return F.conv2d(x[..., ::step, ::step], self.weight, self.bias)
