@@ -97,7 +97,8 @@ def _manifest(parent: Artifact, name: str, precision: str) -> dict[str, Any]:
 
 
 def _write_model(parent: Artifact, staged: Path, half: bool) -> list[Kept]:
-    model, kept = onnx.load_model(str(parent.model_path)), []
+    kept: list[Kept] = []
+    model = onnx.load_model(str(parent.model_path))
     if half:
         model, kept = half_graph(load_graph(parent.model_path))
     metadata = {entry.key: entry.value for entry in model.metadata_props}

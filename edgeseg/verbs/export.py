@@ -19,16 +19,27 @@ from edgeseg.verbs.int8_flags import (
     quantised,
     verification_images,
 )
+from edgeseg.verbs.tensorrt_flags import (
+    add_tensorrt_arguments,
+    as_tensorrt,
+    check_tensorrt_arguments,
+    engine_dict,
+    engine_of,
+    engine_text,
+    ready_artifact,
+)
 
 if TYPE_CHECKING:
+    from edgeseg.artifact import Artifact
     from edgeseg.calibration.built import Built, Place
     from edgeseg.calibration.calibration_set import CalibrationSet
     from edgeseg.calibration.preferred import Choice
     from edgeseg.calibration.samples import Samples
     from edgeseg.export.foreign_spec import SpecFlags
     from edgeseg.export.source_net import SourceNet
+    from edgeseg.runtime.tensorrt_engines import DeviceEngine
 
-FORMATS = ("onnx", "openvino", "tensorrt")
+FORMATS = ("onnx", "openvino", "tensorrt", "engine", "engine-rtx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="what artifacts are called (default: the model's name)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     add_int8_arguments(parser.add_argument_group("INT8"))
+    add_tensorrt_arguments(parser.add_argument_group("TensorRT"))
     _add_spec_arguments(parser.add_argument_group("spec of a model that brings none"))
 
 
@@ -71,6 +83,9 @@ def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     _check(args)
+    if (ready := ready_artifact(args)) is not None:
+        report_engine(engine_of(args, ready), ready, args.json)
+        return 0
     from edgeseg.export.deployed_graph import check_outputs
     from edgeseg.export.source_net import source_net
     from edgeseg.export.spec_file import merged_flags
@@ -83,7 +98,8 @@ def run(args: argparse.Namespace) -> int:
     if args.prefer:
         report_choice(_offered(args, source, to, outputs), args.json)
     else:
-        report(_build(args, source, to, outputs), args.json)
+        built = _build(args, source, to, outputs)
+        report(built, args.json, engine_of(args, built[-1].artifact))
     return 0
 
 
@@ -92,14 +108,24 @@ def default_out(model: Path) -> Path:
     return model.resolve().parent if model.is_dir() else model.resolve().parent / "artifacts"
 
 
-def report(built: list[Built], as_json: bool) -> None:
+def report(built: list[Built], as_json: bool, engine: DeviceEngine | None = None) -> None:
     """Print what was made and how it compares."""
     from edgeseg.export.report import built_dict, built_text
 
     if as_json:
-        print(json.dumps([built_dict(one) for one in built], indent=2))
+        made = [built_dict(one) for one in built]
+        if engine is not None:
+            made[-1]["engine"] = engine_dict(engine)
+        print(json.dumps(made, indent=2))
         return
     print("\n\n".join(built_text(one) for one in built))
+    report_engine(engine, built[-1].artifact, as_json)
+
+
+def report_engine(engine: DeviceEngine | None, artifact: Artifact, as_json: bool) -> None:
+    """Print where the engine of an artifact is, if there is one."""
+    if engine is not None:
+        print(json.dumps(engine_dict(engine), indent=2) if as_json else engine_text(engine, artifact))
 
 
 def report_choice(choice: Choice, as_json: bool) -> None:
@@ -124,8 +150,7 @@ def check_name(name: str | None) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     """Whatever can be known to be wrong before the long work starts."""
-    if args.format == "tensorrt" and not (args.int8 or args.prefer):
-        raise UserError("--format tensorrt makes INT8 Q/DQ files; add --int8 --data DIR, or use --format onnx.")
+    check_tensorrt_arguments(args)
     if args.prefer and args.format == "tensorrt":
         raise UserError("--prefer times what can run here, in ONNX Runtime and OpenVINO; leave --format out.")
     args.int8 = args.int8 or args.prefer is not None
@@ -161,7 +186,7 @@ def _build(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list
     built = _floats(source, to, outputs, found, args.format)
     if images is not None:
         built.append(quantised(args, built[-1].artifact, images, found, to, args.format))
-    return built
+    return as_tensorrt(args, built, found, to) if args.format == "tensorrt" else built
 
 
 def _offered(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list[str]) -> Choice:
