@@ -161,7 +161,8 @@ class SizeIoU:
             }
             for label, name in enumerate(self.classes)
         }
-        return {"edges_px": list(self.edges), "bins": list(self.names), "overall": _plain(self.overall), **rows}
+        bins = {"edges_px": list(self.edges), "bins": list(self.names)}
+        return {**bins, "overall": _plain(self.overall), "classes": rows}
 
     def table(self) -> str:
         """IoU by class (rows) and size (columns) with the number of objects, for a terminal."""

@@ -37,8 +37,9 @@ def size_picture(sizes: SizeIoU, title: str, palette: Sequence[Color] | None = N
     _axes(picture, sizes)
     colors = [_INK, *((blue, green, red) for red, green, blue in palette or default_palette(len(sizes.classes)))]
     lines = [("all classes", sizes.overall), *zip(sizes.classes, sizes.iou, strict=True)]
-    for row, ((name, values), color) in enumerate(zip(lines, colors, strict=True)):
-        thick = 3 if name == "all classes" else 1
+    # The thick line is drawn last and lies on top.
+    for row, ((name, values), color) in reversed(list(enumerate(zip(lines, colors, strict=True)))):
+        thick = 1 if row else 3
         _line(picture, values, color, thick)
         cv2.line(picture, (legend, TOP + 20 * row), (legend + 24, TOP + 20 * row), color, thick + 1, cv2.LINE_AA)
         _text(picture, name, (legend + 32, TOP + 20 * row + 4))

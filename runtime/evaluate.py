@@ -16,6 +16,7 @@ from edgeseg.dataset import Dataset, Int64, Pair, value_counts
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8, read_image
 from edgeseg.metrics import Confusion
+from edgeseg.size_metrics import SizeIoU
 from edgeseg.spec import ModelSpec
 
 Predict = Callable[[UInt8], UInt8]
@@ -30,6 +31,7 @@ class Evaluation:
         classes: names in label order.
         confusion: counts over all images.
         boundary: the same for the outlines.
+        sizes: the same object by object, or None where it was not asked for.
         images: how many were scored.
         skipped: a sentence for each image that could not be read.
     """
@@ -37,6 +39,7 @@ class Evaluation:
     classes: tuple[str, ...]
     confusion: Confusion
     boundary: BoundaryIoU
+    sizes: SizeIoU | None = None
     images: int = 0
     skipped: list[str] = field(default_factory=list)
 
@@ -53,6 +56,7 @@ class Evaluation:
             "iou": self._by_class(confusion.iou.tolist()),
             "boundary_iou": self._by_class(self.boundary.iou.tolist()),
             "dice": self._by_class(confusion.dice.tolist()),
+            "by_size": self.sizes and self.sizes.to_dict(),
             "confusion": confusion.counts.tolist(),
         }
 
@@ -61,7 +65,12 @@ class Evaluation:
 
 
 def evaluate(
-    predict: Predict, dataset: Dataset, split: str, *, progress: Callable[[], object] = lambda: None
+    predict: Predict,
+    dataset: Dataset,
+    split: str,
+    *,
+    by_size: bool = False,
+    progress: Callable[[], object] = lambda: None,
 ) -> Evaluation:
     """Run ``predict`` on every image of a split and count its labels against the masks.
 
@@ -70,14 +79,14 @@ def evaluate(
     Args:
         predict: for example a :class:`edgeseg.runtime.predict.Predictor`.
         dataset, split: the labelled images.
+        by_size: score object by object, too, which costs about 5 ms a class for an image of 360x480.
         progress: called once an image.
 
     Raises:
         DataError: a mask is unreadable, of another size or holds a value outside the classes (the
             message names file and value); masks are missing; or no image can be read.
     """
-    classes, ignored = len(dataset.classes), dataset.ignore_index
-    result = Evaluation(dataset.classes, Confusion(classes, ignored), BoundaryIoU(classes, ignored))
+    result = _nothing_counted(dataset, by_size)
     counts: Int64 = np.zeros(256, np.int64)
     pairs = dataset.pairs(split)
     for pair in pairs:
@@ -87,12 +96,20 @@ def evaluate(
             labels = predict(image)
             result.confusion.update(labels, mask)
             result.boundary.update(labels, mask)
+            if result.sizes is not None:
+                result.sizes.update(labels, mask)
             result.images += 1
             counts += value_counts(mask)
     if not result.images:
         raise DataError(f"None of the {len(pairs)} images of split {split!r} can be read. {result.skipped[0]}")
     dataset.check_foreground(counts, split)
     return result
+
+
+def _nothing_counted(dataset: Dataset, by_size: bool) -> Evaluation:
+    classes, ignored = len(dataset.classes), dataset.ignore_index
+    sizes = SizeIoU(dataset.classes, ignored) if by_size else None
+    return Evaluation(dataset.classes, Confusion(classes, ignored), BoundaryIoU(classes, ignored), sizes)
 
 
 def _read(dataset: Dataset, pair: Pair, skipped: list[str]) -> tuple[UInt8, UInt8] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,12 @@ from edgeseg.files import atomic_file, check_writable
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.dataset import Dataset
+    from edgeseg.image import UInt8
     from edgeseg.runtime.evaluate import Evaluation
+    from edgeseg.spec import Color
+
+SIZES_ASIDE = "(number of objects: connected areas of one class in the masks; each is scored alone, sizes in pixels)"
+WRITTEN = ("results.json", "confusion.png", "sizes.png")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold in 0..1 (default: the model's)")
     parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json and confusion.png there")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json and its pictures there")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -42,8 +48,8 @@ def run(args: argparse.Namespace) -> int:
         evaluation = _evaluated(predict, dataset, args.split)
     result = _result(args, artifact, dataset, evaluation)
     if args.out:
-        _write(args.out, result, evaluation)
-    print(json.dumps(result, indent=2) if args.json else _text(result, args.out))
+        _write(args.out, result, evaluation, artifact.spec.palette)
+    print(json.dumps(result, indent=2) if args.json else _text(result, evaluation, args.out))
     return 0
 
 
@@ -54,7 +60,7 @@ def _evaluated(predict: Any, dataset: Dataset, split: str) -> Evaluation:
 
     total = len(dataset.pairs(split))
     with tqdm(desc="evaluate", total=total, leave=False, disable=not sys.stderr.isatty()) as bar:
-        return evaluate(predict, dataset, split, progress=bar.update)
+        return evaluate(predict, dataset, split, by_size=True, progress=bar.update)
 
 
 def _result(args: argparse.Namespace, artifact: Artifact, dataset: Dataset, evaluation: Evaluation) -> dict[str, Any]:
@@ -69,20 +75,27 @@ def _result(args: argparse.Namespace, artifact: Artifact, dataset: Dataset, eval
     }
 
 
-def _write(out: Path, result: dict[str, Any], evaluation: Evaluation) -> None:
-    import cv2
-
+def _write(out: Path, result: dict[str, Any], evaluation: Evaluation, palette: Sequence[Color]) -> None:
     from edgeseg.runtime.confusion_picture import confusion_picture
+    from edgeseg.size_picture import size_picture
 
     title = f"{result['artifact']}  {result['split']}  mIoU {evaluation.confusion.mean_iou:.3f}"
-    _, png = cv2.imencode(".png", confusion_picture(evaluation.confusion, evaluation.classes, title))
-    with atomic_file(out / "confusion.png") as staged:
-        staged.write_bytes(png.tobytes())
+    _write_png(out / "confusion.png", confusion_picture(evaluation.confusion, evaluation.classes, title))
+    if evaluation.sizes is not None:
+        _write_png(out / "sizes.png", size_picture(evaluation.sizes, f"{title}  IoU by object area in pixels", palette))
     with atomic_file(out / "results.json") as staged:
         staged.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
 
 
-def _text(result: dict[str, Any], out: Path | None) -> str:
+def _write_png(path: Path, picture: UInt8) -> None:
+    import cv2
+
+    _, png = cv2.imencode(".png", picture)
+    with atomic_file(path) as staged:
+        staged.write_bytes(png.tobytes())
+
+
+def _text(result: dict[str, Any], evaluation: Evaluation, out: Path | None) -> str:
     wide = max(len("class"), *(len(name) for name in result["iou"]))
     lines = [f"{result['artifact']} on {result['images']} images of {result['data']}, split {result['split']}", ""]
     lines.append(f"{'class':<{wide}}     IoU  boundary IoU    Dice")
@@ -90,9 +103,11 @@ def _text(result: dict[str, Any], out: Path | None) -> str:
         lines.append(_row(name.ljust(wide), *(result[score][name] for score in ("iou", "boundary_iou", "dice"))))
     lines.append(_row("mean".ljust(wide), *(result[f"mean_{score}"] for score in ("iou", "boundary_iou", "dice"))))
     lines += ["", f"pixel accuracy {result['pixel_accuracy']:.4f}"]
+    if evaluation.sizes is not None:
+        lines += ["", evaluation.sizes.table(), SIZES_ASIDE]
     lines += [f"skipped: {sentence}" for sentence in result["skipped"]]
     if out:
-        lines.append(f"written: {out / 'results.json'}, {out / 'confusion.png'}")
+        lines.append(f"written: {', '.join(str(out / name) for name in WRITTEN)}")
     return "\n".join(lines)
 
 

@@ -124,7 +124,7 @@ def test_table_values_and_picture_agree_on_the_bins() -> None:
     assert sizes.names == ("<3.162²", "3.162²-32²", "≥32²")
     lines = sizes.table().splitlines()
     assert lines[2].split() == ["thing", "-", "0.800", "(2)", "-"]
-    assert sizes.to_dict()["thing"] == {
+    assert sizes.to_dict()["classes"]["thing"] == {
         "iou": [None, 0.8, None],
         "coverage": [None, 1.0, None],
         "objects": [0, 2, 0],

@@ -82,6 +82,25 @@ class TestEvaluate:
         assert told["boundary_iou"]["road"] == pytest.approx(2 * 19 / (2 * ring - 2 * 19))
         assert told["boundary_iou"]["tree"] is None
 
+    def test_objects_are_scored_by_their_size_where_that_is_asked_for(self, data: Path) -> None:
+        """One road of 8x8 found, one of 18x18 missed, in each of four images; the rest is sky."""
+
+        def sees_the_small_one(image: UInt8) -> UInt8:
+            labels = np.zeros(image.shape[:2], np.uint8)
+            labels[2:10, 2:10] = 1
+            return labels
+
+        for path in (data / "masks/val").iterdir():
+            mask = sees_the_small_one(np.zeros((24, 32, 3), np.uint8))
+            mask[4:22, 12:30] = 1
+            cv2.imwrite(str(path), mask)
+        told = evaluate(sees_the_small_one, Dataset.open(data), "val", by_size=True).to_dict()["by_size"]
+        road = told["classes"]["road"]
+        assert told["edges_px"][:2] == [256, 1024]
+        assert (road["objects"], road["iou"][:3]) == ([4, 4, 0, 0, 0], [1.0, 0.0, None])
+        assert told["classes"]["sky"]["iou"][1] == pytest.approx((24 * 32 - 64 - 324) / (24 * 32 - 64))
+        assert evaluate(sees_the_small_one, Dataset.open(data), "val").to_dict()["by_size"] is None
+
     def test_a_bad_image_is_skipped_and_listed(self, data: Path) -> None:
         (data / "images/val/2.png").write_bytes(b"no image")
         ticks: list[int] = []
@@ -133,16 +152,28 @@ class TestPicture:
         assert confusion_picture(unknown, names, "t").shape[1] - confusion_picture(known, names, "t").shape[1] == 58
 
 
+def _assert_line_at_the_top(picture: UInt8) -> None:
+    """A point of the thick line of all classes, which is almost black, stands at IoU 1."""
+    top_of_the_axis, middle_of_the_first_bin = 60, 60 + 130 // 2
+    assert picture[top_of_the_axis, middle_of_the_first_bin].max() < 80
+
+
 class TestVerb:
     def test_results_and_picture_are_written(
         self, artifact: Artifact, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         out = tmp_path / "out"
         assert main(["evaluate", str(artifact.path), "--data", str(data), "--out", str(out)]) == 0
-        assert re.search(r"^mean +1\.0000 +1\.0000 +1\.0000$", capsys.readouterr().out, re.MULTILINE)
+        printed = capsys.readouterr().out
+        assert re.search(r"^mean +1\.0000 +1\.0000 +1\.0000$", printed, re.MULTILINE)
+        assert re.search(r"^all classes +1\.000 \(\d+\)", printed, re.MULTILINE)
         result = json.loads((out / "results.json").read_text())
         assert (result["mean_iou"], result["images"], result["split"]) == (1.0, 4, "val")
+        assert result["by_size"]["overall"][0] == 1.0
+        for name in ("results.json", "confusion.png", "sizes.png"):
+            assert str(out / name) in printed
         assert cv2.imread(str(out / "confusion.png")) is not None
+        _assert_line_at_the_top(cv2.imread(str(out / "sizes.png")))
 
     def test_json_is_the_same_and_alone(
         self, artifact: Artifact, data: Path, capsys: pytest.CaptureFixture[str]
