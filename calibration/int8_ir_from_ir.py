@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from edgeseg.calibration.calibration_set import CalibrationSet
-from edgeseg.calibration.nncf_ranges import USUAL_METHOD, range_settings
+from edgeseg.calibration.nncf_ranges import USUAL_METHOD, preset_for, range_settings
 from edgeseg.calibration.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.extras import require
@@ -60,13 +60,18 @@ def int8_ir_from_ir(
                 # (0.5), for nine seconds more.
                 fast_bias_correction=False,
                 subset_size=len(images),
-                **range_settings(method),
+                **range_settings(method, preset_of(model, method)),
                 ignored_scope=nncf.IgnoredScope(sorted(keep_float), [SURROUNDINGS], validate=False),
             )
         except (RuntimeError, ValueError, nncf.ValidationError) as error:
             raise ArtifactError(f"NNCF cannot quantise this network: {error}") from error
     _check(quantised)
     return quantised
+
+
+def preset_of(model: Any, method: str) -> str:
+    """See :func:`~edgeseg.calibration.nncf_ranges.preset_for`."""
+    return preset_for(method, {node.get_type_name() for node in model.get_ordered_ops()})
 
 
 def quantisable_layers(model: Any) -> tuple[str, ...]:

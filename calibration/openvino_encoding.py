@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeseg.artifact import MODEL_FILES, Artifact
 from edgeseg.calibration.calibration_set import CalibrationSet
-from edgeseg.calibration.int8_ir_from_ir import ALGORITHM, int8_ir_from_ir, quantisable_layers
+from edgeseg.calibration.int8_ir_from_ir import ALGORITHM, int8_ir_from_ir, preset_of, quantisable_layers
 from edgeseg.calibration.ir_file import describe_ir, read_ir, save_ir
 from edgeseg.calibration.nncf_ranges import ESTIMATORS, estimator_of
 from edgeseg.calibration.recipe import Recipe
@@ -28,11 +28,12 @@ class OpenVinoEncoding:
     def quantise(
         self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
     ) -> Mapping[str, Any]:
-        quantised = int8_ir_from_ir(read_ir(parent.model_path), images, on_image, recipe.keep_float, recipe.method)
+        model = read_ir(parent.model_path)
+        quantised = int8_ir_from_ir(model, images, on_image, recipe.keep_float, recipe.method)
         describe_ir(quantised, parent.spec, parent.outputs)
         save_ir(quantised, out / MODEL_FILES[self.format])
-        estimator = estimator_of(recipe.method)
-        return {"algorithm": ALGORITHM.format(estimator.preset.lower()), "ranges": estimator.about}
+        preset = preset_of(model, recipe.method).lower()
+        return {"algorithm": ALGORITHM.format(preset), "ranges": estimator_of(recipe.method).about}
 
     def open_proof(self, artifact: Artifact) -> Engine:
         return open_engine(artifact)
