@@ -14,13 +14,10 @@ from typing import Any
 from edgeseg import __version__
 from edgeseg.runtime.machine import Cpu, this_cpu
 from edgeseg.runtime.openvino_core import shared_core
+from edgeseg.runtime.tensorrt_doctor import tensorrt_rows
+from edgeseg.runtime.tensorrt_install import jetpack
 
 PIP = 'pip install "edgeseg[{}]"'
-NO_TENSORRT = "edgeseg has no TensorRT engine yet"
-TENSORRT_HINT = (
-    "comes with JetPack on Jetson (make the environment with --system-site-packages), "
-    f"or from NVIDIA's TensorRT packages on a PC with an NVIDIA GPU; {NO_TENSORRT}"
-)
 NO_CAMERA = "no /dev/video*: plug one in, or add this user to the group 'video'; files and folders need none"
 NO_ENCODER = "pip install --force-reinstall av   (its wheels bring libx264; recording needs it)"
 
@@ -65,10 +62,12 @@ def diagnose() -> Diagnosis:
     """Look at this machine; takes as long as importing the engines."""
     cpu = this_cpu()
     system = {"edgeseg": __version__, "python": platform.python_version(), "system": platform.platform()}
+    if (number := jetpack()) is not None:
+        system["JetPack"] = str(number)
     engines = [
         _engine("onnxruntime", "ONNX Runtime", "onnxruntime", _ort_details),
         _engine("openvino", "OpenVINO", "openvino", _openvino_details),
-        _tensorrt(),
+        *(Finding(*row) for row in tensorrt_rows()),
     ]
     tools = [_package("torch", "train"), _package("nncf", "export"), _package("onnx", "export")]
     return Diagnosis(system, cpu, engines, tools, [_cameras(), _encoder()], int8_forecast(cpu), bf16_note(cpu))
@@ -119,11 +118,6 @@ def _ort_details(ort: Any) -> str:
 
 def _openvino_details(_: Any) -> str:
     return f"devices {', '.join(shared_core().available_devices) or 'none'}"
-
-
-def _tensorrt() -> Finding:
-    found = _version("tensorrt")
-    return Finding("TensorRT", None, f"{found} is installed, but {NO_TENSORRT}" if found else TENSORRT_HINT)
 
 
 def _package(name: str, extra: str) -> Finding:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from edgeseg.cli import main
+from edgeseg.errors import EdgesegError, EngineError, MissingExtra
+from edgeseg.runtime.cuda_calls import Cuda, Gpu
 from edgeseg.runtime.doctor import _cameras, bf16_note, diagnose, int8_forecast
 from edgeseg.runtime.machine import Cpu, this_cpu
+from edgeseg.runtime.tensorrt_dialect import RTX_DIALECT, Library
+from edgeseg.runtime.tensorrt_doctor import tensorrt_rows
 
 X86 = "processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\nflags\t\t: fpu sse avx2 {}\n\nprocessor\t: 1\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp {}\nCPU part\t: 0xd0b\n"
@@ -69,6 +76,56 @@ def test_engines_here_are_found_with_versions_and_devices() -> None:
     found = {finding.name: finding.found for finding in diagnose().engines}
     assert "providers" in str(found["ONNX Runtime"])
     assert "devices CPU" in str(found["OpenVINO"])
+
+
+def missing(kind: type[EdgesegError], sentence: str) -> Callable[..., Any]:
+    def find(*_: object) -> Any:
+        raise kind(sentence)
+
+    return find
+
+
+class TestTensorRt:
+    GPU = Gpu(0, "Orin", "8.7", "12.6", 7620, True)
+
+    def rows(self, *installed: str, gpu: bool = True) -> dict[str, tuple[str | None, str]]:
+        def library(name: str) -> Library:
+            if name not in installed:
+                raise MissingExtra(f"{name} is not installed. Install it with: pip install {name}.")
+            return Library(None, name, "10.3.0", RTX_DIALECT)
+
+        cuda = SimpleNamespace(gpu=lambda: self.GPU if gpu else missing(EngineError, "No driver. Install one.")())
+        return {name: (found, hint) for name, found, hint in tensorrt_rows(library, lambda: cast(Cuda, cuda))}
+
+    def test_all_is_there(self) -> None:
+        told = "10.3.0, Orin (SM 8.7, 7620 MB shared with the CPU), driver for CUDA 12.6"
+        assert self.rows("tensorrt") == {"TensorRT": (told, "")}
+
+    def test_everything_that_is_missing_is_said_at_once(self) -> None:
+        found, hint = self.rows(gpu=False)["TensorRT"]
+        assert found is None
+        assert hint == "tensorrt is not installed. Install it with: pip install tensorrt. No driver. Install one."
+
+    def test_only_the_library_is_missing(self) -> None:
+        assert self.rows()["TensorRT"] == (None, "tensorrt is not installed. Install it with: pip install tensorrt.")
+
+    def test_rtx_without_a_gpu_can_build(self) -> None:
+        rows = self.rows("tensorrt_rtx", gpu=False)
+        assert rows["TensorRT-RTX"] == (None, "it can build engines here, but not run them: No driver. Install one.")
+
+    def test_missing_bindings_are_said(self) -> None:
+        rows = tensorrt_rows(missing(MissingExtra, "no library."), missing(MissingExtra, "no cuda-bindings."))
+        assert rows == [("TensorRT", None, "no library. no cuda-bindings.")]
+
+    def test_it_is_told_on_this_machine(self) -> None:
+        told = {finding.name: finding for finding in diagnose().engines}
+        assert bool(told["TensorRT"].found) is not bool(told["TensorRT"].hint)
+
+
+def test_a_jetson_is_called_by_its_jetpack(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "JetPack" not in diagnose().system or Path("/etc/nv_tegra_release").exists()
+    monkeypatch.setattr("edgeseg.runtime.doctor.jetpack", lambda: 6)
+    assert diagnose().system["JetPack"] == "6"
 
 
 def test_cameras_are_named(tmp_path: Path) -> None:
