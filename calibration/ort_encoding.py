@@ -2,7 +2,7 @@
 
 On x86 the fast kernels multiply unsigned with signed bytes. Without VNNI they add two products in 16
 bits, and weights of eight bits overflow there without a word; with seven bits the sum is 255 * 64 * 2 at most,
-which fits. So the file is exact on every machine that it is carried to. ``benchmarks/ort_encodings.py`` compares.
+which fits. ``benchmarks/ort_encodings.py`` compares with the other ways to encode.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from edgeseg.export.bare_net import bare_net, net_of_deployed
 from edgeseg.export.deployed_graph import NORMALISED
 from edgeseg.export.foreign_spec import SpecFlags, changed_spec, foreign_spec
 from edgeseg.export.net_facts import graph_facts, keep_output
-from edgeseg.export.onnx_file import embedded_spec, read_onnx
+from edgeseg.export.onnx_file import embedded_spec, expect_float, read_onnx
 from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
 from edgeseg.export.ort_session import Forward, forward_of
 from edgeseg.extras import require
@@ -101,6 +101,7 @@ def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
     if own is not None and any(NORMALISED in node.output for node in model.graph.node):
         net = net_of_deployed(model)
         return SourceNet(name, _same_size(own, changed_spec(own, flags)), net, forward_of(net), STAGE_FILE, parents)
+    expect_float(model)  # before flags are asked for: no flag helps a quantised file
     if flags.logits is not None:
         model = keep_output(model, flags.logits)
     facts = graph_facts(model)
