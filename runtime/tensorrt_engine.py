@@ -11,6 +11,7 @@ from edgeseg.errors import EngineError, UserError
 from edgeseg.runtime.cuda_calls import Cuda, load_cuda
 from edgeseg.runtime.engine import EngineOptions, expect_tensors
 from edgeseg.runtime.tensorrt_dialect import RTX, Library, find_library
+from edgeseg.runtime.tensorrt_doctor import described
 from edgeseg.runtime.tensorrt_engines import EnginePlace, device_engine
 from edgeseg.runtime.tensorrt_log import errors_since, log_of
 from edgeseg.runtime.tensorrt_settings import settings_of
@@ -70,6 +71,10 @@ class TensorRtEngine:
         self._engine = self._loaded(found.plan, artifact, target)
         self._tensors = tensors_of(self._engine, self._library.module)
         _expect_contract(artifact, self._tensors)
+
+    def describe(self) -> dict[str, str]:
+        """Library and GPU, for reports."""
+        return {"library": self._library.title, "GPU": described(self._gpu)}
 
     def open_slot(self) -> TensorRtSlot:
         """Raises EngineError when the engine is closed, GpuMemoryError when there is no memory for another one."""

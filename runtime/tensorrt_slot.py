@@ -33,6 +33,11 @@ class TensorRtSlot:
         tensors: every input and output of the engine by name.
         reason: gives TensorRT's own words about the last failure.
 
+    Attributes:
+        cuda, context: as given.
+        stream: its own CUDA stream.
+        graph: the recorded run, or None while runs go call by call.
+
     Raises:
         GpuMemoryError: the buffers do not fit.
     """
@@ -45,16 +50,16 @@ class TensorRtSlot:
         tensors: Mapping[str, Tensor],
         reason: Callable[[], str] = lambda: "",
     ) -> None:
-        self._cuda, self._device, self._context, self._reason = cuda, device, context, reason
+        self.cuda, self._device, self.context, self._reason = cuda, device, context, reason
         self._lock = threading.Lock()
         self._memory = DeviceMemory(cuda)
-        self._graph: Any = None
+        self.graph: Any = None
         self._runs, self._may_record = 0, True
         self._dead: EngineError | None = None
-        self._stream: Any = None
+        self.stream: Any = None
         try:
             self._use_device()
-            self._stream = cuda.call("cudaStreamCreateWithFlags", NON_BLOCKING)
+            self.stream = cuda.call("cudaStreamCreateWithFlags", NON_BLOCKING)
             self._buffers = {name: self._buffer(tensor) for name, tensor in tensors.items()}
         except EngineError:
             self.close()
@@ -66,7 +71,7 @@ class TensorRtSlot:
     @property
     def is_graph(self) -> bool:
         """Whether runs are one launch of a recorded graph."""
-        return self._graph is not None
+        return self.graph is not None
 
     def run(self) -> Prediction:
         """See :meth:`edgeseg.runtime.engine.Slot.run`.
@@ -93,26 +98,26 @@ class TensorRtSlot:
                 self._use_device()
             self._drop_graph()
             self._memory.free()
-            if self._stream is not None:
+            if self.stream is not None:
                 with contextlib.suppress(EngineError):
-                    self._cuda.call("cudaStreamDestroy", self._stream)
-            self._stream = self._context = None
+                    self.cuda.call("cudaStreamDestroy", self.stream)
+            self.stream = self.context = None
 
     def _infer(self) -> None:
         self._use_device()
-        if self._graph is None and self._may_record and self._runs:
+        if self.graph is None and self._may_record and self._runs:
             self._record()
-        if self._graph is not None:
-            self._cuda.call("cudaGraphLaunch", self._graph, self._stream)
+        if self.graph is not None:
+            self.cuda.call("cudaGraphLaunch", self.graph, self.stream)
         else:
             self._enqueue()
-        self._cuda.call("cudaStreamSynchronize", self._stream)
+        self.cuda.call("cudaStreamSynchronize", self.stream)
         self._runs += 1
 
     def _enqueue(self) -> None:
         for buffer in self._fetched(is_input=True):
             self._copy(buffer.device, buffer.host_address, buffer.nbytes, "cudaMemcpyHostToDevice")
-        if not self._context.execute_async_v3(int(self._stream)):
+        if not self.context.execute_async_v3(int(self.stream)):
             raise EngineError(f"TensorRT refused to infer: {self._reason() or 'it gave no reason'}. Build it again.")
         for buffer in self._fetched(is_input=False):
             self._copy(buffer.host_address, buffer.device, buffer.nbytes, "cudaMemcpyDeviceToHost")
@@ -120,18 +125,18 @@ class TensorRtSlot:
     def _record(self) -> None:
         """Record one run as a graph; whatever cannot be recorded is run call by call from now on."""
         self._may_record = False
-        mode = self._cuda.runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
+        mode = self.cuda.runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         try:
-            self._cuda.call("cudaStreamBeginCapture", self._stream, mode)
+            self.cuda.call("cudaStreamBeginCapture", self.stream, mode)
             with self._ended_capture() as recorded:
                 self._enqueue()
-            self._graph = self._cuda.call("cudaGraphInstantiate", recorded[0], 0)
-            self._cuda.call("cudaGraphDestroy", recorded[0])
+            self.graph = self.cuda.call("cudaGraphInstantiate", recorded[0], 0)
+            self.cuda.call("cudaGraphDestroy", recorded[0])
         except GpuLostError:
             raise
         except EngineError:
             self._drop_graph()
-            self._cuda.forget_error()
+            self.cuda.forget_error()
 
     @contextlib.contextmanager
     def _ended_capture(self) -> Iterator[list[Any]]:
@@ -141,21 +146,21 @@ class TensorRtSlot:
             yield recorded
         except EngineError:
             with contextlib.suppress(EngineError):
-                self._cuda.call("cudaStreamEndCapture", self._stream)
+                self.cuda.call("cudaStreamEndCapture", self.stream)
             raise
-        recorded.append(self._cuda.call("cudaStreamEndCapture", self._stream))
+        recorded.append(self.cuda.call("cudaStreamEndCapture", self.stream))
 
     def _drop_graph(self) -> None:
-        if self._graph is not None:
+        if self.graph is not None:
             with contextlib.suppress(EngineError):
-                self._cuda.call("cudaGraphExecDestroy", self._graph)
-        self._graph = None
+                self.cuda.call("cudaGraphExecDestroy", self.graph)
+        self.graph = None
 
     def _buffer(self, tensor: Tensor) -> Buffer:
         """Memory for one tensor, and the engine is told where it is. Logits are computed but not fetched."""
         device = self._memory.take(tensor.nbytes)
-        host = pinned_array(self._cuda, tensor.shape) if tensor.name in (INPUT, LABELS, CONFIDENCE) else None
-        if not self._context.set_tensor_address(tensor.name, device):
+        host = pinned_array(self.cuda, tensor.shape) if tensor.name in (INPUT, LABELS, CONFIDENCE) else None
+        if not self.context.set_tensor_address(tensor.name, device):
             raise EngineError(f"TensorRT refused memory for {tensor.name!r}: {self._reason()}. Build the engine again.")
         return Buffer(tensor.name, device, tensor.nbytes, host)
 
@@ -170,9 +175,9 @@ class TensorRtSlot:
         return array
 
     def _copy(self, target: int, source: int, nbytes: int, kind: str) -> None:
-        kinds = self._cuda.runtime.cudaMemcpyKind
-        self._cuda.call("cudaMemcpyAsync", target, source, nbytes, getattr(kinds, kind), self._stream)
+        kinds = self.cuda.runtime.cudaMemcpyKind
+        self.cuda.call("cudaMemcpyAsync", target, source, nbytes, getattr(kinds, kind), self.stream)
 
     def _use_device(self) -> None:
         """The current device belongs to the thread, and any thread may run a slot."""
-        self._cuda.call("cudaSetDevice", self._device)
+        self.cuda.call("cudaSetDevice", self._device)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
-from edgeseg.runtime.cuda_calls import Cuda, Gpu
+from edgeseg.errors import EdgesegError
+from edgeseg.runtime.cuda_calls import Cuda, Gpu, load_cuda
 from edgeseg.runtime.tensorrt_dialect import RTX, Dialect, Library, find_library, library_of
 from edgeseg.runtime.tensorrt_engines import EnginePlace
 
@@ -50,3 +51,17 @@ def no_gpu() -> bool:
     from cuda.bindings import runtime
 
     return int(Cuda(runtime).runtime.cudaGetDeviceCount()[0]) != 0
+
+
+def why_no_gpu() -> str:
+    """The sentence that tests for a GPU are skipped with; empty where they can run."""
+    try:
+        library = find_library()
+        gpu = load_cuda().gpu()
+    except EdgesegError as error:
+        return f"needs an NVIDIA GPU with TensorRT: {error}"
+    newest_rtx = (12, 9)
+    sm = tuple(int(part) for part in gpu.sm.split("."))
+    if library.name == RTX and (sm == (9, 0) or not (7, 5) <= sm <= newest_rtx):
+        return f"needs TensorRT: TensorRT-RTX does not run on {gpu.name} (SM {gpu.sm})"
+    return ""

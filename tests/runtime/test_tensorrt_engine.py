@@ -74,7 +74,7 @@ class TestSlot:
         assert np.array_equal(labels, reference(slot.input, opened_spec(slot))[0])
 
     def test_what_cannot_be_recorded_runs_call_by_call(self, slot: TensorRtSlot, cuda: CudaDouble) -> None:
-        slot._context.refuses_capture = True
+        slot.context.refuses_capture = True
         for value in (1, 2, 3, 4):
             slot.input[...] = 60 * value
             assert np.array_equal(slot.run().labels, reference(slot.input, opened_spec(slot))[0])
@@ -116,7 +116,7 @@ class TestSlot:
 
 
 def opened_spec(slot: TensorRtSlot) -> ModelSpec:
-    spec: ModelSpec = slot._context.engine.spec
+    spec: ModelSpec = slot.context.engine.spec
     return spec
 
 
@@ -150,7 +150,7 @@ class TestFailures:
 
     def test_tensorrt_refuses_to_infer(self, tiny: Artifact, cuda: CudaDouble, engines: Path) -> None:
         slot = opened(tiny, cuda, engines).open_slot()
-        slot._context.refuses = True
+        slot.context.refuses = True
         with pytest.raises(EngineError, match="TensorRT refused to infer: it gave no reason"):
             slot.run()
 
