@@ -17,6 +17,7 @@ from edgeseg.runtime.tensorrt_settings import BuildSettings
 MB = 1 << 20
 MAX_REASON = 400
 _NO_MEMORY = ("workspace", "out of memory", "outofmemory", "insufficient memory", "memory allocation", "oom")
+NO_DLA_INT8 = "it takes INT8 only from TensorRT's own calibrators, never from Q/DQ nodes."
 _OPSET = "The parser of {title} takes ONNX opsets up to {limit}, and this file has {found}."
 
 
@@ -157,8 +158,10 @@ def _use_dla(config: Any, builder: Any, job: BuildJob, library: Library) -> None
             f"--dla {job.settings.dla}: this device has {cores or 'no'} DLA cores (Jetson Xavier and Orin NX or AGX "
             "have them, Orin Nano and PCs do not). Leave --dla out."
         )
-    if job.precision == "fp32":
-        raise UserError("A DLA computes in INT8 and float16 only. Export with --int8 or --half, or leave --dla out.")
+    if job.precision != "fp16":
+        raise UserError(
+            f"A DLA runs float16 only, not {job.precision}: {NO_DLA_INT8} Export with --half, or on the GPU."
+        )
     config.default_device_type = library.module.DeviceType.DLA
     config.DLA_core = job.settings.dla
     config.set_flag(library.module.BuilderFlag.GPU_FALLBACK)

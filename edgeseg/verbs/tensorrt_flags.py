@@ -47,6 +47,8 @@ def check_tensorrt_arguments(args: argparse.Namespace) -> None:
         return
     args.format = "tensorrt"
     settings(args)
+    if args.dla is not None and (args.int8 or not args.half):
+        raise UserError("--dla needs --half and no --int8: a DLA takes float16, and no INT8 that is written as Q/DQ.")
     if (args.engine_file or args.trust) and not (args.engine and args.engine_file):
         raise UserError("--trust and --engine-file FILE go together, with --format engine.")
     if args.engine:

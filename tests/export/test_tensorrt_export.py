@@ -87,10 +87,10 @@ def test_the_settings_travel_with_the_artifact(foreign, tmp_path, capsys):
 
 
 def test_settings_reach_an_int8_artifact_that_keeps_its_proof(foreign, data, tmp_path, capsys):
-    flags = ["--format", "tensorrt", "--int8", "--data", str(data), "-n", "8", "--max-drop", "2", "--dla", "0"]
+    flags = ["--format", "tensorrt", "--int8", "--data", str(data), "-n", "8", "--max-drop", "2", "--opt-level", "4"]
     assert export(foreign, tmp_path, *flags) == 0
     artifact = Artifact.open(tmp_path / "blobs-int8-tensorrt")
-    assert settings_of(artifact).dla == 0
+    assert settings_of(artifact).level == 4
     assert artifact.measured["drop_points"] <= 2
     assert artifact.calibration["images"] == 8
 
@@ -103,7 +103,7 @@ def test_an_artifact_that_came_from_elsewhere_only_needs_its_engine(foreign, tmp
     assert "built: tensorrt_rtx" in capsys.readouterr().out
     assert main(["export", artifact, "--format", "engine-rtx", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["is_new"] is False
-    assert main(["export", artifact, "--format", "engine-rtx", "--dla", "0"]) == 2
+    assert main(["export", artifact, "--format", "engine-rtx", "--opt-level", "5"]) == 2
     assert "says itself how its engine is built" in capsys.readouterr().err
 
 
@@ -128,7 +128,9 @@ def test_a_foreign_engine_is_refused_or_explicitly_trusted(foreign, tmp_path, ca
         (["--format", "tensorrt", "--trust"], 2, "--trust and --engine-file FILE go together"),
         (["--format", "tensorrt", "--workspace", "0"], 2, "--workspace must be a whole number"),
         (["--format", "tensorrt", "--prefer", "size"], 2, "--prefer times what can run here"),
-        (["--format", "engine-rtx", "--workspace", "64", "--dla", "0"], 2, "this device has no DLA cores"),
+        (["--format", "engine-rtx", "--half", "--dla", "0"], 2, "this device has no DLA cores"),
+        (["--format", "tensorrt", "--int8", "--data", ".", "--dla", "0"], 2, "--dla needs --half and no --int8"),
+        (["--format", "tensorrt", "--dla", "0"], 2, "--dla needs --half and no --int8"),
         (["--format", "engine-rtx", "--version-compatible"], 2, "serve every RTX GPU"),
     ],
 )

@@ -231,15 +231,16 @@ class TestVersions:
     def test_every_wish_reaches_the_builder(self, model: bytes) -> None:
         library, config, *_ = old_tensorrt(dla_cores=2)
         wishes = BuildSettings(workspace_mb=256, dla=1, level=5, version_compatible=True)
-        build_engine(BuildJob(model, "int8", wishes, timings=b"old"), library)
+        build_engine(BuildJob(model, "fp16", wishes, timings=b"old"), library)
         assert ("set_memory_pool_limit", "WORKSPACE", 256 << 20) in config.said
         assert ("builder_optimization_level", 5) in config.said
         assert {("default_device_type", "DLA"), ("DLA_core", 1)} <= set(config.said)
         assert {("set_flag", "FALLBACK"), ("set_flag", "VC"), ("create_timing_cache", b"old")} <= set(config.said)
 
-    def test_a_dla_computes_no_float32(self, model: bytes) -> None:
-        with pytest.raises(UserError, match="INT8 and float16 only"):
-            build_engine(BuildJob(model, "fp32", BuildSettings(dla=0)), old_tensorrt(dla_cores=1)[0])
+    @pytest.mark.parametrize("precision", ["fp32", "int8"])
+    def test_a_dla_runs_float16_only(self, precision: str, model: bytes) -> None:
+        with pytest.raises(UserError, match=f"float16 only, not {precision}: it takes INT8 only from TensorRT's own"):
+            build_engine(BuildJob(model, precision, BuildSettings(dla=0)), old_tensorrt(dla_cores=1)[0])
 
     def test_names_of_the_table_are_those_of_the_library(self) -> None:
         """Of the strongly typed versions; the flags of 8.6 are gone from what can be installed."""
