@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="f32",
         help="f32: masks as verified; auto: faster on CPUs with AMX, masks may differ (default: f32)",
     )
+    parser.add_argument(
+        "--no-build", action="store_true", help="TensorRT: fail, naming what differs, instead of building an engine"
+    )
     parser.add_argument("--max-frames", type=int, metavar="N", help="stop after this many frames")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
@@ -59,7 +62,9 @@ def run(args: argparse.Namespace) -> int:
     threshold = thresholding(artifact, args.conf)
     with (
         open_source(args.source) as source,
-        closing(open_engine(artifact, args.device, args.slots, precision=args.precision)) as engine,
+        closing(
+            open_engine(artifact, args.device, args.slots, precision=args.precision, may_build=not args.no_build)
+        ) as engine,
     ):
         pipeline = Pipeline(engine, source, args.slots, threshold, args.max_frames)
         sinks = _sinks(args, artifact, source, pipeline.stop)
