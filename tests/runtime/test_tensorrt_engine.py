@@ -7,6 +7,7 @@ import gc
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from engine_contract import EngineContract
@@ -15,7 +16,9 @@ from linear_model import ArtifactMaker, reference
 from tensorrt_artifacts import double_library, for_tensorrt, no_gpu
 
 from edgeseg.artifact import Artifact
+from edgeseg.cli import main
 from edgeseg.errors import ArtifactError, EngineError, UserError
+from edgeseg.runtime import tensorrt_engine
 from edgeseg.runtime.cuda_calls import Cuda, GpuLostError, GpuMemoryError
 from edgeseg.runtime.engine import EngineOptions, open_engine
 from edgeseg.runtime.tensorrt_engine import Target, TensorRtEngine, target_of
@@ -238,3 +241,27 @@ def test_a_file_quantised_for_another_engine_is_refused(
     foreign = for_tensorrt(dataclasses.replace(parent, path=tmp_path), tmp_path / "out")
     with pytest.raises(ArtifactError, match="was quantised for onnxruntime and is not run by tensorrt"):
         opened(foreign, cuda, tmp_path / "engines")
+
+
+def test_run_on_a_device_builds_once_and_with_no_build_never(
+    tiny: Artifact,
+    cuda: CudaDouble,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    library = double_library(tensorrt_double(trt, cuda, tiny.spec, tiny.outputs))
+    monkeypatch.setattr(tensorrt_engine, "load_cuda", lambda: Cuda(cuda))
+    monkeypatch.setattr(tensorrt_engine, "find_library", lambda name: library)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "in").mkdir()
+    picture = np.random.default_rng(0).integers(0, 256, (tiny.spec.height, tiny.spec.width, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "in" / "one.png"), picture)
+    command = ["run", str(tiny.path), "--source", str(tmp_path / "in"), "--save-masks", str(tmp_path / "out")]
+    assert main([*command, "--no-build"]) == 3
+    assert "There is no engine in" in capsys.readouterr().err
+    for more in ([], ["--no-build"]):
+        assert main([*command, *more]) == 0
+        (mask,) = (tmp_path / "out").glob("*.png")
+        assert np.array_equal(cv2.imread(str(mask), cv2.IMREAD_UNCHANGED), reference(picture, tiny.spec)[0])
+        mask.unlink()
