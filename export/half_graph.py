@@ -119,17 +119,28 @@ def _reason(node: Any, constants: dict[str, Any]) -> str:
 
 
 def _keep_their_scales(graph: Any, kept: dict[str, str]) -> None:
-    """A layer computes in one type: when one of its quantisers stays in float32, all of it does."""
+    """A quantised layer computes in one type: what shares a scale with something in float32 stays there, too."""
     makers = {name: node for node in graph.node for name in node.output}
-    for node in graph.node:
-        reads = [makers[name] for name in node.input if name in makers]
-        if node.op_type not in QDQ and any(r.op_type in QDQ and r.name in kept for r in reads):
-            kept.setdefault(node.name, "one of its scales stays in float32")
-    for node in graph.node:
-        if node.name in kept and node.op_type not in QDQ:
-            for name in node.input:
-                if (maker := makers.get(name)) is not None and maker.op_type == "DequantizeLinear":
-                    kept.setdefault(maker.name, "its layer stays in float32")
+    pairs = [
+        (makers[name], node)
+        for node in graph.node
+        for name in node.input
+        if name in makers and _is_one_layer(makers[name], node)
+    ]
+    size = -1
+    while size != len(kept):
+        size = len(kept)
+        for pair in pairs:
+            if any(node.name in kept for node in pair):
+                for node in pair:
+                    kept.setdefault(node.name, "it shares a scale with a layer in float32")
+
+
+def _is_one_layer(maker: Any, reader: Any) -> bool:
+    """A quantiser with its dequantiser, or a dequantiser with what computes from it."""
+    if maker.op_type == "QuantizeLinear":
+        return bool(reader.op_type == "DequantizeLinear")
+    return bool(maker.op_type == "DequantizeLinear" and not is_surrounding(reader))
 
 
 class _Caster:
