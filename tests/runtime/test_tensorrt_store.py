@@ -6,10 +6,13 @@ import dataclasses
 import errno
 import json
 import os
+import shlex
+import shutil
 import stat
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -157,18 +160,45 @@ print(tensorrt_engines.device_engine(Artifact.open({artifact!r}), place(Path({ro
 """
 
 
-def test_two_processes_build_once(tiny: Artifact, root: Path) -> None:
+def builder(tiny: Artifact, root: Path) -> list[str]:
+    """A command that builds, one second slower than usual, and prints whether the engine is new."""
     code = BUILDER.format(tests=str(Path(__file__).parent), artifact=str(tiny.path), root=str(root))
-    running = [
-        subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    return [sys.executable, "-c", textwrap.dedent(code)]
+
+
+def test_two_processes_build_once(tiny: Artifact, root: Path) -> None:
+    running = [subprocess.Popen(builder(tiny, root), stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = sorted(process.communicate(timeout=120)[0].strip() for process in running)
     assert said == ["False", "True"]
 
 
+def test_a_builder_that_is_killed_leaves_no_lock_and_no_engine(tiny: Artifact, root: Path) -> None:
+    with subprocess.Popen(builder(tiny, root), stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not list(root.glob("*/lock")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+    assert list(root.glob("*/engine.*")) == []
+    assert device_engine(tiny, place(root)).is_new
+
+
 class TestDiskFull:
-    def test_nothing_is_left_and_the_sentence_says_why(
+    @pytest.mark.skipif(shutil.which("unshare") is None, reason="there is no unshare(1) here for a small disk")
+    def test_on_a_real_full_disk_nothing_is_left_and_the_sentence_says_why(
+        self, tiny: Artifact, tmp_path: Path
+    ) -> None:
+        (tmp_path / "disk").mkdir()
+        build = shlex.join(builder(tiny, tmp_path / "disk" / "engines"))
+        script = (
+            f"mount -t tmpfs -o size=32k tmpfs {tmp_path / 'disk'} || exit 77\n{build}\nls {tmp_path}/disk/engines/*"
+        )
+        done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
+        if done.returncode == 77 or "unshare failed" in done.stderr:
+            pytest.skip("this system gives no private tmpfs")
+        assert "OutputError: The disk is full" in done.stderr
+        assert done.stdout.split() == ["lock"]
+
+    def test_the_engine_is_built_again_when_there_is_room(
         self, tiny: Artifact, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def full(*_: Any) -> None:
