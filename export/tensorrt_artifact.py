@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from onnx import helper
+from onnx import TensorProto, helper
 
 from edgeseg.artifact import MANIFEST, Artifact, artifact_dir, writing_artifact
 from edgeseg.calibration.budget import Budget, budget_for
@@ -62,7 +62,7 @@ def tensorrt_artifact(
         kept = _write_model(parent, staged, half)
         _copy_others(parent, staged)
         _write_settings(staged, settings, half, kept)
-        comparison = _compared(parent, opened(staged, manifest), samples, place)
+        comparison = _compared(parent, opened(staged, manifest), samples, place, half)
         if half:
             check_budget(comparison, budget or budget_for(samples.labelled))
         else:
@@ -101,11 +101,38 @@ def _write_model(parent: Artifact, staged: Path, half: bool) -> list[Kept]:
     model = onnx.load_model(str(parent.model_path))
     if half:
         model, kept = half_graph(load_graph(parent.model_path))
+    _floats_before_bytes(model)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, {**metadata, ENGINE_KEY: TENSORRT})
     expect_clean(model)
     onnx.save_model(model, str(staged / "model.onnx"))
     return kept
+
+
+def _floats_before_bytes(model: onnx.ModelProto) -> None:
+    """Put a Cast to float32 before every Cast from something else to uint8.
+
+    The parser of TensorRT 8.6 refuses others, and NVIDIA documents conversions to uint8 from float alone. Labels are
+    whole numbers up to 255, so nothing is rounded.
+    """
+    kinds = _kinds(model)
+    nodes = []
+    for node in model.graph.node:
+        is_byte = node.op_type == "Cast" and any(a.name == "to" and a.i == TensorProto.UINT8 for a in node.attribute)
+        if is_byte and kinds.get(node.input[0]) not in (TensorProto.FLOAT, TensorProto.FLOAT16):
+            name = f"{node.input[0]}/float"
+            nodes.append(helper.make_node("Cast", [node.input[0]], [name], f"{node.name}_float", to=TensorProto.FLOAT))
+            node.input[0] = name
+        nodes.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _kinds(model: onnx.ModelProto) -> dict[str, int]:
+    """ONNX element type of every tensor."""
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    known = (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
+    return {info.name: info.type.tensor_type.elem_type for info in known}
 
 
 def _copy_others(parent: Artifact, staged: Path) -> None:
@@ -120,8 +147,8 @@ def _write_settings(staged: Path, settings: BuildSettings, half: bool, kept: lis
     (staged / FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def _compared(parent: Artifact, made: Artifact, samples: Samples, place: Place) -> Comparison:
-    probes = samples if samples.labelled else samples.spread(PROBES)
+def _compared(parent: Artifact, made: Artifact, samples: Samples, place: Place, half: bool) -> Comparison:
+    probes = samples if samples.labelled and half else samples.spread(PROBES)
     with contextlib.ExitStack() as stack, place.progress(f"verify {made.precision} tensorrt", len(probes)) as tick:
         exact = ExactEngine(parent, EngineOptions()) if parent.format == TENSORRT else None
         reference = artifact_stage(parent, stack, f"{parent.format} {parent.precision}", exact)

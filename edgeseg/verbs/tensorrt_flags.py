@@ -95,15 +95,12 @@ def ready_artifact(args: argparse.Namespace) -> Artifact | None:
 
 
 def as_tensorrt(args: argparse.Namespace, built: list[Built], found: Samples, to: Place) -> list[Built]:
-    """``built`` with the TensorRT artifact at its end; INT8 is replaced when its file or settings change."""
+    """``built`` with the TensorRT artifact at its end; an INT8 artifact is replaced and keeps its proof."""
     from edgeseg.export.tensorrt_artifact import tensorrt_artifact
-    from edgeseg.runtime.tensorrt_settings import BuildSettings
     from edgeseg.verbs.int8_flags import budget
 
     last, wishes = built[-1], settings(args)
     is_int8 = last.artifact.precision == "int8"
-    if is_int8 and wishes == BuildSettings() and not args.half:
-        return built
     made = tensorrt_artifact(last.artifact, to, found, wishes, args.half, budget(args, found.labelled))
     if not is_int8:
         return [*built, made]

@@ -8,15 +8,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from fitted import CLASSES, SPEC, scene
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.exact_engine import ExactEngine
 from edgeseg.cli import main
 from edgeseg.image import fit
+from edgeseg.models.registry import build_model
 from edgeseg.runtime.engine import EngineOptions
 from edgeseg.runtime.onnx_header import read_onnx_header
 from edgeseg.runtime.tensorrt_settings import BuildSettings, settings_of
+from edgeseg.spec import ModelSpec
+from edgeseg.training.checkpoint import save_checkpoint
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
 NORM = ["--mean", *map(str, SPEC.mean), "--std", *map(str, SPEC.std), "--color-order", "rgb"]
@@ -27,6 +31,16 @@ SPEC_FLAGS = ["--classes", ",".join(CLASSES), *NORM]
 def foreign(source, tmp_path_factory):
     path = tmp_path_factory.mktemp("foreign") / "blobs.onnx"
     onnx.save_model(source.proto, str(path))
+    return path
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    spec = ModelSpec("binary", ("background", "cell"), 32, 48, "gray", (0.5,), (0.25,))
+    path = tmp_path_factory.mktemp("run") / "best.pt"
+    model = build_model("unet", spec, {"width": 0.25})
+    save_checkpoint(path, {"name": "unet", "options": {"width": 0.25}}, spec, model.state_dict(), {})
     return path
 
 
@@ -64,6 +78,32 @@ def test_the_same_with_float16_for_the_rest(foreign, data, tmp_path, capsys):
     assert artifact.measured["half"]["stages"]
     assert artifact.measured["drop_points"] <= 2
     assert "report.html" in artifact.files
+
+
+@pytest.mark.parametrize(
+    ("task", "flags"),
+    [
+        ("multiclass", ()),
+        ("multiclass", ("--half",)),
+        ("multiclass", ("--int8", "--max-drop", "2", "-n", "8")),
+        ("binary", ()),
+        ("binary", ("--half",)),
+    ],
+    ids=str,
+)
+def test_bytes_are_made_from_floats_alone(task, flags, foreign, data, tmp_path, capsys, checkpoint):
+    """TensorRT 8.6 refuses a Cast from int64 or bool to uint8."""
+    data_flag = ("--data", str(data)) if "--int8" in flags else ()
+    if task == "multiclass":
+        assert export(foreign, tmp_path, "--format", "tensorrt", *flags, *data_flag) == 0
+    else:
+        assert main(["export", str(checkpoint), "--format", "tensorrt", "--out", str(tmp_path), *flags]) == 0
+    (path,) = tmp_path.glob("*-tensorrt/model.onnx")
+    model = onnx.shape_inference.infer_shapes(onnx.load_model(str(path)), strict_mode=True)
+    kinds = {info.name: info.type.tensor_type.elem_type for info in (*model.graph.value_info, *model.graph.input)}
+    casts = [n for n in model.graph.node if n.op_type == "Cast" and n.attribute[0].i == onnx.TensorProto.UINT8]
+    assert {n.output[0] for n in casts} >= {"labels"}
+    assert {kinds[n.input[0]] for n in casts} == {onnx.TensorProto.FLOAT}
 
 
 def test_float16_is_cast_proven_and_told(foreign, tmp_path, capsys):
