@@ -20,18 +20,23 @@ def progress_monitor(module: Any, title: str) -> Any:
         def __init__(self) -> None:
             module.IProgressMonitor.__init__(self)
             self.interrupted = False
+            self._steps: dict[str, int] = {}
+            self._outer: set[str] = set()
             self._bar = tqdm(desc=title, leave=False, disable=not sys.stderr.isatty())
 
         def phase_start(self, name: str, parent: str | None, steps: int) -> None:
-            if parent:
-                self._bar.set_postfix_str(name, refresh=True)
-                return
-            self._bar.total = (self._bar.total or 0) + steps
+            self._steps[name] = steps
+            if not parent:
+                self._outer.add(name)
+                self._bar.total = (self._bar.total or 0) + steps
 
         def step_complete(self, name: str, step: int) -> bool:
             """False stops the build; TensorRT swallows exceptions that are raised in here."""
             try:
-                self._bar.update(1)
+                if name in self._outer:
+                    self._bar.update(1)
+                else:
+                    self._bar.set_postfix_str(f"{name} {step + 1}/{self._steps.get(name, '?')}")
             except KeyboardInterrupt:
                 self.interrupted = True
             return not self.interrupted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -89,6 +90,18 @@ class TestBuild:
     def test_compatibility_where_it_has_no_meaning(self, model: bytes, wish: str) -> None:
         with pytest.raises(UserError, match="leave out --version-compatible"):
             build_engine(BuildJob(model, "fp32", BuildSettings(**{wish: True})), rtx())
+
+    def test_a_bar_counts_the_outer_phases_on_a_terminal(
+        self, model: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+        build_engine(BuildJob(model, "fp32"), rtx())
+        shown = capsys.readouterr().err
+        counts = [(int(done), int(total)) for done, total in re.findall(r"(\d+)/(\d+) \[", shown)]
+        assert f"build {rtx().title} engine" in shown
+        assert counts
+        assert all(done <= total for done, total in counts)
+        assert max(done for done, _ in counts) > 1
 
     def test_ctrl_c_stops_a_build(self, model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
         def interrupt(*_: object) -> None:
