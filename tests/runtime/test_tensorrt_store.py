@@ -104,6 +104,21 @@ class TestTrust:
         assert again.is_new
         assert again.path.read_bytes()[1:4] == b"trt"
 
+    def test_an_engine_that_was_replaced_half_is_none_and_not_called_damaged(
+        self, tiny: Artifact, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made, real = device_engine(tiny, place(root)), tensorrt_store.write_private
+
+        def plan_only(path: Path, data: bytes) -> None:
+            if path.name != "engine.plan":
+                raise OSError(errno.EIO, "Input/output error")
+            real(path, data)
+
+        monkeypatch.setattr(tensorrt_store, "write_private", plan_only)
+        with pytest.raises(OutputError):
+            EngineStore(root).put(made.key, b"new")
+        assert EngineStore(root).get(made.key) is None
+
     def test_an_engine_whose_facts_name_another_key_is_none(self, tiny: Artifact, root: Path) -> None:
         made = device_engine(tiny, place(root))
         facts = json.loads((made.path.parent / "engine.json").read_text())
