@@ -85,4 +85,6 @@ def _parity(
         comparison = compare(stages, probes, source.spec, tick)
     check_parity(comparison)
     manifest["measured"] = {**comparison.to_dict(), "cpu": cpu_name()}
+    if source.cut is not None:
+        manifest["measured"]["dropped_levels"] = source.cut.to_dict()
     return comparison

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import numpy as np
 import onnx
 
 from edgeseg.artifact import MANIFEST, Artifact
-from edgeseg.errors import ArtifactError, SpecError
+from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.bare_net import bare_net, net_of_deployed
 from edgeseg.export.deployed_graph import NORMALISED
 from edgeseg.export.foreign_spec import SpecFlags, changed_spec, foreign_spec
@@ -25,6 +26,9 @@ from edgeseg.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from edgeseg.training.checkpoint import LoadedModel
+    from edgeseg.training.level_cut import CutFacts
 
 CHECKPOINT_SUFFIXES = (".pt", ".pth")
 STAGE_FILE = "onnx file"
@@ -41,6 +45,7 @@ class SourceNet:
         forward: the network as it was given (torch, or the original file), the reference.
         stage: what ``forward`` is called in reports.
         parents: SHA-256 of the file it was read from, by role.
+        cut: what ``--drop-levels`` cost and saved, where levels were dropped.
     """
 
     name: str
@@ -49,17 +54,34 @@ class SourceNet:
     forward: Forward
     stage: str
     parents: dict[str, str]
+    cut: CutFacts | None = None
 
 
-def source_net(path: Path, flags: SpecFlags) -> SourceNet:
+@dataclass(frozen=True)
+class LevelCut:
+    """What ``--drop-levels`` asks for: the deepest level to keep, and the labelled images it is measured on."""
+
+    level: int
+    data: Path | None
+
+
+def source_net(path: Path, flags: SpecFlags, cut: LevelCut | None = None) -> SourceNet:
     """Read a checkpoint (``.pt``), an ONNX file or an fp32 ONNX artifact.
+
+    Args:
+        path: the file.
+        flags: what the user said about its spec.
+        cut: levels to drop; the network without them is the source then, and the reference for every export.
 
     Raises:
         SpecError: no spec, or one that contradicts the model or the flags.
         CheckpointError, ArtifactError: the file is not what it should be.
+        UserError: levels that cannot be dropped.
     """
     if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
-        return _from_checkpoint(path, flags)
+        return _from_checkpoint(path, flags, cut)
+    if cut is not None:
+        raise UserError(f"--drop-levels cuts checkpoints (.pt); {path} is none. Export its checkpoint again.")
     if path.is_dir() or (path.parent / MANIFEST).is_file():
         artifact = Artifact.open(path)
         if (artifact.format, artifact.precision) != ("onnx", "fp32"):
@@ -84,14 +106,28 @@ def torch_forward(model: nn.Module) -> Forward:
     return forward
 
 
-def _from_checkpoint(path: Path, flags: SpecFlags) -> SourceNet:
+def _from_checkpoint(path: Path, flags: SpecFlags, cut: LevelCut | None) -> SourceNet:
     require("torch", "export")
     from edgeseg.training.checkpoint import load_model
 
     loaded = load_model(path)
     spec = changed_spec(loaded.spec, flags)
-    proto = onnx_from_checkpoint(loaded.model, spec)
-    return SourceNet(loaded.name, spec, proto, torch_forward(loaded.model), "torch", {"checkpoint": loaded.digest})
+    model, facts = (loaded.model, None) if cut is None else _without_levels(loaded, spec, cut)
+    proto, parents = onnx_from_checkpoint(model, spec), {"checkpoint": loaded.digest}
+    return SourceNet(loaded.name, spec, proto, torch_forward(model), "torch", parents, facts)
+
+
+def _without_levels(loaded: LoadedModel, spec: ModelSpec, cut: LevelCut) -> tuple[nn.Module, CutFacts]:
+    if cut.data is None:
+        raise UserError("--drop-levels needs the means of what it drops; give --data DIR with images and masks.")
+    require("accelerate", "train")
+    from tqdm import tqdm
+
+    from edgeseg.training.level_cut import cut_and_measured, labelled_validator
+
+    validator = labelled_validator(cut.data, spec)
+    with tqdm(desc="drop levels", total=2, leave=False, disable=not sys.stderr.isatty()) as bar:
+        return cut_and_measured(loaded.model, cut.level, validator, bar.update)
 
 
 def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.models.blocks import DoubleConv, PoolingEncoder, scaled
+from edgeseg.models.joins import Join, unet_joins
 from edgeseg.models.unet import WIDTHS, UNetShape
 
 
@@ -54,6 +55,11 @@ class AttentionUNet(UNetShape):
         super().__init__(PoolingEncoder(channels, widths, stem_stride), DoubleConv, classes, upsampling)
         pairs = zip(widths[-2::-1], widths[:0:-1], strict=True)
         self.gates = nn.ModuleList(AttentionGate(skip, coarse) for skip, coarse in pairs)
+
+    def joins(self) -> list[Join]:
+        """Where the levels meet, finest first; each has its gate."""
+        stages = [[stage] for stage in self.encoder.stages]
+        return unet_joins(stages, list(self.ups), list(self.decoder), list(self.gates))  # type: ignore[arg-type]
 
     def gated(self, level: int, skip: Tensor, coarse: Tensor) -> Tensor:
         return self.gates[level](skip, coarse)  # type: ignore[no-any-return]

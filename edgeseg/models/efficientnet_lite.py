@@ -76,9 +76,9 @@ class EfficientNetLite0(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Features at strides 2, 4, 8 and 16, finest first."""
+        """Features at strides 2, 4, 8 and 16, finest first; fewer when the last stages are gone."""
         features = list(itertools.accumulate(self.stages, lambda y, stage: stage(y), initial=self.stem(x)))
-        return [features[i] for i in (1, 2, 3, 5)]
+        return [features[i] for i in (1, 2, 3, 5) if i < len(features)]
 
 
 def load_imagenet_weights(encoder: EfficientNetLite0) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from edgeseg.models.blocks import AnySize, ConvNorm, SeparableBlock
 from edgeseg.models.efficientnet_lite import EfficientNetLite0
+from edgeseg.models.joins import Join, unet_joins
 from edgeseg.models.upsampling import enlarger, upsampler
 
 CONTEXT = 96
@@ -53,3 +54,9 @@ class LiteUNet(AnySize):
         for up, block, skip in zip(self.ups, self.decoder, reversed(skips), strict=True):
             x = block(torch.cat((up(x, skip), skip), 1))
         return self.enlarge(self.head(x))  # type: ignore[no-any-return]
+
+    def joins(self) -> list[Join]:
+        """Where the levels meet, finest first."""
+        *finer, fourth, fifth = self.encoder.stages
+        levels = [*([stage] for stage in finer), [fourth, fifth, self.context]]
+        return unet_joins(levels, list(self.ups), list(self.decoder))  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.models.blocks import AnySize, DoubleConv, Encoder, PoolingEncoder, ResidualBlock, scaled
+from edgeseg.models.joins import Join, unet_joins
 from edgeseg.models.upsampling import enlarger, upsampler
 
 WIDTHS = (16, 32, 64, 96, 128)
@@ -48,6 +49,10 @@ class UNetShape(AnySize):
             joined = torch.cat((self.ups[level](x, skip), self.gated(level, skip, x)), 1)
             x = self.decoder[level](joined)
         return self.enlarge(self.head(x))  # type: ignore[no-any-return]
+
+    def joins(self) -> list[Join]:
+        """Where the levels meet, finest first."""
+        return unet_joins([[stage] for stage in self.encoder.stages], list(self.ups), list(self.decoder))  # type: ignore[arg-type]
 
     def gated(self, level: int, skip: Tensor, coarse: Tensor) -> Tensor:
         """What of ``skip`` passes on decoder level ``level`` (0 is the coarsest): all of it."""

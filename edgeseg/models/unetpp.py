@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from edgeseg.errors import UserError
 from edgeseg.models.blocks import AnySize, DoubleConv, PoolingEncoder, cropped, scaled
+from edgeseg.models.joins import Join
 from edgeseg.models.options import Option
 from edgeseg.models.unet import WIDTHS
 from edgeseg.models.upsampling import enlarger, upsampler
@@ -67,6 +68,17 @@ class UNetPlusPlus(AnySize):
         if not self.training or len(self.heads) == 1:
             return super().forward(x)
         return tuple(cropped(logits, x) for logits in self.supervised(self.padded(x)))
+
+    def joins(self) -> list[Join]:
+        """None: every node meets all others of its level, and none of them can be taken away alone.
+
+        Raises:
+            UserError: always, with what to do instead.
+        """
+        raise UserError(
+            "The levels of a U-Net++ are not measured one by one: it is trained to be cut. Score its depths with: "
+            "edgeseg models --prune CKPT --depth N --out FILE."
+        )
 
     def logits(self, x: Tensor) -> Tensor:
         return self._of_head(self._finest(x), self.depth)

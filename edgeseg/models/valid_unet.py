@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from edgeseg.errors import UserError
 from edgeseg.models.blocks import DoubleConv, PoolingEncoder, cropped, scaled
+from edgeseg.models.joins import Join, unet_joins
 from edgeseg.models.unet import WIDTHS
 from edgeseg.models.upsampling import UPSAMPLING, Upsampler, upsampler
 
@@ -72,6 +73,10 @@ class ValidUNet(nn.Module):
             joined = torch.cat((up(x, skip), skip), 1)
             x = block(_center(joined, joined.shape[-2] - 2 * edge, joined.shape[-1] - 2 * edge))
         return self.head(x)  # type: ignore[no-any-return]
+
+    def joins(self) -> list[Join]:
+        """Where the levels meet, finest first."""
+        return unet_joins([[stage] for stage in self.encoder.stages], list(self.ups), list(self.decoder))  # type: ignore[arg-type]
 
     def surrounded(self, x: Tensor, height: int, width: int) -> Tensor:
         """What :meth:`logits` takes to give (height, width): ``x`` in the middle of its mirror images."""

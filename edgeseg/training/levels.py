@@ -7,11 +7,8 @@ contribution is taken away and the loss in mIoU is measured:
 * *skip*: the level's own features, beside the coarser path, are replaced;
 * *below*: the coarser path that comes up into the level is replaced, and so every deeper level is cut.
 
-What is taken away is replaced by its mean over the data, channel by channel: zeros would also take
-the constant part, which a bias could carry at no cost.
-
-A network takes part by having ``joins()`` (:class:`Levelled`); the present U-Nets are recognised
-by their parts.
+What is taken away is replaced by its mean over the data, as :mod:`edgeseg.models.joins` says; so
+what is measured is what :func:`edgeseg.models.cut_unet.cut_below` leaves.
 """
 
 from __future__ import annotations
@@ -27,26 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.errors import UserError
+from edgeseg.metrics import Confusion
+from edgeseg.models.joins import Join, constant_part
 from edgeseg.training.validation import Validator
-
-Hook = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]
-
-
-@dataclass(frozen=True)
-class Join:
-    """Where the coarser path meets a level's skip.
-
-    Attributes:
-        level: 0 is the finest.
-        module: its single argument is the (N, C, H, W) concatenation of coarse path and skip, in this order.
-        coarse: channels of the coarse path.
-        below: modules that nothing needs any more once the coarse path is cut here.
-    """
-
-    level: int
-    module: nn.Module
-    coarse: int
-    below: tuple[nn.Module, ...]
 
 
 @runtime_checkable
@@ -90,6 +70,21 @@ class LevelReport:
         return next((level for level in self.levels if level.below_loss <= max_drop), None)
 
 
+@dataclass(frozen=True)
+class JoinMean:
+    """What goes into a join, averaged over all pixels and images.
+
+    Attributes:
+        value: (C,) of the concatenation.
+        gate: (C,) of the map that the join's gate looks at, or None.
+        stride: of the level, in input pixels.
+    """
+
+    value: Tensor
+    gate: Tensor | None
+    stride: int
+
+
 def measure_levels(
     model: nn.Module, validator: Validator, progress: Callable[[], object] = lambda: None
 ) -> LevelReport:
@@ -103,55 +98,59 @@ def measure_levels(
     Raises:
         UserError: a network whose levels cannot be told apart.
     """
-
-    def score() -> float:
-        miou = validator.confusion(model).mean_iou
-        progress()
-        return miou
-
     joins = joins_of(model)
-    means = [Mean() for _ in joins]
-    input_size = Mean()
-    hooks = [(join.module, mean) for join, mean in zip(joins, means, strict=True)]
-    with hooked([(model, input_size), *hooks]):
-        whole = score()
+    confusion, means = join_means(model, validator)
+    whole = confusion.mean_iou
+    progress()
     levels = []
     for join, mean in zip(joins, means, strict=True):
         losses = []
-        for part in (slice(join.coarse, None), slice(0, join.coarse)):
-            with hooked([(join.module, replacing(part, mean.value))]):
-                losses.append(100 * (whole - score()))
-        stride = 2 ** round(math.log2(input_size.height / mean.height))
-        levels.append(Level(join.level, stride, losses[0], losses[1], _count(join.below)))
+        for part, gate in ((slice(join.coarse, None), None), (slice(0, join.coarse), mean.gate)):
+            with constant_part(join, part, mean.value, gate):
+                losses.append(100 * (whole - validator.confusion(model).mean_iou))
+            progress()
+        levels.append(Level(join.level, mean.stride, losses[0], losses[1], _count(join.below)))
     return LevelReport(tuple(levels), whole, _count([model]))
 
 
-class Mean:
-    """A hook that averages what goes into a module over all pixels and images, channel by channel."""
+def join_means(model: nn.Module, validator: Validator) -> tuple[Confusion, list[JoinMean]]:
+    """The score of a network, and what goes into its joins on the same images.
 
-    def __init__(self) -> None:
+    Raises:
+        UserError: a network whose levels cannot be told apart.
+    """
+    joins = joins_of(model)
+    size, means = Mean(), [Mean() for _ in joins]
+    gates = [Mean(1) if join.gate is not None else None for join in joins]
+    looks = [(join.module, mean) for join, mean in zip(joins, means, strict=True)]
+    looks += [(join.gate, mean) for join, mean in zip(joins, gates, strict=True) if join.gate is not None and mean]
+    with hooked([(model, size), *looks]):
+        confusion = validator.confusion(model)
+    strides = [2 ** round(math.log2(size.height / mean.height)) for mean in means]
+    values = zip(means, gates, strides, strict=True)
+    return confusion, [JoinMean(mean.value, gate.value if gate else None, stride) for mean, gate, stride in values]
+
+
+class Mean:
+    """A hook that averages what goes into a module over all pixels and images, channel by channel.
+
+    Args:
+        argument: which of the module's arguments.
+    """
+
+    def __init__(self, argument: int = 0) -> None:
+        self.argument = argument
         self.total, self.images, self.height = torch.zeros(()), 0, 0
 
     def __call__(self, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        (x,) = inputs
-        self.total = self.total + x.float().mean((2, 3)).sum(0)
+        x = inputs[self.argument]
+        self.total = self.total + x.detach().float().mean((2, 3)).sum(0)
         self.images, self.height = self.images + len(x), x.shape[-2]
 
     @property
     def value(self) -> Tensor:
         """(C,)."""
         return self.total / self.images
-
-
-def replacing(part: slice, value: Tensor) -> Hook:
-    """A hook that puts the (C,) ``value`` in place of the channels ``part`` of what goes into a module."""
-
-    def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        x = inputs[0].clone()
-        x[:, part] = value[part, None, None].to(x.dtype)
-        return (x,)
-
-    return hook
 
 
 @contextlib.contextmanager
@@ -169,40 +168,13 @@ def joins_of(model: nn.Module) -> Sequence[Join]:
     """Where a network's levels meet, finest first.
 
     Raises:
-        UserError: it neither says so nor is built like :class:`edgeseg.models.unet.UNet`.
+        UserError: it does not say so.
     """
     if isinstance(model, Levelled):
         return model.joins()
-    encoder, decoder = getattr(model, "encoder", None), getattr(model, "decoder", None)
-    stages = getattr(encoder, "stages", None)
-    if isinstance(stages, nn.ModuleList) and isinstance(decoder, nn.ModuleList) and len(stages) == len(decoder) + 1:
-        return _unet_joins(list(stages), list(decoder))
     raise UserError(
         f"--levels needs a U-Net with skips at every level; {type(model).__name__} does not say where its levels meet."
     )
-
-
-def _unet_joins(stages: list[nn.Module], decoder: list[nn.Module]) -> list[Join]:
-    """Decoder blocks are coarsest first; the coarse path comes from the stage or block just below."""
-    deepest = len(decoder)
-    joins = []
-    for level, block in enumerate(reversed(decoder)):
-        from_below = stages[-1] if level == deepest - 1 else decoder[deepest - level - 2]
-        coarse = _channels(from_below)
-        if _takes(block) != coarse + _channels(stages[level]):
-            raise UserError(f"--levels: level {level} does not join {coarse} coarse channels with its skip.")
-        joins.append(Join(level, block, coarse, (*stages[level + 1 :], *decoder[: deepest - level - 1])))
-    return joins
-
-
-def _takes(module: nn.Module) -> int:
-    return next(m.in_channels for m in module.modules() if isinstance(m, nn.Conv2d))
-
-
-def _channels(module: nn.Module) -> int:
-    """What a stage or block gives: the channels of its last normalisation."""
-    *_, last = (m for m in module.modules() if isinstance(m, nn.BatchNorm2d))
-    return last.num_features
 
 
 def _count(modules: Sequence[nn.Module]) -> int:

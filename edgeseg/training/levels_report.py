@@ -10,8 +10,8 @@ from edgeseg.files import atomic_file
 from edgeseg.training.levels import LevelReport
 
 
-def level_lines(report: LevelReport, max_drop: float) -> Iterator[str]:
-    """A table of the levels and a sentence about what can be cut, for a terminal."""
+def level_lines(report: LevelReport, max_drop: float, command: str | None = None) -> Iterator[str]:
+    """A table of the levels, a sentence about what can be cut, and the command that cuts it, for a terminal."""
     yield f"mIoU {report.miou:.4f} with {report.weights:,} weights; points of mIoU lost without"
     yield "level  stride  its skip  everything below   weights below"
     for level in report.levels:
@@ -19,6 +19,8 @@ def level_lines(report: LevelReport, max_drop: float) -> Iterator[str]:
         losses = f"{level.skip_loss:>8.2f}  {level.below_loss:>16.2f}"
         yield f"{level.level:>5}  {level.stride:>6}  {losses}   {level.below_weights:,} ({share:.0f} %)"
     yield verdict(report, max_drop)
+    if command:
+        yield f"  {command}"
 
 
 def verdict(report: LevelReport, max_drop: float) -> str:
@@ -37,14 +39,16 @@ def verdict(report: LevelReport, max_drop: float) -> str:
     )
 
 
-def level_values(report: LevelReport, max_drop: float) -> dict[str, Any]:
+def level_values(report: LevelReport, max_drop: float, command: str | None = None) -> dict[str, Any]:
     """The same as plain values."""
     level = report.cut(max_drop)
     return {
         "miou": report.miou,
         "weights": report.weights,
         "levels": [dict(vars(one)) for one in report.levels],
+        "cut_below_level": level.level if level else None,
         "cut_below_stride": level.stride if level else None,
+        "command": command,
         "max_drop": max_drop,
         "verdict": verdict(report, max_drop),
     }

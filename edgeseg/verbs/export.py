@@ -52,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="make fp32 and INT8 for ONNX Runtime and OpenVINO, time them here, and say which one to run",
     )
     parser.add_argument("--data", type=Path, help="data folder, or a folder of images: calibrates and verifies")
+    parser.add_argument(
+        "--drop-levels",
+        type=int,
+        metavar="N",
+        help="cut the levels below level N of a checkpoint's U-Net (edgeseg inspect --levels says which); needs --data",
+    )
     parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold to bake in, 0..1")
     parser.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
     parser.add_argument("--out", type=Path, help="where artifacts go (default: artifacts/ beside the model)")
@@ -87,13 +93,16 @@ def run(args: argparse.Namespace) -> int:
         report_engine(engine_of(args, ready), ready, args.json)
         return 0
     from edgeseg.export.deployed_graph import check_outputs
-    from edgeseg.export.source_net import source_net
+    from edgeseg.export.source_net import LevelCut, source_net
     from edgeseg.export.spec_file import merged_flags
 
     outputs = check_outputs([name.strip() for name in args.outputs.split(",")])
     out = args.out or default_out(args.model)
     check_writable(out)
-    source = source_net(args.model, merged_flags(_flags(args), args.spec))
+    cut = None if args.drop_levels is None else LevelCut(args.drop_levels, args.eval_data or args.data)
+    source = source_net(args.model, merged_flags(_flags(args), args.spec), cut)
+    if source.cut is not None and not args.json:
+        print(f"{source.cut.text()}\n")
     to = place(args, out, source.name)
     if args.prefer:
         report_choice(_offered(args, source, to, outputs), args.json)

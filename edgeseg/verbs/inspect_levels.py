@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,31 +37,38 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out:
         check_writable(args.out)
-    report = _measured(args)
-    values = level_values(report, args.max_drop)
+    report, can_cut = _measured(args)
+    command = _command(args, report) if can_cut else None
+    values = level_values(report, args.max_drop, command)
     if args.out:
         write_levels(args.out / "levels.png", report, args.file.stem)
         with atomic_file(args.out / "levels.json") as staged:
             staged.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(values, indent=2) if args.json else "\n".join(level_lines(report, args.max_drop)))
+    print(json.dumps(values, indent=2) if args.json else "\n".join(level_lines(report, args.max_drop, command)))
     return 0
 
 
-def _measured(args: argparse.Namespace) -> LevelReport:
-    from accelerate import Accelerator
+def _command(args: argparse.Namespace, report: LevelReport) -> str | None:
+    """What makes the network that was measured without the levels that can go."""
+    level = report.cut(args.max_drop)
+    if level is None:
+        return None
+    return shlex.join(
+        ["edgeseg", "export", str(args.file), "--drop-levels", str(level.level), "--data", str(args.data)]
+    )
+
+
+def _measured(args: argparse.Namespace) -> tuple[LevelReport, bool]:
+    """The levels, and whether ``edgeseg export --drop-levels`` takes this network."""
     from tqdm import tqdm
 
-    from edgeseg.dataset import Dataset
+    from edgeseg.models.cut_unet import can_cut
     from edgeseg.training.checkpoint import load_model
-    from edgeseg.training.folder import FolderDataset
+    from edgeseg.training.level_cut import labelled_validator
     from edgeseg.training.levels import joins_of, measure_levels
-    from edgeseg.training.validation import Validator
 
     loaded = load_model(args.file)
-    data = Dataset.open(args.data, loaded.spec.ignore_index)
-    if data.classes != loaded.spec.classes:
-        raise UserError(f"{args.data} has classes {list(data.classes)}, {args.file} {list(loaded.spec.classes)}.")
-    validator = Validator(FolderDataset(data, args.split, loaded.spec), Accelerator(cpu=True))
+    validator = labelled_validator(args.data, loaded.spec, args.split)
     passes = 2 * len(joins_of(loaded.model)) + 1
     with tqdm(desc="levels", total=passes, leave=False, disable=not sys.stderr.isatty()) as bar:
-        return measure_levels(loaded.model, validator, bar.update)
+        return measure_levels(loaded.model, validator, bar.update), can_cut(loaded.model)

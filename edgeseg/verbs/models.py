@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from edgeseg.extras import require
 from edgeseg.files import check_writable
 from edgeseg.spec import ModelSpec
 
-ASIDE = "GFLOP: 2 a multiply-add, convolutions only. Field: side in pixels of what one pixel's class depends on."
+ASIDE = """GFLOP: 2 a multiply-add, convolutions only. Field: side in pixels of what one pixel's class depends on.
+Every network takes images of any size: inside it pads them to a multiple of its stride and crops the logits.
+Train one with: edgeseg train --model NAME --data DIR"""
+NAME_WIDE = 14
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,8 +36,12 @@ def run(args: argparse.Namespace) -> int:
     if args.prune:
         return _prune(args)
     spec = _spec(args)
-    found = [_described(name, spec) for name in _names(args)]
-    print(json.dumps(found, indent=2) if args.json else _table(found, spec))
+    found = (_described(name, spec) for name in _names(args))
+    if args.json:
+        print(json.dumps(list(found), indent=2))
+        return 0
+    for line in _table(found, spec):
+        print(line, flush=True)
     return 0
 
 
@@ -67,14 +75,16 @@ def _described(name: str, spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def _table(found: list[dict[str, Any]], spec: ModelSpec) -> str:
-    wide = max(len(one["name"]) for one in found)
-    lines = [f"{'':<{wide}}  weights   GFLOP  field  engines                        at {spec.height}x{spec.width}"]
+def _table(found: Iterable[dict[str, Any]], spec: ModelSpec) -> Iterator[str]:
+    """The lines of a table, each as soon as its network was measured."""
+    yield f"for images of {spec.height}x{spec.width} and {spec.num_classes} classes"
+    yield f"{'':<{NAME_WIDE}}  weights   GFLOP  field  engines"
     for one in found:
         field = one["receptive_field"] or "all"
         figures = f"{one['weights'] / 1e6:5.2f} M  {one['gflop']:6.2f}  {field:>5}  {', '.join(one['engines'])}"
-        lines += [f"{one['name']:<{wide}}  {figures}", f"{'':<{wide}}  {one['summary']}; options: {_options(one)}"]
-    return "\n".join([*lines, "", ASIDE])
+        yield f"{one['name']:<{NAME_WIDE}}  {figures}"
+        yield f"{'':<{NAME_WIDE}}  {one['summary']}; options: {_options(one)}"
+    yield f"\n{ASIDE}"
 
 
 def _options(one: dict[str, Any]) -> str:

@@ -71,6 +71,9 @@ def test_the_verb_lists_every_network_with_its_figures(capsys: pytest.CaptureFix
     assert main(["models", "--imgsz", "64", "--classes", "4"]) == 0
     text = capsys.readouterr().out
     assert all(f"\n{name} " in text for name in MODELS)
+    assert text.startswith("for images of 64x64 and 4 classes\n")
+    columns = {line.index("onnxruntime") for line in text.splitlines() if "onnxruntime" in line}
+    assert columns == {text.splitlines()[1].index("engines")}
     assert "--deep-supervision" in text
     assert "2 a multiply-add" in text
 

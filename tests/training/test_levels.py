@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
+from edgeseg.models.joins import Join, constant_part
 from edgeseg.models.registry import build_model
 from edgeseg.models.unet import UNet
 from edgeseg.spec import ModelSpec
 from edgeseg.training.folder import FolderDataset
-from edgeseg.training.levels import Join, LevelReport, hooked, joins_of, measure_levels, replacing
+from edgeseg.training.levels import LevelReport, joins_of, measure_levels
 from edgeseg.training.levels_report import verdict
 from edgeseg.training.loop import train
 from edgeseg.training.settings import TrainSettings
@@ -99,7 +100,7 @@ def test_replacing_the_coarse_path_is_what_the_deeper_levels_cannot_change() -> 
     assert isinstance(model, UNet)
     join = joins_of(model)[1]
     image = torch.randn(1, 3, 32, 32)
-    with torch.no_grad(), hooked([(join.module, replacing(slice(0, join.coarse), torch.ones(join.coarse + 8)))]):
+    with torch.no_grad(), constant_part(join, slice(0, join.coarse), torch.ones(join.coarse + 16)):
         before = model(image)
         for module in join.below:
             for parameter in module.parameters():
@@ -135,9 +136,12 @@ def test_inspect_levels_from_the_command_line(
     assert main(["inspect", "--levels", str(trained), "--data", str(disc_folder), "--out", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     assert "everything below" in printed
-    assert len(printed.splitlines()) == 7
+    assert len(printed.splitlines()) == 8
+    command = f"edgeseg export {trained} --drop-levels 0 --data {disc_folder}"
+    assert printed.splitlines()[-1].strip() == command
     values = json.loads((tmp_path / "levels.json").read_text())
     assert [level["stride"] for level in values["levels"]] == [1, 2, 4, 8]
+    assert (values["command"], values["cut_below_level"]) == (command, 0)
     assert cv2.imread(str(tmp_path / "levels.png")).shape == (440, 880, 3)
 
 
