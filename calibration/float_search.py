@@ -33,12 +33,12 @@ def searched(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladde
     Raises:
         GateFailed: there is none; with the ladder and the next step.
     """
-    noise = trials.noise()
-    ranked = ranking(noise)
+    risk = trials.risk()
+    ranked = ranking(risk)
     search = _Search(trials, plain, budget)
     kept = fewest(ranked, search.holds, max(1, int(MAX_SHARE * len(ranked))), MAX_TRIALS - 1)
-    worst = tuple((name, noise[name]) for name in ranked[:SHOWN])
-    ladder = search.ladder(kept, worst, len(noise))
+    worst = tuple((name, risk[name]) for name in ranked[:SHOWN])
+    ladder = search.ladder(kept, worst, len(risk))
     if kept is None:
         found = plain.comparison
         sentence = budget_sentence(found, found.stages[-1], misses(found, found.stages[-1], budget))
@@ -69,11 +69,11 @@ class _Search:
     def trial_of(self, kept: tuple[str, ...]) -> Trial:
         return self._tried[kept]
 
-    def ladder(self, chosen: tuple[str, ...] | None, noise: tuple[tuple[str, float], ...], layers: int) -> Ladder:
+    def ladder(self, chosen: tuple[str, ...] | None, risk: tuple[tuple[str, float], ...], layers: int) -> Ladder:
         ratios = self._latencies(chosen)
         rungs = tuple(replace(self._rung(trial), latency_ratio=ratios.get(kept)) for kept, trial in self._tried.items())
         reused = sum(trial.reused for trial in self._tried.values())
-        return Ladder(rungs, chosen, layers, noise, self._plain.comparison.drop_of, reused)
+        return Ladder(rungs, chosen, layers, risk, self._plain.comparison.drop_of, reused)
 
     def _within(self, trial: Trial) -> bool:
         return not misses(trial.comparison, trial.comparison.stages[-1], self._budget)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from edgeseg.calibration.calibration_set import CalibrationSet
-from edgeseg.calibration.nncf_ranges import USUAL_METHOD, preset_for, range_settings
+from edgeseg.calibration.nncf_ranges import USUAL_METHOD, is_signed, range_settings
 from edgeseg.calibration.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.extras import require
@@ -20,7 +20,6 @@ from edgeseg.runtime.openvino_core import shared_core
 
 SURROUNDINGS = "edgeseg/.*"
 WEIGHTED = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul")
-ALGORITHM = "nncf.quantize, {} preset, accurate bias correction"
 
 
 def int8_ir_from_ir(
@@ -60,7 +59,7 @@ def int8_ir_from_ir(
                 # (0.5), for nine seconds more.
                 fast_bias_correction=False,
                 subset_size=len(images),
-                **range_settings(method, preset_of(model, method)),
+                **range_settings(method, has_signed_activations(model)),
                 ignored_scope=nncf.IgnoredScope(sorted(keep_float), [SURROUNDINGS], validate=False),
             )
         except (RuntimeError, ValueError, nncf.ValidationError) as error:
@@ -69,9 +68,9 @@ def int8_ir_from_ir(
     return quantised
 
 
-def preset_of(model: Any, method: str) -> str:
-    """See :func:`~edgeseg.calibration.nncf_ranges.preset_for`."""
-    return preset_for(method, {node.get_type_name() for node in model.get_ordered_ops()})
+def has_signed_activations(model: Any) -> bool:
+    """See :func:`~edgeseg.calibration.nncf_ranges.is_signed`."""
+    return is_signed({node.get_type_name() for node in model.get_ordered_ops()})
 
 
 def quantisable_layers(model: Any) -> tuple[str, ...]:

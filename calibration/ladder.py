@@ -52,7 +52,7 @@ class Ladder:
         rungs: in the order they were measured; the first one has nothing in float but what was asked for.
         chosen: layers that the search keeps in float, or None when nothing held the budget.
         layers: how many layers are quantised in the first rung.
-        noise: noise-to-signal ratio that each of the noisiest layers alone causes at the logits, worst first.
+        risk: layers that put most pixels at risk when they alone are quantised, and the share, worst first.
         drop_of: what is lost, ``mIoU`` or ``pixels``.
         reused: how many rungs an interrupted run had measured.
     """
@@ -60,7 +60,7 @@ class Ladder:
     rungs: tuple[Rung, ...]
     chosen: tuple[str, ...] | None
     layers: int
-    noise: tuple[tuple[str, float], ...]
+    risk: tuple[tuple[str, float], ...]
     drop_of: str = "mIoU"
     reused: int = 0
 
@@ -71,8 +71,10 @@ class Ladder:
         if self.reused:
             tried += f", {self.reused} of them before this run was interrupted"
         if self.chosen is None:
-            guilty = ", ".join(name for name, _ in self.noise[:SHOWN])
-            return f"No choice of layers in float restores the budget ({tried}). The noisiest layers are {guilty}."
+            guilty = ", ".join(name for name, _ in self.risk[:SHOWN])
+            return (
+                f"No choice of layers in float restores the budget ({tried}). The layers that risk most are {guilty}."
+            )
         return f"{len(self.chosen)} of {self.layers} layers stay in float: {', '.join(self.chosen)} ({tried})."
 
     def text(self) -> str:
@@ -96,7 +98,7 @@ class Ladder:
             "rungs": [rung.to_dict() for rung in self.rungs],
             "chosen": None if self.chosen is None else list(self.chosen),
             "layers": self.layers,
-            "noise": [{"layer": name, "noise_to_signal": finite(value)} for name, value in self.noise],
+            "risk": [{"layer": name, "at_risk": finite(value)} for name, value in self.risk],
             "drop_of": self.drop_of,
             "reused": self.reused,
             "sentence": self.sentence,

@@ -56,17 +56,20 @@ SIGNED = frozenset({"PRelu", "Elu", "Selu", "Gelu", "Swish", "HSwish", "Mish", "
 """Operations (of OpenVINO) after which values are negative as well, and seldom as far as they are positive."""
 
 
-def preset_for(method: str, operations: Collection[str]) -> str:
-    """Of ``nncf.QuantizationPreset``: MIXED, that is asymmetric activations, where values are of both signs.
+def is_signed(operations: Collection[str]) -> bool:
+    """Whether a network of these operations needs asymmetric ranges: NNCF's mixed preset, no bias correction.
 
     A symmetric range wastes half of its levels on what a PReLU leaves of the negative side. Measured on
-    SINet: IoU of the INT8 person masks with the float ones 0.92 against 0.89.
-
-    Args:
-        method: how ranges are found.
-        operations: types of the network's operations.
+    SINet, IoU of the INT8 person masks with the float ones, 60 images for calibration and 60 others:
+    performance preset 0.887; mixed preset 0.920, and 0.914 with accurate bias correction.
     """
-    return "MIXED" if SIGNED.intersection(operations) else estimator_of(method).preset
+    return bool(SIGNED.intersection(operations))
+
+
+def algorithm(method: str, signed: bool) -> str:
+    """What NNCF is asked to do, for the artifact."""
+    correction = "no" if signed else "accurate"
+    return f"nncf.quantize, {_preset(method, signed).lower()} preset, {correction} bias correction"
 
 
 def estimator_of(method: str) -> RangeEstimator:
@@ -83,19 +86,23 @@ def estimator_of(method: str) -> RangeEstimator:
     return ESTIMATORS[method]
 
 
-def range_settings(method: str, preset: str) -> dict[str, Any]:
-    """The arguments of ``nncf.quantize`` that a method and a preset decide.
+def range_settings(method: str, signed: bool) -> dict[str, Any]:
+    """The arguments of ``nncf.quantize`` that a method and :func:`is_signed` decide.
 
     Raises:
         UserError: NNCF has no such method.
         MissingExtra: NNCF is not installed.
     """
-    estimator_of(method)
+    preset = _preset(method, signed)
     nncf = require("nncf", "export")
-    advanced = nncf.AdvancedQuantizationParameters()
+    advanced = nncf.AdvancedQuantizationParameters(disable_bias_correction=signed)
     if (ranges := _activation_ranges(method, preset)) is not None:
         advanced.activations_range_estimator_params = ranges
     return {"preset": nncf.QuantizationPreset[preset], "advanced_parameters": advanced}
+
+
+def _preset(method: str, signed: bool) -> str:
+    return "MIXED" if signed else estimator_of(method).preset
 
 
 def _activation_ranges(method: str, preset: str) -> Any:

@@ -8,9 +8,9 @@ from typing import Any
 
 from edgeseg.artifact import MODEL_FILES, Artifact
 from edgeseg.calibration.calibration_set import CalibrationSet
-from edgeseg.calibration.int8_ir_from_ir import ALGORITHM, int8_ir_from_ir, preset_of, quantisable_layers
+from edgeseg.calibration.int8_ir_from_ir import has_signed_activations, int8_ir_from_ir, quantisable_layers
 from edgeseg.calibration.ir_file import describe_ir, read_ir, save_ir
-from edgeseg.calibration.nncf_ranges import ESTIMATORS, estimator_of
+from edgeseg.calibration.nncf_ranges import ESTIMATORS, algorithm, estimator_of
 from edgeseg.calibration.recipe import Recipe
 from edgeseg.runtime.engine import Engine, open_engine
 
@@ -32,8 +32,8 @@ class OpenVinoEncoding:
         quantised = int8_ir_from_ir(model, images, on_image, recipe.keep_float, recipe.method)
         describe_ir(quantised, parent.spec, parent.outputs)
         save_ir(quantised, out / MODEL_FILES[self.format])
-        preset = preset_of(model, recipe.method).lower()
-        return {"algorithm": ALGORITHM.format(preset), "ranges": estimator_of(recipe.method).about}
+        asked = algorithm(recipe.method, has_signed_activations(model))
+        return {"algorithm": asked, "ranges": estimator_of(recipe.method).about}
 
     def open_proof(self, artifact: Artifact) -> Engine:
         return open_engine(artifact)

@@ -28,7 +28,7 @@ def ladder_parts(ladder: Record, limit: float | None) -> Markup:
     heads = ["float layers", "mIoU", "lost", "worst class", "boundary IoU lost", "size", "time / fp32", ""]
     rows = [_rung(rung, ladder["chosen"]) for rung in rungs]
     models = table(heads, rows, "Every model that was made and measured, fewest layers in float first.")
-    return joined(tag("p", ladder["sentence"]), chart, models, _noise(ladder["noise"]))
+    return joined(tag("p", ladder["sentence"]), chart, models, _risk(ladder["risk"]))
 
 
 def _rung(rung: Record, chosen: list[str] | None) -> list[str]:
@@ -44,15 +44,13 @@ def _rung(rung: Record, chosen: list[str] | None) -> list[str]:
     ]
 
 
-def _noise(noise: list[Record]) -> Markup:
-    if not noise:
+def _risk(risk: list[Record]) -> Markup:
+    if not risk:
         return Markup("")
-    most = max([1e-12, *(one["noise_to_signal"] or 0.0 for one in noise)])
-    rows = [
-        [one["layer"], single_bar(one["noise_to_signal"], most), shown("", one["noise_to_signal"])] for one in noise
-    ]
-    caption = "The layers whose quantisation alone disturbs the logits most."
-    return table(["layer", "", "noise to signal"], rows, caption, {1: "wide"})
+    most = max([1e-12, *(one["at_risk"] or 0.0 for one in risk)])
+    rows = [[one["layer"], single_bar(one["at_risk"], most), shown("", one["at_risk"])] for one in risk]
+    caption = "The layers that alone put most pixels at risk: noise at the logits against the label's margin."
+    return table(["layer", "", "share at risk"], rows, caption, {1: "wide"})
 
 
 def method_parts(choice: Record) -> Markup:

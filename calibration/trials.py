@@ -20,13 +20,13 @@ from edgeseg.calibration.encoding import Encoding
 from edgeseg.calibration.journal import Journal, short_key
 from edgeseg.calibration.recipe import Recipe
 from edgeseg.calibration.samples import Samples, UnreadableImageError
-from edgeseg.calibration.sensitivity import InFloat, in_float_of, layer_noise, probes
+from edgeseg.calibration.sensitivity import InFloat, in_float_of, layer_risk, probes
 from edgeseg.calibration.toolchain import toolchain
 from edgeseg.errors import ArtifactError
 from edgeseg.files import sha256_of
 from edgeseg.metrics import Confusion
 
-NOISE = "noise"
+RISK = "risk"
 
 
 @dataclass(frozen=True)
@@ -120,15 +120,15 @@ class Trials:
         """Its files are not wanted any more."""
         self._journal.drop(_name(trial.kept))
 
-    def noise(self) -> dict[str, float]:
-        """Noise-to-signal ratio of each quantised layer alone, see :func:`layer_noise`."""
-        if (known := self._journal.get(NOISE)) is not None:
+    def risk(self) -> dict[str, float]:
+        """Share of the pixels that each quantised layer alone puts at risk, see :func:`layer_risk`."""
+        if (known := self._journal.get(RISK)) is not None:
             return {str(name): float(value) for name, value in known.items()}
         layers = self._undoing().layers
         with self.job.place.progress("rank layers", len(layers)) as tick:
-            noise = layer_noise(self._undoing(), probes(self.job.images), tick)
-        self._journal.put(NOISE, noise)
-        return noise
+            risk = layer_risk(self._undoing(), probes(self.job.images), tick)
+        self._journal.put(RISK, risk)
+        return risk
 
     def _writer(self, kept: tuple[str, ...]) -> Callable[[Path], Mapping[str, Any]]:
         return lambda out: self._write(kept, out)

@@ -49,7 +49,7 @@ def test_a_planted_outlier_costs_over_five_points_and_the_search_restores_them(
 
 def test_the_guilty_layer_is_the_reader_of_the_outlier(outlier, images, samples, tmp_path):
     built = int8_artifact(outlier["openvino"], images, Place(tmp_path, "x"), samples, LIMITS)
-    convolutions = [name for name, _ in built.ladder.noise]
+    convolutions = [name for name, _ in built.ladder.risk]
     assert built.ladder.chosen == (convolutions[0],)
     assert "conv2d_2" in convolutions[0]
 
@@ -87,7 +87,7 @@ def test_when_nothing_helps_the_guilty_and_the_next_step_are_named(outlier, imag
         int8_artifact(outlier["openvino"], images, place, samples, impossible)
     text = str(failure.value)
     assert "No choice of layers in float restores the budget" in text
-    assert "conv2d_2" in text.partition("The noisiest layers are")[2]
+    assert "conv2d_2" in text.partition("The layers that risk most are")[2]
     assert "quantisation-aware fine-tuning" in text
     assert [path.name for path in place.out.iterdir()] == [".x-int8-openvino.search"]
     built = int8_artifact(outlier["openvino"], images, place, samples, LIMITS)

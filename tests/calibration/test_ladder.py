@@ -24,7 +24,7 @@ def test_the_table_has_a_row_a_rung_and_says_which_was_chosen():
 
 
 def test_the_guilty_are_named_when_nothing_helps():
-    failed = Ladder((PLAIN,), None, 41, LADDER.noise)
+    failed = Ladder((PLAIN,), None, 41, LADDER.risk)
     assert "No choice of layers" in failed.sentence
     assert "conv3, conv1" in failed.sentence
 
@@ -35,4 +35,4 @@ def test_plain_values_are_json_without_nan():
     assert values["rungs"][0]["mean_iou"] is None
     assert values["rungs"][0]["latency_ratio"] is None
     assert LADDER.to_dict()["rungs"][1]["kept"] == ["conv3"]
-    assert LADDER.to_dict()["noise"][0] == {"layer": "conv3", "noise_to_signal": 0.5}
+    assert LADDER.to_dict()["risk"][0] == {"layer": "conv3", "at_risk": 0.5}

@@ -12,7 +12,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.calibration_set import calibration_set
 from edgeseg.calibration.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.ir_file import read_ir
-from edgeseg.calibration.nncf_ranges import ESTIMATORS, USUAL_METHOD, preset_for, range_settings
+from edgeseg.calibration.nncf_ranges import ESTIMATORS, USUAL_METHOD, algorithm, is_signed, range_settings
 from edgeseg.calibration.openvino_encoding import OpenVinoEncoding
 from edgeseg.calibration.quiet import quiet
 from edgeseg.calibration.recipe import USUAL, Recipe
@@ -57,7 +57,7 @@ def input_range(model):
 
 def test_the_usual_method_is_what_nncf_does_when_nothing_is_asked():
     assert USUAL_METHOD == USUAL.method == OpenVinoEncoding.methods[0] == "minmax"
-    assert range_settings("minmax", "PERFORMANCE") == {
+    assert range_settings("minmax", signed=False) == {
         "preset": nncf.QuantizationPreset.PERFORMANCE,
         "advanced_parameters": nncf.AdvancedQuantizationParameters(),
     }
@@ -95,7 +95,7 @@ def test_why_nncfs_own_settings_are_not_used_as_they_are(built, dark, pixels, se
 
 def test_weights_are_never_clipped():
     for method in ESTIMATORS:
-        assert range_settings(method, "PERFORMANCE")["advanced_parameters"].weights_range_estimator_params == (
+        assert range_settings(method, signed=False)["advanced_parameters"].weights_range_estimator_params == (
             RangeEstimatorParameters()
         )
 
@@ -112,6 +112,8 @@ def test_the_artifact_says_how_ranges_were_found(built: tuple[Artifact, ...]):
 
 
 def test_values_of_both_signs_get_a_range_with_two_bounds():
-    assert preset_for("minmax", {"Convolution", "Relu"}) == "PERFORMANCE"
-    assert preset_for("minmax", {"Convolution", "PRelu"}) == "MIXED"
-    assert preset_for("mse", {"Relu"}) == "MIXED"
+    assert not is_signed({"Convolution", "Relu"})
+    assert is_signed({"Convolution", "PRelu"})
+    assert algorithm("minmax", signed=False) == "nncf.quantize, performance preset, accurate bias correction"
+    assert algorithm("mse", signed=False) == "nncf.quantize, mixed preset, accurate bias correction"
+    assert algorithm("minmax", signed=True) == "nncf.quantize, mixed preset, no bias correction"

@@ -184,7 +184,7 @@ def test_names_cannot_become_markup(proof, tmp_path):
         proof_note="<em>note",
         worst=worst_images(*stages, samples),
         methods=dataclasses.replace(METHODS, tries=(MethodTry(HOSTILE, refused=HOSTILE),), note=HOSTILE),
-        ladder=dataclasses.replace(LADDER, chosen=(HOSTILE,), noise=((HOSTILE, 1.0),)),
+        ladder=dataclasses.replace(LADDER, chosen=(HOSTILE,), risk=((HOSTILE, 1.0),)),
         speed=dataclasses.replace(SPEED, cpu=HOSTILE, verdict=HOSTILE, reason="<b>told so", fp32=HOSTILE),
     )
     tree = written(hostile, tmp_path)

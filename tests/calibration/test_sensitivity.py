@@ -11,7 +11,7 @@ from edgeseg.calibration.ir_file import read_ir
 from edgeseg.calibration.ir_in_float import in_float, quantised_layers
 from edgeseg.calibration.onnx_in_float import OnnxInFloat
 from edgeseg.calibration.recipe import USUAL
-from edgeseg.calibration.sensitivity import noise_to_signal, probes, ranking
+from edgeseg.calibration.sensitivity import at_risk, probes, ranking
 from edgeseg.runtime.openvino_core import shared_core
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -35,7 +35,7 @@ def test_with_every_layer_in_float_it_is_the_float_model(pair, images):
     assert "FakeQuantize" not in {node.get_type_name() for node in back.get_ops()}
     for found, wanted in zip(logits(back, tensors), logits(parent, tensors), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
-    assert noise_to_signal(logits(quantised, tensors), logits(parent, tensors)) > 1e-5
+    assert at_risk(logits(quantised, tensors), logits(parent, tensors)) > 1e-5
 
 
 def test_a_layer_behind_a_concat_is_freed_without_touching_the_others(pair):
@@ -54,11 +54,11 @@ def test_undoing_a_layer_is_no_noisier_than_leaving_it_out(pair, images):
     parent, quantised = pair
     tensors = probes(images)
     signal = logits(parent, tensors)
-    plain = noise_to_signal(logits(quantised, tensors), signal)
+    plain = at_risk(logits(quantised, tensors), signal)
     for name in [layer for layer in quantised_layers(quantised) if "conv" in layer.lower()]:
         left_out = logits(int8_ir_from_ir(parent, images, keep_float=[name]), tensors)
         undone = logits(in_float(quantised, parent, [name]), tensors)
-        assert noise_to_signal(undone, signal) < noise_to_signal(left_out, signal) + 0.05 * plain, name
+        assert at_risk(undone, signal) < at_risk(left_out, signal) + 0.05 * plain, name
 
 
 @pytest.mark.parametrize("model_format", ["onnx", "tensorrt"])
@@ -72,19 +72,27 @@ def test_q_dq_files_give_float_logits_when_everything_is_in_float(outlier, image
         assert np.mean(found.argmax(1) == wanted) > 0.999
 
 
-def test_noise_does_not_count_what_all_classes_share():
+def test_risk_does_not_count_what_all_classes_share():
     rng = np.random.default_rng(0)
     wanted = [rng.normal(size=(1, 3, 4, 5)).astype(np.float32)]
-    assert noise_to_signal([wanted[0] + 7], wanted) == pytest.approx(0, abs=1e-10)
-    assert noise_to_signal([2 * wanted[0]], wanted) == pytest.approx(1)
+    assert at_risk([wanted[0] + 7], wanted) == pytest.approx(0, abs=1e-7)
     single = [rng.normal(size=(1, 1, 4, 5)).astype(np.float32)]
-    assert noise_to_signal([single[0] + 1], single) > 0.3, "one logit has a threshold, so a shift counts"
+    assert at_risk([single[0] + 1], single) > 0.3, "one logit has a threshold, so a shift counts"
 
 
-def test_noise_of_no_signal_is_not_a_division_by_zero():
+def test_the_same_noise_risks_more_where_the_network_is_unsure():
+    noise = np.array([0.1, -0.1], np.float32).reshape(1, 2, 1, 1)
+    sure, unsure = (np.array([margin, 0.0], np.float32).reshape(1, 2, 1, 1) for margin in (10.0, 1.0))
+    assert at_risk([unsure + noise], [unsure]) == pytest.approx(0.02, rel=1e-5)
+    assert at_risk([sure + noise], [sure]) == pytest.approx(0.0002, rel=1e-4)
+    assert at_risk([unsure + 100 * noise], [unsure]) == 1, "a label changes once, however loud the noise"
+
+
+def test_no_margin_is_not_a_division_by_zero():
     flat = [np.zeros((1, 3, 2, 2), np.float32)]
-    assert noise_to_signal(flat, flat) == 0
-    assert noise_to_signal([np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)], flat) == 1
+    assert at_risk(flat, flat) == 0
+    assert at_risk([np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)], flat) == 1
+    assert np.isnan(at_risk([np.full((1, 3, 2, 2), np.nan, np.float32)], flat))
 
 
 def test_the_noisiest_comes_first_and_what_is_no_number_before_all():
