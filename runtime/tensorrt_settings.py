@@ -70,18 +70,30 @@ def settings_of(artifact: Artifact) -> BuildSettings:
     Raises:
         ArtifactError: its settings make no sense.
     """
-    if FILE not in artifact.files:
-        return BuildSettings()
-    path = artifact.path / FILE
+    known = {field.name for field in dataclasses.fields(BuildSettings)}
+    values = {key: value for key, value in _values(artifact).items() if key in known}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        known = {field.name for field in dataclasses.fields(BuildSettings)}
-        return BuildSettings(**{key: value for key, value in _object(values).items() if key in known})
-    except (OSError, ValueError, TypeError, UserError) as error:
-        raise ArtifactError(f"{path} is unusable: {error} Export the model again.") from None
+        return BuildSettings(**values)
+    except UserError as error:
+        raise _unusable(artifact, error) from None
 
 
-def _object(values: Any) -> Mapping[str, Any]:
+def is_half(artifact: Artifact) -> bool:
+    """Whether what is not INT8 is float16 in the file itself."""
+    return _values(artifact).get("half") is True
+
+
+def _values(artifact: Artifact) -> Mapping[str, Any]:
+    if FILE not in artifact.files:
+        return {}
+    try:
+        values = json.loads((artifact.path / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unusable(artifact, error) from None
     if not isinstance(values, dict):
-        raise TypeError(f"it holds a {type(values).__name__} instead of an object.")
+        raise _unusable(artifact, TypeError(f"it holds a {type(values).__name__} instead of an object"))
     return values
+
+
+def _unusable(artifact: Artifact, error: Exception) -> ArtifactError:
+    return ArtifactError(f"{artifact.path / FILE} is unusable: {str(error).rstrip('.')}. Export the model again.")

@@ -131,12 +131,14 @@ def engine_dict(engine: DeviceEngine) -> dict[str, Any]:
 
 def engine_text(engine: DeviceEngine, artifact: Artifact) -> str:
     """For people."""
-    from edgeseg.runtime.tensorrt_settings import settings_of
+    from edgeseg.runtime.tensorrt_settings import is_half, settings_of
 
     what = "built" if engine.is_new else "was there already"
     where = "every GPU that it serves" if engine.key.gpu == "any" else f"{engine.key.gpu} (SM {engine.key.sm})"
-    costs = [f"note: {cost}" for cost in settings_of(artifact).costs]
+    notes = [f"note: {cost}" for cost in settings_of(artifact).costs]
+    if artifact.precision == "int8" and not is_half(artifact):
+        notes.append("note: what is not INT8 computes in float32; from TensorRT 10 on --half makes that float16, too")
     head = (
         f"{engine.path}  ({len(engine.plan) / 1e6:.2f} MB) {what}: {engine.key.library} {engine.key.version}, {where}"
     )
-    return "\n".join([head, *costs])
+    return "\n".join([head, *notes])

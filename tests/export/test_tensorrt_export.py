@@ -18,7 +18,7 @@ from edgeseg.image import fit
 from edgeseg.models.registry import build_model
 from edgeseg.runtime.engine import EngineOptions
 from edgeseg.runtime.onnx_header import read_onnx_header
-from edgeseg.runtime.tensorrt_settings import BuildSettings, settings_of
+from edgeseg.runtime.tensorrt_settings import BuildSettings, is_half, settings_of
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import save_checkpoint
 
@@ -78,6 +78,7 @@ def test_the_same_with_float16_for_the_rest(foreign, data, tmp_path, capsys):
     assert artifact.measured["half"]["stages"]
     assert artifact.measured["drop_points"] <= 2
     assert "report.html" in artifact.files
+    assert is_half(artifact)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,8 @@ def test_settings_reach_an_int8_artifact_that_keeps_its_proof(foreign, data, tmp
     flags = ["--format", "tensorrt", "--int8", "--data", str(data), "-n", "8", "--max-drop", "2", "--opt-level", "4"]
     assert export(foreign, tmp_path, *flags) == 0
     artifact = Artifact.open(tmp_path / "blobs-int8-tensorrt")
+    assert main(["export", str(artifact.path), "--format", "engine-rtx"]) == 0
+    assert "what is not INT8 computes in float32" in capsys.readouterr().out
     assert settings_of(artifact).level == 4
     assert artifact.measured["drop_points"] <= 2
     assert artifact.calibration["images"] == 8
