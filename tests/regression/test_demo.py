@@ -51,6 +51,13 @@ def test_the_artifacts_remember_where_they_come_from(int8: Artifact, fp32: Artif
     assert int8.measured["drop_points"] <= 0.5
 
 
+def test_the_int8_model_brings_its_proof(int8: Artifact) -> None:
+    proof = json.loads((int8.path / "report.json").read_text())
+    assert proof["verdict"]["passed"]
+    assert len(proof["worst_images"]) == 6
+    assert "<script" not in (int8.path / "report.html").read_text(encoding="utf-8"), "one file that opens anywhere"
+
+
 def test_a_missing_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "--checkpoint", str(tmp_path / "none.pt"), "--out", str(tmp_path / "out")]) == 2
     assert "none.pt" in capsys.readouterr().err
