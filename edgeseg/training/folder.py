@@ -75,7 +75,7 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
         epoch, index = key
         image, mask = self.raw(index)
         if self.crop is None:
-            return self._tensors(fit(image, self.spec), fit_mask(mask, self.spec, VOID))
+            return self.whole(index)
         seed = (self.seed, epoch, index)
         size = (image.shape[0], image.shape[1])
         fitted, target = self._crop(image, mask, seed)
@@ -86,6 +86,11 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
             self._weights(mask), self.crop, self._scale(size), self.augmentation, np.random.default_rng(seed)
         )
         return *self._tensors(fitted, target), torch.from_numpy(weights)
+
+    def whole(self, index: int) -> tuple[Tensor, Tensor]:
+        """Image and target as the runtime sees them, not cropped."""
+        image, mask = self.raw(index)
+        return self._tensors(fit(image, self.spec), fit_mask(mask, self.spec, VOID))
 
     def _tensors(self, fitted: UInt8, target: UInt8) -> tuple[Tensor, Tensor]:
         return torch.from_numpy(normalise(fitted, self.spec)), torch.from_numpy(target).long()

@@ -21,11 +21,13 @@ from tqdm import tqdm
 from edgeseg.dataset import Dataset
 from edgeseg.errors import CheckpointError, DataError, UserError
 from edgeseg.metrics import Confusion
-from edgeseg.models.registry import build_model, count_weights, full_options, load_pretrained
+from edgeseg.models.registry import count_weights
 from edgeseg.spec import ModelSpec
+from edgeseg.training.augment import Augmentation
 from edgeseg.training.checkpoint import read_checkpoint, save_checkpoint
 from edgeseg.training.distill import Teacher
 from edgeseg.training.ema import Ema
+from edgeseg.training.fake_quant import FakeQuantised
 from edgeseg.training.folder import EpochSampler, FolderDataset, count_pixels
 from edgeseg.training.loss_registry import check_loss, make_loss
 from edgeseg.training.memory import advice, fitting_batch, ran_out_of_memory
@@ -33,10 +35,12 @@ from edgeseg.training.objective import Objective
 from edgeseg.training.precision import mixed_precision
 from edgeseg.training.reports import Row, write_csv, write_curves, write_samples
 from edgeseg.training.settings import TrainSettings
+from edgeseg.training.start import check_same_classes, check_same_run, deployed, first_network
 from edgeseg.training.validation import Validator
 
 MAX_GRADIENT_NORM = 5.0
 SAMPLES_DRAWN = 4
+RANGE_IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,13 @@ class Trainer:
             check_loss(settings.loss, spec.task)
         teacher = Teacher.load(settings.distill, spec) if settings.distill else None
         AcceleratorState._reset_state()
-        precision = mixed_precision(settings.amp, settings.device)
+        # bf16 has no room for 256 levels: it would round what is rounded once more.
+        amp = "no" if settings.qat and settings.amp == "auto" else settings.amp
+        precision = mixed_precision(amp, settings.device)
         self.accelerator = Accelerator(cpu=settings.device == "cpu", mixed_precision=precision)
         self.crop = settings.crop or (spec.height, spec.width)
-        self.train_set = FolderDataset(data, "train", spec, self.crop, seed=settings.seed, boundary=settings.boundary)
+        sizes = Augmentation(scale=settings.scale)
+        self.train_set = FolderDataset(data, "train", spec, self.crop, sizes, settings.seed, settings.boundary)
         self.val_set = FolderDataset(data, "val", spec)
         self.validator = Validator(self.val_set, self.accelerator)
         self.rows: list[Row] = []
@@ -96,9 +103,7 @@ class Trainer:
         settings, count = self.settings, len(self.train_set)
         if count < settings.batch:
             raise UserError(f"--batch {settings.batch} is more than the {count} training images; choose a smaller one.")
-        model = build_model(settings.model, self.spec, settings.options)
-        if settings.pretrained:
-            load_pretrained(settings.model, model, self.spec)
+        model = first_network(settings, self.spec)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = count_weights(model)
         self.sampler = EpochSampler(count, settings.seed)
@@ -111,6 +116,8 @@ class Trainer:
             persistent_workers=settings.workers > 0,
         )
         groups = parameter_groups(model, settings)
+        if settings.qat:
+            model = FakeQuantised(model, self._range_images())
         optimizer = torch.optim.AdamW(groups)
         self.model, self.optimizer, self.loader = self.accelerator.prepare(model, optimizer, loader)
         steps = len(self.loader) * settings.epochs + 1
@@ -125,21 +132,36 @@ class Trainer:
         self.objective = Objective(loss, teacher)
         self.ema = Ema(self._bare(), settings.ema)
 
+    def _range_images(self) -> Tensor:
+        """(N, C, H, W) whole training images, spread over the set, as the runtime would give them."""
+        count = min(RANGE_IMAGES, len(self.train_set))
+        chosen = torch.linspace(0, len(self.train_set) - 1, count).long().tolist()
+        whole = [self.train_set.whole(index)[0] for index in chosen]
+        return torch.stack(whole).contiguous(memory_format=torch.channels_last)
+
     def run(self, resume: Path | None = None) -> TrainResult:
         start = self._restore(resume) if resume else 0
         if start >= self.settings.epochs:
             raise UserError(f"All {self.settings.epochs} epochs are already done; start a new run to train further.")
+        if self.settings.qat and not start:
+            self._say_what_rounding_costs()
         for epoch in range(start, self.settings.epochs):
             self._epoch(epoch)
         out = self.settings.out
         return TrainResult(out / "best.pt", out / "last.pt", self._best(), self.weights)
+
+    def _say_what_rounding_costs(self) -> None:
+        rounded = self._bare()
+        in_float, in_int8 = (self._scored(net).mean_iou for net in (deployed(rounded), rounded))
+        if self.accelerator.is_main_process:
+            print(f"before: val mIoU {in_float:.4f} in float, {in_int8:.4f} rounded as INT8 will be", flush=True)
 
     def _epoch(self, epoch: int) -> None:
         began = time.monotonic()
         loss = self._train(epoch)
         last = epoch + 1 == self.settings.epochs
         scored = last or (epoch + 1) % self.settings.val_every == 0
-        confusion = self.validator.confusion(self._averaged()) if scored else None
+        confusion = self._scored(self._averaged()) if scored else None
         miou = confusion.mean_iou if confusion else math.nan
         improved = miou > self._best()
         rate = float(max(self.schedule.get_last_lr()))
@@ -150,6 +172,12 @@ class Trainer:
             self._report(scored)
             print(_line(self.rows[-1], self.settings.epochs, improved), flush=True)
         self.accelerator.wait_for_everyone()
+
+    def _scored(self, model: nn.Module) -> Confusion:
+        """On the val split; ranges of INT8 are those that an export of the present weights would find."""
+        if isinstance(model, FakeQuantised):
+            model.eval().calibrate(self._range_images().to(self.accelerator.device))
+        return self.validator.confusion(model)
 
     def _train(self, epoch: int) -> float:
         self.model.train()
@@ -215,7 +243,7 @@ class Trainer:
     def _save(self, epoch: int, confusion: Confusion | None, improved: bool) -> None:
         architecture = {"name": self.settings.model, "options": self.settings.options}
         facts = self._facts(epoch, confusion)
-        state = self._averaged().state_dict()
+        state = deployed(self._averaged()).state_dict()
         out = self.settings.out
         if improved:
             save_checkpoint(out / "best.pt", architecture, self.spec, state, facts)
@@ -254,8 +282,9 @@ class Trainer:
         state = values.get("resume")
         if state is None:
             raise CheckpointError(f"{path} holds no optimiser state; resume from a last.pt.")
-        _check_same_classes(ModelSpec.from_json(values["spec"]).classes, self.spec.classes, path)
-        _check_same_run(state["identity"], self.settings.identity(), path)
+        classes = ModelSpec.from_json(values["spec"]).classes
+        check_same_classes(classes, self.spec.classes, f"{path} was trained on", "Resume")
+        check_same_run(state["identity"], self.settings.identity(), path)
         self._bare().load_state_dict(state["model"])
         self.ema.model.load_state_dict(state["ema"]["state"])
         self.ema.steps = state["ema"]["steps"]
@@ -286,30 +315,6 @@ def parameter_groups(model: nn.Module, settings: TrainSettings) -> list[dict[str
         groups.append({"params": [p for p in taken if p.ndim > 1], "weight_decay": settings.weight_decay, **same})
         groups.append({"params": [p for p in taken if p.ndim <= 1], "weight_decay": 0.0, **same})
     return groups
-
-
-def _check_same_run(found: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:
-    found, wanted = _complete(found), _complete(wanted)
-    for key in sorted(set(found) | set(wanted)):
-        if found.get(key) != wanted.get(key):
-            raise CheckpointError(
-                f"{path} was trained with {key} {found.get(key)!r}, this run asks for {wanted.get(key)!r}. "
-                "Resume with the same settings, or start a new run."
-            )
-
-
-def _check_same_classes(found: tuple[str, ...], wanted: tuple[str, ...], path: Path) -> None:
-    if found != wanted:
-        raise CheckpointError(
-            f"{path} was trained on {len(found)} classes ({', '.join(found)}), the data has {len(wanted)} "
-            f"({', '.join(wanted)}). Resume with the data it was trained on, or start a new run."
-        )
-
-
-def _complete(identity: dict[str, Any]) -> dict[str, Any]:
-    """With the defaults of settings and network options that the writer did not know or did not name."""
-    values = {**TrainSettings(out=Path()).identity(), **identity}
-    return {**values, "options": full_options(values["model"], values["options"])}
 
 
 def _line(row: Row, epochs: int, improved: bool) -> str:

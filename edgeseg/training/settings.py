@@ -44,11 +44,14 @@ class TrainSettings:
     Attributes:
         out: folder for checkpoints, curves and logs.
         model, options: registry name and its options.
+        start_from: a checkpoint of the same network to start from, or None.
+        qat: compute as the INT8 export will (``fake_quant.py``); takes a :attr:`start_from`.
         pretrained: start from published encoder weights; checkpoints hold them, loading needs no package.
         encoder_lr: the encoder's share of the learning rate; None takes 0.3 when pretrained, else 1.
         epochs: passes over the training images.
         batch: images a step and process.
         crop: (height, width) of training crops; None takes the network's input size.
+        scale: (smallest, largest) size of what crops show, relative to the network's input.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: AdamW's, on convolution weights only.
         warmup: share of the steps on which the learning rate rises.
@@ -67,11 +70,14 @@ class TrainSettings:
     out: Path
     model: str = "unet"
     options: dict[str, Any] = field(default_factory=dict)
+    start_from: Path | None = None
+    qat: bool = False
     pretrained: bool = False
     encoder_lr: float | None = None
     epochs: int = 60
     batch: int = 8
     crop: tuple[int, int] | None = None
+    scale: tuple[float, float] = (0.75, 2.0)
     lr: float = 2e-3
     weight_decay: float = 0.02
     warmup: float = 0.1
@@ -90,10 +96,15 @@ class TrainSettings:
         for name in ("epochs", "batch", "val_every"):
             if getattr(self, name) < 1:
                 raise UserError(f"--{name.replace('_', '-')} must be at least 1; found {getattr(self, name)}.")
+        low, high = self.scale
+        if not 0.1 <= low <= high <= 10:
+            raise UserError(f"--scale takes MIN and MAX from 0.1 to 10, MIN not over MAX; found {low:g} {high:g}.")
         if not 0 < self.lr < 10:
             raise UserError(f"--lr must be between 0 and 10; found {self.lr}.")
         if not 0 <= self.ema < 1:
             raise UserError(f"--ema must be at least 0 and under 1; found {self.ema}.")
+        if self.qat and self.start_from is None:
+            raise UserError("--qat tunes a trained network; give its checkpoint: --weights best.pt --qat.")
         if not 0 < self.encoder_share <= 1:
             raise UserError(f"--encoder-lr must be over 0 and at most 1; found {self.encoder_lr}.")
 
@@ -109,6 +120,8 @@ class TrainSettings:
         values = dataclasses.asdict(self)
         for name in ("out", "device", "workers", "val_every"):
             del values[name]
+        values["scale"] = list(self.scale)
+        values["start_from"] = str(self.start_from) if self.start_from else None
         if self.distill:
             values["distill"]["teacher"] = str(self.distill.teacher)
         return {**values, "encoder_lr": self.encoder_share, "crop": list(self.crop) if self.crop else None}

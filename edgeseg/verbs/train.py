@@ -13,18 +13,24 @@ from edgeseg.extras import require
 from edgeseg.files import check_writable
 from edgeseg.image import read_image
 from edgeseg.spec import ModelSpec
+from edgeseg.verbs.train_start import MODEL_OPTIONS, complete, spec_of_weights
 
 if TYPE_CHECKING:
     from edgeseg.training.boundary_weights import BoundaryWeights
     from edgeseg.training.settings import Distillation, TrainSettings
 
 LONG_SIDE = 512
-MODEL_OPTIONS = ("width", "stem_stride", "upsampling", "depth", "deep_supervision")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, help="folder with images/, masks/, classes.txt, or a data.yaml")
     parser.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoints and curves")
+    parser.add_argument(
+        "--weights", type=Path, metavar="CKPT", help="start from a checkpoint: its network, classes and preprocessing"
+    )
+    parser.add_argument(
+        "--qat", action="store_true", help="tune --weights under the rounding of INT8 (then export --int8 as usual)"
+    )
     parser.add_argument("--resume", type=Path, nargs="?", const=Path(), help="go on from a last.pt (default: of --out)")
     _add_model(parser)
     _add_schedule(parser)
@@ -33,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network")
-    group.add_argument("--model", default="unet", help="a name from the list that edgeseg models prints")
+    group.add_argument("--model", help="a name from the list that edgeseg models prints (default unet)")
     group.add_argument("--width", type=float, help="multiplier of the channel counts (default 1)")
     group.add_argument("--stem-stride", type=int, help="2: work at half resolution, about 4 times faster (default 1)")
     group.add_argument(
@@ -50,19 +56,27 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--imgsz", type=int, nargs="+", metavar="N", help="network input: side, or height width")
     group.add_argument("--task", choices=("binary", "multiclass"), help="default: binary for two classes")
-    group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), default="rgb")
+    group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="default: rgb")
     group.add_argument("--mean", type=float, nargs="+", help="of values scaled to 0..1; default: the model's")
     group.add_argument("--std", type=float, nargs="+")
-    group.add_argument("--resize", choices=("stretch", "letterbox"), default="stretch")
+    group.add_argument("--resize", choices=("stretch", "letterbox"), help="default: stretch")
     group.add_argument("--ignore-index", type=int, help="mask value that means void (default 255)")
 
 
 def _add_schedule(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("schedule")
-    group.add_argument("--epochs", type=int, default=60)
+    group.add_argument("--epochs", type=int, help="default 60, with --qat 10")
     group.add_argument("--batch", type=int, default=8)
     group.add_argument("--crop", type=int, nargs=2, metavar=("H", "W"), help="training crops; default: --imgsz")
-    group.add_argument("--lr", type=float, default=2e-3, help="peak of the one-cycle schedule")
+    group.add_argument(
+        "--scale",
+        type=float,
+        nargs=2,
+        default=(0.75, 2.0),
+        metavar=("MIN", "MAX"),
+        help="sizes that crops are drawn at, relative to --imgsz (default 0.75 2; 1 1: none but its own)",
+    )
+    group.add_argument("--lr", type=float, help="peak of the one-cycle schedule (default 0.002, with --qat 0.0002)")
     group.add_argument(
         "--encoder-lr", type=float, help="the encoder's share of --lr (default 0.3 when pretrained, else 1)"
     )
@@ -108,6 +122,7 @@ def run(args: argparse.Namespace) -> int:
         require(module, "train")
     from edgeseg.training.loop import train
 
+    complete(args)
     settings = _settings(args)
     check_writable(args.out)
     data = Dataset.open(args.data, args.ignore_index)
@@ -128,14 +143,16 @@ def _settings(args: argparse.Namespace) -> TrainSettings:
     from edgeseg.models.registry import full_options
     from edgeseg.training.settings import TrainSettings
 
-    same = ("out", "model", "epochs", "batch", "lr", "encoder_lr", "weight_decay", "class_weights", "ema", "amp")
+    same = ("out", "model", "qat", "epochs", "batch", "lr", "encoder_lr", "weight_decay", "class_weights", "ema", "amp")
     values = {name: getattr(args, name) for name in (*same, "loss", "device", "workers", "val_every", "seed")}
     given = {name: getattr(args, name) for name in MODEL_OPTIONS if getattr(args, name) is not None}
     return TrainSettings(
         **values,
         options=full_options(args.model, given),
+        start_from=args.weights,
         pretrained=_pretrained(args),
         crop=tuple(args.crop) if args.crop else None,
+        scale=tuple(args.scale),
     )
 
 
@@ -175,6 +192,8 @@ def _distillation(args: argparse.Namespace) -> Distillation | None:
 
 
 def _spec(args: argparse.Namespace, data: Dataset) -> ModelSpec:
+    if args.weights:
+        return spec_of_weights(args, data)
     height, width = _input_size(args, data)
     task = args.task or ("binary" if len(data.classes) == 2 else "multiclass")
     mean, std = _normalisation(args)
@@ -204,8 +223,6 @@ def _normalisation(args: argparse.Namespace) -> tuple[tuple[float, ...], tuple[f
 def _input_size(args: argparse.Namespace, data: Dataset) -> tuple[int, int]:
     """--imgsz, or the size of the first training image brought to at most 512 on its long side."""
     if args.imgsz:
-        if len(args.imgsz) > 2:
-            raise UserError(f"--imgsz takes one or two numbers (height width); found {args.imgsz}.")
         return args.imgsz[0], args.imgsz[-1]
     height, width = read_image(data.pairs("train")[0].image).shape[:2]
     scale = min(1.0, LONG_SIDE / max(height, width))

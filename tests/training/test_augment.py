@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import cv2
 import numpy as np
+import pytest
 
 from edgeseg.dataset import Dataset
+from edgeseg.errors import UserError
 from edgeseg.spec import ModelSpec
 from edgeseg.training.augment import Augmentation, augment
 from edgeseg.training.folder import EpochSampler, FolderDataset
+from edgeseg.training.loop import Trainer
 from edgeseg.training.losses import VOID
+from edgeseg.training.settings import TrainSettings
 
 STILL = Augmentation(
     scale=(1.0, 1.0), flip=0.0, rotate_deg=0.0, brightness=0, contrast=0, saturation=0, hue=0, blur=0.0
@@ -78,3 +84,22 @@ def test_the_ignore_index_of_the_data_becomes_void(discs: Dataset) -> None:
     _, target = FolderDataset(discs, "val", spec)[0, 0]
     assert (target[:2] == VOID).all()
     assert set(target[2:].unique().tolist()) <= {0, 1}
+
+
+def test_scale_decides_how_large_things_are_in_a_crop(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:
+    """A crop of the image's own size: at half the size three quarters of it lie outside the image."""
+    shares = {}
+    for scale in ((0.5, 0.5), (1.0, 1.0), (0.5, 1.0)):
+        settings = TrainSettings(tmp_path, options={"width": 0.25}, scale=scale, batch=4, amp="no", device="cpu")
+        crops = Trainer(discs, disc_spec, settings).train_set
+        inside = [float((crops[0, index][1] != VOID).float().mean()) for index in range(12)]
+        shares[scale] = min(inside), max(inside)
+    assert 0.15 < shares[0.5, 0.5][0] <= shares[0.5, 0.5][1] < 0.3
+    assert shares[1.0, 1.0][0] > 0.8
+    assert shares[0.5, 1.0][1] - shares[0.5, 1.0][0] > 0.2
+
+
+@pytest.mark.parametrize("scale", [(2.0, 0.5), (0.0, 1.0), (1.0, 99.0), (float("nan"), 1.0)])
+def test_senseless_scales_are_refused(tmp_path: Path, scale: tuple[float, float]) -> None:
+    with pytest.raises(UserError, match=r"--scale takes MIN and MAX from 0\.1 to 10"):
+        TrainSettings(tmp_path, scale=scale)

@@ -13,8 +13,9 @@ from edgeseg.models import efficientnet_lite
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model
-from edgeseg.training.loop import _check_same_run, parameter_groups
+from edgeseg.training.loop import parameter_groups
 from edgeseg.training.settings import TrainSettings
+from edgeseg.training.start import check_same_run
 
 
 def test_training_starts_from_the_published_weights_and_the_checkpoint_says_so(
@@ -56,5 +57,5 @@ def test_impossible_encoder_rates_are_refused(tmp_path: Path, share: float) -> N
 def test_a_run_from_before_these_settings_existed_can_be_resumed(tmp_path: Path) -> None:
     now = TrainSettings(tmp_path, options={"width": 1.0, "stem_stride": 1}).identity()
     old = {key: value for key, value in now.items() if key not in ("pretrained", "encoder_lr")}
-    _check_same_run(old, now, tmp_path)
-    _check_same_run({**old, "options": {}}, now, tmp_path)
+    check_same_run(old, now, tmp_path)
+    check_same_run({**old, "options": {}}, now, tmp_path)
