@@ -187,9 +187,11 @@ class Trainer:
         for step, batch in enumerate(bar):
             loss = self._step_or_advice(batch)
             if not math.isfinite(loss):
+                out = self.settings.out
+                kept = f"The checkpoint of the epoch before is kept in {out}" if epoch else "No epoch was finished"
                 raise DataError(
-                    f"The loss became {loss} in epoch {epoch + 1}, batch {step + 1}. The checkpoint of the epoch "
-                    f"before is kept in {self.settings.out}; lower --lr (now {self.settings.lr})."
+                    f"The loss became {loss} in epoch {epoch + 1}, batch {step + 1}. {kept}; "
+                    f"lower --lr (now {self.settings.lr})."
                 )
             total += loss
             bar.set_postfix(loss=f"{total / (step + 1):.3f}", miou=f"{max(self._best(), 0):.3f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,7 +128,12 @@ def run(args: argparse.Namespace) -> int:
     check_writable(args.out)
     data = Dataset.open(args.data, args.ignore_index)
     settings = dataclasses.replace(settings, boundary=_boundary(args, data), distill=_distillation(args))
-    result = train(data, _spec(args, data), settings, _resume_path(args))
+    try:
+        result = train(data, _spec(args, data), settings, _resume_path(args))
+    except KeyboardInterrupt:
+        if Path(args.out, "last.pt").is_file():
+            print(f"{args.out} holds the last whole epoch; the same command and --resume go on.", file=sys.stderr)
+        raise
     print(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")
     print(f"next: edgeseg export {result.best} --format openvino --int8 --data {args.data}")
     return 0

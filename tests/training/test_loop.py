@@ -94,6 +94,19 @@ def test_a_killed_run_loses_at_most_the_epoch_it_was_in(tmp_path: Path, disc_fol
     assert not [p for p in tmp_path.iterdir() if p.suffix == ".csv" and not p.read_text().strip()]
 
 
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, disc_folder: Path) -> None:
+    command = [sys.executable, "-m", "edgeseg", "train", "--data", str(disc_folder), "--out", str(tmp_path)]
+    options = ["--width", "0.25", "--batch", "4", "--epochs", "400", "--val-every", "400", "--device", "cpu"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    message = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "the same command and --resume go on" in message
+    assert "Traceback" not in message
+
+
 def test_resuming_with_other_settings_is_refused(discs: Dataset, disc_spec: ModelSpec, trained: Path) -> None:
     with pytest.raises(CheckpointError, match=r"was trained with lr 0\.002, this run asks for 0\.5"):
         train(discs, disc_spec, settings(trained, lr=0.5), resume=trained / "last.pt")
@@ -128,6 +141,16 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     with pytest.raises(DataError, match=r"became nan in epoch 2, batch 1\..*lower --lr"):
         trainer._epoch(1)
     assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_at_once_does_not_speak_of_a_checkpoint(
+    tmp_path: Path, discs: Dataset, disc_spec: ModelSpec
+) -> None:
+    trainer = Trainer(discs, disc_spec, settings(tmp_path))
+    with torch.no_grad():
+        trainer._bare().head.weight.fill_(float("nan"))
+    with pytest.raises(DataError, match=r"epoch 1, batch 1\. No epoch was finished; lower --lr"):
+        trainer._epoch(0)
 
 
 def test_more_batch_than_images_is_refused(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:

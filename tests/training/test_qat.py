@@ -70,7 +70,8 @@ def exported(checkpoint: Path, data: Path, out: Path) -> tuple[float, float]:
 
 @pytest.mark.slow
 def test_tuning_gives_back_what_int8_lost(data: Dataset, hard: Path, tuned: Path, tmp_path: Path) -> None:
-    """Measured: 0.905 in float, 0.849 in INT8; after tuning 0.943 and 0.922."""
+    """Measured: 0.905 in float, 0.849 in INT8; after tuning 0.943 and 0.922; the same tuning without rounding
+    left INT8 at 0.835."""
     in_float, in_int8 = exported(hard, data.root, tmp_path / "hard")
     tuned_float, tuned_int8 = exported(tuned / "best.pt", data.root, tmp_path / "tuned")
     assert in_float - in_int8 > 0.02, "the network is not hard to quantise; the test shows nothing"
