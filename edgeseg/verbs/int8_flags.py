@@ -108,14 +108,19 @@ def quantised(
     """
     from edgeseg.calibration.int8_artifact import int8_artifact
 
-    chosen = method_choice(args, parent, images, found, model_format) or _recipe(args, args.method)
+    chosen = method_choice(args, parent, images, found, model_format) or recipe(args)
     return int8_artifact(parent, images, to, found, budget(args, found.labelled), model_format, chosen)
 
 
-def _recipe(args: argparse.Namespace, method: str) -> Recipe:
+def recipe(args: argparse.Namespace, method: str | None = None) -> Recipe:
+    """The recipe that the flags name, with another method where one is given.
+
+    Raises:
+        UserError: the method is no one's; ``auto`` too, which is no method but a measurement of them.
+    """
     from edgeseg.calibration.recipe import Recipe
 
-    return Recipe(method, frozenset(name for name in args.keep_float.split(",") if name))
+    return Recipe(method or args.method, frozenset(name for name in args.keep_float.split(",") if name))
 
 
 def method_choice(
@@ -139,7 +144,7 @@ def method_choice(
     encoding = encoding_for(model_format)
     expect_parent(encoding, parent)
     samples, note = choosing_samples(images, found)
-    limits, base = budget(args, samples.labelled), _recipe(args, USUAL.method)
+    limits, base = budget(args, samples.labelled), recipe(args, USUAL.method)
     with method_trials(encoding, parent, images, samples, bar_on_tty) as try_recipe:
         return choose_method(encoding, try_recipe, limits, base, note)
 
