@@ -18,6 +18,7 @@ class Frame:
         source: which source it came from.
         name: file name where the frame is a file, else empty.
         media_s: time inside the recording in seconds, or None for a live source.
+        pts_s: presentation time of a live stream in its own clock, or None.
     """
 
     image: UInt8
@@ -26,6 +27,7 @@ class Frame:
     source: str
     name: str = ""
     media_s: float | None = None
+    pts_s: float | None = None
 
 
 @dataclass(frozen=True, eq=False)

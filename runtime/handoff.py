@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -16,13 +18,26 @@ class Handoff(Generic[T]):
         capacity: how many items wait at most.
         newest_wins: when full, throw the oldest away and count it instead of making the giver wait.
         limit: give out this many items, then end; None for no limit.
+        lane: whatever it returns for an item has a capacity of its own (newest wins only): cameras do not push out
+            each other's frames. Lanes are served in turn.
+        fresh: False for an item that has become too old to be given out (newest wins only).
 
     Attributes:
         dropped: items thrown away because nobody took them in time.
+        stale: items thrown away because they were no longer fresh.
     """
 
-    def __init__(self, capacity: int, newest_wins: bool = False, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        newest_wins: bool = False,
+        limit: int | None = None,
+        lane: Callable[[T], Hashable] = lambda _: None,
+        fresh: Callable[[T], bool] = lambda _: True,
+    ) -> None:
         self.dropped = 0
+        self.stale = 0
+        self._lane, self._fresh = lane, fresh
         self._items: deque[T] = deque()
         self._capacity = capacity
         self._newest_wins = newest_wins
@@ -34,23 +49,22 @@ class Handoff(Generic[T]):
     def put(self, item: T) -> bool:
         """Hand an item over; waits for room unless the newest wins. False when nobody will take it."""
         with self._changed:
-            while len(self._items) >= self._capacity and not self._closed:
-                if self._newest_wins:
-                    self._items.popleft()
-                    self.dropped += 1
-                else:
-                    self._changed.wait()
+            while len(self._items) >= self._capacity and not self._newest_wins and not self._closed:
+                self._changed.wait()
             if self._closed:
                 return False
-            self._items.append(item)
+            if not (self._newest_wins and self._replaced(item)):
+                self._items.append(item)
             self._changed.notify_all()
             return True
 
     def take(self) -> tuple[int, T] | None:
         """The next item and its number from 0; waits for one. None when there will be no more."""
         with self._changed:
+            self._drop_stale()
             while not self._items and not self._closed:
                 self._changed.wait()
+                self._drop_stale()
             if not self._items:
                 return None
             number, self._taken = self._taken, self._taken + 1
@@ -71,6 +85,23 @@ class Handoff(Generic[T]):
         with self._changed:
             self._end()
             self._changed.notify_all()
+
+    def _replaced(self, item: T) -> bool:
+        """Put it in the place of the oldest of its full lane; the lane keeps its turn. False while there is room."""
+        lane = self._lane(item)
+        places = [place for place, waiting in enumerate(self._items) if self._lane(waiting) == lane]
+        if len(places) < self._capacity:
+            return False
+        for place, following in itertools.pairwise(places):
+            self._items[place] = self._items[following]
+        self._items[places[-1]] = item
+        self.dropped += 1
+        return True
+
+    def _drop_stale(self) -> None:
+        while self._newest_wins and self._items and not self._fresh(self._items[0]):
+            self._items.popleft()
+            self.stale += 1
 
     def _end(self) -> None:
         self._closed = True

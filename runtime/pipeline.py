@@ -5,8 +5,8 @@
     source --> [inbox] --> slot 1..N --> put in order --> [queue] --> sink 1..M
     (1 thread)             (N threads)   (the caller)                 (M threads)
 
-Files: every frame, in order, and whoever is too fast waits. Live: the inbox holds one frame and the
-newest wins; what is lost is counted. At most ``2 * slots + 2`` frames are between inbox and sinks.
+Files: every frame, in order, and whoever is too fast waits. Live: the inbox holds one frame a camera
+and the newest wins; what is lost is counted. At most ``2 * slots + 2`` frames are between inbox and sinks.
 An error in any thread ends everything and is raised to the caller.
 """
 
@@ -29,6 +29,8 @@ from edgeseg.runtime.timing import Percentiles, Stage, clock_s
 
 _POLL_S = 0.1
 _READER_TIMEOUT_S = 1.0
+_FRESH_S = 2.0
+"""A live frame that has waited longer than this, because the engine hung, is never inferred."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,9 @@ class Summary:
         frames: results that went to the sinks.
         seconds: from the first read until the last sink had finished.
         stages: ``decode``, ``resize``, ``infer``, ``post``, ``latency`` (frame to mask) and one ``sink NAME`` a sink.
+        received: frames that the source got, whole, while this ran.
         dropped: live frames that no slot was free for.
+        stale: live frames that came, or would have been inferred, too late to be of use.
         sink_dropped: for each sink, results it was too slow for.
         skipped: damaged pictures of the source.
         ended_early: the file stopped before its announced end.
@@ -49,7 +53,9 @@ class Summary:
     frames: int
     seconds: float
     stages: Mapping[str, Percentiles]
+    received: int
     dropped: int
+    stale: int
     sink_dropped: Mapping[str, int]
     skipped: int
     ended_early: bool
@@ -102,11 +108,13 @@ class Pipeline:
         self._slots = [engine.open_slot() for _ in range(slots)]
         self._source = source
         self._threshold = threshold
-        self._inbox: Handoff[Frame] = Handoff(1 if source.live else slots + 1, source.live, max_frames)
+        self._inbox: Handoff[Frame] = Handoff(
+            1 if source.live else slots + 1, source.live, max_frames, lane=lambda frame: frame.source, fresh=_is_fresh
+        )
         self._room = threading.Semaphore(2 * slots + 2)
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
         self._stages = {name: Stage() for name in ("decode", "resize", "infer", "post", "latency")}
-        self._frames = 0
+        self._frames = self._read_frames = 0
         self._stopping = False
 
     def stop(self) -> None:
@@ -152,6 +160,7 @@ class Pipeline:
                 if frame is None:
                     break
                 self._stages["decode"].record(clock_s() - start)
+                self._read_frames += 1
                 if not self._inbox.put(frame):
                     break
         except Exception as error:
@@ -215,6 +224,7 @@ class Pipeline:
 
     def _end_early(self) -> None:
         """Let every thread that waits for a frame or for room go."""
+        self._source.stop()
         self._inbox.abort()
         self._room.release(len(self._slots))
 
@@ -231,9 +241,15 @@ class Pipeline:
             frames=self._frames,
             seconds=seconds,
             stages={**stages, **{f"sink {sink.name}": sink.stage.percentiles() for sink in sinks}},
-            dropped=self._inbox.dropped,
+            received=self._read_frames + self._source.dropped + self._source.stale,
+            dropped=self._inbox.dropped + self._source.dropped,
+            stale=self._inbox.stale + self._source.stale,
             sink_dropped={sink.name: sink.dropped for sink in sinks},
             skipped=self._source.skipped,
             ended_early=self._source.ended_early,
             stopped=self._stopping,
         )
+
+
+def _is_fresh(frame: Frame) -> bool:
+    return time.monotonic() - frame.time_s < _FRESH_S

@@ -6,9 +6,10 @@ A source is opened before any work starts, so that a wrong path is noticed at on
         for frame in source:
             ...
 
-Files give every frame in order. Live sources give what the camera gives; whoever reads them too
-slowly drops frames (see :mod:`edgeseg.runtime.pipeline`). A damaged picture is reported, counted
-in ``skipped`` and left out; it never becomes a black frame.
+Files give every frame in order. Live sources give the newest frame of each camera, connect again when
+one is lost, and say so in events; whoever reads them too slowly drops frames (see
+:mod:`edgeseg.runtime.pipeline`). A damaged picture is reported, counted in ``skipped`` and left out; it
+never becomes a black frame.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from typing import Protocol, TypeVar
 from edgeseg.dataset import list_images
 from edgeseg.errors import DataError, SourceError
 from edgeseg.image import IMAGE_SUFFIXES
+from edgeseg.runtime.capture_process import Limits
+from edgeseg.runtime.events import OnEvent, event_to_stderr
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources_camera import CameraSource
 from edgeseg.runtime.sources_images import ImageSource
+from edgeseg.runtime.sources_stream import StreamSource
 from edgeseg.runtime.sources_video import VideoSource
+from edgeseg.runtime.stream_address import addresses_of, is_device, is_live
 
 Report = Callable[[str], object]
 _Self = TypeVar("_Self")
@@ -40,19 +45,34 @@ class Source(Protocol):
         fps: frames a second where known.
         total: how many frames to expect, where known.
         skipped: damaged pictures left out so far.
+        stale: pictures of a live source that came too late to be of use.
+        dropped: pictures of a live source that a newer one replaced before they were asked for.
         ended_early: True when a file stopped before its announced end.
     """
 
-    live: bool
-    size: tuple[int, int] | None
-    fps: float | None
-    total: int | None
-    skipped: int
-    ended_early: bool
+    @property
+    def live(self) -> bool: ...
+    @property
+    def size(self) -> tuple[int, int] | None: ...
+    @property
+    def fps(self) -> float | None: ...
+    @property
+    def total(self) -> int | None: ...
+    @property
+    def skipped(self) -> int: ...
+    @property
+    def stale(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def ended_early(self) -> bool: ...
 
     def __enter__(self: _Self) -> _Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+    def stop(self) -> None:
+        """Let whoever waits for a frame go; from any thread."""
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames until the end.
@@ -66,31 +86,39 @@ def report_to_stderr(message: str) -> None:
     print(f"edgeseg: {message}", file=sys.stderr)
 
 
-def open_source(text: str, report: Report = report_to_stderr) -> Source:
+def open_source(
+    text: str,
+    report: Report = report_to_stderr,
+    on_event: OnEvent = event_to_stderr,
+    limits: Limits = Limits(),  # noqa: B008
+) -> Source:
     """Open what ``--source`` names.
 
     Args:
-        text: a camera index (``0``) or ``/dev/video0``, a video file, an image, a folder of
-            images, or a glob of images (``'shots/*.jpg'``).
+        text: a video file, an image, a folder of images, or a glob of images (``'shots/*.jpg'``);
+            a camera's number (``0``) or device (``/dev/video0``, ``/dev/v4l/by-id/NAME``); an address
+            (``rtsp:// rtsps:// http:// https:// csi:// gst:// screen:// test://``); or a ``.streams`` file
+            with several of those.
         report: called with one sentence a damaged picture.
+        on_event: called with what happens to live cameras.
+        limits: how long live cameras may be silent.
 
     Raises:
         SourceError: nothing there, nothing readable in it, or a kind that is not supported.
+        EnvironmentFault: this system lacks what the address needs.
     """
     path = Path(text)
-    if text.isdecimal() or text.startswith("/dev/video"):
+    if is_device(text) and sys.platform != "linux":
         return CameraSource(text)
-    if "://" in text:
-        raise SourceError(
-            f"Streams are not read yet; found {text.partition('://')[0]}://... Give a file, folder or camera."
-        )
+    if is_live(text) or (path.suffix == ".streams" and path.is_file()):
+        return StreamSource(addresses_of(text), limits, on_event)
     if path.is_dir():
         return ImageSource(_images_in(path), text, report)
     if path.is_file():
         return ImageSource([path], text, report) if _is_image(path) else VideoSource(path, report)
     if glob.has_magic(text):
         return ImageSource(_matching(text), text, report)
-    raise SourceError(f"There is no source {text!r}. Give a camera index, a video, a folder of images or a glob.")
+    raise SourceError(f"There is no source {text!r}. Give a camera, an address, a video, a folder of images or a glob.")
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -26,7 +26,7 @@ class CameraSource:
 
     live = True
     total: int | None = None
-    skipped = 0
+    skipped = stale = dropped = 0
     ended_early = False
 
     def __init__(self, text: str) -> None:
@@ -54,6 +54,9 @@ class CameraSource:
         if self._reading.acquire(timeout=_CLOSE_TIMEOUT_S):
             self._capture.release()
             self._reading.release()
+
+    def stop(self) -> None:
+        """Nothing waits here for longer than a picture takes."""
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0

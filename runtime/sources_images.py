@@ -23,6 +23,7 @@ class ImageSource:
     """
 
     live = False
+    stale = dropped = 0
     size: tuple[int, int] | None = None
     fps: float | None = FOLDER_FPS
     ended_early = False
@@ -39,6 +40,9 @@ class ImageSource:
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def stop(self) -> None:
+        """Nothing waits here for longer than a picture takes."""
 
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):

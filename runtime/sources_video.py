@@ -37,6 +37,7 @@ class VideoSource:
     """
 
     live = False
+    stale = dropped = 0
 
     def __init__(self, path: Path, report: Callable[[str], object]) -> None:
         self._path = path
@@ -58,6 +59,9 @@ class VideoSource:
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+
+    def stop(self) -> None:
+        """Nothing waits here for longer than a picture takes."""
 
     def __iter__(self) -> Iterator[Frame]:
         reformatter = self._av.video.reformatter.VideoReformatter()

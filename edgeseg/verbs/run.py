@@ -27,7 +27,19 @@ HELP = "segment a camera, a video or images"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
     parser.add_argument(
-        "--source", required=True, help="camera index or /dev/video0, video file, image, folder of images, or glob"
+        "--source",
+        required=True,
+        help="camera (0, /dev/video0, /dev/v4l/by-id/NAME, csi://0), address (rtsp:// http:// gst:// screen:// "
+        "test://cells), video file, image, folder, glob, or a .streams file with several cameras",
+    )
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="use one frame of N (default: 1)")
+    parser.add_argument("--max-fps", type=float, metavar="FPS", help="use at most so many frames a second")
+    parser.add_argument(
+        "--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="turn frames clockwise (default: 0)"
+    )
+    parser.add_argument("--roi", metavar="X,Y,W,H", help="use this part of each frame, in pixels after --rotate")
+    parser.add_argument(
+        "--timeout", type=float, default=5.0, metavar="S", help="a camera silent for so long is lost (default: 5)"
     )
     parser.add_argument("--conf", type=float, help="pixels under this confidence lose their class (0..1)")
     parser.add_argument("--show", action="store_true", help="show the masks in a window; q closes it")
@@ -54,14 +66,13 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.engine import open_engine
     from edgeseg.runtime.pipeline import Pipeline
-    from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.threshold import thresholding
 
     _check(args)
     artifact = Artifact.open(args.artifact)
     threshold = thresholding(artifact, args.conf)
     with (
-        open_source(args.source) as source,
+        _source(args) as source,
         closing(
             open_engine(artifact, args.device, args.slots, precision=args.precision, may_build=not args.no_build)
         ) as engine,
@@ -88,6 +99,22 @@ def _check(args: argparse.Namespace) -> None:
     check_outputs(files, [args.save_masks] if args.save_masks else [], args.source)
     if args.show:
         check_display()
+
+
+def _source(args: argparse.Namespace) -> Source:
+    """The source, or the part of it that the flags ask for."""
+    from edgeseg.runtime.capture_process import Limits
+    from edgeseg.runtime.sources import open_source
+    from edgeseg.runtime.sources_select import Region, SelectedSource, Selection
+
+    region = Region.parse(args.roi) if args.roi else None
+    selection = Selection(args.every, args.max_fps, args.rotate, region)
+    selection.check()
+    if not 0 < args.timeout <= 3600:
+        raise UserError(f"--timeout must lie between 0 and 3600 seconds; found {args.timeout:g}.")
+    limits = Limits(timeout_s=args.timeout, open_timeout_s=max(args.timeout, Limits.open_timeout_s))
+    source = open_source(args.source, limits=limits)
+    return source if selection == Selection() else SelectedSource(source, selection)
 
 
 def _sinks(args: argparse.Namespace, artifact: Artifact, source: Source, quit_asked: Callable[[], None]) -> list[Sink]:
@@ -160,6 +187,8 @@ def _as_text(summary: Summary) -> str:
 def _losses(summary: Summary) -> Sequence[str]:
     sinks = [f"{name} dropped {count}" for name, count in summary.sink_dropped.items() if count]
     notes = [f"dropped {summary.dropped}", f"skipped {summary.skipped}", *sinks]
+    if summary.stale:
+        notes.append(f"stale {summary.stale}")
     if summary.ended_early:
         notes.append("the source ended early")
     if summary.stopped:

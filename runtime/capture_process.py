@@ -1,0 +1,162 @@
+"""The parent's side of a capture process: starting it, hearing it, ending it whatever its state."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeseg.errors import EnvironmentFault
+from edgeseg.runtime.capture_output import GO
+from edgeseg.runtime.ring import Picture, Ring, create_ring_memory
+from edgeseg.runtime.stream_address import Address
+
+_CLOSE_TIMEOUT_S = 0.7
+_TAIL_BYTES = 2000
+_LONGEST_LINE = 4096
+# One thread each: the decoder has its own, and the libraries' pools only cost memory.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+News = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to wait, and how much a capture process may take.
+
+    Attributes:
+        timeout_s: a stream without a picture for this long is lost.
+        open_timeout_s: a connection that takes longer to its first picture has failed.
+        start_timeout_s: a process that takes longer to get ready has failed.
+        memory_bytes: address space of the process; 0 for no limit.
+    """
+
+    timeout_s: float = 5.0
+    open_timeout_s: float = 10.0
+    start_timeout_s: float = 30.0
+    memory_bytes: int = 4 << 30
+
+
+class CaptureProcess:
+    """A child that waits for :meth:`go`, then makes one connection to one camera.
+
+    Use it from one thread; :meth:`close` ends the process and gives everything back.
+    """
+
+    def __init__(self, address: Address, limits: Limits) -> None:
+        if sys.platform == "win32":
+            raise EnvironmentFault("Live streams are read on Linux and macOS only. Give a file, or run edgeseg in WSL.")
+        self._buffer = b""
+        self._ring_fd = create_ring_memory()
+        self._ring = Ring(self._ring_fd, writable=False)
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        self._news_fd, child_end = os.pipe()
+        try:
+            self._process = self._started(child_end)
+        finally:
+            os.close(child_end)
+        self._send(json.dumps(_job(address, limits)).encode() + b"\n")
+
+    def _started(self, news_fd: int) -> subprocess.Popen[bytes]:
+        module = "edgeseg.runtime.capture_child"
+        return subprocess.Popen(
+            [sys.executable, "-m", module, str(self._ring_fd), str(news_fd)],
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            pass_fds=(self._ring_fd, news_fd),
+            start_new_session=True,
+            env={**os.environ, **_ENVIRONMENT},
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def go(self) -> None:
+        """Let it connect."""
+        self._send(bytes([GO]))
+
+    def news(self, timeout_s: float) -> list[News] | None:
+        """What it said, after waiting for something at most ``timeout_s``; None when it has ended."""
+        ready, _, _ = select.select([self._news_fd], [], [], timeout_s)
+        if not ready:
+            return []
+        received = os.read(self._news_fd, 1 << 16)
+        if not received:
+            return None
+        *lines, self._buffer = (self._buffer + received).split(b"\n")
+        if len(self._buffer) > _LONGEST_LINE:
+            raise ValueError("the capture process sends what is no line")
+        return [json.loads(line) for line in lines]
+
+    def copy(self, picture: News) -> Picture:
+        """The picture that the news speak of, in memory of its own.
+
+        Raises:
+            ValueError: the child names memory that is not there.
+        """
+        return np.array(self._ring.picture(picture["slot"], picture["height"], picture["width"]))
+
+    def release(self, picture: News) -> None:
+        """The slot may be written again."""
+        self._send(bytes([picture["slot"]]))
+
+    def close(self) -> str:
+        """End it, politely for under a second, then by force; returns the last it wrote to its stderr."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(_CLOSE_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._kill()
+        said = self._last_words()
+        self._errors.close()
+        self._ring.close()
+        os.close(self._news_fd)
+        os.close(self._ring_fd)
+        return said
+
+    @property
+    def ended_by(self) -> str:
+        """How the process ended: a signal's name, or its exit code; empty while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return ""
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def _kill(self) -> None:
+        """With all its children: it leads a session of its own."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _last_words(self) -> str:
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - _TAIL_BYTES))
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def _send(self, data: bytes) -> None:
+        """What cannot be sent shows in :meth:`news`, as the end of the process."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(data)
+
+
+def _job(address: Address, limits: Limits) -> dict[str, Any]:
+    job = {**dataclasses.asdict(address), **dataclasses.asdict(limits)}
+    return {key: job[key] for key in ("kind", "target", "options", "open_timeout_s", "timeout_s", "memory_bytes")}

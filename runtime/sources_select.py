@@ -1,0 +1,152 @@
+"""Which frames of a source are used, and which part of them: ``--every --max-fps --rotate --roi``."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from edgeseg.errors import SourceError, UserError
+from edgeseg.image import UInt8
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.sources import Source
+
+TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
+
+
+@dataclass(frozen=True)
+class Region:
+    """A rectangle in pixels, from the left and the top of the picture as it is after turning."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @staticmethod
+    def parse(text: str) -> Region:
+        """``X,Y,WIDTH,HEIGHT``.
+
+        Raises:
+            UserError: something else, or nothing inside.
+        """
+        found = re.fullmatch(r"(\d{1,5}),(\d{1,5}),(\d{1,5}),(\d{1,5})", text.replace(" ", ""))
+        if not found or "0" in found.groups()[2:]:
+            raise UserError(f"A region is X,Y,WIDTH,HEIGHT in pixels, as in 100,0,640,480; found {text!r}.")
+        return Region(*map(int, found.groups()))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is taken.
+
+    Attributes:
+        every: one frame of so many.
+        max_fps: at most so many frames a second, in the time of the recording or of the camera.
+        rotate: degrees clockwise: 0, 90, 180 or 270.
+        region: the part used, after turning; None for all.
+    """
+
+    every: int = 1
+    max_fps: float | None = None
+    rotate: int = 0
+    region: Region | None = None
+
+    def check(self) -> None:
+        """Raise UserError for values that select nothing."""
+        if self.every < 1:
+            raise UserError(f"--every must be at least 1; found {self.every}.")
+        if self.max_fps is not None and not 0 < self.max_fps < float("inf"):
+            raise UserError(f"--max-fps must be above 0; found {self.max_fps:g}.")
+
+
+class SelectedSource:
+    """A source of which only some frames, or a part of each, are used.
+
+    Args:
+        source: open; this closes it.
+        selection: checked.
+    """
+
+    def __init__(self, source: Source, selection: Selection) -> None:
+        self._source, self._selection = source, selection
+        self._blocks: dict[str, int] = {}
+        self._due_s: dict[str, float] = {}
+
+    live = property(lambda self: self._source.live)
+    skipped = property(lambda self: self._source.skipped)
+    stale = property(lambda self: self._source.stale)
+    dropped = property(lambda self: self._source.dropped)
+    ended_early = property(lambda self: self._source.ended_early)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        size = self._source.size
+        if size is None or (self._selection.region is None and self._selection.rotate in (0, 180)):
+            return size
+        if (region := self._selection.region) is not None:
+            return region.height, region.width
+        return size[1], size[0]
+
+    @property
+    def fps(self) -> float | None:
+        fps = self._source.fps
+        if fps is None:
+            return self._selection.max_fps
+        return min(fps / self._selection.every, self._selection.max_fps or fps)
+
+    @property
+    def total(self) -> int | None:
+        total, whole, fps = self._source.total, self._source.fps, self.fps
+        return None if total is None or not whole or not fps else round(total * fps / whole)
+
+    def __enter__(self) -> SelectedSource:
+        self._source.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._source.__exit__(*error)
+
+    def stop(self) -> None:
+        self._source.stop()
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._source:
+            if self._wanted(frame):
+                yield dataclasses.replace(frame, image=self._part(frame))
+
+    def _wanted(self, frame: Frame) -> bool:
+        """The first frame of each block of ``every``, unless it comes too early for ``max_fps``."""
+        block = frame.index // self._selection.every
+        if self._blocks.get(frame.source) == block:
+            return False
+        if self._selection.max_fps is not None and not self._is_due(frame, 1 / self._selection.max_fps):
+            return False
+        self._blocks[frame.source] = block
+        return True
+
+    def _is_due(self, frame: Frame, period_s: float) -> bool:
+        now_s = frame.time_s if frame.media_s is None else frame.media_s
+        due_s = self._due_s.get(frame.source, now_s)
+        if now_s < due_s - 1e-6:
+            return False
+        self._due_s[frame.source] = (due_s if now_s - due_s < period_s else now_s) + period_s
+        return True
+
+    def _part(self, frame: Frame) -> UInt8:
+        image = frame.image
+        if turn := self._selection.rotate:
+            image = np.asarray(cv2.rotate(image, TURNS[turn]), np.uint8)
+        if (region := self._selection.region) is None:
+            return image
+        height, width = image.shape[:2]
+        if region.x + region.width > width or region.y + region.height > height:
+            raise SourceError(
+                f"--roi {region.x},{region.y},{region.width},{region.height} reaches beyond the picture: "
+                f"{frame.source} gives {width}x{height} pixels. Choose a region inside it."
+            )
+        return image[region.y : region.y + region.height, region.x : region.x + region.width]

@@ -1,0 +1,164 @@
+"""One live camera, kept alive: a thread that connects, notices a loss, and connects again."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from edgeseg.errors import SourceError
+from edgeseg.runtime.capture_fault import PERMANENT
+from edgeseg.runtime.capture_process import CaptureProcess, Limits
+from edgeseg.runtime.events import Event, OnEvent
+from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.redact import scrub
+from edgeseg.runtime.ring import Picture
+from edgeseg.runtime.stream_address import Address
+from edgeseg.runtime.stream_backoff import LONGEST_S, backoff_s
+from edgeseg.runtime.stream_connection import COUNTS, Connection, End
+from edgeseg.runtime.stream_probe import PortWatch
+
+
+class Camera(threading.Thread):
+    """Gives the frames of one address until it is closed or cannot go on.
+
+    Args:
+        address: what to open.
+        limits: of each connection.
+        deliver: called with each frame, in this thread; must not block.
+        on_event: called in this thread.
+        ended: called once, with an error or None, when no more frames will come.
+        longest_wait_s: between two attempts.
+
+    Attributes:
+        connections: how many gave a picture.
+        size: (height, width) of the newest picture.
+        fps: as announced by the stream.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        limits: Limits,
+        deliver: Callable[[Frame], object],
+        on_event: OnEvent,
+        ended: Callable[[SourceError | None], object],
+        longest_wait_s: float = LONGEST_S,
+    ) -> None:
+        super().__init__(name=f"edgeseg-camera-{address.name}", daemon=True)
+        self.connections = 0
+        self.size: tuple[int, int] | None = None
+        self._address, self._limits = address, limits
+        self._deliver, self._on_event, self._ended = deliver, on_event, ended
+        self._longest_wait_s = longest_wait_s
+        self._closing = threading.Event()
+        self._process: CaptureProcess | None = None
+        self._connection: Connection | None = None
+        self._before = dict.fromkeys(COUNTS, 0)
+        self._attempt = 0
+        self._working = False
+        self._last_picture_s = 0.0
+
+    @property
+    def pid(self) -> int | None:
+        """The capture process of the moment."""
+        process = self._process
+        return process.pid if process is not None else None
+
+    @property
+    def fps(self) -> float | None:
+        return self._connection.fps if self._connection else None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Pictures over all connections: ``received`` whole, ``dropped`` before the parent read them, ``stale``,
+        ``damaged``."""
+        now = self._connection.counts if self._connection else dict.fromkeys(COUNTS, 0)
+        return {name: self._before[name] + now[name] for name in COUNTS}
+
+    def close(self) -> None:
+        """No more frames; the thread ends within a second."""
+        self._closing.set()
+
+    def run(self) -> None:
+        error: SourceError | None = None
+        try:
+            error = self._keep_alive()
+        except Exception as unexpected:
+            error = SourceError(f"{self._address.name}: {self._clean(str(unexpected))}")
+        finally:
+            if self._process is not None:
+                self._process.close()
+            self._ended(error)
+
+    def _keep_alive(self) -> SourceError | None:
+        """Connect again and again. The error that makes this pointless, or None at a proper end."""
+        process = self._process = CaptureProcess(self._address, self._limits)
+        while not self._closing.is_set():
+            end = self._connect(process)
+            if self._closing.is_set():
+                break
+            if end.reason == "finished":
+                self._say("ended", f"{end.message}.", end.reason)
+                break
+            if end.reason in PERMANENT and not self.connections:
+                return self._give_up(end)
+            self._say_lost(end)
+            process.close()
+            process = self._process = CaptureProcess(self._address, self._limits)  # gets ready while we wait
+            self._wait()
+        return None
+
+    def _connect(self, process: CaptureProcess) -> End:
+        self._working = False
+        self._before = self.counts
+        self._connection = Connection(process, self._limits, self._pass_on, self._closing.is_set)
+        end = self._connection.run()
+        return End(end.reason, self._clean(end.message))
+
+    def _pass_on(self, picture: Picture, captured_s: float, presented_s: float | None, number: int) -> None:
+        if not self._working:
+            self._say_working(picture)
+        self.size = (picture.shape[0], picture.shape[1])
+        self._last_picture_s = time.monotonic()
+        index = self._before["received"] + number
+        self._deliver(Frame(picture, index, captured_s, self._address.name, pts_s=presented_s))
+
+    def _say_working(self, picture: Picture) -> None:
+        self._working, self._attempt = True, 0
+        self.connections += 1
+        what = f"{picture.shape[1]}x{picture.shape[0]}"
+        if self.connections == 1:
+            self._say("connected", f"connected, {what}.")
+        else:
+            outage_s = time.monotonic() - self._last_picture_s
+            self._say("recovered", f"back after {outage_s:.1f} s, {what}.", outage_s=round(outage_s, 3))
+
+    def _say_lost(self, end: End) -> None:
+        if self._working:
+            self._say("lost", f"lost: {end.message}.", end.reason)
+        elif not self._attempt:
+            self._say("lost", f"not reached: {end.message}.", end.reason)
+        self._reason = end.reason
+
+    def _give_up(self, end: End) -> SourceError:
+        message = f"{end.message}. Waiting will not mend this: see the address and run again."
+        self._say("failed", message, end.reason)
+        return SourceError(f"{self._address.name}: {message}")
+
+    def _wait(self) -> None:
+        """Until the next attempt is due, or a port that was shut opens: then the camera is back from a reboot."""
+        wait_s = backoff_s(self._attempt, self._longest_wait_s)
+        self._attempt += 1
+        self._say("reconnecting", f"connecting again in {wait_s:.1f} s.", self._reason, wait_s=round(wait_s, 3))
+        due_s = time.monotonic() + wait_s
+        watch = PortWatch(self._address, self._closing)
+        while (left_s := due_s - time.monotonic()) > 0 and not self._closing.is_set():
+            if watch.opened(left_s):
+                return
+
+    def _say(self, kind: str, message: str, reason: str = "", **facts: object) -> None:
+        self._on_event(Event(kind, self._address.name, message, reason, {"attempt": self._attempt, **facts}))
+
+    def _clean(self, text: str) -> str:
+        return scrub(text, self._address.target)

@@ -1,0 +1,194 @@
+"""A camera that misbehaves on request: H.264 over RTSP, interleaved in TCP (RFC 2326, RFC 6184).
+
+    python rtsp_server.py MODE [--port 0 --size 480x288 --fps 25 --after 1.0 --login user:password]
+
+Prints ``PORT n`` when it listens. Modes: ``ok``; ``deaf`` (DESCRIBE is never answered); ``missing``
+(404); ``login`` (401 without the right user and password); ``cut`` (closes ``--after`` seconds);
+``resize`` (other size after ``--after`` seconds); ``corrupt`` (flips bytes, seeded); ``holes`` (leaves
+whole pictures out); ``hiccup`` (after ``--after`` seconds nothing for 2 s, then all that was held back).
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import itertools
+import random
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import av
+from marked_picture import draw
+
+PAYLOAD = 1390
+CLIENTS = 16
+
+
+class Encoder:
+    """Zero-latency H.264 with a key frame twice a second."""
+
+    def __init__(self, width: int, height: int, fps: int) -> None:
+        codec: Any = av.CodecContext.create("libx264", "w")
+        codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
+        codec.time_base, codec.framerate = Fraction(1, fps), Fraction(fps, 1)
+        codec.gop_size, codec.max_b_frames = max(1, fps // 2), 0
+        codec.options = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
+        self._codec, self._size = codec, (height, width)
+
+    def units(self, number: int) -> list[bytes]:
+        """NAL units of picture ``number``, made now."""
+        frame = av.VideoFrame.from_ndarray(draw(number, *self._size), format="bgr24")
+        data = b"".join(bytes(packet) for packet in self._codec.encode(frame))
+        return [unit for unit in re.split(b"\x00\x00\x00\x01|\x00\x00\x01", data) if unit]
+
+
+class Session(threading.Thread):
+    """One client."""
+
+    numbers = itertools.count()
+
+    def __init__(self, client: socket.socket, args: argparse.Namespace) -> None:
+        super().__init__(daemon=True)
+        self._client, self._args = client, args
+        self._width, self._height = (int(side) for side in args.size.split("x"))
+        self._sequence = 0
+        self._dice = random.Random(7)
+
+    def run(self) -> None:
+        with contextlib.suppress(OSError), self._client:
+            if self._handshake():
+                self._play()
+
+    def _handshake(self) -> bool:
+        stream = self._client.makefile("rb")
+        while line := stream.readline():
+            headers = dict(self._headers(stream))
+            if self._answer(line.split()[0], headers):
+                return True
+        return False
+
+    @staticmethod
+    def _headers(stream: Any) -> Iterator[tuple[str, str]]:
+        while line := stream.readline().strip().decode():
+            key, _, value = line.partition(":")
+            yield key.lower(), value.strip()
+
+    def _answer(self, method: bytes, headers: dict[str, str]) -> bool:
+        """Reply; True when playing begins."""
+        mode = self._args.mode
+        if mode == "login" and headers.get("authorization") != self._expected_login():
+            self._reply(headers, "401 Unauthorized", 'WWW-Authenticate: Basic realm="camera"\r\n')
+        elif method == b"DESCRIBE" and mode == "deaf":
+            threading.Event().wait()
+        elif method == b"DESCRIBE" and mode == "missing":
+            self._reply(headers, "404 Not Found")
+        elif method == b"DESCRIBE":
+            self._reply(headers, extra="Content-Type: application/sdp\r\n", body=self._sdp())
+        elif method == b"SETUP":
+            self._reply(headers, extra="Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 1;timeout=60\r\n")
+        else:
+            self._reply(headers, extra="Session: 1\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n")
+        return method == b"PLAY"
+
+    def _expected_login(self) -> str:
+        return "Basic " + base64.b64encode(self._args.login.encode()).decode()
+
+    def _reply(self, headers: dict[str, str], status: str = "200 OK", extra: str = "", body: str = "") -> None:
+        length = f"Content-Length: {len(body)}\r\n" if body else ""
+        self._client.sendall(f"RTSP/1.0 {status}\r\nCSeq: {headers['cseq']}\r\n{extra}{length}\r\n{body}".encode())
+
+    def _sdp(self) -> str:
+        first = Encoder(self._width, self._height, self._args.fps).units(0)
+        sets = ",".join(base64.b64encode(unit).decode() for unit in first if unit[0] & 31 in (7, 8))
+        return (
+            "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+            "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+            f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sets}\r\na=control:trackID=0\r\n"
+        )
+
+    def _play(self) -> None:
+        args = self._args
+        encoder = Encoder(self._width, self._height, args.fps)
+        start = time.monotonic()
+        for at in itertools.count():
+            age = time.monotonic() - start
+            if args.mode == "cut" and age > args.after:
+                return
+            if args.mode == "resize" and age > args.after:
+                encoder, args = Encoder(self._width // 2 * 3, self._height // 2 * 3, args.fps), _calm(args)
+            if args.mode == "hiccup" and age > args.after:
+                self._hold_back(encoder, at)
+                args = _calm(args)
+                start = time.monotonic() - (at + 2 * args.fps) / args.fps
+                continue
+            self._send_picture(encoder.units(next(self.numbers)), at, args)
+            time.sleep(max(0.0, start + (at + 1) / args.fps - time.monotonic()))
+
+    def _hold_back(self, encoder: Encoder, at: int) -> None:
+        """Two seconds of pictures, made in time and sent all at once at the end."""
+        held = []
+        for _ in range(2 * self._args.fps):
+            held.append(encoder.units(next(self.numbers)))
+            time.sleep(1 / self._args.fps)
+        for step, units in enumerate(held):
+            self._send_picture(units, at + step, self._args)
+
+    def _send_picture(self, units: list[bytes], at: int, args: argparse.Namespace) -> None:
+        if args.mode == "holes" and at % 10 == 4:
+            return
+        for unit in units:
+            if args.mode == "corrupt" and at > args.fps and at % 3 == 1 and len(unit) > 40:
+                unit = self._damaged(unit)  # noqa: PLW2901
+            self._send_unit(unit, at * 90000 // args.fps, unit is units[-1])
+
+    def _damaged(self, unit: bytes) -> bytes:
+        data = bytearray(unit)
+        for _ in range(12):
+            data[self._dice.randrange(2, len(data))] = self._dice.randrange(256)
+        return bytes(data)
+
+    def _send_unit(self, unit: bytes, ticks: int, last: bool) -> None:
+        if len(unit) <= PAYLOAD:
+            self._send(unit, ticks, last)
+            return
+        kind, rest = unit[0], unit[1:]
+        for at in range(0, len(rest), PAYLOAD):
+            start, end = at == 0, at + PAYLOAD >= len(rest)
+            header = bytes([(kind & 0xE0) | 28, (0x80 if start else 0) | (0x40 if end else 0) | (kind & 31)])
+            self._send(header + rest[at : at + PAYLOAD], ticks, last and end)
+
+    def _send(self, payload: bytes, ticks: int, marker: bool) -> None:
+        header = struct.pack("!BBHII", 0x80, 96 | (0x80 if marker else 0), self._sequence, ticks & 0xFFFFFFFF, 1)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        packet = header + payload
+        self._client.sendall(struct.pack("!BBH", 0x24, 0, len(packet)) + packet)
+
+
+def _calm(args: argparse.Namespace) -> argparse.Namespace:
+    return argparse.Namespace(**{**vars(args), "mode": "ok"})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("mode")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--size", default="480x288")
+    parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--after", type=float, default=1.0)
+    parser.add_argument("--login", default="user:password")
+    args = parser.parse_args()
+    with socket.create_server(("127.0.0.1", args.port), backlog=CLIENTS) as server:
+        print(f"PORT {server.getsockname()[1]}", flush=True)
+        while True:
+            Session(server.accept()[0], args).start()
+
+
+if __name__ == "__main__":
+    main()
