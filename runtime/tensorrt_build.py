@@ -10,7 +10,7 @@ from typing import Any
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.runtime.onnx_header import read_onnx_header
 from edgeseg.runtime.tensorrt_dialect import Library
-from edgeseg.runtime.tensorrt_log import errors_since, log_of
+from edgeseg.runtime.tensorrt_log import errors_since, log_of, started
 from edgeseg.runtime.tensorrt_progress import progress_monitor
 from edgeseg.runtime.tensorrt_settings import BuildSettings
 
@@ -49,16 +49,16 @@ def build_engine(job: BuildJob, library: Library) -> bytes:
     Raises:
         ArtifactError: the parser refuses the graph; the message names node and operation.
         UserError: the settings ask for something that is not here (a DLA core, compatibility).
-        EngineError: the build failed: too little workspace or memory, no implementation.
+        EngineError: TensorRT does not start, or the build failed: too little workspace or memory, no implementation.
     """
     log = log_of(library.module)
-    builder = library.module.Builder(log)
+    builder = started(library.module.Builder, log, library)
     with _progress(library) as monitor:
         network = _network(job, library, builder, log)
         config = _config(job, library, builder, network)
         if hasattr(config, "progress_monitor"):
             config.progress_monitor = monitor
-        mark = len(log.messages)
+        mark = log.count
         plan = builder.build_serialized_network(network, config)
         if getattr(monitor, "interrupted", False):
             raise KeyboardInterrupt

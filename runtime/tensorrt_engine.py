@@ -13,7 +13,7 @@ from edgeseg.runtime.engine import EngineOptions, expect_tensors
 from edgeseg.runtime.tensorrt_dialect import RTX, Library, find_library
 from edgeseg.runtime.tensorrt_doctor import described
 from edgeseg.runtime.tensorrt_engines import EnginePlace, device_engine
-from edgeseg.runtime.tensorrt_log import errors_since, log_of
+from edgeseg.runtime.tensorrt_log import errors_since, log_of, started
 from edgeseg.runtime.tensorrt_settings import settings_of
 from edgeseg.runtime.tensorrt_slot import TensorRtSlot
 from edgeseg.runtime.tensorrt_tensors import Tensor, tensors_of
@@ -81,7 +81,7 @@ class TensorRtEngine:
         if self._engine is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
         self._cuda.call("cudaSetDevice", self._gpu.index)
-        mark = len(self._log.messages)
+        mark = self._log.count
         context = self._engine.create_execution_context()
         if context is None:
             raise EngineError(f"TensorRT gives no context: {self._said(mark)}. Use fewer --slots.")
@@ -96,8 +96,8 @@ class TensorRtEngine:
         self._engine = None
 
     def _loaded(self, plan: bytes, artifact: Artifact, target: Target) -> Any:
-        mark = len(self._log.messages)
-        runtime = self._library.module.Runtime(self._log)
+        mark = self._log.count
+        runtime = started(self._library.module.Runtime, self._log, self._library)
         if target.dla is not None:
             runtime.DLA_core = target.dla
         if settings_of(artifact).version_compatible:

@@ -19,7 +19,7 @@ from edgeseg.runtime.onnx_header import read_onnx_header
 from edgeseg.runtime.tensorrt_build import BuildJob, build_engine
 from edgeseg.runtime.tensorrt_dialect import DIALECTS, TENSORRT, Library, dialect_for, find_library
 from edgeseg.runtime.tensorrt_install import install_advice, jetpack
-from edgeseg.runtime.tensorrt_log import plain
+from edgeseg.runtime.tensorrt_log import KEPT, errors_since, log_of, plain
 from edgeseg.runtime.tensorrt_settings import BuildSettings, settings_of
 from edgeseg.spec import ModelSpec
 
@@ -263,6 +263,40 @@ class TestVersions:
         assert {"SOFTMAX", "TOPK", "REDUCE"} <= set(dir(trt.LayerType))
         for name in ("AMPERE_PLUS",):
             assert hasattr(trt.HardwareCompatibilityLevel, name)
+
+
+class TestStart:
+    """A TensorRT for a newer CUDA than the driver's: its bindings raise a TypeError, the log has the reason."""
+
+    def test_a_builder_that_does_not_start_says_why(self, model: bytes) -> None:
+        library, *_ = old_tensorrt()
+
+        def builder(log: Any) -> None:
+            log.log(library.module.ILogger.WARNING, "CUDA initialization failure with error: 35")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+
+        library.module.Builder = builder
+        with pytest.raises(EngineError, match=r"8\.6\.1 does not start: CUDA initialization failure with error: 35\. "):
+            build_engine(BuildJob(model, "fp32"), library)
+
+    def test_without_a_word_in_the_log_the_exception_is_told(self, model: bytes) -> None:
+        library, *_ = old_tensorrt()
+        library.module.Builder = int  # refuses a logger with a TypeError
+        with pytest.raises(EngineError, match=r"it gave no reason \(int\(\) .*edgeseg doctor"):
+            build_engine(BuildJob(model, "fp32"), library)
+
+
+@pytest.mark.parametrize("before", [0, 3, KEPT - 1, KEPT, 5 * KEPT])
+def test_errors_are_found_however_many_messages_came_before(before: int) -> None:
+    module = old_tensorrt()[0].module
+    log = log_of(module)
+    for number in range(before):
+        log.log(module.ILogger.ERROR, f"old {number}")
+    mark = log.count
+    assert errors_since(log, module, mark) == []
+    log.log(module.ILogger.WARNING, "skipped")
+    log.log(module.ILogger.ERROR, "no memory")
+    assert errors_since(log, module, mark) == ["no memory"]
 
 
 class TestInstall:

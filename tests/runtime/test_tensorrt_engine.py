@@ -6,6 +6,7 @@ import dataclasses
 import gc
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -165,6 +166,17 @@ class TestFailures:
         engine = opened(tiny, cuda, tmp_path)
         with pytest.raises(EngineError, match="does not load the engine of tiny-fp32-tensorrt: it gave no reason"):
             engine._loaded(b"garbage", tiny, Target())
+
+    def test_a_runtime_that_does_not_start_says_why(self, tiny: Artifact, cuda: CudaDouble, engines: Path) -> None:
+        module = tensorrt_double(trt, cuda, tiny.spec, tiny.outputs)
+
+        def runtime(log: Any) -> None:
+            log.log(trt.ILogger.WARNING, "CUDA initialization failure with error: 35")
+            raise TypeError("pybind11::init(): factory function returned nullptr")
+
+        module.Runtime = runtime
+        with pytest.raises(EngineError, match=r"does not start: CUDA initialization failure with error: 35\. Mostly"):
+            TensorRtEngine(tiny, EngineOptions(cache_dir=engines), Cuda(cuda), double_library(module))
 
     @pytest.mark.parametrize(
         ("code", "sentence"),
