@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from edgeseg.errors import ArtifactError, EngineError, UserError
+from edgeseg.errors import ArtifactError, UserError
 from edgeseg.runtime.onnx_header import read_onnx_header
 from edgeseg.runtime.tensorrt_dialect import Library
-from edgeseg.runtime.tensorrt_log import errors_since, log_of, started
+from edgeseg.runtime.tensorrt_failure import MAX_REASON, build_failure, skipped_note, skipped_tactics
+from edgeseg.runtime.tensorrt_log import errors_since, log_of, said_since, started
 from edgeseg.runtime.tensorrt_progress import progress_monitor
 from edgeseg.runtime.tensorrt_settings import BuildSettings
 
 MB = 1 << 20
-MAX_REASON = 400
-_NO_MEMORY = ("workspace", "out of memory", "outofmemory", "insufficient memory", "memory allocation", "oom")
 NO_DLA_INT8 = "it takes INT8 only from TensorRT's own calibrators, never from Q/DQ nodes."
 _OPSET = "The parser of {title} takes ONNX opsets up to {limit}, and this file has {found}."
 
@@ -31,6 +31,7 @@ class BuildJob:
         settings: the user's wishes.
         timings: a serialised timing cache of this device and version; empty for none.
         keep_timings: is given the timing cache after the build.
+        tell: is given a note about a build that succeeded, but not with everything it could have tried.
     """
 
     onnx: bytes
@@ -38,6 +39,7 @@ class BuildJob:
     settings: BuildSettings = field(default_factory=BuildSettings)
     timings: bytes = b""
     keep_timings: Callable[[bytes], None] = field(default=lambda timings: None)
+    tell: Callable[[str], None] = field(default=lambda note: print(f"edgeseg: {note}", file=sys.stderr))
 
 
 def build_engine(job: BuildJob, library: Library) -> bytes:
@@ -62,8 +64,11 @@ def build_engine(job: BuildJob, library: Library) -> bytes:
         plan = builder.build_serialized_network(network, config)
         if getattr(monitor, "interrupted", False):
             raise KeyboardInterrupt
+    skipped = skipped_tactics(said_since(log, mark))
     if plan is None:
-        raise _failed(errors_since(log, library.module, mark), job.settings, library)
+        raise build_failure(errors_since(log, library.module, mark), skipped, job.settings, library.title)
+    if skipped:
+        job.tell(skipped_note(skipped, job.settings, library.title))
     if library.dialect.has_timing_cache and (cache := config.get_timing_cache()) is not None:
         job.keep_timings(bytes(memoryview(cache.serialize())))
     return bytes(memoryview(plan))
@@ -185,17 +190,6 @@ def _use_timings(config: Any, timings: bytes) -> None:
     cache = config.create_timing_cache(timings)
     if cache is None or not config.set_timing_cache(cache, False):
         config.set_timing_cache(config.create_timing_cache(b""), False)
-
-
-def _failed(errors: list[str], settings: BuildSettings, library: Library) -> UserError | EngineError:
-    reason = "; ".join(errors)[:MAX_REASON] or "it gave no reason"
-    if any(word in reason.lower() for word in _NO_MEMORY):
-        limit = "no limit" if settings.workspace_mb is None else f"--workspace {settings.workspace_mb}"
-        return EngineError(
-            f"{library.title} ran out of memory while it built the engine ({limit}): {reason}. "
-            "Allow more with --workspace MB, close other programs, or add swap (see docs/jetson.md)."
-        )
-    return EngineError(f"{library.title} could not build the engine: {reason}. Export with --format openvino or onnx.")
 
 
 def _bits(enumeration: Any, names: tuple[str, ...]) -> int:

@@ -79,7 +79,7 @@ class TestBuild:
         made = helper.make_graph([conv], "g", [infos[0]], [infos[1]], [weight])
         data = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
         assert build_engine(BuildJob(data, "fp32"), rtx())
-        with pytest.raises(EngineError, match=r"ran out of memory .*\(--workspace 1\).*Allow more with --workspace"):
+        with pytest.raises(EngineError, match=r"ran out of memory .*\(--workspace 1\).*with a larger --workspace"):
             build_engine(BuildJob(data, "fp32", BuildSettings(workspace_mb=1)), rtx())
 
     def test_a_dla_where_there_is_none(self, model: bytes) -> None:
@@ -297,6 +297,66 @@ def test_errors_are_found_however_many_messages_came_before(before: int) -> None
     log.log(module.ILogger.WARNING, "skipped")
     log.log(module.ILogger.ERROR, "no memory")
     assert errors_since(log, module, mark) == ["no memory"]
+
+
+NO_TACTIC = "Error Code 10: Internal Error (Could not find any implementation for node Conv_1.)"
+SKIPPED = "Tactic Device request: 806MB Available: 187MB. Device memory is insufficient to use tactic."
+
+
+def talking_tensorrt(plan: bytes | None, *said: tuple[str, str]) -> Library:
+    """TensorRT 8.6 whose builder logs (severity, text) and gives ``plan``."""
+    library, *_ = old_tensorrt()
+    builder, severities = library.module.Builder(None), library.module.ILogger
+
+    def build(*_: Any) -> bytes | None:
+        for severity, text in said:
+            log_of(library.module).log(getattr(severities, severity), text)
+        return plan
+
+    builder.build_serialized_network = build
+    return library
+
+
+class TestMemory:
+    """What Jetsons say when memory is short, as users of TensorRT 8.5 to 10.3 reported it."""
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            [("WARNING", SKIPPED), ("ERROR", NO_TACTIC)],
+            [("WARNING", "Skipping tactic 3 due to insuficient memory on requested size of 806"), ("ERROR", NO_TACTIC)],
+            [("ERROR", "Requested amount of GPU memory (1073741824 bytes) could not be allocated.")],
+            [("ERROR", "[virtualMemoryBuffer.cpp::resizePhysical::145] Error Code 2: OutOfMemory (no information)")],
+            [("ERROR", "Error Code 1: Cuda Runtime (out of memory)")],
+            [("WARNING", SKIPPED)],
+        ],
+    )
+    def test_a_failed_build_says_memory_and_what_frees_it(self, said: list[tuple[str, str]], model: bytes) -> None:
+        with pytest.raises(EngineError, match=r"ran out of memory .*\(no --workspace\).*Free memory: .*add swap"):
+            build_engine(BuildJob(model, "fp32"), talking_tensorrt(None, *said))
+
+    def test_a_limit_of_the_user_is_named_first(self, model: bytes) -> None:
+        job = BuildJob(model, "fp32", BuildSettings(workspace_mb=16))
+        with pytest.raises(EngineError, match=r"\(--workspace 16\).*Export with a larger --workspace, or without it"):
+            build_engine(job, talking_tensorrt(None, ("WARNING", SKIPPED), ("ERROR", NO_TACTIC)))
+
+    @pytest.mark.parametrize("text", ["Error Code 4: node /zoom/Conv is wrong", "Error Code 9: weights are broken"])
+    def test_another_failure_is_not_blamed_on_memory(self, text: str, model: bytes) -> None:
+        with pytest.raises(EngineError, match=r"could not build the engine: Error Code .*Export with --format"):
+            build_engine(BuildJob(model, "fp32"), talking_tensorrt(None, ("WARNING", SKIPPED), ("ERROR", text)))
+
+    def test_an_engine_without_the_tactics_that_were_skipped_comes_with_a_note(
+        self, model: bytes, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        library = talking_tensorrt(b"ptrt engine", ("WARNING", "Weights are tiny"), *[("WARNING", SKIPPED)] * 500)
+        assert build_engine(BuildJob(model, "fp32"), library) == b"ptrt engine"
+        told = capsys.readouterr().err
+        assert told.startswith("edgeseg: TensorRT 8.6.1 built the engine without tactics that need more memory")
+        assert told.count("806MB") == told.count("\n") == 1
+
+    def test_other_warnings_are_no_note(self, model: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+        build_engine(BuildJob(model, "fp32"), talking_tensorrt(b"ptrt", ("WARNING", "Weights are tiny")))
+        assert capsys.readouterr().err == ""
 
 
 class TestInstall:
