@@ -105,7 +105,7 @@ def test_a_network_with_an_auxiliary_output_trains_in_the_loop(
         def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:
             return (self.main(x), self.side(x)) if self.training else self.main(x)
 
-    monkeypatch.setattr("edgeseg.training.loop.build_model", Supervised)
+    monkeypatch.setattr("edgeseg.training.start.build_model", Supervised)
     trainer = Trainer(discs, disc_spec, settings(tmp_path))
     before = trainer._bare().side.weight.clone()
     trainer._epoch(0)

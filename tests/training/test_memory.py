@@ -69,7 +69,7 @@ def test_where_not_even_one_image_fits_the_advice_is_another() -> None:
 def test_a_step_without_memory_names_the_batch_that_fits(
     tmp_path: Path, discs: Dataset, disc_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.training.loop.build_model", Hungry)
+    monkeypatch.setattr("edgeseg.training.start.build_model", Hungry)
     settings = TrainSettings(tmp_path, epochs=1, batch=6, crop=(32, 40), amp="no", device="cpu")
     with pytest.raises(UserError, match=r"at --batch 6 with crops of 32x40; a step of 1 fits here. Give --batch 1"):
         train(discs, disc_spec, settings)
@@ -78,6 +78,6 @@ def test_a_step_without_memory_names_the_batch_that_fits(
 def test_other_errors_of_a_step_are_not_taken_for_it(
     tmp_path: Path, discs: Dataset, disc_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.training.loop.build_model", lambda *_: nn.Conv2d(5, 2, 1))
+    monkeypatch.setattr("edgeseg.training.start.build_model", lambda *_: nn.Conv2d(5, 2, 1))
     with pytest.raises(RuntimeError, match="expected input"):
         train(discs, disc_spec, TrainSettings(tmp_path, epochs=1, batch=6, amp="no", device="cpu"))
