@@ -2,10 +2,14 @@
 
     python rtsp_server.py MODE [--port 0 --size 480x288 --fps 25 --after 1.0 --login user:password]
 
-Prints ``PORT n`` when it listens. Modes: ``ok``; ``deaf`` (DESCRIBE is never answered); ``missing``
-(404); ``login`` (401 without the right user and password); ``cut`` (closes ``--after`` seconds);
-``resize`` (other size after ``--after`` seconds); ``corrupt`` (flips bytes, seeded); ``holes`` (leaves
-whole pictures out); ``hiccup`` (after ``--after`` seconds nothing for 2 s, then all that was held back).
+Prints ``PORT n`` when it listens, on loopback only. Modes: ``ok``; ``deaf`` (DESCRIBE is never answered);
+``missing`` (404); ``login`` (401 without the right user and password); ``cut`` (closes after ``--after``
+seconds, but not before the first picture); ``resize`` (other size after ``--after`` seconds); ``corrupt``
+(overwrites bytes, by ``--seed``); ``holes`` (leaves whole pictures out); ``hiccup`` (after ``--after`` seconds
+nothing for 2 s, then all that was held back).
+
+It ends by itself after ``--lifetime`` seconds, and at once when the process that started it is gone, even
+while it is stopped.
 """
 
 from __future__ import annotations
@@ -13,11 +17,15 @@ from __future__ import annotations
 import argparse
 import base64
 import contextlib
+import ctypes
 import itertools
+import os
 import random
 import re
+import signal
 import socket
 import struct
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -59,7 +67,7 @@ class Session(threading.Thread):
         self._client, self._args = client, args
         self._width, self._height = (int(side) for side in args.size.split("x"))
         self._sequence = 0
-        self._dice = random.Random(7)
+        self._dice = random.Random(args.seed)
 
     def run(self) -> None:
         with contextlib.suppress(OSError), self._client:
@@ -119,7 +127,7 @@ class Session(threading.Thread):
         start = time.monotonic()
         for at in itertools.count():
             age = time.monotonic() - start
-            if args.mode == "cut" and age > args.after:
+            if args.mode == "cut" and at and age >= args.after:
                 return
             if args.mode == "resize" and age > args.after:
                 encoder, args = Encoder(self._width // 2 * 3, self._height // 2 * 3, args.fps), _calm(args)
@@ -175,6 +183,21 @@ def _calm(args: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(args), "mode": "ok"})
 
 
+def _end_with_parent(lifetime_s: int) -> None:
+    """SIGKILL from the kernel reaches a stopped process too; where there is none, look every half second."""
+    signal.alarm(lifetime_s)
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    threading.Thread(target=_leave_without, args=(parent,), daemon=True).start()
+
+
+def _leave_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("mode")
@@ -183,7 +206,10 @@ def main() -> None:
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--after", type=float, default=1.0)
     parser.add_argument("--login", default="user:password")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--lifetime", type=int, default=300)
     args = parser.parse_args()
+    _end_with_parent(args.lifetime)
     with socket.create_server(("127.0.0.1", args.port), backlog=CLIENTS) as server:
         print(f"PORT {server.getsockname()[1]}", flush=True)
         while True:
