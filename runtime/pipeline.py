@@ -7,7 +7,8 @@
 
 Files: every frame, in order, and whoever is too fast waits. Live: the inbox holds one frame a camera
 and the newest wins; what is lost is counted. At most ``2 * slots + 2`` frames are between inbox and sinks.
-An error in any thread ends everything and is raised to the caller.
+An error of the source or of a slot ends everything and is raised to the caller. A sink that fails ends alone:
+the others and the inference go on, unless nobody is left to work for.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 
 from edgeseg.image import fit
 from edgeseg.runtime.engine import Engine, Slot
+from edgeseg.runtime.events import Event, OnEvent, event_to_stderr
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.handoff import Handoff
 from edgeseg.runtime.sinks import Sink, SinkThread
@@ -28,7 +30,9 @@ from edgeseg.runtime.threshold import Threshold
 from edgeseg.runtime.timing import Percentiles, Stage, clock_s
 
 _POLL_S = 0.1
-_READER_TIMEOUT_S = 1.0
+_READER_TIMEOUT_S = 0.5
+_STOP_S = 0.8
+"""How long, after :meth:`Pipeline.stop`, to wait for what is being inferred, and then for the sinks."""
 _FRESH_S = 2.0
 """A live frame that has waited longer than this, because the engine hung, is never inferred."""
 
@@ -44,7 +48,8 @@ class Summary:
         received: frames that the source got, whole, while this ran.
         dropped: live frames that no slot was free for.
         stale: live frames that came, or would have been inferred, too late to be of use.
-        sink_dropped: for each sink, results it was too slow for.
+        sink_dropped: for each sink, results it was too slow for or could not write.
+        sink_errors: for each sink that failed, why; its output is not whole.
         skipped: damaged pictures of the source.
         ended_early: the file stopped before its announced end.
         stopped: :meth:`Pipeline.stop` ended the run.
@@ -57,6 +62,7 @@ class Summary:
     dropped: int
     stale: int
     sink_dropped: Mapping[str, int]
+    sink_errors: Mapping[str, str]
     skipped: int
     ended_early: bool
     stopped: bool
@@ -82,7 +88,13 @@ class _Ended:
     """A worker has no more to do."""
 
 
-_News = _Done | Exception | _Ended
+@dataclass(frozen=True)
+class _SinkLost:
+    name: str
+    error: Exception
+
+
+_News = _Done | Exception | _Ended | _SinkLost
 
 
 class Pipeline:
@@ -94,6 +106,11 @@ class Pipeline:
         slots: how many inferences run at the same time.
         threshold: from :func:`edgeseg.runtime.threshold.thresholding`.
         max_frames: stop after this many results.
+        on_event: called when an output stops or goes on.
+
+    Attributes:
+        stuck: after :meth:`run`, whether an inference or a sink has not returned although it was time to stop.
+            Only the end of the process ends those.
     """
 
     def __init__(
@@ -103,7 +120,10 @@ class Pipeline:
         slots: int = 2,
         threshold: Threshold = Prediction.copy,
         max_frames: int | None = None,
+        on_event: OnEvent = event_to_stderr,
     ) -> None:
+        self.stuck = False
+        self._on_event = on_event
         self._spec = engine.spec
         self._slots = [engine.open_slot() for _ in range(slots)]
         self._source = source
@@ -114,8 +134,21 @@ class Pipeline:
         self._room = threading.Semaphore(2 * slots + 2)
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
         self._stages = {name: Stage() for name in ("decode", "resize", "infer", "post", "latency")}
+        self._began_s: list[float | None] = [None] * slots
+        self._sink_errors: dict[str, Exception] = {}
         self._frames = self._read_frames = 0
         self._stopping = False
+
+    @property
+    def frames(self) -> int:
+        """Results so far."""
+        return self._frames
+
+    @property
+    def busy_s(self) -> float:
+        """How long the oldest inference in flight has been running; 0 when none is. From any thread."""
+        began = [began_s for began_s in self._began_s if began_s is not None]
+        return time.monotonic() - min(began) if began else 0.0
 
     def stop(self) -> None:
         """End soon: finish what is being inferred, write it, close the sinks. Safe in a signal handler."""
@@ -132,24 +165,43 @@ class Pipeline:
             EdgesegError: what the source, the engine or a sink raised, after the sinks were closed.
         """
         start = clock_s()
-        threads = [SinkThread(sink, self._source.live, self._news.put) for sink in sinks]
+        threads = [self._sink_thread(sink) for sink in sinks]
         reader = threading.Thread(target=self._read, name="edgeseg-source", daemon=True)
-        workers = [
-            threading.Thread(target=self._work, args=(slot,), name="edgeseg-slot", daemon=True) for slot in self._slots
-        ]
-        for thread in (reader, *workers):
+        for thread in (reader, *self._slot_threads()):
             thread.start()
         try:
             failure = self._collect(threads, on_frame)
         finally:
             self._end_early()
-            for sink_thread in threads:
-                sink_thread.finish()
+            self._finish(threads)
         seconds = clock_s() - start
         reader.join(_READER_TIMEOUT_S)
         if failure := failure or self._late_failure():
             raise failure
         return self._summary(seconds, threads)
+
+    def _sink_thread(self, sink: Sink) -> SinkThread:
+        def failed(error: Exception) -> None:
+            self._news.put(_SinkLost(sink.name, error))
+
+        return SinkThread(sink, self._source.live, failed, self._on_event)
+
+    def _slot_threads(self) -> list[threading.Thread]:
+        return [
+            threading.Thread(target=self._work, args=(place, slot), name="edgeseg-slot", daemon=True)
+            for place, slot in enumerate(self._slots)
+        ]
+
+    def _finish(self, sinks: Sequence[SinkThread]) -> None:
+        """Let the sinks write what is waiting; one that hangs is left behind when it is time to stop."""
+        for sink in sinks:
+            sink.close()
+        due_s = time.monotonic() + _STOP_S
+        for sink in sinks:
+            while not sink.join(_POLL_S):
+                if self._stopping and time.monotonic() > due_s:
+                    self.stuck = True
+                    break
 
     def _read(self) -> None:
         try:
@@ -167,10 +219,12 @@ class Pipeline:
             self._news.put(error)
         self._inbox.close()
 
-    def _work(self, slot: Slot) -> None:
+    def _work(self, place: int, slot: Slot) -> None:
         try:
             while self._room.acquire() and (taken := self._inbox.take()) is not None:
+                self._began_s[place] = time.monotonic()
                 self._news.put(self._infer(slot, *taken))
+                self._began_s[place] = None
         except Exception as error:
             self._news.put(error)
         self._news.put(_Ended())
@@ -190,22 +244,35 @@ class Pipeline:
         """Put results in order and hand them on until all workers have ended; the first error met."""
         waiting: dict[int, _Done] = {}
         failure: Exception | None = None
-        working = len(self._slots)
-        while working:
+        working, due_s = len(self._slots), float("inf")
+        while working and not self.stuck:
             news = self._next_news()
             if self._stopping:
+                due_s = min(due_s, time.monotonic() + _STOP_S)
                 self._inbox.abort()
             if isinstance(news, _Ended):
                 working -= 1
+            elif isinstance(news, _SinkLost):
+                failure = failure or self._without_sink(news, len(sinks))
             elif isinstance(news, Exception):
                 failure = failure or news
-                self._end_early()
             elif news is not None and failure is None:
                 waiting[news.number] = news
                 while (done := waiting.pop(self._frames, None)) is not None:
                     self._deliver(done, sinks)
                     on_frame()
+            if failure is not None:
+                self._end_early()
+            self.stuck = time.monotonic() > due_s
         return failure
+
+    def _without_sink(self, lost: _SinkLost, sinks: int) -> Exception | None:
+        """Go on without it; its error when it was the last one and the source is a file."""
+        self._sink_errors.setdefault(lost.name, lost.error)
+        if len(self._sink_errors) == sinks and not self._source.live:
+            return lost.error
+        self._on_event(Event("output-ended", lost.name, f"{lost.error} The rest goes on.", "output"))
+        return None
 
     def _next_news(self) -> _News | None:
         """What a thread reports next; None now and then, so that :meth:`stop` is noticed."""
@@ -229,11 +296,16 @@ class Pipeline:
         self._room.release(len(self._slots))
 
     def _late_failure(self) -> Exception | None:
-        """An error from closing a sink, after the last result."""
+        """What came after the last result, from closing sinks too; a file's output that is not whole is an error."""
         while not self._news.empty():
-            if isinstance(news := self._news.get(), Exception):
+            news = self._news.get()
+            if isinstance(news, Exception):
                 return news
-        return None
+            if isinstance(news, _SinkLost):
+                self._sink_errors.setdefault(news.name, news.error)
+                if self._source.live:
+                    self._on_event(Event("output-ended", news.name, str(news.error), "output"))
+        return None if self._source.live else next(iter(self._sink_errors.values()), None)
 
     def _summary(self, seconds: float, sinks: Sequence[SinkThread]) -> Summary:
         stages = {name: stage.percentiles() for name, stage in self._stages.items()}
@@ -245,6 +317,7 @@ class Pipeline:
             dropped=self._inbox.dropped + self._source.dropped,
             stale=self._inbox.stale + self._source.stale,
             sink_dropped={sink.name: sink.dropped for sink in sinks},
+            sink_errors={name: str(error) for name, error in self._sink_errors.items()},
             skipped=self._source.skipped,
             ended_early=self._source.ended_early,
             stopped=self._stopping,

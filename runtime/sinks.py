@@ -14,11 +14,14 @@ from typing import Protocol
 
 from edgeseg.errors import OutputError
 from edgeseg.files import check_writable
+from edgeseg.runtime.events import Event, OnEvent, event_to_stderr
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.handoff import Handoff
 from edgeseg.runtime.timing import Stage, clock_s
 
 _WAITING = 4
+REST_S = 30.0
+"""How long a live sink rests after an error."""
 
 
 class Sink(Protocol):
@@ -46,17 +49,29 @@ class Sink(Protocol):
 class SinkThread:
     """Feeds a sink from a bounded queue.
 
+    A live sink that cannot write says so, rests, and tries again: a full disk ends no camera. A sink of
+    a file that cannot write is done with.
+
     Args:
         sink: is written to and closed by this thread only.
         live: True to drop, and count, what the sink is too slow for; else the giver waits.
-        failed: called with any error of the sink.
+        failed: called with what ended the sink.
+        on_event: called when a live sink rests and when it goes on.
     """
 
-    def __init__(self, sink: Sink, live: bool, failed: Callable[[Exception], None]) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        live: bool,
+        failed: Callable[[Exception], None],
+        on_event: OnEvent = event_to_stderr,
+    ) -> None:
         self.name = sink.name
         self.stage = Stage()
-        self._sink = sink
-        self._failed = failed
+        self._sink, self._live = sink, live
+        self._failed, self._on_event = failed, on_event
+        self._resting_until_s = 0.0
+        self._rested = 0
         capacity = 1 if sink.newest_only else _WAITING
         self._queue: Handoff[tuple[Frame, Prediction, float]] = Handoff(capacity, live or sink.newest_only)
         self._thread = threading.Thread(target=self._run, name=f"edgeseg-{sink.name}", daemon=True)
@@ -64,22 +79,25 @@ class SinkThread:
 
     @property
     def dropped(self) -> int:
-        return self._queue.dropped
+        """Results it was too slow for, or could not write."""
+        return self._queue.dropped + self._rested
 
     def put(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         self._queue.put((frame, prediction, latency_ms))
 
-    def finish(self) -> None:
-        """Write what is waiting, close the sink, and return."""
+    def close(self) -> None:
+        """No more will come: it writes what is waiting and closes the sink."""
         self._queue.close()
-        self._thread.join()
+
+    def join(self, timeout_s: float | None = None) -> bool:
+        """Wait until the sink is closed; False when it is not yet."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
             while (item := self._queue.take()) is not None:
-                start = clock_s()
-                self._sink.write(*item[1])
-                self.stage.record(clock_s() - start)
+                self._write(*item[1])
         except Exception as error:
             self._queue.abort()
             self._failed(error)
@@ -87,6 +105,30 @@ class SinkThread:
             self._sink.close()
         except Exception as error:
             self._failed(error)
+
+    def _write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        start = clock_s()
+        if start < self._resting_until_s:
+            self._rested += 1
+            return
+        try:
+            self._sink.write(frame, prediction, latency_ms)
+        except OutputError as error:
+            if not self._live:
+                raise
+            self._rest(start, error)
+            return
+        if self._resting_until_s:
+            self._resting_until_s = 0.0
+            self._on_event(Event("output-resumed", self.name, f"writing again; {self._rested} results are missing."))
+        self.stage.record(clock_s() - start)
+
+    def _rest(self, now_s: float, error: OutputError) -> None:
+        self._rested += 1
+        if not self._resting_until_s:
+            message = f"{error} Inference goes on; tried again each {REST_S:g} s."
+            self._on_event(Event("output-stopped", self.name, message, "output"))
+        self._resting_until_s = now_s + REST_S
 
 
 def check_outputs(files: Iterable[Path], folders: Iterable[Path], source: str) -> None:

@@ -14,6 +14,7 @@ from linear_model import ArtifactMaker
 from edgeseg.errors import EngineError, OutputError, SourceError
 from edgeseg.image import fit
 from edgeseg.runtime.engine import open_engine
+from edgeseg.runtime.events import Event
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.sources import open_source
@@ -163,13 +164,91 @@ def test_a_failing_engine_ends_the_run_and_closes_the_sinks(tiny_spec: ModelSpec
     assert kept.closed == 1
 
 
-@pytest.mark.parametrize("live", [False, True])
-def test_a_failing_sink_ends_the_run_and_closes_the_others(tiny_spec: ModelSpec, live: bool) -> None:
+def test_a_failing_sink_of_a_file_leaves_the_others_whole_and_is_an_error(tiny_spec: ModelSpec) -> None:
     full, other = Kept(fail_at=5, name="full"), Kept(name="other")
+    events: list[Event] = []
     with pytest.raises(OutputError, match="disk is full"):
-        Pipeline(FakeEngine(tiny_spec), Pictures(2000, live, 0.0005)).run([full, other])
+        Pipeline(FakeEngine(tiny_spec), Pictures(200), on_event=events.append).run([full, other])
     assert (full.closed, other.closed) == (1, 1)
-    assert other.indices == sorted(other.indices)
+    assert other.indices == list(range(200))
+    assert [(event.kind, event.source) for event in events] == [("output-ended", "full")]
+
+
+def test_a_file_whose_only_sink_failed_is_not_inferred_to_its_end(tiny_spec: ModelSpec) -> None:
+    source = Pictures(10**6)
+    with pytest.raises(OutputError, match="disk is full"):
+        Pipeline(FakeEngine(tiny_spec), source).run([Kept(fail_at=5)])
+    assert source.given < 1000
+
+
+def test_a_live_sink_that_cannot_write_rests_and_goes_on(tiny_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgeseg.runtime.sinks.REST_S", 0.05)
+    full, other = Kept(fail_at=5, name="full"), Kept(name="other")
+    events: list[Event] = []
+
+    def make_room(event: Event) -> None:
+        events.append(event)
+        full.fail_at = None
+
+    summary = Pipeline(FakeEngine(tiny_spec), Pictures(100, live=True, period_s=0.004), on_event=make_room).run(
+        [full, other]
+    )
+    assert [(event.kind, event.source) for event in events] == [("output-stopped", "full"), ("output-resumed", "full")]
+    assert "Inference goes on" in events[0].message
+    assert 5 < len(full.frames) < len(other.frames)
+    assert summary.sink_dropped["full"] > 0
+    assert (full.closed, other.closed) == (1, 1)
+
+
+def test_a_bug_in_a_live_sink_ends_that_sink_only(tiny_spec: ModelSpec) -> None:
+    class Broken(Kept):
+        def write(self, *_: object) -> None:
+            raise ZeroDivisionError("a bug")
+
+    other = Kept(name="other")
+    events: list[Event] = []
+    pipeline = Pipeline(FakeEngine(tiny_spec), Pictures(60, live=True, period_s=0.004), on_event=events.append)
+    summary = pipeline.run([Broken(name="broken"), other])
+    assert summary.sink_errors == {"broken": "a bug"}
+    assert [event.kind for event in events] == ["output-ended"]
+    assert len(other.frames) > 20
+
+
+def test_stop_does_not_wait_for_an_inference_that_hangs(tiny_spec: ModelSpec) -> None:
+    release, kept = threading.Event(), Kept()
+    hang = iter([False] * 10 + [True] * 1000)
+
+    def delay_s() -> float:
+        if next(hang):
+            release.wait(20)
+        return 0.0
+
+    pipeline = Pipeline(FakeEngine(tiny_spec, delay_s=delay_s), Pictures(10**6, live=True, period_s=0.002))
+    threading.Timer(1.0, pipeline.stop).start()
+    start = time.monotonic()
+    pipeline.run([kept])
+    assert time.monotonic() - start < 2.8
+    assert pipeline.stuck
+    assert pipeline.busy_s > 0.5
+    assert kept.closed == 1
+    assert len(kept.frames) == 10
+    release.set()
+
+
+def test_stop_does_not_wait_for_a_sink_that_hangs(tiny_spec: ModelSpec) -> None:
+    release = threading.Event()
+
+    class Hung(Kept):
+        def write(self, *_: object) -> None:
+            release.wait(20)
+
+    pipeline = Pipeline(FakeEngine(tiny_spec), Pictures(10**6, live=True, period_s=0.002))
+    threading.Timer(0.5, pipeline.stop).start()
+    start = time.monotonic()
+    pipeline.run([Hung()])
+    assert time.monotonic() - start < 2.5
+    assert pipeline.stuck
+    release.set()
 
 
 def test_stop_finishes_what_was_begun(tiny_spec: ModelSpec) -> None:

@@ -1,0 +1,49 @@
+"""The one place through which a running edgeseg speaks: sentences for people, or JSON lines for machines."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import sys
+import threading
+import time
+from typing import TextIO
+
+from edgeseg.runtime.events import Event
+from edgeseg.runtime.redact import redact
+
+
+class Log:
+    """Writes events, one line each, with the credentials of every address hidden. Use it from any thread.
+
+    A JSON line holds ``time`` (UTC), ``event``, ``source``, ``message``, ``reason`` where there is one, and the
+    event's facts.
+
+    Args:
+        as_json: one JSON object a line in place of sentences.
+        stream: where they go; standard error when None.
+    """
+
+    def __init__(self, as_json: bool = False, stream: TextIO | None = None) -> None:
+        self._as_json = as_json
+        self._stream = stream
+        self._lock = threading.Lock()
+
+    def event(self, event: Event) -> None:
+        self._write(_json_line(event) if self._as_json else f"edgeseg: {redact(str(event))}")
+
+    def sentence(self, text: str) -> None:
+        """Something that concerns a single picture of a file."""
+        self.event(Event("note", "source", text)) if self._as_json else self._write(f"edgeseg: {redact(text)}")
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            print(line, file=self._stream or sys.stderr, flush=True)
+
+
+def _json_line(event: Event) -> str:
+    ago_s = time.monotonic() - event.time_s
+    when = datetime.datetime.fromtimestamp(time.time() - ago_s, datetime.timezone.utc)
+    head = {"time": when.isoformat(timespec="milliseconds"), "event": event.kind, "source": redact(event.source)}
+    reason = {"reason": event.reason} if event.reason else {}
+    return json.dumps({**head, "message": redact(event.message), **reason, **event.facts})
