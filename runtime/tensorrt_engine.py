@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact
-from edgeseg.errors import EngineError, UserError
+from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.runtime.cuda_calls import Cuda, load_cuda
 from edgeseg.runtime.engine import EngineOptions, expect_tensors
 from edgeseg.runtime.tensorrt_dialect import RTX, Library, find_library
 from edgeseg.runtime.tensorrt_doctor import described
-from edgeseg.runtime.tensorrt_engines import EnginePlace, device_engine
+from edgeseg.runtime.tensorrt_engines import DeviceEngine, EnginePlace, device_engine
 from edgeseg.runtime.tensorrt_log import errors_since, log_of, started
 from edgeseg.runtime.tensorrt_settings import settings_of
 from edgeseg.runtime.tensorrt_slot import TensorRtSlot
@@ -68,9 +69,9 @@ class TensorRtEngine:
         found = device_engine(artifact, place, options.may_build)
         self._log = log_of(self._library.module)
         self._slots: list[TensorRtSlot] = []
-        self._engine = self._loaded(found.plan, artifact, target)
+        self._engine = self._loaded(found, artifact, target)
         self._tensors = tensors_of(self._engine, self._library.module)
-        _expect_contract(artifact, self._tensors)
+        _expect_contract(artifact, self._tensors, found.path)
 
     def describe(self) -> dict[str, str]:
         """Library and GPU, for reports."""
@@ -95,18 +96,18 @@ class TensorRtEngine:
             self._slots.pop().close()
         self._engine = None
 
-    def _loaded(self, plan: bytes, artifact: Artifact, target: Target) -> Any:
+    def _loaded(self, found: DeviceEngine, artifact: Artifact, target: Target) -> Any:
         mark = self._log.count
         runtime = started(self._library.module.Runtime, self._log, self._library)
         if target.dla is not None:
             runtime.DLA_core = target.dla
         if settings_of(artifact).version_compatible:
             runtime.engine_host_code_allowed = True
-        engine = runtime.deserialize_cuda_engine(plan)
+        engine = runtime.deserialize_cuda_engine(found.plan)
         if engine is None:
             raise EngineError(
-                f"{self._library.title} does not load the engine of {artifact.path.name}: {self._said(mark)}. "
-                "Remove it from the cache, and edgeseg builds it again."
+                f"{self._library.title} does not load {found.path}, the engine of {artifact.path.name}: "
+                f"{self._said(mark)}. Remove that file, and edgeseg builds it again."
             )
         self._runtime = runtime
         return engine
@@ -126,9 +127,13 @@ def _expect_dla(artifact: Artifact, target: Target) -> None:
         )
 
 
-def _expect_contract(artifact: Artifact, tensors: dict[str, Tensor]) -> None:
+def _expect_contract(artifact: Artifact, tensors: dict[str, Tensor], engine: Path) -> None:
+    """An engine that was taken from elsewhere may be that of another network."""
     inputs, outputs = (
         [(tensor.name, tensor.kind, tensor.shape) for tensor in tensors.values() if tensor.is_input is side]
         for side in (True, False)
     )
-    expect_tensors(artifact, inputs, outputs)
+    try:
+        expect_tensors(artifact, inputs, outputs)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error} The engine is {engine}; without it edgeseg builds one.") from None

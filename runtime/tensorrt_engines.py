@@ -89,10 +89,10 @@ def adopt_engine(artifact: Artifact, place: EnginePlace, engine_file: Path, trus
     """Take an engine from elsewhere as the one of ``artifact`` on this device; opening it checks its tensors.
 
     Raises:
-        ArtifactError: no engine, or not explicitly trusted.
+        ArtifactError: no engine, not explicitly trusted, or made by another library.
     """
     expect_format(artifact, TENSORRT)
-    plan = trusted_plan(engine_file, trust)
+    plan = trusted_plan(engine_file, place.library, trust)
     key, store = key_of(artifact, place.library, place.gpu, settings_of(artifact)), place.store()
     with store.locked(key):
         return store.put(key, plan)

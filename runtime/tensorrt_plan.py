@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import ArtifactError
+from edgeseg.runtime.tensorrt_dialect import RTX, TENSORRT, Library
 
+SUFFIXES = (".engine", ".plan", ".trt")
+"""Under which engine files go; it is their first bytes that tell what they are."""
 MAX_BYTES = 4 << 30
 MAX_HEADER = 1 << 20
 _MAGIC_TAIL, _RTX_MAGIC = b"trt", b"vtrt"
@@ -32,6 +35,7 @@ class EngineFile:
     Attributes:
         path: the file.
         maker: ``TensorRT``, ``TensorRT-RTX``, ``Ultralytics`` around one of them.
+        library: name of the module that loads it.
         version: the library's, where the file tells it.
         metadata: what Ultralytics wrote before the plan.
         start: where the plan begins.
@@ -40,10 +44,17 @@ class EngineFile:
 
     path: Path
     maker: str
+    library: str
     version: str | None
     metadata: Mapping[str, Any]
     start: int
     size: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``edgeseg inspect``."""
+        shown = {key: self.metadata[key] for key in _SHOWN if key in self.metadata}
+        made = {"engine": str(self.path), "maker": self.maker, "version": self.version or "not told"}
+        return {**made, "bytes": self.size, "metadata": shown, "loaded": f"no. {RISK}"}
 
     def __str__(self) -> str:
         made = f"{self.maker} {self.version}" if self.version else f"{self.maker} (version not told)"
@@ -73,18 +84,25 @@ def inspect_engine_file(path: Path) -> EngineFile:
     is_rtx = plan[:4] == _RTX_MAGIC
     maker = "TensorRT-RTX" if is_rtx else "TensorRT"
     version = ".".join(str(number) for number in plan[_RTX_VERSION]) if is_rtx and len(plan) > 28 else None
-    return EngineFile(path, f"Ultralytics, {maker}" if start else maker, version, metadata, start, size - start)
+    maker = f"Ultralytics, {maker}" if start else maker
+    return EngineFile(path, maker, RTX if is_rtx else TENSORRT, version, metadata, start, size - start)
 
 
-def trusted_plan(path: Path, trust: bool) -> bytes:
+def trusted_plan(path: Path, library: Library, trust: bool) -> bytes:
     """The plan in an engine file from elsewhere.
 
     Raises:
-        ArtifactError: it is no engine, or ``trust`` is false.
+        ArtifactError: it is no engine, ``trust`` is false, or it is none of ``library``.
     """
     found = inspect_engine_file(path)
     if not trust:
         raise ArtifactError(f"{found}. It is not loaded. {RISK}")
+    if found.library != library.name:
+        todo = "engine-rtx" if found.library == RTX else "engine"
+        raise ArtifactError(
+            f"{found}. {library.title} does not load it. Use --format {todo} where that library is installed, or build "
+            "an engine here: leave out --engine-file."
+        )
     return path.read_bytes()[found.start :]
 
 

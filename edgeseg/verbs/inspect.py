@@ -1,4 +1,4 @@
-"""``edgeseg inspect``: what is inside a checkpoint, an ONNX file or an artifact."""
+"""``edgeseg inspect``: what is inside a checkpoint, an ONNX file, an engine file or an artifact."""
 
 from __future__ import annotations
 
@@ -12,10 +12,16 @@ from edgeseg.errors import EnvironmentFault, UserError
 from edgeseg.verbs import inspect_levels
 
 CHECKPOINTS = (".pt", ".pth")
+_SILENT = {
+    "onnx": "ONNX Runtime does not tell",
+    "onnxruntime": "ONNX Runtime does not tell",
+    "tensorrt": "decided when TensorRT builds the engine on the device",
+}
+"""Executed precisions by artifact format, where no engine tells them."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="artifact directory, .onnx file or .pt checkpoint")
+    parser.add_argument("file", type=Path, metavar="FILE", help="artifact directory, .onnx, .pt or .engine file")
     parser.add_argument("--layers", action="store_true", help="list every layer with its precision")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     inspect_levels.add_arguments(parser)
@@ -31,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _inspected(path: Path, layers: bool) -> dict[str, Any]:
     from edgeseg.artifact import MANIFEST
+    from edgeseg.runtime.tensorrt_plan import SUFFIXES, inspect_engine_file
 
     if not path.exists():
         raise UserError(f"There is no {path}. Give an artifact directory, an .onnx file or a .pt checkpoint.")
@@ -39,6 +46,8 @@ def _inspected(path: Path, layers: bool) -> dict[str, Any]:
             return _checkpoint(path)
         if path.suffix == ".onnx":
             return _onnx(path)
+        if path.suffix in SUFFIXES:
+            return inspect_engine_file(path).to_dict()
     return _artifact(path, layers)
 
 
@@ -69,7 +78,7 @@ def _layers(artifact: Any, every: bool) -> dict[str, Any]:
     from edgeseg.runtime.layers import executed_layers, headline, summary
 
     if artifact.format != "openvino":
-        return {"executed": "ONNX Runtime does not tell; the file's precision is " + artifact.precision}
+        return {"executed": f"{_SILENT.get(artifact.format, 'unknown')}; the file's precision is {artifact.precision}"}
     try:
         found = executed_layers(artifact)
     except EnvironmentFault as error:

@@ -153,7 +153,7 @@ def test_an_artifact_that_came_from_elsewhere_only_needs_its_engine(foreign, tmp
 def test_a_foreign_engine_is_refused_or_explicitly_trusted(foreign, tmp_path, capsys):
     assert export(foreign, tmp_path, "--format", "tensorrt") == 0
     artifact, plan = str(tmp_path / "blobs-fp32-tensorrt"), tmp_path / "x.engine"
-    plan.write_bytes(b"ptrt" + bytes(100))
+    plan.write_bytes(b"vtrt" + bytes(100))
     capsys.readouterr()
     ask = ["export", artifact, "--format", "engine-rtx", "--engine-file", str(plan)]
     assert main(ask) == 2

@@ -24,6 +24,7 @@ from edgeseg.runtime.cuda_calls import Cuda, GpuLostError, GpuMemoryError
 from edgeseg.runtime.engine import EngineOptions, open_engine
 from edgeseg.runtime.tensorrt_engine import Target, TensorRtEngine, target_of
 from edgeseg.runtime.tensorrt_slot import TensorRtSlot
+from edgeseg.runtime.tensorrt_store import EngineStore
 from edgeseg.spec import ModelSpec
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
@@ -159,13 +160,18 @@ class TestFailures:
             slot.run()
 
     def test_an_engine_for_another_network_is_refused(self, tiny: Artifact, cuda: CudaDouble, engines: Path) -> None:
-        with pytest.raises(ArtifactError, match="has no tensor 'labels'"):
+        with pytest.raises(ArtifactError, match=r"has no tensor 'labels'.* The engine is \S+engine.plan; without it"):
             opened(tiny, cuda, engines, ("logits",))
 
-    def test_an_engine_that_tensorrt_does_not_load(self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path) -> None:
-        engine = opened(tiny, cuda, tmp_path)
-        with pytest.raises(EngineError, match="does not load the engine of tiny-fp32-tensorrt: it gave no reason"):
-            engine._loaded(b"garbage", tiny, Target())
+    def test_an_engine_that_tensorrt_does_not_load(
+        self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        engine, real = opened(tiny, cuda, tmp_path), EngineStore.get
+        monkeypatch.setattr(EngineStore, "get", lambda store, key: b"garbage" if real(store, key) else None)
+        engine.close()
+        said = r"does not load \S+engine.plan, the engine of tiny-fp32-tensorrt: it gave no reason\. Remove that file"
+        with pytest.raises(EngineError, match=said):
+            opened(tiny, cuda, tmp_path)
 
     def test_a_runtime_that_does_not_start_says_why(self, tiny: Artifact, cuda: CudaDouble, engines: Path) -> None:
         module = tensorrt_double(trt, cuda, tiny.spec, tiny.outputs)

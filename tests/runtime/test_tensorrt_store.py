@@ -13,6 +13,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from linear_model import ArtifactMaker
 from tensorrt_artifacts import ORIN, bound_to_a_gpu, for_tensorrt, place, rtx
 
 from edgeseg.artifact import Artifact
+from edgeseg.cli import main
 from edgeseg.errors import ArtifactError, EngineError, EnvironmentFault, OutputError, TamperedError
 from edgeseg.runtime import tensorrt_store
+from edgeseg.runtime.tensorrt_dialect import Library
 from edgeseg.runtime.tensorrt_engines import adopt_engine, device_engine
 from edgeseg.runtime.tensorrt_key import ANY, key_of
 from edgeseg.runtime.tensorrt_plan import inspect_engine_file
@@ -246,6 +249,13 @@ def test_the_usual_root_is_the_users_cache() -> None:
     assert default_root() == Path(os.environ["XDG_CACHE_HOME"], "edgeseg", "tensorrt")
 
 
+def test_inspect_does_not_speak_of_onnx_runtime(tiny: Artifact, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inspect", str(tiny.path)]) == 0
+    told = capsys.readouterr().out
+    assert "decided when TensorRT builds the engine on the device; the file's precision is fp32" in told
+    assert "ONNX Runtime" not in told
+
+
 class TestForeignFiles:
     @pytest.fixture
     def plan(self, tiny: Artifact, root: Path, tmp_path: Path) -> Path:
@@ -266,11 +276,36 @@ class TestForeignFiles:
         assert "task segment" in str(found)
 
     def test_it_is_taken_only_with_trust(self, plan: Path, tiny: Artifact, tmp_path: Path) -> None:
-        elsewhere = place(tmp_path / "other")
+        elsewhere = place(tmp_path / "other", rtx())
         with pytest.raises(ArtifactError, match=r"It is not loaded\. Loading an engine runs the code in it.*--trust"):
             adopt_engine(tiny, elsewhere, plan)
         adopt_engine(tiny, elsewhere, plan, trust=True)
         assert device_engine(tiny, elsewhere, may_build=False).plan == plan.read_bytes()
+
+    @pytest.mark.parametrize(
+        ("magic", "library", "todo"), [(b"vtrt", bound_to_a_gpu, "engine-rtx"), (b"ptrt", rtx, "engine")]
+    )
+    def test_trust_does_not_make_it_an_engine_of_another_library(
+        self, magic: bytes, library: Callable[[], Library], todo: str, tiny: Artifact, tmp_path: Path
+    ) -> None:
+        (tmp_path / "x.engine").write_bytes(magic + bytes(100))
+        with pytest.raises(ArtifactError, match=f"engine by TensorRT.* does not load it. Use --format {todo} where"):
+            adopt_engine(tiny, place(tmp_path / "other", library()), tmp_path / "x.engine", trust=True)
+        assert list((tmp_path / "other").glob("*/engine.*")) == []
+
+    def test_inspect_tells_what_it_is_and_loads_nothing(self, plan: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["inspect", str(plan), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["maker"], told["version"], told["bytes"]) == ("TensorRT-RTX", rtx().version, plan.stat().st_size)
+        assert told["loaded"].startswith("no. Loading an engine runs the code in it")
+
+    @pytest.mark.parametrize("name", ["x.engine", "x.plan", "x.trt"])
+    def test_inspect_says_what_is_no_engine(
+        self, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / name).write_bytes(b"<html>")
+        assert main(["inspect", str(tmp_path / name)]) == 2
+        assert "is no TensorRT engine: it begins with b'<html>'" in capsys.readouterr().err
 
     @pytest.mark.parametrize("data", [b"", b"\x08\x01onnx", b"<html>", b"\x02\0\0\0{}", b"\x05\0\0\0[[[[[ptrt"])
     def test_what_is_no_engine_is_refused(self, data: bytes, tmp_path: Path) -> None:
