@@ -46,7 +46,7 @@ _WEAK = {"fp16": ("FP16", OBEY), "int8": ("INT8", "FP16", OBEY)}
 _STRONG = ("STRONGLY_TYPED",)
 
 DIALECTS: Mapping[tuple[int, ...], Dialect] = {
-    (8, 6): Dialect(("EXPLICIT_BATCH",), 17, _WEAK, ("SOFTMAX", "TOPK", "REDUCE")),
+    (8, 6): Dialect(("EXPLICIT_BATCH",), 17, _WEAK, ("SOFTMAX", "TOPK", "REDUCE", "RESIZE")),
     (9, 1): Dialect(("EXPLICIT_BATCH", *_STRONG), 17),
     (10,): Dialect(_STRONG, 20),
     (10, 13): Dialect(_STRONG, 24),

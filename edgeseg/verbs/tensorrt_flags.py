@@ -137,7 +137,10 @@ def engine_text(engine: DeviceEngine, artifact: Artifact) -> str:
     where = "every GPU that it serves" if engine.key.gpu == "any" else f"{engine.key.gpu} (SM {engine.key.sm})"
     notes = [f"note: {cost}" for cost in settings_of(artifact).costs]
     if artifact.precision == "int8" and not is_half(artifact):
-        notes.append("note: what is not INT8 computes in float32; from TensorRT 10 on --half makes that float16, too")
+        notes.append(
+            "note: what is not INT8 computes in float32 (the builder of 8.6 may take float16); from TensorRT 10 on "
+            "--half makes that float16, too"
+        )
     head = (
         f"{engine.path}  ({len(engine.plan) / 1e6:.2f} MB) {what}: {engine.key.library} {engine.key.version}, {where}"
     )

@@ -24,6 +24,7 @@ from edgeseg.runtime.tensorrt_settings import BuildSettings, settings_of
 from edgeseg.spec import ModelSpec
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
+FLOAT_LAYERS = ("SOFTMAX", "TOPK", "REDUCE", "RESIZE")
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +175,7 @@ class Recorder:
 
 def old_tensorrt(dla_cores: int = 0) -> tuple[Library, Recorder, list[Any], list[int]]:
     """TensorRT 8.6 as far as a build speaks to it, in the names of its documentation."""
-    layers = [SimpleNamespace(type=kind, precision=None) for kind in ("CONVOLUTION", "SOFTMAX", "TOPK")]
+    layers = [SimpleNamespace(type=kind, precision=None) for kind in ("CONVOLUTION", *FLOAT_LAYERS)]
     network = SimpleNamespace(num_layers=len(layers), get_layer=layers.__getitem__)
     config, created = Recorder(get_timing_cache=lambda: SimpleNamespace(serialize=lambda: b"timings")), []
     builder = SimpleNamespace(
@@ -197,7 +198,7 @@ def old_tensorrt(dla_cores: int = 0) -> tuple[Library, Recorder, list[Any], list
             GPU_FALLBACK="FALLBACK",
             VERSION_COMPATIBLE="VC",
         ),
-        LayerType=SimpleNamespace(SOFTMAX="SOFTMAX", TOPK="TOPK", REDUCE="REDUCE"),
+        LayerType=SimpleNamespace(**{name: name for name in FLOAT_LAYERS}),
         MemoryPoolType=SimpleNamespace(WORKSPACE="WORKSPACE"),
         HardwareCompatibilityLevel=SimpleNamespace(AMPERE_PLUS="AMPERE_PLUS"),
         DeviceType=SimpleNamespace(DLA="DLA"),
@@ -233,7 +234,7 @@ class TestVersions:
         assert [said[1] for said in config.said if said[0] == "set_flag"] == flags
         assert created == [1 << 0]
         held = [layer.type for layer in layers if layer.precision == "float32"]
-        assert held == (["SOFTMAX", "TOPK"] if flags else [])
+        assert held == (list(FLOAT_LAYERS) if flags else [])
         assert kept == [b"timings"]
 
     def test_8_6_does_not_take_half_scales(self) -> None:
@@ -260,7 +261,7 @@ class TestVersions:
         assert hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
         for name in ("GPU_FALLBACK", "VERSION_COMPATIBLE"):
             assert hasattr(trt.BuilderFlag, name)
-        assert {"SOFTMAX", "TOPK", "REDUCE"} <= set(dir(trt.LayerType))
+        assert set(FLOAT_LAYERS) == set(dialect_for("8.6").float_layers) <= set(dir(trt.LayerType))
         for name in ("AMPERE_PLUS",):
             assert hasattr(trt.HardwareCompatibilityLevel, name)
 
