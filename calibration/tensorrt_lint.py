@@ -16,9 +16,8 @@ import numpy as np
 from edgeseg.calibration.onnx_graph import makers_of
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.extras import require
+from edgeseg.runtime.tensorrt_dialect import dialect_for
 
-MAX_OPSET = {"8.6": 17, "10": 20, "10.13": 24, "11": 24}
-"""The newest opset that the parser of a TensorRT version takes; a version has that of the newest one before it."""
 FP16_SCALES_OPSET = 19
 FP16_SCALES_VERSION = (10,)
 UINT8, INT8, INT32, FLOAT16 = 2, 3, 6, 10
@@ -97,8 +96,8 @@ def _version(text: str) -> tuple[int, ...]:
 
 def _opset(model: Any, version: tuple[int, ...]) -> Iterator[Finding]:
     found = next((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
-    limit = max((_version(known), opset) for known, opset in MAX_OPSET.items() if _version(known) <= version)[1]
     said = ".".join(map(str, version))
+    limit = dialect_for(said).max_opset
     if found > limit:
         yield Finding(
             "opset", model.graph.name, f"opset {found} is newer than TensorRT {said} reads ({limit}). Export at 17."
