@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.calibration.calibration_set import CalibrationSet
-from edgeseg.calibration.onnx_graph import makers_of
+from edgeseg.calibration.nonfinite import broken_values, broken_weights, is_finite
+from edgeseg.calibration.onnx_graph import float_activations, is_surrounding, makers_of
 from edgeseg.calibration.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.extras import require
@@ -70,14 +71,15 @@ def ranges_of(
         MissingExtra: onnx or ONNX Runtime is not installed.
     """
     check_weights(model)
-    watched = _in_order(model, set(tensors))
+    wanted = set(tensors)
+    watched = _in_order(model, wanted | _layer_outputs(model))
     collector = _Histograms(method) if method in BINS else _Extremes()
     makers = makers_of(model.graph)
     for path, arrays in _activations(model, watched, images):
         for name, values in arrays.items():
-            if not (np.isfinite(values.min()) and np.isfinite(values.max())):
-                raise ArtifactError(_not_finite(makers[name], values, path))
-        collector.add(arrays)
+            if not is_finite(values):
+                raise ArtifactError(broken_values(makers[name].name, makers[name].op_type, values, path))
+        collector.add({name: values for name, values in arrays.items() if name in wanted})
         on_image()
     return Ranges(method, collector.result())
 
@@ -86,26 +88,20 @@ def check_weights(model: Any) -> None:
     """Raise ArtifactError when a constant of the network is NaN or infinite."""
     to_array = require("onnx.numpy_helper", "export").to_array
     floats = [tensor for tensor in model.graph.initializer if tensor.data_type == 1]
-    broken = next((tensor.name for tensor in floats if not np.isfinite(to_array(tensor)).all()), None)
+    broken = next((tensor.name for tensor in floats if not is_finite(to_array(tensor))), None)
     if broken is not None:
         reader = next((node.name for node in model.graph.node if broken in node.input), "no layer")
-        raise ArtifactError(
-            f"The layer {reader} has weights that are NaN or infinite ({broken}), so the network cannot segment and no "
-            "INT8 range can be found. Train it again, or export an earlier checkpoint."
-        )
-
-
-def _not_finite(node: Any, values: Array, image: str) -> str:
-    kind = "NaN" if np.isnan(values).any() else "infinite"
-    return (
-        f"The layer {node.name} ({node.op_type}) gives {kind} values on {image}, so no INT8 range can be found. "
-        "Check mean and std of the spec and the weights of the layers before it; a float model that does this "
-        "cannot be trusted either."
-    )
+        raise ArtifactError(broken_weights(reader, broken))
 
 
 def _in_order(model: Any, tensors: set[str]) -> list[str]:
     return [name for node in model.graph.node for name in node.output if name in tensors]
+
+
+def _layer_outputs(model: Any) -> set[str]:
+    """What has to be finite: of every layer, as a ReLU behind it may hide what is not."""
+    made = {name for node in model.graph.node if not is_surrounding(node) for name in node.output}
+    return made & float_activations(model)
 
 
 def _activations(model: Any, names: list[str], images: CalibrationSet) -> Iterator[tuple[str, dict[str, Array]]]:

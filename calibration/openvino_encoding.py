@@ -10,6 +10,7 @@ from edgeseg.artifact import MODEL_FILES, Artifact
 from edgeseg.calibration.calibration_set import CalibrationSet
 from edgeseg.calibration.int8_ir_from_ir import has_signed_activations, int8_ir_from_ir, quantisable_layers
 from edgeseg.calibration.ir_file import describe_ir, read_ir, save_ir
+from edgeseg.calibration.ir_finite import check_ir
 from edgeseg.calibration.nncf_ranges import ESTIMATORS, algorithm, estimator_of
 from edgeseg.calibration.recipe import Recipe
 from edgeseg.runtime.engine import Engine, open_engine
@@ -22,6 +23,9 @@ class OpenVinoEncoding:
     methods = tuple(ESTIMATORS)
     proof_note = ""
 
+    def __init__(self) -> None:
+        self._finite: set[tuple[str, str]] = set()
+
     def layers(self, parent: Artifact) -> tuple[str, ...]:
         return quantisable_layers(read_ir(parent.model_path))
 
@@ -29,6 +33,7 @@ class OpenVinoEncoding:
         self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
     ) -> Mapping[str, Any]:
         model = read_ir(parent.model_path)
+        self._expect_finite(parent, model, images)
         quantised = int8_ir_from_ir(model, images, on_image, recipe.keep_float, recipe.method)
         describe_ir(quantised, parent.spec, parent.outputs)
         save_ir(quantised, out / MODEL_FILES[self.format])
@@ -37,3 +42,10 @@ class OpenVinoEncoding:
 
     def open_proof(self, artifact: Artifact) -> Engine:
         return open_engine(artifact)
+
+    def _expect_finite(self, parent: Artifact, model: Any, images: CalibrationSet) -> None:
+        """Asked once for the same weights and images, however many recipes are tried."""
+        key = parent.files[parent.model_path.with_suffix(".bin").name], images.digest
+        if key not in self._finite:
+            check_ir(model, images)
+            self._finite.add(key)

@@ -131,6 +131,28 @@ class EncodingContract:
             with pytest.raises(ArtifactError, match=f"made for {self.format} .int8."):
                 ENGINES[model_format](int8.artifact, EngineOptions())
 
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_weights_that_are_not_finite_name_their_layer(
+        self, value: float, parent: Artifact, images: CalibrationSet, tmp_path: Path
+    ) -> None:
+        broken = self.with_weight(parent, tmp_path / "broken", value, 1)
+        with pytest.raises(ArtifactError, match=r"The layer net/\S*[Cc]onv\S* has weights that are NaN or infinite"):
+            encoding_for(self.format).quantise(broken, images, Recipe(), tmp_path, lambda: None)
+        assert [path.name for path in tmp_path.iterdir()] == ["broken"]
+
+    @pytest.mark.parametrize("layer", [0, 1, 2])
+    def test_activations_that_overflow_name_their_layer_and_the_image(
+        self, layer: int, parent: Artifact, images: CalibrationSet, tmp_path: Path
+    ) -> None:
+        broken = self.with_weight(parent, tmp_path / "broken", 3e38, layer)
+        with pytest.raises(ArtifactError, match=r"The layer net/\S+ .\w+. gives (NaN|infinite) values on \d+\.png"):
+            encoding_for(self.format).quantise(broken, images, Recipe(), tmp_path, lambda: None)
+        assert [path.name for path in tmp_path.iterdir()] == ["broken"]
+
+    def with_weight(self, parent: Artifact, place: Path, value: float, layer: int) -> Artifact:
+        """A copy of ``parent`` with the first weight of its convolution number ``layer`` replaced."""
+        raise NotImplementedError
+
     def _predict(self, engine: object, spec: ModelSpec, image: UInt8) -> UInt8:
         slot = engine.open_slot()  # type: ignore[attr-defined]
         fit(image, spec, out=slot.input)

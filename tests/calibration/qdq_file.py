@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +48,14 @@ class OnnxEncodingContract(EncodingContract):
     def _channels_in(self, parent: Artifact, layer: str) -> int:
         model = onnx.load(parent.model_path)
         return int(constant(model, node_of(model, layer).input[1]).shape[1])
+
+    def with_weight(self, parent: Artifact, place: Path, value: float, layer: int) -> Artifact:
+        shutil.copytree(parent.path, place)
+        model = onnx.load(place / "model.onnx")
+        convolution = [node for node in model.graph.node if node.op_type == "Conv"][layer]
+        tensor = next(t for t in model.graph.initializer if t.name == convolution.input[1])
+        values = numpy_helper.to_array(tensor).copy()
+        values.flat[0] = value
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        onnx.save(model, place / "model.onnx")
+        return dataclasses.replace(parent, path=place)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -130,37 +129,6 @@ def test_the_head_stays_in_float(parent: Artifact, images: CalibrationSet, tmp_p
     (head,) = head_layers(load_graph(parent.model_path).graph)
     assert maker_of(model, node_of(model, head).input[1]) is None
     assert head not in OrtEncoding().layers(parent)
-
-
-def with_weight(parent: Artifact, place: Path, value: float, layer: int = 1) -> Artifact:
-    """The artifact with one weight of a layer replaced."""
-    shutil.copytree(parent.path, place)
-    model = onnx.load(place / "model.onnx")
-    convolution = [node for node in model.graph.node if node.op_type == "Conv"][layer]
-    tensor = next(t for t in model.graph.initializer if t.name == convolution.input[1])
-    values = numpy_helper.to_array(tensor).copy()
-    values.flat[0] = value
-    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
-    onnx.save(model, place / "model.onnx")
-    return dataclasses.replace(parent, path=place)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_broken_weight_names_its_layer(
-    parent: Artifact, images: CalibrationSet, tmp_path: Path, value: float
-) -> None:
-    broken = with_weight(parent, tmp_path / "broken", value)
-    with pytest.raises(ArtifactError, match=r"The layer net/\S*[Cc]onv\S* has weights that are NaN or infinite"):
-        OrtEncoding().quantise(broken, images, Recipe(), tmp_path, lambda: None)
-
-
-def test_an_overflow_in_calibration_names_the_layer_and_the_image(
-    parent: Artifact, images: CalibrationSet, tmp_path: Path
-) -> None:
-    broken = with_weight(parent, tmp_path / "broken", 3e38)
-    with pytest.raises(ArtifactError, match=r"The layer net/\S+ .\w+. gives (NaN|infinite) values on \d+\.png"):
-        OrtEncoding().quantise(broken, images, Recipe(), tmp_path, lambda: None)
-    assert not (tmp_path / "model.onnx").exists()
 
 
 def test_a_tagged_file_is_refused_wherever_it_was_moved(

@@ -1,0 +1,85 @@
+"""Whether an OpenVINO float model computes finite numbers on the images that calibrate it.
+
+NNCF 3.4 does not say when it does not: a NaN is gone behind the next ReLU, as OpenVINO computes it, and what is
+infinite becomes a range without end. Either gave a file that opened and ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from edgeseg.calibration.calibration_set import CalibrationSet
+from edgeseg.calibration.nonfinite import broken_values, broken_weights, is_finite
+from edgeseg.calibration.quiet import quiet
+from edgeseg.errors import ArtifactError
+from edgeseg.extras import require
+from edgeseg.runtime.openvino_core import shared_core
+
+_SURROUNDINGS = "edgeseg/"
+_CARRIES_WEIGHTS = ("Convert", "Reshape", "Transpose", "Squeeze", "Unsqueeze")
+
+
+def check_ir(model: Any, images: CalibrationSet) -> None:
+    """Run the float model on every image and look at what each layer gives.
+
+    Args:
+        model: an ``openvino.Model`` with the uint8 NHWC input ``image``. It is not changed.
+        images: what is shown.
+
+    Raises:
+        ArtifactError: weights or activations are NaN or infinite; the first such layer is named.
+        MissingExtra: OpenVINO is not installed.
+    """
+    check_ir_weights(model)
+    layers, request = _watching(model)
+    for path in images.images:
+        request.infer({"image": images.tensor(path)})
+        for at, layer in enumerate(layers):
+            values = request.get_output_tensor(at).data
+            if not is_finite(values):
+                name, operation = layer.get_friendly_name(), layer.get_type_name()
+                raise ArtifactError(broken_values(name, operation, values, path.name))
+
+
+def check_ir_weights(model: Any) -> None:
+    """Raise ArtifactError when a constant of the network is NaN or infinite."""
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Constant" and _is_float(node.output(0)) and not is_finite(node.data):
+            raise ArtifactError(broken_weights(_reader(node), node.get_friendly_name()))
+
+
+def _watching(model: Any) -> tuple[list[Any], Any]:
+    """The layers, and a request whose outputs are theirs."""
+    openvino = require("openvino", "export")
+    with quiet():
+        copy = model.clone()
+        outputs = list(_activations(copy))
+        watched = openvino.Model(outputs, copy.get_parameters())
+        compiled = shared_core("export").compile_model(watched, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        return [output.get_node() for output in outputs], compiled.create_infer_request()
+
+
+def _activations(model: Any) -> Iterator[Any]:
+    """Float values that depend on the image, in the order of computation; those of our own layers left out."""
+    computed: set[str] = set()
+    for node in model.get_ordered_ops():
+        from_image = any(value.get_node().get_name() in computed for value in node.input_values())
+        if node.get_type_name() == "Parameter" or from_image:
+            computed.add(node.get_name())
+        if from_image and not node.get_friendly_name().startswith(_SURROUNDINGS):
+            yield from (output for output in node.outputs() if _is_float(output))
+
+
+def _is_float(output: Any) -> bool:
+    return bool(output.get_element_type().is_real())
+
+
+def _reader(constant: Any) -> str:
+    """The first layer that computes with a constant."""
+    node = constant
+    while targets := [port for output in node.outputs() for port in output.get_target_inputs()]:
+        node = targets[0].get_node()
+        if node.get_type_name() not in _CARRIES_WEIGHTS:
+            return str(node.get_friendly_name())
+    return "no layer"
