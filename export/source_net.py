@@ -12,8 +12,9 @@ import onnx
 
 from edgeseg.artifact import MANIFEST, Artifact
 from edgeseg.errors import ArtifactError, SpecError, UserError
-from edgeseg.export.bare_net import bare_net, net_of_deployed
+from edgeseg.export.bare_net import bare_net, net_of_deployed, probe_inputs
 from edgeseg.export.deployed_graph import NORMALISED
+from edgeseg.export.finite_net import check_activations, check_weights
 from edgeseg.export.foreign_spec import SpecFlags, changed_spec, foreign_spec
 from edgeseg.export.net_facts import graph_facts, keep_output
 from edgeseg.export.onnx_file import embedded_spec, expect_float, read_onnx
@@ -46,6 +47,7 @@ class SourceNet:
         stage: what ``forward`` is called in reports.
         parents: SHA-256 of the file it was read from, by role.
         cut: what ``--drop-levels`` cost and saved, where levels were dropped.
+        depth: what ``--depth`` cut a U-Net++ to, where it did.
     """
 
     name: str
@@ -55,6 +57,14 @@ class SourceNet:
     stage: str
     parents: dict[str, str]
     cut: CutFacts | None = None
+    depth: int | None = None
+
+
+@dataclass(frozen=True)
+class DepthCut:
+    """What ``--depth`` asks for: the levels of a U-Net++ to keep below the finest."""
+
+    depth: int
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class LevelCut:
     data: Path | None
 
 
-def source_net(path: Path, flags: SpecFlags, cut: LevelCut | None = None) -> SourceNet:
+def source_net(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None = None) -> SourceNet:
     """Read a checkpoint (``.pt``), an ONNX file or an fp32 ONNX artifact.
 
     Args:
@@ -81,7 +91,8 @@ def source_net(path: Path, flags: SpecFlags, cut: LevelCut | None = None) -> Sou
     if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
         return _from_checkpoint(path, flags, cut)
     if cut is not None:
-        raise UserError(f"--drop-levels cuts checkpoints (.pt); {path} is none. Export its checkpoint again.")
+        flag = "--depth" if isinstance(cut, DepthCut) else "--drop-levels"
+        raise UserError(f"{flag} cuts checkpoints (.pt); {path} is none. Export its checkpoint again.")
     if path.is_dir() or (path.parent / MANIFEST).is_file():
         artifact = Artifact.open(path)
         if (artifact.format, artifact.precision) != ("onnx", "fp32"):
@@ -106,15 +117,21 @@ def torch_forward(model: nn.Module) -> Forward:
     return forward
 
 
-def _from_checkpoint(path: Path, flags: SpecFlags, cut: LevelCut | None) -> SourceNet:
+def _from_checkpoint(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None) -> SourceNet:
     require("torch", "export")
     from edgeseg.training.checkpoint import load_model
+    from edgeseg.training.depth_cut import cut_to_depth
 
     loaded = load_model(path)
+    check_weights(loaded.model, path)
     spec = changed_spec(loaded.spec, flags)
-    model, facts = (loaded.model, None) if cut is None else _without_levels(loaded, spec, cut)
+    depth = cut.depth if isinstance(cut, DepthCut) else None
+    if depth is not None:
+        loaded = cut_to_depth(loaded, depth)
+    model, facts = _without_levels(loaded, spec, cut) if isinstance(cut, LevelCut) else (loaded.model, None)
     proto, parents = onnx_from_checkpoint(model, spec), {"checkpoint": loaded.digest}
-    return SourceNet(loaded.name, spec, proto, torch_forward(model), "torch", parents, facts)
+    check_activations(model, probe_inputs(spec), path)
+    return SourceNet(loaded.name, spec, proto, torch_forward(model), "torch", parents, facts, depth)
 
 
 def _without_levels(loaded: LoadedModel, spec: ModelSpec, cut: LevelCut) -> tuple[nn.Module, CutFacts]:
