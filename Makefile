@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 ROOMS = edgeseg export runtime calibration scripts tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format wheel clean
+.PHONY: help demo test check lint types format wheel gpu clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -38,6 +38,9 @@ format: $(VENV)/.installed-dev ## let ruff rewrite the layout
 wheel: $(VENV)/.installed-dev ## build the wheel into dist/
 	rm -rf build/lib
 	$(BIN)/python -m build --wheel
+
+gpu: $(VENV)/.installed-dev ## with an NVIDIA GPU and TensorRT: every GPU test, and docs/results-gpu.md
+	BIN=$(BIN) sh benchmarks/gpu_results.sh
 
 clean: ## remove what make made, the virtual environment too
 	rm -rf $(VENV) build dist runs/demo *.egg-info .mypy_cache .ruff_cache .pytest_cache
