@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from edgeseg.cli import build_parser
+from edgeseg.errors import SourceError
 from edgeseg.runtime import tensorrt_install
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "packaging" / "edgeseg.service"
+JETSON = ROOT / "docs" / "jetson.md"
 DOCKERFILES = sorted((ROOT / "docker").glob("Dockerfile*"))
 
 
@@ -25,8 +27,28 @@ def test_the_unit_runs_a_command_that_exists() -> None:
     assert args.source == "/dev/video0"
 
 
-def test_the_unit_does_not_restart_after_a_mistake_of_the_user() -> None:
-    assert "RestartPreventExitStatus=2" in UNIT.read_text(encoding="utf-8")
+def test_the_unit_runs_what_the_page_installs() -> None:
+    page, unit = JETSON.read_text(encoding="utf-8"), UNIT.read_text(encoding="utf-8")
+    (program,) = re.findall(r"^ExecStart=(\S+)", unit, re.MULTILINE)
+    assert f"venv --system-site-packages {Path(program).parents[1]}\n" in page
+    assert f"{program} doctor" in page
+    assert "ProtectHome=yes" in unit
+
+
+def test_the_user_of_the_unit_is_made_on_the_page_and_sees_the_socket_of_argus() -> None:
+    page, unit = JETSON.read_text(encoding="utf-8"), UNIT.read_text(encoding="utf-8")
+    (user,) = re.findall(r"^User=(\S+)$", unit, re.MULTILINE)
+    (groups,) = re.findall(r"^SupplementaryGroups=(.+)$", unit, re.MULTILINE)
+    assert re.search(rf"useradd .*--groups {','.join(groups.split())} {user}$", page, re.MULTILINE)
+    assert not re.search(r"^(DynamicUser|PrivateTmp)=(yes|true|on|1)", unit, re.MULTILINE)
+
+
+def test_the_unit_waits_for_a_camera_that_appears_late() -> None:
+    unit = UNIT.read_text(encoding="utf-8")
+    assert SourceError.exit_code == 2
+    assert "Restart=always" in unit
+    assert "RestartPreventExitStatus" not in unit
+    assert int(re.findall(r"^RestartSec=(\d+)$", unit, re.MULTILINE)[0]) >= 10
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed here")
@@ -47,8 +69,15 @@ def test_an_image_does_not_run_as_root_and_keeps_its_engines(path: Path) -> None
     assert f"install -d -m 700 -o edgeseg -g edgeseg {cache}" in text
 
 
-@pytest.mark.parametrize(
-    "path", [ROOT / "docs" / "jetson.md", ROOT / "docker" / "Dockerfile.jetson"], ids=lambda p: p.name
-)
+@pytest.mark.parametrize("path", [JETSON, ROOT / "docker" / "Dockerfile.jetson"], ids=lambda p: p.name)
 def test_the_bindings_are_those_that_the_doctor_names(path: Path) -> None:
     assert tensorrt_install._BINDINGS[6] in path.read_text(encoding="utf-8")
+
+
+def test_the_image_for_jetson_is_not_checked_with_what_only_its_runtime_mounts() -> None:
+    text = (ROOT / "docker" / "Dockerfile.jetson").read_text(encoding="utf-8")
+    assert not re.search(r"^RUN .*import [^\n]*tensorrt", text, re.MULTILINE)
+    arguments = set(re.findall(r"^ARG (\w+)=", text, re.MULTILINE))
+    page = JETSON.read_text(encoding="utf-8")
+    assert arguments == set(re.findall(r"--build-arg \"?(\w+)=", page)) == {"BASE", "CUDA_BINDINGS"}
+    assert tensorrt_install._BINDINGS[7].strip('"') in page
