@@ -20,6 +20,7 @@ SUCCESS, OUT_OF_MEMORY, INSUFFICIENT_DRIVER, NO_DEVICE, INVALID_DEVICE = 0, 2, 3
 _NO_DRIVER = {34: "the driver is a stub", INSUFFICIENT_DRIVER: "the driver is missing or too old"}
 _LOST = frozenset({46, 201, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 999})
 """Numbers of ``cudaError_t`` after which a context answers nothing any more."""
+_BINDINGS = ("cuda", "cuda.bindings", "cuda.bindings.runtime")
 
 
 class GpuLostError(EngineError):
@@ -137,11 +138,17 @@ def load_cuda() -> Cuda:
     """
     try:
         from cuda.bindings import runtime
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if error.name not in _BINDINGS:
+            raise _broken(error) from error
         raise MissingExtra(
             "'cuda-bindings' is needed to run TensorRT engines but is not installed. "
             'Install it with: pip install "edgeseg[tensorrt]"'
         ) from None
     except (ImportError, OSError, RuntimeError) as error:
-        raise EngineError(f"'cuda-bindings' is installed but does not load: {error}. {driver_advice()}") from error
+        raise _broken(error) from error
     return Cuda(runtime)
+
+
+def _broken(error: Exception) -> EngineError:
+    return EngineError(f"'cuda-bindings' is installed but does not load: {error}. {driver_advice()}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from onnx import TensorProto, helper
 from tensorrt_artifacts import rtx
 
 from edgeseg.errors import ArtifactError, EngineError, EnvironmentFault, MissingExtra, UserError
+from edgeseg.runtime.cuda_calls import load_cuda
 from edgeseg.runtime.onnx_header import read_onnx_header
 from edgeseg.runtime.tensorrt_build import BuildJob, build_engine
 from edgeseg.runtime.tensorrt_dialect import DIALECTS, TENSORRT, Library, dialect_for, find_library
@@ -380,14 +382,54 @@ class TestInstall:
         assert "JetPack 6 or 7" in install_advice(False, tmp_path / "none", "aarch64")
 
     def test_what_is_not_installed_comes_with_its_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        import sys
-
         monkeypatch.setitem(sys.modules, "tensorrt", None)
         monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
         with pytest.raises(MissingExtra, match="TensorRT is needed for this but is not installed"):
             find_library()
         with pytest.raises(MissingExtra, match="TensorRT-RTX is needed"):
             find_library("tensorrt_rtx")
+
+
+class TestBrokenInstall:
+    """Installed, but a library of the system is missing: packages of the same name that say so come first here."""
+
+    @pytest.mark.parametrize(
+        ("body", "said"),
+        [
+            ("raise ImportError('libnvinfer.so.10: cannot open shared object file')", "libnvinfer.so.10"),
+            ("raise OSError('libnvdla_compiler.so: file too short')", "libnvdla_compiler.so"),
+            ("import tensorrt_bindings_of_nobody", "tensorrt_bindings_of_nobody"),
+        ],
+    )
+    def test_tensorrt(self, body: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        import_first(tmp_path, "tensorrt", body, monkeypatch)
+        with pytest.raises(EnvironmentFault, match=f"'tensorrt' is installed but does not load: .*{said}.*[Ii]nstall"):
+            find_library()
+
+    @pytest.mark.parametrize("body", ["raise ImportError('libcudart.so.13: gone')", "import nothing_of_cudart"])
+    def test_cuda_bindings(self, body: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        import_first(tmp_path, "cuda.bindings.runtime", body, monkeypatch)
+        with pytest.raises(EngineError, match=r"'cuda-bindings' is installed but does not load: .*cudart.* Install"):
+            load_cuda.__wrapped__()
+
+    def test_no_cuda_bindings_come_with_the_pip_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+        with pytest.raises(MissingExtra, match=r'Install it with: pip install "edgeseg\[tensorrt\]"'):
+            load_cuda.__wrapped__()
+
+
+def import_first(folder: Path, name: str, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of that name, in front of the real one and not imported yet."""
+    *packages, last = name.split(".")
+    parent = folder.joinpath(*packages)
+    parent.mkdir(parents=True, exist_ok=True)
+    if packages:
+        (parent / "__init__.py").write_text("")
+    (parent / f"{last}.py").write_text(body)
+    root = (packages or [last])[0]
+    for known in [known for known in sys.modules if known.split(".", maxsplit=1)[0] == root]:
+        monkeypatch.delitem(sys.modules, known)
+    monkeypatch.syspath_prepend(folder)
 
 
 def test_source_locations_are_left_out_of_messages() -> None:
