@@ -29,6 +29,7 @@ def size_bytes(text: str) -> int:
         UserError: something else, or nothing.
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", text.strip(), re.IGNORECASE)
-    if not found or not float(found[1]):
+    count = int(float(found[1]) * _BYTES[found[2].upper()]) if found else 0
+    if not count:
         raise UserError(f"A size is a number with its unit, as in 500MB, 20GB or 20GiB; found {text!r}.")
-    return int(float(found[1]) * _BYTES[found[2].upper()])
+    return count
