@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -14,29 +15,33 @@ import numpy as np
 from edgeseg.files import writing
 from edgeseg.image import UInt8, placement, unfit
 from edgeseg.runtime.frame import Frame, Prediction
+from edgeseg.runtime.redact import redact
+from edgeseg.runtime.sinks_sources import slugs_of
 from edgeseg.spec import ModelSpec
 
 
 class MaskSink:
     """A folder of single-channel PNG files: label indices at the frame's own size.
 
-    A mask has its image's name, or the frame's index where frames have no names.
+    A mask has its image's name, or the frame's index where frames have no names. Several cameras, whose names are in
+    ``sources``, have a folder each.
     """
 
     name = "masks"
     newest_only = False
 
-    def __init__(self, folder: Path, spec: ModelSpec) -> None:
+    def __init__(self, folder: Path, spec: ModelSpec, sources: Sequence[str] = ()) -> None:
         self._folder = folder
         self._spec = spec
+        self._slugs = slugs_of(sources) if len(sources) > 1 else {}
         self._stems: set[str] = set()
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         height, width = frame.image.shape[:2]
         mask = unfit(prediction.labels, self._spec, (height, width))
-        target = self._folder / f"{self._stem(frame)}.png"
+        target = self._folder / self._slugs.get(frame.source, "") / f"{self._stem(frame)}.png"
         with writing(target):
-            self._folder.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
             _write_whole(target, cv2.imencode(".png", mask)[1].tobytes())
 
     def close(self) -> None:
@@ -56,16 +61,21 @@ class MaskSink:
 class JsonlSink:
     """One JSON object a line and frame.
 
-    ``index``, ``time`` (UTC, when the frame was captured or read), ``media_s`` (time in the recording, null when
-    live), ``name``, ``latency_ms`` (frame to mask), ``classes`` (share of the picture a class, 0..1; pixels under the
-    threshold of a model without a background class are ``unknown``).
+    ``source`` (the camera's name or the file, without credentials), ``index``, ``time`` (UTC, when the frame was
+    captured or read), ``media_s`` (time in the recording, null when live), ``name``, ``latency_ms`` (frame to mask),
+    ``classes`` (share of the picture a class, 0..1; pixels under the threshold of a model without a background class
+    are ``unknown``).
+
+    Args:
+        append: add to what the file holds; a line that was cut off there is ended first.
     """
 
     name = "jsonl"
     newest_only = False
 
-    def __init__(self, path: Path, spec: ModelSpec) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, append: bool = False) -> None:
         self._path = path
+        self._append_to = append
         self._spec = spec
         self._file: int | None = None
         self._length = 0
@@ -73,21 +83,30 @@ class JsonlSink:
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         line = json.dumps(self._record(frame, prediction, latency_ms)).encode() + b"\n"
         with writing(self._path):
-            self._append(line)
+            self._append(self._opened(), line)
 
     def close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
-    def _append(self, line: bytes) -> None:
-        if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    def _opened(self) -> int:
+        if self._file is not None:
+            return self._file
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = file = os.open(self._path, os.O_RDWR | os.O_CREAT | (0 if self._append_to else os.O_TRUNC), 0o666)
+        self._length = os.lseek(file, 0, os.SEEK_END)
+        if self._length:
+            os.lseek(file, -1, os.SEEK_END)
+            if os.read(file, 1) != b"\n":
+                self._append(file, b"\n")
+        return file
+
+    def _append(self, file: int, line: bytes) -> None:
         try:
-            _write_all(self._file, line)
+            _write_all(file, line)
         except OSError:
-            os.ftruncate(self._file, self._length)
+            os.ftruncate(file, self._length)
             raise
         self._length += len(line)
 
@@ -96,6 +115,7 @@ class JsonlSink:
             time.time() - (time.monotonic() - frame.time_s), datetime.timezone.utc
         )
         return {
+            "source": redact(frame.source),
             "index": frame.index,
             "time": captured.isoformat(timespec="milliseconds"),
             "media_s": None if frame.media_s is None else round(frame.media_s, 4),

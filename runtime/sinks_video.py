@@ -1,27 +1,20 @@
-"""Frames with their masks drawn in, as a video file."""
+"""Frames with their masks drawn in, as video files."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import cv2
-import numpy as np
 
 from edgeseg.errors import OutputError
 from edgeseg.extras import require
-from edgeseg.files import output_error
-from edgeseg.image import UInt8
+from edgeseg.runtime.events import Event, OnEvent
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.painter import Painter
+from edgeseg.runtime.recording import Recording, Saving
+from edgeseg.runtime.recording_video import CONTAINERS
+from edgeseg.runtime.redact import redact
+from edgeseg.runtime.sinks_sources import slugs_of
 from edgeseg.spec import ModelSpec
-
-CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
-_TICKS = 60000
-_TIME_BASE = Fraction(1, _TICKS)
 
 
 def check_video_path(path: Path) -> None:
@@ -30,94 +23,69 @@ def check_video_path(path: Path) -> None:
         raise OutputError(f"A video is saved as {', '.join(CONTAINERS)}; found {path.name!r}. Rename it.")
 
 
-class VideoSink:
-    """H.264 (MPEG-4 where PyAV has no x264) in the time of the source.
+def _unheard(_: Event) -> None:
+    pass
 
-    While it is written the file is called ``NAME.partial.mp4``; it is made of fragments that play
-    whatever happens to this process, all but the last second. It gets its name when it is closed;
-    after an error it keeps the partial one. All pictures are brought to the first one's size.
+
+class VideoSink:
+    """A recording of each camera, in the time of the source.
+
+    While it is written a file is called ``NAME.partial.mp4``, and it plays whatever happens to this process, all
+    but the last second. It gets its name when it is closed; after an error it keeps the partial one unless it is
+    a live recording, which says what happened in an event and goes on when it can.
+
+    Args:
+        path: what is written; of several cameras each has ``NAME-CAMERA.mkv``.
+        fps: frames a second where known.
+        saving: live or not, segments, how much is kept. Several cameras share ``keep_bytes`` equally.
+        on_event: see :class:`edgeseg.runtime.recording.Recording`.
+        sources: names of the cameras; one or none need no names.
+
+    Raises:
+        OutputError: an ending that is no known container.
+        UserError: a ``saving`` that cannot be meant.
     """
 
     name = "video"
     newest_only = False
 
-    def __init__(self, path: Path, spec: ModelSpec, fps: float | None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        spec: ModelSpec,
+        fps: float | None,
+        saving: Saving = Saving(),  # noqa: B008
+        on_event: OnEvent = _unheard,
+        sources: Sequence[str] = (),
+    ) -> None:
         check_video_path(path)
-        self._av = require("av", "all")
-        self._path = path
-        self._partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        saving.check()
+        require("av", "all")
+        self._path, self._fps, self._on_event = path, fps, on_event
         self._painter = Painter(spec)
-        self._rate = Fraction(min(max(fps or 25.0, 1.0), 240.0)).limit_denominator(1001)
-        self._container: Any = None
-        self._stream: Any = None
-        self._failed = False
-        self._start_s = 0.0
-        self._last_tick = -1
+        self._slugs = slugs_of(sources) if len(sources) > 1 else {}
+        self._saving = saving.shared_by(len(self._slugs))
+        self._recordings: dict[str, Recording] = {}
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
-        picture = self._painter.paint(frame, prediction)
+        recording = self._recording_of(frame)
         time_s = frame.time_s if frame.media_s is None else frame.media_s
-        with self._translated():
-            if self._container is None:
-                self._open(picture, time_s)
-            self._encode(picture, time_s)
+        if recording.takes(time_s):
+            recording.write(self._painter.paint(frame, prediction), time_s)
 
     def close(self) -> None:
-        if self._container is None:
-            return
-        container, self._container = self._container, None
-        if self._failed:
-            with contextlib.suppress(OSError, self._av.error.FFmpegError):
-                container.close()
-            return
-        with self._translated():
-            container.mux(self._stream.encode(None))
-            container.close()
-            self._partial.replace(self._path)
+        failure: OutputError | None = None
+        for recording in self._recordings.values():
+            try:
+                recording.close()
+            except OutputError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
-    def _open(self, picture: UInt8, time_s: float) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        kind = CONTAINERS[self._path.suffix.lower()]
-        codec = "libx264" if "libx264" in self._av.codecs_available else "mpeg4"
-        self._container = self._av.open(str(self._partial), "w", format=kind, options=_mux_options(kind))
-        self._stream = self._container.add_stream(codec, rate=self._rate, options=_codec_options(codec, self._rate))
-        self._stream.height, self._stream.width = (side + side % 2 for side in picture.shape[:2])
-        self._stream.pix_fmt = "yuv420p"
-        self._stream.codec_context.time_base = _TIME_BASE
-        self._start_s = time_s
-
-    def _encode(self, picture: UInt8, time_s: float) -> None:
-        size = (self._stream.width, self._stream.height)
-        if picture.shape[1::-1] != size:
-            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        encoded = self._av.VideoFrame.from_ndarray(picture, format="bgr24")
-        self._last_tick = max(self._last_tick + 1, round((time_s - self._start_s) * _TICKS))
-        encoded.pts, encoded.time_base = self._last_tick, _TIME_BASE
-        self._container.mux(self._stream.encode(encoded))
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        """PyAV raises OSError for what the disk says and FFmpegError for the rest."""
-        try:
-            yield
-        except OSError as error:
-            self._failed = True
-            kept = f" What was recorded until then is in {self._partial.name}." if self._last_tick >= 0 else ""
-            raise OutputError(f"{output_error(self._path, error)}{kept}") from error
-        except self._av.error.FFmpegError as error:
-            self._failed = True
-            raise OutputError(f"Cannot write {self._path}: {error.strerror}. Choose another size or ending.") from error
-
-
-def _mux_options(kind: str) -> dict[str, str]:
-    if kind == "matroska":
-        return {"flush_packets": "1", "cluster_time_limit": "1000"}
-    return {"flush_packets": "1", "movflags": "hybrid_fragmented+frag_keyframe+default_base_moof"}
-
-
-def _codec_options(codec: str, rate: Fraction) -> dict[str, str]:
-    """A key frame a second, so that no more than that is lost; fast, because the network needs the cores."""
-    key_frames = {"g": str(max(1, round(rate)))}
-    if codec == "libx264":
-        return {**key_frames, "preset": "veryfast", "crf": "23", "tune": "zerolatency"}
-    return {**key_frames, "q": "4"}
+    def _recording_of(self, frame: Frame) -> Recording:
+        slug = self._slugs.get(frame.source, "")
+        if slug not in self._recordings:
+            path = self._path.with_name(f"{self._path.stem}-{slug}{self._path.suffix}") if slug else self._path
+            self._recordings[slug] = Recording(path, self._fps, self._saving, self._on_event, redact(frame.source))
+        return self._recordings[slug]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 
 from edgeseg.errors import UserError
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.painter import Painter
+from edgeseg.runtime.redact import redact
 from edgeseg.spec import ModelSpec
 
 _TITLE = "edgeseg"
@@ -20,30 +21,42 @@ _PROBE_TIMEOUT_S = 20
 
 
 class WindowSink:
-    """Shows the newest frame with its masks; q, Esc or closing the window calls ``quit_asked``."""
+    """Shows the newest frame with its masks: of several cameras, whose names are in ``sources``, each in its window.
+
+    q, Esc or closing the last window calls ``quit_asked``; another one that is closed stays so.
+    """
 
     name = "window"
     newest_only = True
 
-    def __init__(self, spec: ModelSpec, quit_asked: Callable[[], None]) -> None:
+    def __init__(self, spec: ModelSpec, quit_asked: Callable[[], None], sources: Sequence[str] = ()) -> None:
         self._painter = Painter(spec)
         self._quit_asked = quit_asked
-        self._is_open = False
+        self._titles = {source: f"{_TITLE}: {redact(source)}" for source in sources} if len(sources) > 1 else {}
+        self._open: set[str] = set()
+        self._closed: set[str] = set()
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
-        if self._is_open and cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1:
-            self._is_open = False
-            self._quit_asked()
+        title = self._titles.get(frame.source, _TITLE)
+        if self._was_closed(title):
             return
-        cv2.imshow(_TITLE, self._painter.paint(frame, prediction))
-        self._is_open = True
+        cv2.imshow(title, self._painter.paint(frame, prediction))
+        self._open.add(title)
         if cv2.waitKey(1) & 0xFF in _QUIT_KEYS:
             self._quit_asked()
 
     def close(self) -> None:
-        if self._is_open:
-            self._is_open = False
+        if self._open:
+            self._open.clear()
             cv2.destroyAllWindows()
+
+    def _was_closed(self, title: str) -> bool:
+        if title in self._open and cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) < 1:
+            self._open.remove(title)
+            self._closed.add(title)
+            if not self._open:
+                self._quit_asked()
+        return title in self._closed
 
 
 def check_display() -> None:
