@@ -87,4 +87,6 @@ def _parity(
     manifest["measured"] = {**comparison.to_dict(), "cpu": cpu_name()}
     if source.cut is not None:
         manifest["measured"]["dropped_levels"] = source.cut.to_dict()
+    if source.depth is not None:
+        manifest["measured"]["depth"] = source.depth
     return comparison

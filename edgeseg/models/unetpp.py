@@ -77,7 +77,7 @@ class UNetPlusPlus(AnySize):
         """
         raise UserError(
             "The levels of a U-Net++ are not measured one by one: it is trained to be cut. Score its depths with: "
-            "edgeseg models --prune CKPT --depth N --out FILE."
+            "edgeseg export CKPT --depth N --data DIR."
         )
 
     def logits(self, x: Tensor) -> Tensor:

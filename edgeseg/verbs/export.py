@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edgeseg.calibration.preferred import Choice
     from edgeseg.calibration.samples import Samples
     from edgeseg.export.foreign_spec import SpecFlags
-    from edgeseg.export.source_net import SourceNet
+    from edgeseg.export.source_net import DepthCut, LevelCut, SourceNet
     from edgeseg.runtime.tensorrt_engines import DeviceEngine
 
 FORMATS = ("onnx", "openvino", "tensorrt", "engine", "engine-rtx")
@@ -58,6 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="cut the levels below level N of a checkpoint's U-Net (edgeseg inspect --levels says which); needs --data",
     )
+    parser.add_argument("--depth", type=int, metavar="N", help="cut a U-Net++ to N levels below the finest")
     parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold to bake in, 0..1")
     parser.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
     parser.add_argument("--out", type=Path, help="where artifacts go (default: artifacts/ beside the model)")
@@ -93,14 +94,13 @@ def run(args: argparse.Namespace) -> int:
         report_engine(engine_of(args, ready), ready, args.json)
         return 0
     from edgeseg.export.deployed_graph import check_outputs
-    from edgeseg.export.source_net import LevelCut, source_net
+    from edgeseg.export.source_net import source_net
     from edgeseg.export.spec_file import merged_flags
 
     outputs = check_outputs([name.strip() for name in args.outputs.split(",")])
     out = args.out or default_out(args.model)
     check_writable(out)
-    cut = None if args.drop_levels is None else LevelCut(args.drop_levels, args.eval_data or args.data)
-    source = source_net(args.model, merged_flags(_flags(args), args.spec), cut)
+    source = source_net(args.model, merged_flags(_flags(args), args.spec), _cut(args))
     if source.cut is not None and not args.json:
         print(f"{source.cut.text()}\n")
     to = place(args, out, source.name)
@@ -160,6 +160,8 @@ def check_name(name: str | None) -> None:
 def _check(args: argparse.Namespace) -> None:
     """Whatever can be known to be wrong before the long work starts."""
     check_tensorrt_arguments(args)
+    if args.depth is not None and args.drop_levels is not None:
+        raise UserError("--depth cuts a U-Net++, --drop-levels any other U-Net; give one of them.")
     if args.prefer and args.format == "tensorrt":
         raise UserError("--prefer times what can run here, in ONNX Runtime and OpenVINO; leave --format out.")
     args.int8 = args.int8 or args.prefer is not None
@@ -188,6 +190,14 @@ def _flags(args: argparse.Namespace) -> SpecFlags:
         logits=args.logits,
         upsample=args.upsample,
     )
+
+
+def _cut(args: argparse.Namespace) -> LevelCut | DepthCut | None:
+    from edgeseg.export.source_net import DepthCut, LevelCut
+
+    if args.depth is not None:
+        return DepthCut(args.depth)
+    return None if args.drop_levels is None else LevelCut(args.drop_levels, args.eval_data or args.data)
 
 
 def _build(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list[str]) -> list[Built]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import CheckpointError, UserError
+from edgeseg.errors import UserError
 from edgeseg.extras import require
 from edgeseg.files import check_writable
 from edgeseg.spec import ModelSpec
@@ -93,22 +93,17 @@ def _options(one: dict[str, Any]) -> str:
 
 
 def _prune(args: argparse.Namespace) -> int:
-    from edgeseg.models.registry import build_model, count_weights
-    from edgeseg.models.unetpp import pruned
+    from edgeseg.models.registry import count_weights
     from edgeseg.training.checkpoint import load_model, save_checkpoint
+    from edgeseg.training.depth_cut import cut_to_depth
 
     if args.depth is None or args.out is None:
         raise UserError("--prune needs --depth, the levels to keep, and --out, the checkpoint to write.")
     check_writable(args.out.parent)
     loaded = load_model(args.prune)
-    if loaded.architecture["name"] != "unetpp":
-        raise CheckpointError(f"{args.prune} holds {loaded.architecture['name']}; only a unetpp can be cut to a depth.")
-    state = pruned(loaded.model.state_dict(), args.depth)
-    options = {**loaded.architecture["options"], "depth": args.depth}
-    small = build_model("unetpp", loaded.spec, options)
-    small.load_state_dict(state)
+    small = cut_to_depth(loaded, args.depth)
     facts = {"pruned_from": loaded.digest, "depth": args.depth}
-    save_checkpoint(args.out, {"name": "unetpp", "options": options}, loaded.spec, state, facts)
-    before, after = count_weights(loaded.model), count_weights(small)
+    save_checkpoint(args.out, small.architecture, small.spec, small.model.state_dict(), facts)
+    before, after = count_weights(loaded.model), count_weights(small.model)
     print(f"depth {args.depth}: {after / 1e6:.2f} M weights of {before / 1e6:.2f} M: {args.out}")
     return 0
