@@ -253,6 +253,17 @@ class TestVersions:
         assert {("default_device_type", "DLA"), ("DLA_core", 1)} <= set(config.said)
         assert {("set_flag", "FALLBACK"), ("set_flag", "VC"), ("create_timing_cache", b"old")} <= set(config.said)
 
+    @pytest.mark.parametrize("refuses", ["to make it", "to use it"])
+    def test_a_timing_cache_that_is_refused_is_replaced_by_an_empty_one(self, refuses: str, model: bytes) -> None:
+        library, config, *_ = old_tensorrt()
+        kept: list[bytes] = []
+        config.__dict__["create_timing_cache"] = lambda data: None if data and refuses == "to make it" else data
+        used: list[bytes] = []
+        config.__dict__["set_timing_cache"] = lambda cache, ignore: used.append(cache) or cache == b""
+        build_engine(BuildJob(model, "fp32", timings=b"of another GPU", keep_timings=kept.append), library)
+        assert used == ([b""] if refuses == "to make it" else [b"of another GPU", b""])
+        assert kept == [b"timings"]
+
     @pytest.mark.parametrize("precision", ["fp32", "int8"])
     def test_a_dla_runs_float16_only(self, precision: str, model: bytes) -> None:
         with pytest.raises(UserError, match=f"float16 only, not {precision}: it takes INT8 only from TensorRT's own"):
