@@ -16,6 +16,7 @@ from edgeseg.runtime.machine import Cpu, this_cpu
 
 SAME = 0.05
 NAMED_KINDS = 3
+FASTEST = "edgeseg export --prefer latency makes all that can run here and hands over the fastest within the budget."
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def judged(names: tuple[str, str, str], rounds: Float64, cpu: Cpu, times: list[L
         verdict = f"INT8 is {ratio:.2f} times as fast as fp32 here: {figures}."
         return Speed(*names, verdict, _where(times), before, after, ratio, noise, len(rounds))
     verdict = f"INT8 is not faster here: {figures}."
-    return Speed(*names, verdict, _why(cpu, times), before, after, ratio, noise, len(rounds))
+    reason = f"{_why(cpu, times)} {FASTEST}"
+    return Speed(*names, verdict, reason, before, after, ratio, noise, len(rounds))
 
 
 def _check(fp32: Artifact, int8: Artifact, seconds: float) -> None:

@@ -14,6 +14,7 @@ from edgeseg.runtime.layer_times import LayerTime
 from edgeseg.runtime.machine import Cpu, this_cpu
 
 VNNI, AVX2, UNKNOWN = Cpu("new", 2, ("AVX2", "AVX-VNNI")), Cpu("old", 2, ("AVX2",)), Cpu("other", 2, None)
+HANDED_OVER = "makes all that can run here and hands over the fastest within the budget."
 TIMES = [
     LayerTime("a", "Convolution", "brgconv_avx512_I8", 6.0),
     LayerTime("b", "TopK", "jit_avx512_f32", 3.0),
@@ -43,6 +44,11 @@ def test_no_gain_is_called_no_gain(fp32_ms, int8_ms):
     speed = verdict(fp32_ms, int8_ms)
     assert not speed.is_faster
     assert speed.text().startswith("INT8 is not faster here")
+    assert speed.text().endswith("edgeseg export --prefer latency " + HANDED_OVER)
+
+
+def test_a_gain_needs_no_other_artifact():
+    assert "--prefer" not in verdict(20, 10).text()
 
 
 def test_a_gain_within_the_noise_is_none():
@@ -77,7 +83,7 @@ def test_noise_shrinks_with_rounds():
 def test_real_artifacts_are_run_in_turns(built, fp32):
     speed = speed_of(built[fp32].artifact, built[2].artifact, 0.2)
     assert speed.rounds >= 20
-    assert speed.ratio == pytest.approx(speed.fp32_p50_ms / speed.int8_p50_ms, rel=0.5)
+    assert 1 / 5 < speed.ratio / (speed.fp32_p50_ms / speed.int8_p50_ms) < 5, "other work may scatter both"
     assert speed.cpu == this_cpu().name
     assert "blobs-int8-openvino" in json.dumps(speed.to_dict())
     if this_cpu().integer_units:
