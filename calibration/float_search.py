@@ -20,10 +20,10 @@ MAX_SHARE = 0.5
 """With more than this part of the layers in float it is no INT8 model any more."""
 BENCH_SECONDS = 2.0
 NEXT_STEP = (
-    "Post-training quantisation does not suffice for this network. Next: quantisation-aware fine-tuning, that is a few "
-    "epochs of training with simulated INT8 (NNCF or torchao), and then this command again; or give more typical "
-    "images with --data, try another --method, or allow a larger loss. What was measured is kept, so another limit "
-    "costs no new measurements."
+    "Post-training quantisation does not suffice for this network. Next: tune it for a few epochs under the rounding "
+    "of INT8, edgeseg train --weights best.pt --qat --data DIR, and then this command again (a network from "
+    "elsewhere: quantisation-aware training where it was trained); or give more typical images with --data, try "
+    "another --method, or allow a larger loss. What was measured is kept, so another limit costs no new measurements."
 )
 
 

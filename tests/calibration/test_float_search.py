@@ -88,7 +88,7 @@ def test_when_nothing_helps_the_guilty_and_the_next_step_are_named(outlier, imag
     text = str(failure.value)
     assert "No choice of layers in float restores the budget" in text
     assert "conv2d_2" in text.partition("The layers that risk most are")[2]
-    assert "quantisation-aware fine-tuning" in text
+    assert "edgeseg train --weights best.pt --qat --data DIR" in text
     assert [path.name for path in place.out.iterdir()] == [".x-int8-openvino.search"]
     built = int8_artifact(outlier["openvino"], images, place, samples, LIMITS)
     assert built.ladder.reused >= 2, "another budget starts from what was measured"
