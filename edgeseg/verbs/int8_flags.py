@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.artifact import artifact_dir
 from edgeseg.errors import UserError
 
 if TYPE_CHECKING:
@@ -109,7 +110,20 @@ def quantised(
     from edgeseg.calibration.int8_artifact import int8_artifact
 
     chosen = method_choice(args, parent, images, found, model_format) or recipe(args)
-    return int8_artifact(parent, images, to, found, budget(args, found.labelled), model_format, chosen)
+    try:
+        return int8_artifact(parent, images, to, found, budget(args, found.labelled), model_format, chosen)
+    except KeyboardInterrupt:
+        _say_what_stays(artifact_dir(to.out, to.name, "int8", model_format))
+        raise
+
+
+def _say_what_stays(path: Path) -> None:
+    """Nothing, when the interrupt came before anything was measured."""
+    from edgeseg.calibration.journal import journal_path
+
+    kept = journal_path(path)
+    if any(kept.glob("model-*.json")):
+        print(f"{kept} holds what was measured; the same command goes on from there.", file=sys.stderr)
 
 
 def recipe(args: argparse.Namespace, method: str | None = None) -> Recipe:
