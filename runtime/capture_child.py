@@ -17,6 +17,7 @@ import sys
 from typing import Any, Protocol
 
 from edgeseg.runtime.capture_fault import StreamFault
+from edgeseg.runtime.capture_orphan import end_with_parent
 from edgeseg.runtime.capture_output import Output
 from edgeseg.runtime.ring import Ring
 
@@ -35,6 +36,7 @@ class Reader(Protocol):
 
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent()
     job = json.loads(_first_line(0))
     _limit(job["memory_bytes"])
     output = Output(Ring(int(sys.argv[1]), writable=True), int(sys.argv[2]), 0)

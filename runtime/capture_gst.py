@@ -7,6 +7,7 @@ import subprocess
 
 from edgeseg.runtime.capture_av import AvReader
 from edgeseg.runtime.capture_fault import StreamFault
+from edgeseg.runtime.capture_orphan import end_with_parent
 from edgeseg.runtime.capture_output import Output
 
 # y4m, because raw bytes through a pipe do not say how large the picture is.
@@ -25,7 +26,13 @@ class GstReader:
     def __init__(self, pipeline: str, timeouts_s: tuple[float, float]) -> None:
         words = ["gst-launch-1.0", "-q", *shlex.split(f"{pipeline} {_TAIL}")]
         try:
-            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, bufsize=0)
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                preexec_fn=end_with_parent,  # noqa: PLW1509
+            )
         except OSError as error:
             raise StreamFault("unsupported", f"gst-launch-1.0 cannot be started ({error.strerror})") from None
         try:

@@ -28,6 +28,15 @@ _LONGEST_LINE = 4096
 # One thread each: the decoder has its own, and the libraries' pools only cost memory.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
+_NUMBER = (int, float)
+_OPTIONAL = (int, float, type(None))
+_ALWAYS: dict[str, Any] = {"kind": str, **dict.fromkeys(("received", "dropped", "stale", "damaged", "packets"), int)}
+_FACTS: dict[str, dict[str, Any]] = {
+    "picture": {"slot": int, "height": int, "width": int, "captured_s": _NUMBER, "presented_s": _OPTIONAL},
+    "open": {"fps": _OPTIONAL},
+    "end": {"reason": str, "message": str},
+}
+
 News = Mapping[str, Any]
 
 
@@ -51,21 +60,29 @@ class Limits:
 class CaptureProcess:
     """A child that waits for :meth:`go`, then makes one connection to one camera.
 
-    Use it from one thread; :meth:`close` ends the process and gives everything back.
+    Use it from one thread, which must live as long; :meth:`close` ends the process and gives everything back.
+
+    Raises:
+        OSError: the system has no room for another process.
     """
 
     def __init__(self, address: Address, limits: Limits) -> None:
         if sys.platform == "win32":
             raise EnvironmentFault("Live streams are read on Linux and macOS only. Give a file, or run edgeseg in WSL.")
         self._buffer = b""
-        self._ring_fd = create_ring_memory()
-        self._ring = Ring(self._ring_fd, writable=False)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        self._news_fd, child_end = os.pipe()
-        try:
-            self._process = self._started(child_end)
-        finally:
-            os.close(child_end)
+        self._said: str | None = None
+        with contextlib.ExitStack() as held:
+            self._ring_fd = create_ring_memory()
+            held.callback(os.close, self._ring_fd)
+            self._ring = held.enter_context(contextlib.closing(Ring(self._ring_fd, writable=False)))
+            self._errors = held.enter_context(tempfile.TemporaryFile())
+            self._news_fd, child_end = os.pipe()
+            held.callback(os.close, self._news_fd)
+            try:
+                self._process = self._started(child_end)
+            finally:
+                os.close(child_end)
+            self._held = held.pop_all()
         self._send(json.dumps(_job(address, limits)).encode() + b"\n")
 
     def _started(self, news_fd: int) -> subprocess.Popen[bytes]:
@@ -90,7 +107,11 @@ class CaptureProcess:
         self._send(bytes([GO]))
 
     def news(self, timeout_s: float) -> list[News] | None:
-        """What it said, after waiting for something at most ``timeout_s``; None when it has ended."""
+        """What it said, after waiting for something at most ``timeout_s``; None when it has ended.
+
+        Raises:
+            ValueError: that makes no sense.
+        """
         ready, _, _ = select.select([self._news_fd], [], [], timeout_s)
         if not ready:
             return []
@@ -100,7 +121,7 @@ class CaptureProcess:
         *lines, self._buffer = (self._buffer + received).split(b"\n")
         if len(self._buffer) > _LONGEST_LINE:
             raise ValueError("the capture process sends what is no line")
-        return [json.loads(line) for line in lines]
+        return [_checked(json.loads(line)) for line in lines]
 
     def copy(self, picture: News) -> Picture:
         """The picture that the news speak of, in memory of its own.
@@ -115,20 +136,23 @@ class CaptureProcess:
         self._send(bytes([picture["slot"]]))
 
     def close(self) -> str:
-        """End it, politely for under a second, then by force; returns the last it wrote to its stderr."""
+        """End it, politely for under a second, then by force; returns the last it wrote to its stderr.
+
+        Closing again only tells this again.
+        """
+        if self._said is None:
+            self._end()
+            self._said = self._last_words()
+            self._held.close()
+        return self._said
+
+    def _end(self) -> None:
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_CLOSE_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._kill()
-        said = self._last_words()
-        self._errors.close()
-        self._ring.close()
-        os.close(self._news_fd)
-        os.close(self._ring_fd)
-        return said
+        self._kill()
 
     @property
     def ended_by(self) -> str:
@@ -139,8 +163,8 @@ class CaptureProcess:
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
     def _kill(self) -> None:
-        """With all its children: it leads a session of its own."""
-        with contextlib.suppress(ProcessLookupError):
+        """With all its children, which may live even when it does not: it leads a session of its own."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
@@ -155,6 +179,15 @@ class CaptureProcess:
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.write(data)
+
+
+def _checked(news: Any) -> News:
+    """A process that decodes what strangers send may be in their hands."""
+    if isinstance(news, dict):
+        wanted = {**_ALWAYS, **_FACTS.get(str(news.get("kind")), {})}
+        if all(name in news and isinstance(news[name], kind) for name, kind in wanted.items()):
+            return news
+    raise ValueError("the capture process sends what makes no sense")
 
 
 def _job(address: Address, limits: Limits) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -53,8 +54,8 @@ class Camera(threading.Thread):
         self._longest_wait_s = longest_wait_s
         self._closing = threading.Event()
         self._process: CaptureProcess | None = None
-        self._connection: Connection | None = None
-        self._before = dict.fromkeys(COUNTS, 0)
+        # In one place, because other threads read the sum of both while one follows the other.
+        self._counted: tuple[dict[str, int], Connection | None] = (dict.fromkeys(COUNTS, 0), None)
         self._attempt = 0
         self._working = False
         self._last_picture_s = 0.0
@@ -67,14 +68,16 @@ class Camera(threading.Thread):
 
     @property
     def fps(self) -> float | None:
-        return self._connection.fps if self._connection else None
+        connection = self._counted[1]
+        return connection.fps if connection else None
 
     @property
     def counts(self) -> dict[str, int]:
         """Pictures over all connections: ``received`` whole, ``dropped`` before the parent read them, ``stale``,
         ``damaged``."""
-        now = self._connection.counts if self._connection else dict.fromkeys(COUNTS, 0)
-        return {name: self._before[name] + now[name] for name in COUNTS}
+        before, connection = self._counted
+        now = connection.counts if connection else dict.fromkeys(COUNTS, 0)
+        return {name: before[name] + now[name] for name in COUNTS}
 
     def close(self) -> None:
         """No more frames; the thread ends within a second."""
@@ -87,15 +90,13 @@ class Camera(threading.Thread):
         except Exception as unexpected:
             error = SourceError(f"{self._address.name}: {self._clean(str(unexpected))}")
         finally:
-            if self._process is not None:
-                self._process.close()
+            self._end_process()
             self._ended(error)
 
     def _keep_alive(self) -> SourceError | None:
         """Connect again and again. The error that makes this pointless, or None at a proper end."""
-        process = self._process = CaptureProcess(self._address, self._limits)
         while not self._closing.is_set():
-            end = self._connect(process)
+            end = self._connect()
             if self._closing.is_set():
                 break
             if end.reason == "finished":
@@ -104,16 +105,31 @@ class Camera(threading.Thread):
             if end.reason in PERMANENT and not self.connections:
                 return self._give_up(end)
             self._say_lost(end)
-            process.close()
-            process = self._process = CaptureProcess(self._address, self._limits)  # gets ready while we wait
+            self._end_process()
+            with contextlib.suppress(OSError):  # said when it fails again
+                self._start_process()  # gets ready while we wait
             self._wait()
         return None
 
-    def _connect(self, process: CaptureProcess) -> End:
+    def _start_process(self) -> CaptureProcess:
+        if self._process is None:
+            self._process = CaptureProcess(self._address, self._limits)
+        return self._process
+
+    def _end_process(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def _connect(self) -> End:
         self._working = False
-        self._before = self.counts
-        self._connection = Connection(process, self._limits, self._pass_on, self._closing.is_set)
-        end = self._connection.run()
+        try:
+            process = self._start_process()
+        except OSError as error:
+            return End("no process", f"no capture process can be started ({error.strerror})")
+        connection = Connection(process, self._limits, self._pass_on, self._closing.is_set)
+        self._counted = (self.counts, connection)
+        end = connection.run()
         return End(end.reason, self._clean(end.message))
 
     def _pass_on(self, picture: Picture, captured_s: float, presented_s: float | None, number: int) -> None:
@@ -121,7 +137,7 @@ class Camera(threading.Thread):
             self._say_working(picture)
         self.size = (picture.shape[0], picture.shape[1])
         self._last_picture_s = time.monotonic()
-        index = self._before["received"] + number
+        index = self._counted[0]["received"] + number
         self._deliver(Frame(picture, index, captured_s, self._address.name, pts_s=presented_s))
 
     def _say_working(self, picture: Picture) -> None:

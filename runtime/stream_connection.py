@@ -62,6 +62,12 @@ class Connection:
     def run(self) -> End:
         """Say go, and return when the connection is over."""
         self._process.go()
+        try:
+            return self._listen()
+        except ValueError as error:
+            return End("broken", f"{error}; it is ended by force")
+
+    def _listen(self) -> End:
         while not self._closing():
             left_s = self._deadline_s - time.monotonic()
             news = self._process.news(max(0.0, min(_POLL_S, left_s)))

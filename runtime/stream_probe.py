@@ -1,4 +1,4 @@
-"""Noticing that a camera which was switched off is back, without asking it for a stream every second."""
+"""Noticing that a camera which was switched off is back, without asking it for a stream all the time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from edgeseg.runtime.stream_address import Address
 
-_STEP_S = 1.0
+_STEP_S = 0.5
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
 
@@ -30,7 +30,7 @@ class PortWatch:
         self._was_shut = False
 
     def opened(self, timeout_s: float) -> bool:
-        """Wait a second, or ``timeout_s``; True when the port has opened since it was seen shut."""
+        """Wait half a second, or ``timeout_s``; True when the port has opened since it was seen shut."""
         if self._place is None:
             self._closing.wait(timeout_s)
             return False
