@@ -9,7 +9,8 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from edgeseg import __version__
 from edgeseg.errors import EdgesegError
@@ -33,7 +34,7 @@ INTERRUPTED = 130
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
     """The parser; only the module of ``verb`` is imported."""
-    parser = argparse.ArgumentParser(prog="edgeseg", description="Proven INT8 segmentation on edge devices.")
+    parser = _Parser(prog="edgeseg", description="Proven INT8 segmentation on edge devices.")
     parser.add_argument("--version", action="version", version=f"edgeseg {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, help_text in VERBS.items():
@@ -48,17 +49,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in arguments if word in VERBS), None)
     args = build_parser(verb).parse_args(arguments)
+    args.words = arguments[arguments.index(args.verb) + 1 :]
+    work = importlib.import_module(f"edgeseg.verbs.{args.verb}").run
+    return guarded(args.verb, lambda: int(work(args)), getattr(args, "log_json", False))
+
+
+def guarded(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
+    """The exit code of ``work``, whose errors become one line on standard error.
+
+    Args:
+        verb: for the line.
+        work: returns an exit code.
+        as_json: the line is a JSON object, as those of ``run --log-json``.
+    """
     try:
-        return int(importlib.import_module(f"edgeseg.verbs.{args.verb}").run(args))
+        return work()
     except EdgesegError as error:
-        print(f"edgeseg {args.verb}: {error}", file=sys.stderr)
+        _complain(f"edgeseg {verb}", str(error), as_json, error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
-        print(f"edgeseg {args.verb}: interrupted.", file=sys.stderr)
+        _complain(f"edgeseg {verb}", "interrupted.", as_json, INTERRUPTED)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _complain(who: str, message: str, as_json: bool, code: int) -> None:
+    from edgeseg.runtime.events import Event
+    from edgeseg.runtime.log import Log
+    from edgeseg.runtime.redact import redact
+
+    if as_json:
+        Log(as_json=True).event(Event("error", who, message, facts={"exit_code": code}))
+    else:
+        print(f"{who}: {redact(message)}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Shows no password of an address when it complains about a command line."""
+
+    def error(self, message: str) -> NoReturn:
+        from edgeseg.runtime.redact import redact
+
+        super().error(redact(message))
 
 
 if __name__ == "__main__":

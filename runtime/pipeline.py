@@ -150,6 +150,21 @@ class Pipeline:
         began = [began_s for began_s in self._began_s if began_s is not None]
         return time.monotonic() - min(began) if began else 0.0
 
+    @property
+    def latency(self) -> Percentiles:
+        """Frame to mask, of the last frames."""
+        return self._stages["latency"].percentiles()
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Frames ``received`` so far, and those of them, or beside them, that never became masks."""
+        return {
+            "received": self._read_frames + self._source.dropped + self._source.stale,
+            "dropped": self._inbox.dropped + self._source.dropped,
+            "stale": self._inbox.stale + self._source.stale,
+            "skipped": self._source.skipped,
+        }
+
     def stop(self) -> None:
         """End soon: finish what is being inferred, write it, close the sinks. Safe in a signal handler."""
         self._stopping = True
@@ -313,12 +328,9 @@ class Pipeline:
             frames=self._frames,
             seconds=seconds,
             stages={**stages, **{f"sink {sink.name}": sink.stage.percentiles() for sink in sinks}},
-            received=self._read_frames + self._source.dropped + self._source.stale,
-            dropped=self._inbox.dropped + self._source.dropped,
-            stale=self._inbox.stale + self._source.stale,
+            **self.lost,
             sink_dropped={sink.name: sink.dropped for sink in sinks},
             sink_errors={name: str(error) for name, error in self._sink_errors.items()},
-            skipped=self._source.skipped,
             ended_early=self._source.ended_early,
             stopped=self._stopping,
         )

@@ -18,6 +18,7 @@ class Percentiles:
     count: int
     p50_ms: float
     p95_ms: float
+    p99_ms: float
 
 
 class Stage:
@@ -34,6 +35,6 @@ class Stage:
     def percentiles(self) -> Percentiles:
         """Percentiles so far; NaN when nothing was recorded."""
         if not self.count:
-            return Percentiles(0, float("nan"), float("nan"))
-        p50, p95 = np.percentile(self._seconds[: min(self.count, _KEPT)], (50, 95)) * 1e3
-        return Percentiles(self.count, float(p50), float(p95))
+            return Percentiles(0, float("nan"), float("nan"), float("nan"))
+        p50, p95, p99 = np.percentile(self._seconds[: min(self.count, _KEPT)], (50, 95, 99)) * 1e3
+        return Percentiles(self.count, float(p50), float(p95), float(p99))

@@ -1,34 +1,34 @@
-"""``edgeseg run``: segment a camera, a video or images."""
+"""``edgeseg run``: segment a camera, a video or images.
+
+What has an end runs in this process. A camera runs in a worker that this process watches over, starts again
+when it crashes or hangs, and replaces after SIGHUP: :mod:`edgeseg.runtime.supervisor`.
+"""
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import json
-import signal
+import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edgeseg.errors import UserError
+from edgeseg.runtime.quantities import duration_s, size_bytes
 
 if TYPE_CHECKING:
-    from edgeseg.artifact import Artifact
-    from edgeseg.runtime.pipeline import Pipeline, Summary
-    from edgeseg.runtime.sinks import Sink
-    from edgeseg.runtime.sources import Source
+    from edgeseg.runtime.supervisor import Plan
 
 HELP = "segment a camera, a video or images"
+WORKER = (sys.executable, "-m", "edgeseg.verbs.run_worker")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
+    parser.add_argument(
+        "artifact", type=Path, nargs="?", metavar="ARTIFACT", help="artifact directory made by edgeseg export"
+    )
     parser.add_argument(
         "--source",
-        required=True,
         help="camera (0, /dev/video0, /dev/v4l/by-id/NAME, csi://0), address (rtsp:// http:// gst:// screen:// "
         "test://cells), video file, image, folder, glob, or a .streams file with several cameras",
     )
@@ -44,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--conf", type=float, help="pixels under this confidence lose their class (0..1)")
     parser.add_argument("--show", action="store_true", help="show the masks in a window; q closes it")
     parser.add_argument("--save", type=Path, metavar="OUT.mp4", help="video with the masks drawn in (.mp4, .mov, .mkv)")
+    parser.add_argument("--save-every", metavar="TIME", help="begin a new file of --save so often, as in 10min")
+    parser.add_argument("--keep", metavar="SIZE", help="delete the oldest files of --save beyond this, as in 20GB")
     parser.add_argument("--save-masks", type=Path, metavar="DIR", help="label indices as PNG, at the frame's size")
     parser.add_argument("--jsonl", type=Path, metavar="FILE", help="one JSON line a frame: times and class shares")
     parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
@@ -59,138 +61,74 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-frames", type=int, metavar="N", help="stop after this many frames")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    _add_service_arguments(parser.add_argument_group("around the clock"))
+
+
+def _add_service_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--config", type=Path, metavar="FILE.toml", help="flags from a file, read again on SIGHUP; this line wins"
+    )
+    group.add_argument("--log-json", action="store_true", help="events as JSON lines on standard error")
+    group.add_argument(
+        "--status-every", type=float, default=60.0, metavar="S", help="say how a camera's run goes; 0: never (60)"
+    )
+    group.add_argument(
+        "--engine-timeout", type=float, default=10.0, metavar="S", help="an inference that takes longer hangs (10)"
+    )
+    group.add_argument(
+        "--restarts", type=int, default=5, metavar="N", help="restarts in 10 minutes before giving up with code 3 (5)"
+    )
+    group.add_argument(
+        "--no-supervise", action="store_true", help="run a camera in this process: what kills it ends everything"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes; both are exit code 0."""
-    from edgeseg.artifact import Artifact
-    from edgeseg.runtime.engine import open_engine
-    from edgeseg.runtime.pipeline import Pipeline
-    from edgeseg.runtime.threshold import thresholding
+    from edgeseg.verbs.run_config import arguments
+    from edgeseg.verbs.run_session import segment
 
+    words = args.words
+    args = arguments(words)
     _check(args)
-    artifact = Artifact.open(args.artifact)
-    threshold = thresholding(artifact, args.conf)
-    with (
-        _source(args) as source,
-        closing(
-            open_engine(artifact, args.device, args.slots, precision=args.precision, may_build=not args.no_build)
-        ) as engine,
-    ):
-        pipeline = Pipeline(engine, source, args.slots, threshold, args.max_frames)
-        sinks = _sinks(args, artifact, source, pipeline.stop)
-        with _stopped_by_signals(pipeline), _progress(args, source) as advance:
-            summary = pipeline.run(sinks, advance)
-    print(json.dumps(_as_json(summary)) if args.json else _as_text(summary))
-    return 0
+    return _supervised(words, args) if _is_supervised(args) else segment(args)
 
 
 def _check(args: argparse.Namespace) -> None:
-    """Everything that can be known to be wrong before the work."""
-    from edgeseg.runtime.sinks import check_outputs
-    from edgeseg.runtime.sinks_video import check_video_path
-    from edgeseg.runtime.sinks_window import check_display
-
-    if args.max_frames is not None and args.max_frames < 1:
-        raise UserError(f"--max-frames must be at least 1; found {args.max_frames}.")
-    if args.save:
-        check_video_path(args.save)
-    files = [path for path in (args.save, args.jsonl) if path]
-    check_outputs(files, [args.save_masks] if args.save_masks else [], args.source)
-    if args.show:
-        check_display()
+    for name, value in (("ARTIFACT, an artifact directory,", args.artifact), ("--source", args.source)):
+        if value is None:
+            raise UserError(f"{name} is missing. Give it on the command line, or in the file of --config.")
+    if args.engine_timeout <= 0 or args.restarts < 0 or args.status_every < 0:
+        raise UserError("--engine-timeout must be above 0, --restarts and --status-every at least 0.")
+    if args.save_every:
+        duration_s(args.save_every)
+    if args.keep:
+        size_bytes(args.keep)
 
 
-def _source(args: argparse.Namespace) -> Source:
-    """The source, or the part of it that the flags ask for."""
-    from edgeseg.runtime.capture_process import Limits
-    from edgeseg.runtime.sources import open_source
-    from edgeseg.runtime.sources_select import Region, SelectedSource, Selection
+def _is_supervised(args: argparse.Namespace) -> bool:
+    from edgeseg.runtime.stream_address import is_live
 
-    region = Region.parse(args.roi) if args.roi else None
-    selection = Selection(args.every, args.max_fps, args.rotate, region)
-    selection.check()
-    if not 0 < args.timeout <= 3600:
-        raise UserError(f"--timeout must lie between 0 and 3600 seconds; found {args.timeout:g}.")
-    limits = Limits(timeout_s=args.timeout, open_timeout_s=max(args.timeout, Limits.open_timeout_s))
-    source = open_source(args.source, limits=limits)
-    return source if selection == Selection() else SelectedSource(source, selection)
+    live = is_live(args.source) or args.source.endswith(".streams")
+    return live and not args.no_supervise and os.name == "posix"
 
 
-def _sinks(args: argparse.Namespace, artifact: Artifact, source: Source, quit_asked: Callable[[], None]) -> list[Sink]:
-    from edgeseg.runtime.sinks_files import JsonlSink, MaskSink
-    from edgeseg.runtime.sinks_video import VideoSink
-    from edgeseg.runtime.sinks_window import WindowSink
+def _supervised(words: Sequence[str], args: argparse.Namespace) -> int:
+    from edgeseg.runtime.log import Log
+    from edgeseg.runtime.supervisor import Supervisor
+    from edgeseg.verbs.run_config import arguments
 
-    sinks: list[Sink] = []
-    if args.save:
-        sinks.append(VideoSink(args.save, artifact.spec, source.fps))
-    if args.save_masks:
-        sinks.append(MaskSink(args.save_masks, artifact.spec))
-    if args.jsonl:
-        sinks.append(JsonlSink(args.jsonl, artifact.spec))
-    if args.show:
-        sinks.append(WindowSink(artifact.spec, quit_asked))
-    return sinks
+    def reread() -> Plan:
+        new = arguments(words)
+        _check(new)
+        return _plan(new)
+
+    log = Log(args.log_json)
+    return Supervisor(WORKER, _plan(args), log.event, reread if args.config else None).run()
 
 
-@contextmanager
-def _stopped_by_signals(pipeline: Pipeline) -> Iterator[None]:
-    """The first SIGINT or SIGTERM finishes the outputs; a second one kills as usual."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def _plan(args: argparse.Namespace) -> Plan:
+    from edgeseg.runtime.supervisor import Plan
+    from edgeseg.verbs.run_config import words_of
 
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        restore()
-        pipeline.stop()
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        restore()
-
-
-@contextmanager
-def _progress(args: argparse.Namespace, source: Source) -> Iterator[Callable[[], object]]:
-    """A bar on a terminal, nothing elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from tqdm import tqdm
-
-    known = [count for count in (args.max_frames, source.total) if count is not None]
-    with tqdm(total=min(known, default=None), unit="frame", dynamic_ncols=True) as bar:
-        yield bar.update
-
-
-def _as_json(summary: Summary) -> dict[str, Any]:
-    stages = {name: dataclasses.asdict(stage) for name, stage in summary.stages.items() if stage.count}
-    return {**dataclasses.asdict(summary), "fps": summary.fps, "stages": stages}
-
-
-def _as_text(summary: Summary) -> str:
-    lines = [f"{summary.frames} frames in {summary.seconds:.2f} s: {summary.fps:.1f} frames a second"]
-    lines += [f"{'stage':<14}{'count':>8}{'p50 ms':>10}{'p95 ms':>10}"]
-    lines += [
-        f"{name:<14}{stage.count:>8}{stage.p50_ms:>10.2f}{stage.p95_ms:>10.2f}"
-        for name, stage in summary.stages.items()
-        if stage.count
-    ]
-    return "\n".join([*lines, ", ".join(_losses(summary))])
-
-
-def _losses(summary: Summary) -> Sequence[str]:
-    sinks = [f"{name} dropped {count}" for name, count in summary.sink_dropped.items() if count]
-    notes = [f"dropped {summary.dropped}", f"skipped {summary.skipped}", *sinks]
-    if summary.stale:
-        notes.append(f"stale {summary.stale}")
-    if summary.ended_early:
-        notes.append("the source ended early")
-    if summary.stopped:
-        notes.append("stopped on request")
-    return notes
+    return Plan(words_of(args), args.engine_timeout, args.restarts)

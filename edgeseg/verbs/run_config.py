@@ -1,0 +1,110 @@
+"""Flags of ``edgeseg run`` from a TOML file: a key is a flag's name without the dashes.
+
+::
+
+    artifact = "/srv/edgeseg/model"
+    source = "rtsp://user:password@camera/stream"
+    save = "/var/lib/edgeseg/out.mkv"
+    save-every = "10min"
+    log-json = true
+
+What stands on the command line comes before what stands in the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from edgeseg.errors import UserError
+
+
+def arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Every flag of ``edgeseg run``: from ``words``, else from the file of ``--config``, else its default.
+
+    Raises:
+        UserError: the file cannot be read, or holds what is no flag or no value of one.
+    """
+    given = _given("the command line", words)
+    config = _from_file(Path(given["config"])) if "config" in given else {}
+    return argparse.Namespace(**{**vars(_parser("the defaults").parse_args([])), **config, **given})
+
+
+def words_of(args: argparse.Namespace) -> list[str]:
+    """Words that give ``args`` again, without its file; for another process."""
+    words: list[str] = []
+    for action in _flags(_parser("")).values():
+        value = getattr(args, action.dest)
+        if action.dest != "config" and value is not None and value != action.default:
+            words += [action.option_strings[0]] if value is True else [f"{action.option_strings[0]}={value}"]
+    return [*words, "--", *([str(args.artifact)] if args.artifact else [])]
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises UserError where argparse would print its usage and end the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {message}.")
+
+
+def _parser(where: str) -> argparse.ArgumentParser:
+    from edgeseg.verbs.run import add_arguments
+
+    parser = _Parser(prog=where, add_help=False, allow_abbrev=False)
+    add_arguments(parser)
+    return parser
+
+
+def _given(where: str, words: Sequence[str]) -> dict[str, Any]:
+    """What the words say, without any default."""
+    parser = _parser(where)
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS if action.option_strings else None
+    return {name: value for name, value in vars(parser.parse_args(list(words))).items() if value is not None}
+
+
+def _flags(parser: argparse.ArgumentParser) -> dict[str, argparse.Action]:
+    return {action.option_strings[0][2:]: action for action in parser._actions if action.option_strings}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    flags = _flags(_parser(str(path)))
+    words: list[str] = []
+    artifact: list[str] = []
+    for key, value in _read(path).items():
+        if key == "artifact":
+            artifact = ["--", str(value)]
+        else:
+            words += _words(path, flags, key, value)
+    return _given(str(path), [*words, *artifact])
+
+
+def _words(path: Path, flags: dict[str, argparse.Action], key: str, value: object) -> list[str]:
+    if key not in flags or key == "config":
+        near = difflib.get_close_matches(key, {*flags, "artifact"} - {"config"}, 1)
+        hint = f" Did you mean {near[0]}?" if near else " Keys are flags of edgeseg run without their dashes."
+        raise UserError(f"{path}: there is no key {key!r}.{hint}")
+    is_switch = flags[key].nargs == 0
+    if is_switch != isinstance(value, bool) or not isinstance(value, str | int | float):
+        expected = "true or false" if is_switch else "one text or number"
+        raise UserError(f"{path}: {key} takes {expected}; found {value!r}.")
+    if is_switch:
+        return [f"--{key}"] if value else []
+    return [f"--{key}={value}"]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"The configuration {path} cannot be read: {error}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"The configuration {path} is not TOML: {error}.") from None

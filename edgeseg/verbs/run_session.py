@@ -1,0 +1,186 @@
+"""One run of ``edgeseg run`` in this process: artifact, source, engine, pipeline and sinks put together."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.errors import UserError
+from edgeseg.runtime.log import Log
+from edgeseg.runtime.pulse import Progress, Pulse
+
+if TYPE_CHECKING:
+    from edgeseg.artifact import Artifact
+    from edgeseg.runtime.engine import Engine
+    from edgeseg.runtime.pipeline import Pipeline, Summary
+    from edgeseg.runtime.sinks import Sink
+    from edgeseg.runtime.sources import Source
+
+
+def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
+    """Run until the source ends or a signal comes; both are exit code 0.
+
+    Args:
+        args: flags of ``edgeseg run``.
+        pulse: to the supervisor, if there is one.
+    """
+    from edgeseg.artifact import Artifact
+    from edgeseg.runtime.pipeline import Pipeline
+    from edgeseg.runtime.threshold import thresholding
+
+    _check(args)
+    log = Log(args.log_json)
+    artifact = Artifact.open(args.artifact)
+    threshold = thresholding(artifact, args.conf)
+    with ExitStack() as stack:
+        source = stack.enter_context(_source(args, log))
+        engine = _engine(args, artifact)
+        pipeline = Pipeline(engine, source, args.slots, threshold, args.max_frames, log.event)
+        if pulse is not None:
+            pulse.progress = lambda: Progress(pipeline.frames, pipeline.busy_s, True)
+        sinks = _sinks(args, artifact, source, log, pipeline.stop)
+        with _stopped_by_signals(pipeline), _progress(args, source, log, pipeline) as advance:
+            summary = pipeline.run(sinks, advance)
+        if not pipeline.stuck:
+            engine.close()
+    print(json.dumps(_as_json(summary)) if args.json else _as_text(summary), flush=True)
+    if pipeline.stuck:
+        os._exit(0)  # a thread hangs in native code; the files are closed, and nothing else can end it
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Everything that can be known to be wrong before the work."""
+    from edgeseg.runtime.sinks import check_outputs
+    from edgeseg.runtime.sinks_video import check_video_path
+    from edgeseg.runtime.sinks_window import check_display
+
+    if args.max_frames is not None and args.max_frames < 1:
+        raise UserError(f"--max-frames must be at least 1; found {args.max_frames}.")
+    if args.save:
+        check_video_path(args.save)
+    if args.keep and not args.save_every:
+        raise UserError("--keep deletes the oldest files of a recording in pieces: give --save-every too, as in 10min.")
+    if args.save_every and not args.save:
+        raise UserError("--save-every is for a recording: give --save OUT.mkv too.")
+    files = [path for path in (args.save, args.jsonl) if path]
+    check_outputs(files, [args.save_masks] if args.save_masks else [], args.source)
+    if args.show:
+        check_display()
+
+
+def _source(args: argparse.Namespace, log: Log) -> Source:
+    """The source, or the part of it that the flags ask for."""
+    from edgeseg.runtime.capture_process import Limits
+    from edgeseg.runtime.sources import open_source
+    from edgeseg.runtime.sources_select import Region, SelectedSource, Selection
+
+    region = Region.parse(args.roi) if args.roi else None
+    selection = Selection(args.every, args.max_fps, args.rotate, region)
+    selection.check()
+    if not 0 < args.timeout <= 3600:
+        raise UserError(f"--timeout must lie between 0 and 3600 seconds; found {args.timeout:g}.")
+    limits = Limits(timeout_s=args.timeout, open_timeout_s=max(args.timeout, Limits.open_timeout_s))
+    source = open_source(args.source, log.sentence, log.event, limits)
+    return source if selection == Selection() else SelectedSource(source, selection)
+
+
+def _engine(args: argparse.Namespace, artifact: Artifact) -> Engine:
+    from edgeseg.runtime.engine import open_engine
+
+    return open_engine(artifact, args.device, args.slots, precision=args.precision, may_build=not args.no_build)
+
+
+def _sinks(
+    args: argparse.Namespace, artifact: Artifact, source: Source, log: Log, quit_asked: Callable[[], None]
+) -> list[Sink]:
+    from edgeseg.runtime.sinks_files import JsonlSink, MaskSink
+    from edgeseg.runtime.sinks_video import VideoSink
+    from edgeseg.runtime.sinks_window import WindowSink
+
+    sinks: list[Sink] = []
+    if args.save:
+        sinks.append(VideoSink(args.save, artifact.spec, source.fps))
+    if args.save_masks:
+        sinks.append(MaskSink(args.save_masks, artifact.spec))
+    if args.jsonl:
+        sinks.append(JsonlSink(args.jsonl, artifact.spec))
+    if args.show:
+        sinks.append(WindowSink(artifact.spec, quit_asked))
+    return sinks
+
+
+@contextmanager
+def _stopped_by_signals(pipeline: Pipeline) -> Iterator[None]:
+    """The first SIGINT or SIGTERM finishes the outputs; a second one kills as usual."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        restore()
+        pipeline.stop()
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        restore()
+
+
+@contextmanager
+def _progress(args: argparse.Namespace, source: Source, log: Log, pipeline: Pipeline) -> Iterator[Callable[[], object]]:
+    """A bar on a terminal for what has an end; for a camera a line in the log each ``--status-every``."""
+    from edgeseg.runtime.status import Status
+
+    if source.live:
+        yield Status(pipeline, args.status_every, log.event).tell
+        return
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from tqdm import tqdm
+
+    known = [count for count in (args.max_frames, source.total) if count is not None]
+    with tqdm(total=min(known, default=None), unit="frame", dynamic_ncols=True) as bar:
+        yield bar.update
+
+
+def _as_json(summary: Summary) -> dict[str, Any]:
+    stages = {name: dataclasses.asdict(stage) for name, stage in summary.stages.items() if stage.count}
+    return {**dataclasses.asdict(summary), "fps": summary.fps, "stages": stages}
+
+
+def _as_text(summary: Summary) -> str:
+    lines = [f"{summary.frames} frames in {summary.seconds:.2f} s: {summary.fps:.1f} frames a second"]
+    lines += [f"{'stage':<14}{'count':>8}{'p50 ms':>10}{'p95 ms':>10}{'p99 ms':>10}"]
+    lines += [
+        f"{name:<14}{stage.count:>8}{stage.p50_ms:>10.2f}{stage.p95_ms:>10.2f}{stage.p99_ms:>10.2f}"
+        for name, stage in summary.stages.items()
+        if stage.count
+    ]
+    return "\n".join([*lines, ", ".join(_losses(summary))])
+
+
+def _losses(summary: Summary) -> Sequence[str]:
+    sinks = [f"{name} dropped {count}" for name, count in summary.sink_dropped.items() if count]
+    notes = [f"dropped {summary.dropped}", f"skipped {summary.skipped}", *sinks]
+    notes += [f"{name} failed" for name in summary.sink_errors]
+    if summary.stale:
+        notes.append(f"stale {summary.stale}")
+    if summary.ended_early:
+        notes.append("the source ended early")
+    if summary.stopped:
+        notes.append("stopped on request")
+    return notes

@@ -1,0 +1,29 @@
+"""The worker behind a supervised ``edgeseg run``: ``python -m edgeseg.verbs.run_worker PULSE_FD``.
+
+Its flags come as one JSON line on standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+
+from edgeseg.cli import guarded
+from edgeseg.runtime.pulse import Pulse
+from edgeseg.verbs.run_config import arguments
+from edgeseg.verbs.run_session import segment
+
+
+def main() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor hears it, and asks
+    pulse = Pulse(int(sys.argv[1]))
+    args = arguments(json.loads(sys.stdin.readline()))
+    try:
+        return guarded("run", lambda: segment(args, pulse), args.log_json)
+    finally:
+        pulse.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

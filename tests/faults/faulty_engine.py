@@ -1,0 +1,85 @@
+"""A real OpenVINO engine that fails on demand, and ``edgeseg run`` with it in place of the sound one.
+
+    python faulty_engine.py FAULT AFTER STARTS LEDGER run ARTIFACT --source ...
+
+FAULT is ``raise``, ``hang`` (a native call that does not return), ``freeze`` (one that also keeps the interpreter),
+``segfault`` or ``none``; it strikes after AFTER inferences, in the first STARTS workers only. Each worker adds a line
+to LEDGER.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from pathlib import Path
+
+from edgeseg import cli
+from edgeseg.errors import EngineError
+from edgeseg.image import UInt8
+from edgeseg.runtime import engine
+from edgeseg.runtime.frame import Prediction
+from edgeseg.runtime.openvino_engine import OpenVinoEngine, OpenVinoSlot
+from edgeseg.verbs import run, run_worker
+
+_LONG_S = 600
+
+
+class FaultyEngine(OpenVinoEngine):
+    """Gives slots that fail."""
+
+    fault, after = "none", 0
+
+    def open_slot(self) -> FaultySlot:  # type: ignore[override]
+        return FaultySlot(super().open_slot(), self)
+
+
+class FaultySlot:
+    runs = 0
+
+    def __init__(self, slot: OpenVinoSlot, owner: FaultyEngine) -> None:
+        self._slot, self._owner = slot, owner
+
+    @property
+    def input(self) -> UInt8:
+        return self._slot.input
+
+    def run(self) -> Prediction:
+        FaultySlot.runs += 1
+        if FaultySlot.runs > self._owner.after:
+            _fail(self._owner.fault)
+        return self._slot.run()
+
+
+def _fail(fault: str) -> None:
+    if fault == "raise":
+        raise EngineError("The device is lost. See if it is still plugged in.")
+    if fault == "hang":
+        ctypes.CDLL(None).sleep(_LONG_S)
+    if fault == "freeze":
+        ctypes.PyDLL(None).sleep(_LONG_S)
+    if fault == "segfault":
+        ctypes.string_at(0)
+
+
+def make_faulty(fault: str, after: int) -> None:
+    """From here on this process opens such an engine."""
+    FaultyEngine.fault, FaultyEngine.after = fault, after
+    sys.modules["faulty_engine"] = sys.modules[__name__]
+    engine._OPENERS["openvino"] = ("faulty_engine", "FaultyEngine")
+
+
+def main() -> int:
+    fault, after, starts, ledger, *words = sys.argv[1:]
+    if words[0] == "run":
+        run.WORKER = (sys.executable, __file__, fault, after, starts, ledger)
+        return cli.main(words)
+    with Path(ledger).open("a", encoding="utf-8") as lines:
+        lines.write("started\n")
+    if len(Path(ledger).read_text(encoding="utf-8").splitlines()) <= int(starts):
+        make_faulty(fault, int(after))
+    sys.argv[1:] = words
+    return run_worker.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
