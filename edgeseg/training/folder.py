@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from edgeseg.dataset import Dataset, Pair
+from edgeseg.dataset import SPLITS, Dataset, Pair
+from edgeseg.errors import DataError
 from edgeseg.image import UInt8, fit, fit_mask, normalise, placement
 from edgeseg.spec import ModelSpec
 from edgeseg.training.augment import Augmentation, augment, warp_weights
@@ -87,6 +88,13 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
         )
         return *self._tensors(fitted, target), torch.from_numpy(weights)
 
+    def weighted_share(self, progress: Iterable[int]) -> float:
+        """Share (0..1) of all pixels that boundary weights make heavier by over 1 % of w0; the maps stay cached."""
+        assert self._weights is not None
+        least = self._weights.weights.w0 / 100
+        shares = [float((self._weights(self.raw(index)[1]) > least).mean()) for index in progress]
+        return float(np.mean(shares))
+
     def whole(self, index: int) -> tuple[Tensor, Tensor]:
         """Image and target as the runtime sees them, not cropped."""
         image, mask = self.raw(index)
@@ -119,6 +127,22 @@ class EpochSampler(Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
         return iter([(self.epoch, int(index)) for index in order])
+
+
+def check_splits(data: Dataset) -> None:
+    """Refuse a data folder that cannot be trained on, before anything is read.
+
+    Raises:
+        DataError: no split ``train``, or no split ``val`` to score on.
+    """
+    missing = [split for split in SPLITS if split not in data.folders]
+    if missing:
+        raise DataError(
+            f"Training needs the splits train and val; {data.root} has only {', '.join(data.folders)}. "
+            f"Put a part of its images and their masks, about every fifth, into images/{missing[0]} and "
+            f"masks/{missing[0]} (without a copy: scripts/hold_out.py of the repository), or name the folders in a "
+            "data.yaml."
+        )
 
 
 def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]) -> Tensor:

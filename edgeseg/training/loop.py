@@ -24,11 +24,12 @@ from edgeseg.metrics import Confusion
 from edgeseg.models.registry import count_weights
 from edgeseg.spec import ModelSpec
 from edgeseg.training.augment import Augmentation
+from edgeseg.training.boundary_weights import BoundaryWeights
 from edgeseg.training.checkpoint import read_checkpoint, save_checkpoint
 from edgeseg.training.distill import Teacher
 from edgeseg.training.ema import Ema
 from edgeseg.training.fake_quant import FakeQuantised
-from edgeseg.training.folder import EpochSampler, FolderDataset, count_pixels
+from edgeseg.training.folder import EpochSampler, FolderDataset, check_splits, count_pixels
 from edgeseg.training.loss_registry import check_loss, make_loss
 from edgeseg.training.memory import advice, fitting_batch, ran_out_of_memory
 from edgeseg.training.objective import Objective
@@ -41,6 +42,8 @@ from edgeseg.training.validation import Validator
 MAX_GRADIENT_NORM = 5.0
 SAMPLES_DRAWN = 4
 RANGE_IMAGES = 8
+NAMES_SHOWN = 16
+HARDLY_ANY = 0.01
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class Trainer:
     """One run: what lives from epoch to epoch."""
 
     def __init__(self, data: Dataset, spec: ModelSpec, settings: TrainSettings) -> None:
+        check_splits(data)
         set_seed(settings.seed)
         self.spec, self.settings = spec, settings
         if settings.loss:
@@ -91,6 +95,8 @@ class Trainer:
         self.validator = Validator(self.val_set, self.accelerator)
         self.rows: list[Row] = []
         self._prepare(self._count_classes(), teacher)
+        if settings.boundary:
+            self._say_what_is_weighted(settings.boundary)
 
     def _count_classes(self) -> Tensor:
         """Read everything once: bad files show now, not after an hour."""
@@ -98,6 +104,13 @@ class Trainer:
         count_pixels(self.val_set, val)
         train = self._bar(range(len(self.train_set)), "reading training images")
         return count_pixels(self.train_set, train)
+
+    def _say_what_is_weighted(self, boundary: BoundaryWeights) -> None:
+        share = self.train_set.weighted_share(self._bar(range(len(self.train_set)), "boundary weights"))
+        chosen = ", ".join(self.spec.classes[label] for label in boundary.objects or ()) or "all but the first"
+        advice = "" if share >= HARDLY_ANY else f", hardly any: choose other --boundary-objects (now: {chosen})"
+        if self.accelerator.is_main_process:
+            print(f"boundary weights: {100 * share:.1f} % of the training pixels weigh more{advice}", flush=True)
 
     def _prepare(self, pixels: Tensor, teacher: Teacher | None) -> None:
         settings, count = self.settings, len(self.train_set)
@@ -190,12 +203,20 @@ class Trainer:
                 out = self.settings.out
                 kept = f"The checkpoint of the epoch before is kept in {out}" if epoch else "No epoch was finished"
                 raise DataError(
-                    f"The loss became {loss} in epoch {epoch + 1}, batch {step + 1}. {kept}; "
+                    f"The loss became {loss} in epoch {epoch + 1}, batch {step + 1} ({self._images_of(step)}). {kept}; "
                     f"lower --lr (now {self.settings.lr})."
                 )
             total += loss
             bar.set_postfix(loss=f"{total / (step + 1):.3f}", miou=f"{max(self._best(), 0):.3f}")
         return total / steps
+
+    def _images_of(self, step: int) -> str:
+        """Names of the images in this process's batch of the present epoch."""
+        size, shared = self.settings.batch, self.accelerator.num_processes
+        first = (step * shared + self.accelerator.process_index) * size
+        names = [self.train_set.pairs[index].image.name for _, index in list(self.sampler)[first : first + size]]
+        more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+        return ", ".join(names[:NAMES_SHOWN]) + more
 
     def _step_or_advice(self, batch: Sequence[Tensor]) -> float:
         """A step; where memory does not suffice, the batch that would have fit is found and named."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model, read_checkpoint
 from edgeseg.training.loop import Trainer, train
 from edgeseg.training.settings import TrainSettings
+
+HOLD_OUT = Path(__file__).parents[2] / "scripts/hold_out.py"
 
 
 def settings(out: Path, **changes: object) -> TrainSettings:
@@ -138,7 +141,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     before = (tmp_path / "last.pt").read_bytes()
     with torch.no_grad():
         trainer._bare().head.weight.fill_(float("nan"))
-    with pytest.raises(DataError, match=r"became nan in epoch 2, batch 1\..*lower --lr"):
+    with pytest.raises(DataError, match=r"became nan in epoch 2, batch 1 \(.*\)\..*lower --lr"):
         trainer._epoch(1)
     assert (tmp_path / "last.pt").read_bytes() == before
 
@@ -149,8 +152,51 @@ def test_a_loss_that_is_no_number_at_once_does_not_speak_of_a_checkpoint(
     trainer = Trainer(discs, disc_spec, settings(tmp_path))
     with torch.no_grad():
         trainer._bare().head.weight.fill_(float("nan"))
-    with pytest.raises(DataError, match=r"epoch 1, batch 1\. No epoch was finished; lower --lr"):
+    with pytest.raises(DataError, match=r"epoch 1, batch 1 \(.*\)\. No epoch was finished; lower --lr"):
         trainer._epoch(0)
+
+
+def test_a_loss_that_is_no_number_names_the_images_of_its_batch(
+    tmp_path: Path, discs: Dataset, disc_spec: ModelSpec
+) -> None:
+    trainer = Trainer(discs, disc_spec, settings(tmp_path))
+    trainer._epoch(0)
+    seen: list[int] = []
+    plain, third = trainer.train_set._crop, iter((False, False, True))
+    trainer.train_set._crop = lambda image, mask, seed: (seen.append(seed[2]), plain(image, mask, seed))[1]
+    trainer._step = lambda batch: float("nan") if next(third) else 0.1
+    with pytest.raises(DataError) as caught:
+        trainer._epoch(1)
+    names = [trainer.train_set.pairs[index].image.name for index in seen[8:12]]
+    assert f"batch 3 ({', '.join(names)})" in str(caught.value)
+
+
+def test_a_folder_without_val_is_refused_with_what_to_do(
+    tmp_path: Path, disc_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    subprocess.run(["cp", "-r", str(disc_folder), str(data)], check=True)
+    shutil.rmtree(data / "images/val")
+    assert main(["train", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
+    message = capsys.readouterr().err
+    assert f"{data} has only train" in message
+    assert "about every fifth, into images/val and masks/val" in message
+
+
+def test_hold_out_links_a_fixed_part_of_train(tmp_path: Path, disc_folder: Path) -> None:
+    def made(*how: str) -> Dataset:
+        out = tmp_path / "".join(how)
+        subprocess.run([sys.executable, HOLD_OUT, str(disc_folder), str(out), *how], check=True, timeout=60)
+        return Dataset.open(out)
+
+    for how, held in ((("--every", "5"), ["04.png", "09.png"]), (("--last", "2"), ["10.png", "11.png"])):
+        data = made(*how)
+        assert [pair.image.name for pair in data.pairs("val")] == held
+        assert len(data.pairs("train")) == 10
+        assert all(pair.image.is_symlink() and pair.mask.is_symlink() for pair in data.pairs("val"))
+        assert data.classes == Dataset.open(disc_folder).classes
+    with pytest.raises(subprocess.CalledProcessError):
+        made("--last", "12")
 
 
 def test_more_batch_than_images_is_refused(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:
