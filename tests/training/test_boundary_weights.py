@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
+from edgeseg.cli import main
 from edgeseg.dataset import Dataset
 from edgeseg.errors import DataError, UserError
 from edgeseg.spec import ModelSpec
 from edgeseg.training.augment import Augmentation, augment, warp_weights
 from edgeseg.training.boundary_weights import BoundaryWeights, WeightCache, instances, two_distances
+from edgeseg.training.checkpoint import read_checkpoint
 from edgeseg.training.folder import FolderDataset
 from edgeseg.training.loss_registry import make_loss
 from edgeseg.training.losses import VOID, binary_cross_entropy, cross_entropy
@@ -165,3 +170,41 @@ def test_a_loss_over_regions_alone_cannot_be_weighted() -> None:
     spec = ModelSpec("binary", ("background", "cell"), 8, 8)
     with pytest.raises(UserError, match=r"no per-pixel term. Add one: --loss bce\+dice"):
         make_loss(spec, torch.tensor([9, 1]), "none", "dice", boundary=True)
+
+
+def train_verb(folder: Path, out: Path, *flags: str) -> int:
+    small = ("--width", "0.25", "--batch", "4", "--epochs", "1", "--amp", "no", "--device", "cpu")
+    return main(["train", "--data", str(folder), "--out", str(out), *small, *flags])
+
+
+@pytest.mark.parametrize(("named", "labels"), [((), (1,)), (("background",), (0,)), (("disc", "background"), (1, 0))])
+def test_boundary_objects_names_the_classes_whose_regions_are_kept_apart(
+    named: tuple[str, ...], labels: tuple[int, ...], tmp_path: Path, disc_folder: Path
+) -> None:
+    chosen = ("--boundary-objects", *named) if named else ()
+    assert train_verb(disc_folder, tmp_path, "--boundary-weights", "10", "5", *chosen) == 0
+    found = read_checkpoint(tmp_path / "last.pt")["training"]["boundary"]
+    assert found == {"w0": 10.0, "sigma": 5.0, "objects": labels}
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--boundary-weights", "10", "5", "--boundary-objects", "disk"), "no class 'disk'; classes are background, d"),
+        (("--boundary-objects", "disc"), "give both"),
+    ],
+)
+def test_wrong_boundary_objects_are_refused(
+    flags: tuple[str, ...], said: str, tmp_path: Path, disc_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train_verb(disc_folder, tmp_path / "out", *flags) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_run_says_how_much_is_weighted_and_when_that_is_next_to_nothing(
+    tmp_path: Path, disc_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train_verb(disc_folder, tmp_path / "a", "--boundary-weights", "10", "5") == 0
+    assert re.search(r"boundary weights: [1-9]\d*\.\d % of the training pixels weigh more\n", capsys.readouterr().out)
+    assert train_verb(disc_folder, tmp_path / "b", "--boundary-weights", "10", "0.1") == 0
+    assert "hardly any: choose other --boundary-objects (now: disc)" in capsys.readouterr().out
