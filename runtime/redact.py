@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 HIDDEN = "***"
+# Shorter passwords are parts of common words: with those replaced, the words would tell it.
+_TELLING = 4
 _SECRET_WORD = re.compile(
-    r"(?i)\b((?:[a-z]*_)?(?:user(?:name)?|pass(?:word|wd)?|pwd|pw|token|secret|api_?key|key|auth|sig(?:nature)?)[=:])"
-    r"[^&;\s]+"
+    r"(?i)([a-z_-]*(?:user|usr|pass|pas|pwd|psw|pw|login|token|secret|key|auth|sig)[a-z_-]*[=:])[^&;\s]+"
 )
-_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://[^\s'\"]+")
+# A password may hold quotes; an address is quoted more often. Up to the last @ all is login, then quotes end it.
+_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://(?:\S*@)?[^\s'\"]*")
+_HOST = re.compile(r"(?i)(\[[0-9a-f:.]+\]|localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d{1,5})?|[a-z0-9-]+:\d{1,5}")
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,28 @@ def scrub(text: str, address: str) -> str:
     url = split_url(address)
     for form in (address, url.encoded):
         text = text.replace(form, url.safe)
-    for secret in {url.password, quote(url.password, safe=""), quote(url.password)} - {""}:
-        text = text.replace(secret, HIDDEN)
+    if len(url.password) >= _TELLING:
+        for secret in (url.password, quote(url.password, safe=""), quote(url.password)):
+            text = text.replace(secret, HIDDEN)
     return redact(text)
 
 
 def _end_of_login(rest: str) -> int:
-    """Where the ``@`` after user and password is, or -1."""
-    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    """Where the ``@`` after user and password is, or -1.
+
+    Where there are several, the standard's reading holds, unless it finds the host improbable and another
+    reading finds a better one: ``user:p@ss/word@10.0.0.2/1``.
+    """
+    authority, last = _before_path(rest), rest.rfind("@")
     if "@" in authority:
-        return authority.rindex("@")
+        by_standard = authority.rindex("@")
+        better = not _HOST.fullmatch(authority[by_standard + 1 :]) and _HOST.fullmatch(_before_path(rest[last + 1 :]))
+        return last if better else by_standard
     _, colon, port = authority.partition(":")
     if colon and not port.isdecimal() and not authority.startswith("["):
-        return rest.rfind("@")  # no host has such a port: the password holds a / ? or #
+        return last  # no host has such a port: the password holds a / ? or #
     return -1
+
+
+def _before_path(rest: str) -> str:
+    return re.split(r"[/?#]", rest, maxsplit=1)[0]
