@@ -90,13 +90,14 @@ class Watched:
         return not self._thread.is_alive()
 
     def wait_for(self, what: str, found: Callable[[], T | None], within_s: float) -> T:
-        """What ``found`` returns as soon as it is neither None nor False. AssertionError when nothing comes."""
+        """What ``found`` returns as soon as it is true. AssertionError when it does not come, or the source fails."""
         deadline = time.monotonic() + within_s
         with self._changed:
             while not (result := found()):
                 left = deadline - time.monotonic()
                 said = [str(event) for event in self.events[-6:]]
                 assert left > 0, f"no {what} within {within_s} s; last events: {said}"
+                assert self.error is None, f"no {what}, but {self.error}"
                 self._changed.wait(min(left, 0.1))
         return result
 
