@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 from dataclasses import dataclass
@@ -161,13 +162,15 @@ class Recording:
         if self._stopped_s is None:
             self._stopped_s = time_s
             message = f"{error} Recording stopped; it is tried again every {self._saving.retry_s:g} s."
-            self._say("recording-stopped", message, _reason(error), path=str(self._target))
+            self._say("recording-stopped", message, failure_reason(error), path=str(self._target))
 
     def _keep_what_plays(self, video: VideoFile) -> None:
-        if video.holds_pictures:
-            self._put(video)
-        else:
-            video.partial.unlink(missing_ok=True)
+        """Where even that fails, because the disk is gone, the next run finds the partial file."""
+        with contextlib.suppress(OSError, OutputError):
+            if video.holds_pictures:
+                self._put(video)
+            else:
+                video.partial.unlink(missing_ok=True)
 
     def _resumed(self, time_s: float) -> None:
         outage_s = round(time_s - (self._stopped_s or 0.0), 3)
@@ -179,7 +182,8 @@ class Recording:
         self._on_event(Event(kind, self._source, message, reason, facts))
 
 
-def _reason(error: OutputError) -> str:
+def failure_reason(error: OutputError) -> str:
+    """One word for why something could not be written: ``disk-full`` or ``not-writable``."""
     cause = error.__cause__
     full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
     return "disk-full" if full else "not-writable"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeseg.runtime.recording_lock import lock
+from edgeseg.runtime.recording_lock import claimed
 
 
 class RecordingFile:
@@ -33,9 +33,7 @@ class RecordingFile:
         self._is_closed = False
         self._position = self._end = 0
         self._patches: list[tuple[int, bytes]] = []
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        self._file = os.open(path, flags, 0o666)
-        lock(self._file)
+        self._file = claimed(path)
 
     def write(self, data: bytes) -> int:
         """Take bytes at the current position; what fails is kept in ``error``."""

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from edgeseg.errors import OutputError
 from edgeseg.files import writing
-from edgeseg.runtime.recording_lock import is_held
+from edgeseg.runtime.recording_lock import unclaimed
 from edgeseg.runtime.recording_probe import holds_pictures
 
 _STAMP = r"\d{8}T\d{6}Z"
@@ -32,6 +32,11 @@ Say = Callable[..., object]
 def partial_of(target: Path) -> Path:
     """What ``target`` is called while it is written."""
     return target.with_name(f"{target.stem}.partial{target.suffix}")
+
+
+def utc_now() -> datetime.datetime:
+    """The wall clock, which may be wrong; it only labels."""
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
 class Shelf:
@@ -59,11 +64,13 @@ class Shelf:
     def salvage(self) -> None:
         """Give what a killed run left its final name; what has no picture in it is removed."""
         with writing(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._path.parent.exists():
+                return
             found = sorted(p for p in self._path.parent.iterdir() if self._leftover.fullmatch(p.name))
             for partial in found:
-                if not is_held(partial):
-                    self._salvage(partial)
+                with unclaimed(partial) as is_leftover:
+                    if is_leftover:
+                        self._salvage(partial)
 
     def new_target(self, overwrite: bool) -> Path:
         """The final name of the next file.
@@ -75,6 +82,7 @@ class Shelf:
             OutputError: another run is writing it.
         """
         with writing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._segmented:
                 return self._new_segment()
         if not overwrite:
@@ -104,7 +112,8 @@ class Shelf:
         """Give a finished file its name; the name it got, which is another where ``target`` came into being."""
         if not overwrite and target.exists():
             target = _free(target, 1)
-        partial.replace(target)
+        with writing(target):
+            partial.replace(target)
         if self._segmented:
             self._finished.append((target, size))
             self._finished_bytes += size
@@ -116,12 +125,12 @@ class Shelf:
             for path in self._path.parent.iterdir()
             if (match := self._segment.fullmatch(path.name))
         )
-        self._finished = deque((path, path.stat().st_size) for _, path, is_partial in found if not is_partial)
+        finished = [path for _, path, is_partial in found if not is_partial]
+        self._finished = deque((path, path.stat().st_size) for path in finished if path.exists())
         self._finished_bytes = sum(size for _, size in self._finished)
         self._said_too_large = False
         number = found[-1][0] + 1 if found else 1
-        now = datetime.datetime.now(datetime.timezone.utc)
-        return self._path.with_name(f"{self._path.stem}-{number:06d}-{now:%Y%m%dT%H%M%SZ}{self._path.suffix}")
+        return self._path.with_name(f"{self._path.stem}-{number:06d}-{utc_now():%Y%m%dT%H%M%SZ}{self._path.suffix}")
 
     def _delete_oldest(self, keep_bytes: int) -> None:
         path, size = self._finished[0]

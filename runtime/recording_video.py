@@ -36,7 +36,8 @@ class VideoFile:
         partial: the file that is written; must not exist.
         target: the name to use in messages.
         rate: pictures a second, as far as known.
-        endless: True to leave out the table of all pictures, which would grow in memory for as long as this is open.
+        endless: True to leave out an MP4's table of all pictures, which grows in memory for as long as this is open:
+            by 166 MB a day at 25 a second, against 7 MB for the key frames of an MKV, which are kept.
         room: called with the size the file is about to have; may raise OSError.
 
     Raises:
@@ -142,7 +143,7 @@ class VideoFile:
 def _mux_options(kind: str, endless: bool) -> dict[str, str]:
     if kind == "matroska":
         return {"flush_packets": "1", "cluster_time_limit": f"{_FLUSH_S * 1e3:.0f}"}
-    table = "" if endless else "hybrid_fragmented+"
+    table = "skip_trailer+" if endless else "hybrid_fragmented+"
     return {
         "flush_packets": "1",
         "movflags": f"{table}frag_keyframe+default_base_moof",
