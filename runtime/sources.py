@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import glob
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -47,6 +47,7 @@ class Source(Protocol):
         skipped: damaged pictures left out so far.
         stale: pictures of a live source that came too late to be of use.
         dropped: pictures of a live source that a newer one replaced before they were asked for.
+        names: of the cameras, where there are several; what ``Frame.source`` says.
         ended_early: True when a file stopped before its announced end.
     """
 
@@ -66,6 +67,8 @@ class Source(Protocol):
     def dropped(self) -> int: ...
     @property
     def ended_early(self) -> bool: ...
+    @property
+    def names(self) -> Sequence[str]: ...
 
     def __enter__(self: _Self) -> _Self: ...
 

@@ -27,6 +27,7 @@ class CameraSource:
     live = True
     total: int | None = None
     skipped = stale = dropped = 0
+    names = ()
     ended_early = False
 
     def __init__(self, text: str) -> None:

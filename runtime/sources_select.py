@@ -82,6 +82,7 @@ class SelectedSource:
     stale = property(lambda self: self._source.stale)
     dropped = property(lambda self: self._source.dropped)
     ended_early = property(lambda self: self._source.ended_early)
+    names = property(lambda self: self._source.names)
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -79,6 +79,10 @@ class StreamSource:
         """Pictures that a newer one replaced before they were asked for."""
         return self._sum("dropped") + self._mailbox.dropped
 
+    @property
+    def names(self) -> Sequence[str]:
+        return [camera.source for camera in self.cameras]
+
     def __enter__(self) -> StreamSource:
         for camera in self.cameras:
             camera.start()

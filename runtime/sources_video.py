@@ -38,6 +38,7 @@ class VideoSource:
 
     live = False
     stale = dropped = 0
+    names = ()
 
     def __init__(self, path: Path, report: Callable[[str], object]) -> None:
         self._path = path

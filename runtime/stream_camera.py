@@ -61,6 +61,11 @@ class Camera(threading.Thread):
         self._last_picture_s = 0.0
 
     @property
+    def source(self) -> str:
+        """What its frames and events call it."""
+        return self._address.name
+
+    @property
     def pid(self) -> int | None:
         """The capture process of the moment."""
         process = self._process

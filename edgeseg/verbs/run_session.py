@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 from edgeseg.errors import UserError
 from edgeseg.runtime.log import Log
 from edgeseg.runtime.pulse import Progress, Pulse
+from edgeseg.runtime.quantities import duration_s, size_bytes
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.engine import Engine
     from edgeseg.runtime.pipeline import Pipeline, Summary
+    from edgeseg.runtime.recording import Saving
     from edgeseg.runtime.sinks import Sink
     from edgeseg.runtime.sources import Source
 
@@ -67,8 +69,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError(f"--max-frames must be at least 1; found {args.max_frames}.")
     if args.save:
         check_video_path(args.save)
-    if args.keep and not args.save_every:
-        raise UserError("--keep deletes the oldest files of a recording in pieces: give --save-every too, as in 10min.")
+    _saving(args, live=True).check()
     if args.save_every and not args.save:
         raise UserError("--save-every is for a recording: give --save OUT.mkv too.")
     files = [path for path in (args.save, args.jsonl) if path]
@@ -106,16 +107,24 @@ def _sinks(
     from edgeseg.runtime.sinks_video import VideoSink
     from edgeseg.runtime.sinks_window import WindowSink
 
+    spec, names = artifact.spec, source.names
     sinks: list[Sink] = []
     if args.save:
-        sinks.append(VideoSink(args.save, artifact.spec, source.fps))
+        sinks.append(VideoSink(args.save, spec, source.fps, _saving(args, source.live), log.event, names))
     if args.save_masks:
-        sinks.append(MaskSink(args.save_masks, artifact.spec))
+        sinks.append(MaskSink(args.save_masks, spec, names))
     if args.jsonl:
-        sinks.append(JsonlSink(args.jsonl, artifact.spec))
+        sinks.append(JsonlSink(args.jsonl, spec, append=source.live))
     if args.show:
-        sinks.append(WindowSink(artifact.spec, quit_asked))
+        sinks.append(WindowSink(spec, quit_asked, names))
     return sinks
+
+
+def _saving(args: argparse.Namespace, live: bool) -> Saving:
+    from edgeseg.runtime.recording import Saving
+
+    every_s = duration_s(args.save_every) if args.save_every else None
+    return Saving(live, every_s, size_bytes(args.keep) if args.keep else None)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ class Pictures:
     size = None
     fps = None
     total = None
+    names = ()
     ended_early = False
 
     def __init__(self, count: int, live: bool = False, period_s: float = 0.0, fail_at: int | None = None) -> None:
