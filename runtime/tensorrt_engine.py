@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import Any
 from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.runtime.cuda_calls import Cuda, load_cuda
-from edgeseg.runtime.engine import EngineOptions, expect_tensors
+from edgeseg.runtime.engine import INPUT, EngineOptions, expect_tensors
 from edgeseg.runtime.tensorrt_dialect import RTX, Library, find_library
 from edgeseg.runtime.tensorrt_doctor import described
-from edgeseg.runtime.tensorrt_engines import DeviceEngine, EnginePlace, device_engine
+from edgeseg.runtime.tensorrt_engines import DeviceEngine, EnginePlace, FrameInput, device_engine
 from edgeseg.runtime.tensorrt_log import errors_since, log_of, started
 from edgeseg.runtime.tensorrt_settings import settings_of
 from edgeseg.runtime.tensorrt_slot import TensorRtSlot
@@ -50,13 +51,24 @@ def target_of(device: str) -> Target:
 class TensorRtEngine:
     """A ``tensorrt`` artifact on an NVIDIA GPU; its engine is built first where there is none that fits.
 
+    Args:
+        artifact, options: what runs, where.
+        cuda, library: default: those of this machine.
+        frame_size: height and width of whole frames (BGR) that slots take instead of network inputs. The engine, which
+            ``edgeseg export --format engine --gpu-resize`` has built, resizes them; masks keep the network's size.
+
     Raises:
         MissingExtra: TensorRT or cuda-bindings is not installed.
         EngineError: no GPU, no driver, or the engine is refused.
     """
 
     def __init__(
-        self, artifact: Artifact, options: EngineOptions, cuda: Cuda | None = None, library: Library | None = None
+        self,
+        artifact: Artifact,
+        options: EngineOptions,
+        cuda: Cuda | None = None,
+        library: Library | None = None,
+        frame_size: tuple[int, int] | None = None,
     ) -> None:
         target = target_of(options.device)
         _expect_dla(artifact, target)
@@ -66,12 +78,13 @@ class TensorRtEngine:
         self._gpu = self._cuda.gpu(target.gpu)
         self._cuda.call("cudaSetDevice", target.gpu)
         place = EnginePlace(self._library, self._gpu, options.cache_dir)
-        found = device_engine(artifact, place, options.may_build)
+        frames = FrameInput(frame_size) if frame_size is not None else None
+        found = device_engine(artifact, place, options.may_build, frames=frames)
         self._log = log_of(self._library.module)
         self._slots: list[TensorRtSlot] = []
         self._engine = self._loaded(found, artifact, target)
         self._tensors = tensors_of(self._engine, self._library.module)
-        _expect_contract(artifact, self._tensors, found.path)
+        _expect_contract(artifact, self._tensors, found.path, frame_size)
 
     def describe(self) -> dict[str, str]:
         """Library and GPU, for reports."""
@@ -127,13 +140,25 @@ def _expect_dla(artifact: Artifact, target: Target) -> None:
         )
 
 
-def _expect_contract(artifact: Artifact, tensors: dict[str, Tensor], engine: Path) -> None:
+def _expect_contract(
+    artifact: Artifact, tensors: dict[str, Tensor], engine: Path, frame_size: tuple[int, int] | None
+) -> None:
     """An engine that was taken from elsewhere may be that of another network."""
-    inputs, outputs = (
-        [(tensor.name, tensor.kind, tensor.shape) for tensor in tensors.values() if tensor.is_input is side]
-        for side in (True, False)
-    )
     try:
+        tensors = tensors if frame_size is None else _as_fitted(tensors, artifact.spec, frame_size)
+        inputs, outputs = (
+            [(tensor.name, tensor.kind, tensor.shape) for tensor in tensors.values() if tensor.is_input is side]
+            for side in (True, False)
+        )
         expect_tensors(artifact, inputs, outputs)
     except ArtifactError as error:
         raise ArtifactError(f"{error} The engine is {engine}; without it edgeseg builds one.") from None
+
+
+def _as_fitted(tensors: dict[str, Tensor], spec: ModelSpec, frame_size: tuple[int, int]) -> dict[str, Tensor]:
+    """The tensors of an engine that resizes, as they would be without that."""
+    wanted, image = (1, *frame_size, 3), tensors.get(INPUT)
+    if image is None or image.shape != wanted:
+        found = None if image is None else image.shape
+        raise ArtifactError(f"Tensor {INPUT!r} should be uint8 {wanted} for frames; found {found}.")
+    return {**tensors, INPUT: dataclasses.replace(image, shape=(1, spec.height, spec.width, spec.channels))}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,8 +56,29 @@ class EnginePlace:
         return EngineStore(self.root or default_root())
 
 
+@dataclass(frozen=True)
+class FrameInput:
+    """Frames that go to the engine as they are, and are resized in it.
+
+    Attributes:
+        size: height and width of every frame.
+        graph: puts the resize in front of an ONNX file; None where that is not at hand, so that nothing is built.
+    """
+
+    size: tuple[int, int]
+    graph: Callable[[bytes], bytes] | None = None
+
+    def of(self, onnx: bytes) -> bytes:
+        assert self.graph is not None
+        return self.graph(onnx)
+
+
 def device_engine(
-    artifact: Artifact, place: EnginePlace, may_build: bool = True, settings: BuildSettings | None = None
+    artifact: Artifact,
+    place: EnginePlace,
+    may_build: bool = True,
+    settings: BuildSettings | None = None,
+    frames: FrameInput | None = None,
 ) -> DeviceEngine:
     """Find the engine of an artifact, or build it; two processes that ask at once build it once.
 
@@ -64,6 +86,7 @@ def device_engine(
         artifact: of the format ``tensorrt``.
         may_build: False fails when there is none that fits, and names what differs.
         settings: default: the artifact's own.
+        frames: for an engine that takes whole frames; default: one that takes network inputs.
 
     Raises:
         ArtifactError: an artifact for another engine, or a graph that TensorRT does not take.
@@ -73,13 +96,15 @@ def device_engine(
     expect_format(artifact, TENSORRT)
     settings = settings_of(artifact) if settings is None else settings
     onnx = _verified_onnx(artifact)
-    key, store = key_of(artifact, place.library, place.gpu, settings), place.store()
-    if not may_build:
-        return _existing(store, key, artifact)
+    size = frames.size if frames is not None else None
+    key, store = key_of(artifact, place.library, place.gpu, settings, size), place.store()
+    if not may_build or (frames is not None and frames.graph is None):
+        return _existing(store, key, artifact, size)
     with store.locked(key):
         if (found := _usable(store, key)) is not None:
             return DeviceEngine(found, store.plan_path(key), key, False)
         timings = store.timings(key)
+        onnx = onnx if frames is None else frames.of(onnx)
         job = BuildJob(onnx, artifact.precision, settings, timings, lambda data: store.keep_timings(key, data))
         plan = build_engine(job, place.library)
         return DeviceEngine(plan, store.put(key, plan), key, True)
@@ -114,9 +139,14 @@ def _usable(store: EngineStore, key: EngineKey) -> bytes | None:
     return None
 
 
-def _existing(store: EngineStore, key: EngineKey, artifact: Artifact) -> DeviceEngine:
+def _existing(store: EngineStore, key: EngineKey, artifact: Artifact, frame: tuple[int, int] | None) -> DeviceEngine:
     if (plan := store.get(key)) is not None:
         return DeviceEngine(plan, store.plan_path(key), key, False)
+    if frame is not None:
+        raise EngineError(
+            f"No engine in {store.root} resizes frames of {frame[0]}x{frame[1]} for {artifact.path.name} here. Build "
+            f"one with: edgeseg export {artifact.path} --format engine --gpu-resize {frame[0]} {frame[1]}"
+        )
     near = min((key.differences(other) for other in store.kept()), key=len, default=[])
     if not near:
         raise EngineError(f"There is no engine in {store.root} yet, and --no-build forbids to build one. Leave it out.")

@@ -36,7 +36,7 @@ class EngineKey:
         driver: major CUDA version of the driver, or :data:`ANY`.
         precision: the artifact's.
         onnx: SHA-256 of ``model.onnx``.
-        settings: :class:`BuildSettings` as JSON.
+        settings: :class:`BuildSettings` as JSON, with ``frame`` (height, width) where the engine resizes.
     """
 
     library: str
@@ -74,12 +74,20 @@ class EngineKey:
         ]
 
 
-def key_of(artifact: Artifact, library: Library, gpu: Gpu | None, settings: BuildSettings) -> EngineKey:
+def key_of(
+    artifact: Artifact,
+    library: Library,
+    gpu: Gpu | None,
+    settings: BuildSettings,
+    frame: tuple[int, int] | None = None,
+) -> EngineKey:
     """The key of the engine that ``artifact`` needs here.
 
     Args:
         gpu: may be None for a library whose engines serve every GPU.
+        frame: height and width of the frames that the engine resizes itself.
     """
+    values = settings.to_dict() if frame is None else {**settings.to_dict(), "frame": list(frame)}
     is_bound = library.dialect.is_for_one_gpu and gpu is not None
     name, sm, driver = (gpu.name, gpu.sm, gpu.driver.split(".")[0]) if is_bound and gpu else (ANY, ANY, ANY)
     if settings.hardware_compatible:
@@ -93,7 +101,7 @@ def key_of(artifact: Artifact, library: Library, gpu: Gpu | None, settings: Buil
         driver,
         artifact.precision,
         artifact.files[artifact.model_path.name],
-        json.dumps(settings.to_dict(), sort_keys=True),
+        json.dumps(values, sort_keys=True),
     )
 
 

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.calibration.built import Built, Place
     from edgeseg.calibration.samples import Samples
-    from edgeseg.runtime.tensorrt_engines import DeviceEngine, EnginePlace
+    from edgeseg.runtime.tensorrt_engines import DeviceEngine, EnginePlace, FrameInput
     from edgeseg.runtime.tensorrt_settings import BuildSettings
 
 ENGINES = {"engine": None, "engine-rtx": "tensorrt_rtx"}
 """Formats that end with an engine for this device, and the module that builds it (None: the one that is here)."""
-FLAGS = ("half", "workspace", "dla", "opt_level", "version_compatible", "hardware_compatible", "engine_file", "trust")
+SETTINGS = ("half", "workspace", "dla", "opt_level", "version_compatible", "hardware_compatible")
+FLAGS = (*SETTINGS, "engine_file", "trust", "gpu_resize")
+MAX_FRAME = 1 << 14
 
 
 def add_tensorrt_arguments(group: argparse._ArgumentGroup) -> None:
@@ -30,6 +32,9 @@ def add_tensorrt_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--hardware-compatible", action="store_true", help="for every GPU from Ampere on; slower")
     group.add_argument("--engine-file", type=Path, metavar="FILE", help="take this engine instead of building one")
     group.add_argument("--trust", action="store_true", help="load --engine-file, which runs the code that is in it")
+    group.add_argument(
+        "--gpu-resize", type=int, nargs=2, metavar=("H", "W"), help="the engine takes frames of H W and resizes them"
+    )
 
 
 def check_tensorrt_arguments(args: argparse.Namespace) -> None:
@@ -51,8 +56,18 @@ def check_tensorrt_arguments(args: argparse.Namespace) -> None:
         raise UserError("--dla needs --half and no --int8: a DLA takes float16, and no INT8 that is written as Q/DQ.")
     if (args.engine_file or args.trust) and not (args.engine and args.engine_file):
         raise UserError("--trust and --engine-file FILE go together, with --format engine.")
+    _check_frames(args)
     if args.engine:
         args.engine_place = engine_place(ENGINES[args.engine])
+
+
+def _check_frames(args: argparse.Namespace) -> None:
+    if args.gpu_resize is None:
+        return
+    if not args.engine or args.engine_file:
+        raise UserError("--gpu-resize H W is for an engine that is built here: --format engine, and no --engine-file.")
+    if not all(1 <= side <= MAX_FRAME for side in args.gpu_resize):
+        raise UserError(f"--gpu-resize takes height and width from 1 to {MAX_FRAME}; found {args.gpu_resize}.")
 
 
 def settings(args: argparse.Namespace) -> BuildSettings:
@@ -86,7 +101,7 @@ def ready_artifact(args: argparse.Namespace) -> Artifact | None:
     artifact = Artifact.open(args.model)
     if artifact.format != "tensorrt":
         return None
-    if args.int8 or _given(args, FLAGS[:6]):
+    if args.int8 or _given(args, SETTINGS):
         raise UserError(
             f"{artifact.path} says itself how its engine is built; flags for that are given when it is made. Export "
             "the checkpoint again with them."
@@ -116,7 +131,21 @@ def engine_of(args: argparse.Namespace, artifact: Artifact) -> DeviceEngine | No
         return None
     if args.engine_file:
         adopt_engine(artifact, args.engine_place, args.engine_file, args.trust)
-    return device_engine(artifact, args.engine_place)
+    return device_engine(artifact, args.engine_place, frames=_frames(args, artifact))
+
+
+def _frames(args: argparse.Namespace, artifact: Artifact) -> FrameInput | None:
+    """The one thing about an engine that needs onnx on the device."""
+    from edgeseg.extras import require
+    from edgeseg.runtime.tensorrt_engines import FrameInput
+
+    if args.gpu_resize is None:
+        return None
+    require("onnx", "export")
+    from edgeseg.export.gpu_resize import resized_onnx
+
+    height, width = args.gpu_resize
+    return FrameInput((height, width), lambda onnx: resized_onnx(onnx, artifact.spec, (height, width)))
 
 
 def _given(args: argparse.Namespace, names: tuple[str, ...]) -> list[str]:

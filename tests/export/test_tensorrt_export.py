@@ -150,6 +150,20 @@ def test_an_artifact_that_came_from_elsewhere_only_needs_its_engine(foreign, tmp
     assert "says itself how its engine is built" in capsys.readouterr().err
 
 
+def test_an_engine_that_resizes_is_one_of_its_own(foreign, tmp_path, capsys):
+    assert export(foreign, tmp_path, "--format", "tensorrt") == 0
+    artifact = str(tmp_path / "blobs-fp32-tensorrt")
+    capsys.readouterr()
+    made = []
+    for more in ([], ["--gpu-resize", "144", "192"], ["--gpu-resize", "192", "144"], ["--gpu-resize", "144", "192"]):
+        assert main(["export", artifact, "--format", "engine-rtx", "--json", *more]) == 0
+        made.append(json.loads(capsys.readouterr().out))
+    assert [one["is_new"] for one in made[1:]] == [True, True, False]
+    assert len({one["path"] for one in made}) == 3
+    assert len({one["onnx"] for one in made}) == 1
+    assert '"frame": [144, 192]' in made[1]["settings"]
+
+
 def test_a_foreign_engine_is_refused_or_explicitly_trusted(foreign, tmp_path, capsys):
     assert export(foreign, tmp_path, "--format", "tensorrt") == 0
     artifact, plan = str(tmp_path / "blobs-fp32-tensorrt"), tmp_path / "x.engine"
@@ -175,6 +189,8 @@ def test_a_foreign_engine_is_refused_or_explicitly_trusted(foreign, tmp_path, ca
         (["--format", "tensorrt", "--int8", "--data", ".", "--dla", "0"], 2, "--dla needs --half and no --int8"),
         (["--format", "tensorrt", "--dla", "0"], 2, "--dla needs --half and no --int8"),
         (["--format", "engine-rtx", "--version-compatible"], 2, "serve every RTX GPU"),
+        (["--format", "tensorrt", "--gpu-resize", "72", "96"], 2, "is for an engine that is built here"),
+        (["--format", "engine-rtx", "--gpu-resize", "0", "96"], 2, "takes height and width from 1"),
     ],
 )
 def test_what_cannot_be_is_said(flags, code, sentence, foreign, tmp_path, capsys):

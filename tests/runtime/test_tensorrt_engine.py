@@ -23,6 +23,7 @@ from edgeseg.runtime import tensorrt_engine
 from edgeseg.runtime.cuda_calls import Cuda, GpuLostError, GpuMemoryError
 from edgeseg.runtime.engine import EngineOptions, open_engine
 from edgeseg.runtime.tensorrt_engine import Target, TensorRtEngine, target_of
+from edgeseg.runtime.tensorrt_engines import EnginePlace, FrameInput, device_engine
 from edgeseg.runtime.tensorrt_slot import TensorRtSlot
 from edgeseg.runtime.tensorrt_store import EngineStore
 from edgeseg.spec import ModelSpec
@@ -123,6 +124,42 @@ class TestSlot:
 def opened_spec(slot: TensorRtSlot) -> ModelSpec:
     spec: ModelSpec = slot.context.engine.spec
     return spec
+
+
+class TestFrames:
+    """Engines that take whole frames; what resizes them stands in the ONNX file that they were built from."""
+
+    SIZE = (48, 80)
+
+    def opened(self, artifact: Artifact, cuda: CudaDouble, root: Path, size: tuple[int, int]) -> TensorRtEngine:
+        """An engine for frames of ``size`` where the loaded one takes those of :attr:`SIZE`."""
+        module, image = tensorrt_double(trt, cuda, artifact.spec, artifact.outputs), (1, *self.SIZE, 3)
+
+        class Runtime(module.Runtime):  # type: ignore[misc, name-defined]
+            def deserialize_cuda_engine(self, serialized_engine: bytes) -> Any:
+                engine = super().deserialize_cuda_engine(serialized_engine)
+                engine._shapes["image"] = image
+                return engine
+
+        module.Runtime = Runtime
+        return TensorRtEngine(artifact, EngineOptions(cache_dir=root), Cuda(cuda), double_library(module), size)
+
+    def test_nothing_is_built_without_the_graph(self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path) -> None:
+        said = r"resizes frames of 48x80 .* edgeseg export \S+ --format engine --gpu-resize 48 80"
+        with pytest.raises(EngineError, match=said):
+            self.opened(tiny, cuda, tmp_path, self.SIZE)
+
+    def test_a_slot_takes_the_frame(self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path) -> None:
+        library = double_library(trt)
+        device_engine(tiny, EnginePlace(library, None, tmp_path), frames=FrameInput(self.SIZE, lambda onnx: onnx))
+        engine = self.opened(tiny, cuda, tmp_path, self.SIZE)
+        assert engine.open_slot().input.shape == (*self.SIZE, 3)
+
+    def test_an_engine_for_other_frames_is_refused(self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path) -> None:
+        library = double_library(trt)
+        device_engine(tiny, EnginePlace(library, None, tmp_path), frames=FrameInput((9, 9), lambda onnx: onnx))
+        with pytest.raises(ArtifactError, match=r"should be uint8 \(1, 9, 9, 3\) for frames; found \(1, 48, 80, 3\)"):
+            self.opened(tiny, cuda, tmp_path, (9, 9))
 
 
 class TestFailures:
