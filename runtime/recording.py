@@ -55,12 +55,11 @@ class Recording:
         fps: pictures a second where known.
         saving: checked.
         on_event: takes ``recording``, ``recorded``, ``deleted``, ``recording-stopped``, ``recording-resumed`` and
-            ``recording-salvaged``.
+            ``recording-salvaged``. That a file is recorded to the one name that was given is not said.
         source: the camera's name in those events.
     """
 
     def __init__(self, path: Path, fps: float | None, saving: Saving, on_event: OnEvent, source: str) -> None:
-        self._path = path
         self._rate = Fraction(min(max(fps or 25.0, 1.0), 240.0)).limit_denominator(1001)
         self._saving = saving
         self._on_event = on_event
@@ -125,13 +124,13 @@ class Recording:
 
     def _begin(self, picture: UInt8, time_s: float, reason: str) -> None:
         if self._is_new:
-            self._shelf.salvage()
             self._is_new = False
+            self._shelf.salvage()
         self._target = self._shelf.new_target(self._overwrite)
         endless = self._saving.live and self._saving.every_s is None
         self._video = VideoFile(partial_of(self._target), self._target, self._rate, endless, self._shelf.make_room)
         self._shape, self._start_s = picture.shape, time_s
-        if self._stopped_s is None:
+        if self._stopped_s is None and not self._overwrite:
             height, width = picture.shape[:2]
             resized = f" The picture is {width}x{height} now." if reason == "resized" else ""
             self._say("recording", f"Recording to {self._target}.{resized}", reason, path=str(self._target))
@@ -145,8 +144,9 @@ class Recording:
 
     def _put(self, video: VideoFile) -> None:
         path = self._shelf.put(video.partial, self._target, video.size, self._overwrite)
-        message = f"Recorded {path}: {video.seconds:.1f} s, {video.size / 1e6:.1f} MB."
-        self._say("recorded", message, path=str(path), bytes=video.size, seconds=round(video.seconds, 3))
+        if not self._overwrite:
+            message = f"Recorded {path}: {video.seconds:.1f} s, {video.size / 1e6:.1f} MB."
+            self._say("recorded", message, path=str(path), bytes=video.size, seconds=round(video.seconds, 3))
 
     def _failed(self, error: OutputError, time_s: float) -> None:
         video, self._video = self._video, None

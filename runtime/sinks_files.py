@@ -25,27 +25,41 @@ class MaskSink:
 
     A mask has its image's name, or the frame's index where frames have no names. Several cameras, whose names are in
     ``sources``, have a folder each.
+
+    Args:
+        append: where a folder holds masks already, begin the names with the time of this run (UTC), because frames are
+            counted from 0 again.
     """
 
     name = "masks"
     newest_only = False
 
-    def __init__(self, folder: Path, spec: ModelSpec, sources: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, spec: ModelSpec, sources: Sequence[str] = (), append: bool = False) -> None:
         self._folder = folder
         self._spec = spec
         self._slugs = slugs_of(sources) if len(sources) > 1 else {}
+        self._append = append
         self._stems: set[str] = set()
+        self._prefixes: dict[Path, str] = {}
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         height, width = frame.image.shape[:2]
         mask = unfit(prediction.labels, self._spec, (height, width))
-        target = self._folder / self._slugs.get(frame.source, "") / f"{self._stem(frame)}.png"
+        folder = self._folder / self._slugs.get(frame.source, "")
+        target = folder / f"{self._prefix(folder)}{self._stem(frame)}.png"
         with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             _write_whole(target, cv2.imencode(".png", mask)[1].tobytes())
 
     def close(self) -> None:
         pass
+
+    def _prefix(self, folder: Path) -> str:
+        if folder not in self._prefixes:
+            is_used = self._append and next(folder.glob("*.png"), None) is not None
+            now = datetime.datetime.now(datetime.timezone.utc)
+            self._prefixes[folder] = f"{now:%Y%m%dT%H%M%SZ}-" if is_used else ""
+        return self._prefixes[folder]
 
     def _stem(self, frame: Frame) -> str:
         """Two images may differ in their ending only, or come from two folders."""

@@ -152,7 +152,7 @@ def test_what_a_killed_run_left_gets_a_name_instead_of_being_replaced(
     camera.sink.close()
     assert names(tmp_path) == ["out-1.mkv", "out-2.mkv", "out.mkv"]
     assert [shape_and_count(tmp_path / name)[2] for name in ("out-2.mkv", "out.mkv")] == [7, 3]
-    assert camera.kinds() == ["recording-salvaged", "recording", "recorded"]
+    assert camera.kinds() == ["recording-salvaged", *(["recording", "recorded"] if live else [])]
 
 
 def test_a_leftover_without_pictures_is_removed(tmp_path: Path, tiny_spec: ModelSpec) -> None:
@@ -162,6 +162,21 @@ def test_a_leftover_without_pictures_is_removed(tmp_path: Path, tiny_spec: Model
     camera.sink.close()
     assert names(tmp_path) == ["out.mkv"]
     assert camera.kinds() == ["recording", "recorded"]
+
+
+def test_segments_that_killed_runs_left_keep_their_names_and_places(tmp_path: Path, tiny_spec: ModelSpec) -> None:
+    path = tmp_path / "my cam (1)+.mkv"
+    camera = Camera(path, tiny_spec, Saving(live=True, every_s=1))
+    camera.record(15)
+    camera.sink.close()
+    for whole in list(tmp_path.iterdir()):
+        whole.rename(tmp_path / f"{whole.stem}.partial.mkv")
+    after = Camera(path, tiny_spec, Saving(live=True, every_s=1))
+    after.record(3)
+    after.sink.close()
+    assert [name[:19] for name in names(tmp_path)] == [f"my cam (1)+-{number:06d}-" for number in (1, 2, 3)]
+    assert [shape_and_count(tmp_path / name)[2] for name in names(tmp_path)] == [10, 5, 3]
+    assert after.kinds() == ["recording-salvaged"] * 2 + ["recording", "recorded"]
 
 
 @pytest.mark.parametrize("every_s", [None, 60])

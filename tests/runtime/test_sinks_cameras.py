@@ -71,6 +71,18 @@ def test_masks_of_several_cameras_have_folders_of_their_own(
     ]
 
 
+def test_a_run_that_starts_again_leaves_the_masks_that_are_there(
+    tmp_path: Path, tiny_spec: ModelSpec, labels: Prediction
+) -> None:
+    for _ in range(2):
+        sink = MaskSink(tmp_path, tiny_spec, append=True)
+        for number in range(2):
+            sink.write(frame(number), labels, 1.0)
+    names = sorted(p.name for p in tmp_path.iterdir())
+    assert names[:2] == ["000000.png", "000001.png"]
+    assert [name.partition("Z-")[2] for name in names[2:]] == ["000000.png", "000001.png"]
+
+
 def test_lines_say_which_camera_without_its_password(tmp_path: Path, tiny_spec: ModelSpec, labels: Prediction) -> None:
     sink = JsonlSink(tmp_path / "x.jsonl", tiny_spec)
     for source in ("door", "rtsp://admin:s3cret@cam/1"):
