@@ -49,7 +49,9 @@ class Url:
 
 def split_url(text: str) -> Url:
     """Take an address apart; what is not ``scheme://...`` has an empty scheme."""
-    scheme, _, rest = text.partition("://")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "", text
     at = _end_of_login(rest)
     if at < 0:
         return Url(scheme.lower(), "", "", rest)

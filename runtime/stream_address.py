@@ -54,7 +54,7 @@ def addresses_of(text: str) -> list[Address]:
         SourceError: an address that cannot be right, or a device that is not there.
         EnvironmentFault: this system lacks what the address needs.
     """
-    if text.endswith(".streams"):
+    if text.endswith(".streams") and "://" not in text:
         return _listed(Path(text))
     return [address_of(text)]
 
@@ -68,7 +68,7 @@ def address_of(text: str, name: str | None = None) -> Address:
     if url.scheme not in STREAM_SCHEMES:
         known = ", ".join(f"{scheme}://" for scheme in STREAM_SCHEMES)
         raise SourceError(f"{shown} is no stream edgeseg reads; found {url.scheme}://, known are {known}.")
-    if not url.rest:
+    if not url.rest and url.scheme != "screen":
         raise SourceError(f"{shown} names nothing after {url.scheme}://. Give the whole address.")
     if url.scheme in ("rtsp", "rtsps", "http", "https"):
         return Address(shown, url.scheme.removesuffix("s"), url.encoded)
@@ -95,10 +95,10 @@ def _is_entry(line: str) -> bool:
 
 
 def _listed_line(line: str, where: str) -> Address:
-    name, _, rest = line.partition(" ")
-    text = line if "://" in name or not rest else rest.strip()
+    name, rest = (*line.split(maxsplit=1), "")[:2]
+    text = line if "://" in name or not rest else rest
     if not is_live(text):
-        raise SourceError(f"{where} is no live camera: {split_url(text).safe.removeprefix('://')!r}. Give its address.")
+        raise SourceError(f"{where} is no live camera: {split_url(line).safe.removeprefix('://')!r}. Give its address.")
     return address_of(text, None if text == line else name)
 
 
