@@ -107,6 +107,7 @@ from edgeseg.calibration.encoding import encoding_for
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.samples import samples_from
 from edgeseg.errors import EdgesegError
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started the tests in its background
 parent, data, out, slow = sys.argv[1:]
 float_search.BENCH_SECONDS = 0.0
 artifact = Artifact.open(parent)
