@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Region:
             UserError: something else, or nothing inside.
         """
         found = re.fullmatch(r"(\d{1,5}),(\d{1,5}),(\d{1,5}),(\d{1,5})", text.replace(" ", ""))
-        if not found or "0" in found.groups()[2:]:
+        if not found or 0 in map(int, found.groups()[2:]):
             raise UserError(f"A region is X,Y,WIDTH,HEIGHT in pixels, as in 100,0,640,480; found {text!r}.")
         return Region(*map(int, found.groups()))
 
@@ -103,7 +104,7 @@ class SelectedSource:
     @property
     def total(self) -> int | None:
         total, whole, fps = self._source.total, self._source.fps, self.fps
-        return None if total is None or not whole or not fps else round(total * fps / whole)
+        return None if total is None or not whole or not fps else math.ceil(total * fps / whole - 1e-9)
 
     def __enter__(self) -> SelectedSource:
         self._source.__enter__()
