@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-
 # A shell starts what runs in its background with Ctrl-C ignored, and children inherit that.
 EDGESEG = """
 import signal, sys
