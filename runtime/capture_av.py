@@ -150,6 +150,7 @@ class AvReader:
                 format=_FORMATS.get(kind),
                 options={**_OPEN_OPTIONS[kind], **_device_options(kind, options)},
                 timeout=timeouts_s,
+                metadata_errors="replace",
             )
         except (self._av.error.FFmpegError, OSError) as error:
             raise fault_from_av(self._av, error) from None

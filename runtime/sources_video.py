@@ -118,7 +118,7 @@ class VideoSource:
 
 def _opened(av: Any, path: Path) -> tuple[Any, Any]:
     try:
-        container = av.open(f"file:{path.absolute()}", options=_OPTIONS)
+        container = av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:
         refused = isinstance(error, av.error.ArgumentError)
         raise SourceError(
