@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -45,11 +46,22 @@ class Recorder:
     def killed_after(self, seconds: float) -> list[float]:
         """Let it record for so long; the times of the frames that it was given."""
         assert self._process.stdout is not None
-        times = [float(self._process.stdout.readline())]
+        first = self._process.stdout.readline()
         time.sleep(seconds)
+        return [float(first), *self._killed()]
+
+    def killed_when(self, condition: Callable[[], bool]) -> list[float]:
+        """Let it record until something holds; the times of the frames that it was given."""
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "it does not record"
+            time.sleep(0.02)
+        return self._killed()
+
+    def _killed(self) -> list[float]:
         self._process.kill()
         rest, _ = self._process.communicate()
-        return times + [float(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+        return [float(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def pictures_s(path: Path) -> list[float]:
@@ -74,15 +86,18 @@ def test_recording_survives_sigkill_all_but_a_second(tmp_path: Path, ending: str
 
 def test_segments_survive_sigkill_and_the_next_run_names_and_follows_them(tmp_path: Path) -> None:
     path = tmp_path / "out.mkv"
-    given = Recorder(path, 25, every_s=1).killed_after(3.5)
+
+    def being_written(number: str) -> list[Path]:
+        return list(tmp_path.glob(f"out-00000{number}-*.partial.mkv"))
+
+    given = Recorder(path, 25, every_s=1).killed_when(lambda: any(p.stat().st_size > 9999 for p in being_written("4")))
     names = sorted(p.name for p in tmp_path.iterdir())
     assert [name[:10] for name in names] == ["out-000001", "out-000002", "out-000003", "out-000004"]
     assert [name.endswith(".partial.mkv") for name in names] == [False, False, False, True]
     kept = sum(len(pictures_s(tmp_path / name)) for name in names)
     assert given[-1] - given[kept - 1] <= 1.0
 
-    Recorder(path, 25, every_s=1).killed_after(0.7)
+    Recorder(path, 25, every_s=1).killed_when(lambda: being_written("5") != [])
     after = sorted(p.name for p in tmp_path.iterdir())
     assert after[:4] == [name.replace(".partial", "") for name in names]
-    assert after[4].startswith("out-000005-")
     assert len(pictures_s(tmp_path / after[3])) > 0
