@@ -2,6 +2,7 @@
 
     python benchmarks/boundary_weights.py [--train 120 --val 40 --size 128 --epochs 20 --seeds 0 1]
     python benchmarks/boundary_weights.py --picture docs/pictures/boundary_weights.png
+    python benchmarks/boundary_weights.py --count ARTIFACT ARTIFACT --data DIR --object cell
 
 The scenes of `edgeseg.cells` become a binary task as the U-Net paper drew its data: every cell is
 foreground out to its outline, and where two cells touch one pixel of background lies between
@@ -12,6 +13,8 @@ without and with `--boundary-weights W0 SIGMA`. Then whole objects are counted o
                and no other cell has
     merged     it shares that region with another cell
     missed     no region holds more than half of it
+
+With --count the same is counted for trained artifacts, on the val split of any data folder.
 """
 
 from __future__ import annotations
@@ -25,14 +28,17 @@ import cv2
 import numpy as np
 
 from edgeseg import cells
+from edgeseg.artifact import Artifact
 from edgeseg.dataset import Dataset
 from edgeseg.image import UInt8
 from edgeseg.metrics import Confusion
+from edgeseg.runtime.predict import open_predictor
 from edgeseg.spec import ModelSpec
 from edgeseg.training.boundary_weights import BoundaryWeights, instances
 
 Counts = dict[str, float]
 FIRST_VAL = 500_000
+COUNTED = ("objects", "separate", "merged", "missed", "regions")
 
 
 def main() -> int:
@@ -41,6 +47,9 @@ def main() -> int:
     if args.picture:
         args.picture.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(args.picture), picture(weights, args.size), (cv2.IMWRITE_PNG_COMPRESSION, 9))
+        return 0
+    if args.count:
+        _print_counts(args.count, Dataset.open(args.data), args.object)
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         data = _dataset(Path(scratch, "data"), args)
@@ -56,6 +65,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--weights", type=float, nargs=2, default=(10.0, 3.0), metavar=("W0", "SIGMA"))
     parser.add_argument("--picture", type=Path, help="only draw image, mask and weights there")
+    parser.add_argument("--count", type=Path, nargs="+", metavar="ARTIFACT", help="only count the objects of artifacts")
+    parser.add_argument("--data", type=Path, help="with --count: the data folder")
+    parser.add_argument("--object", default="cell", help="with --count: the class whose regions are objects")
     return parser.parse_args()
 
 
@@ -121,7 +133,7 @@ def _run(data: Dataset, scratch: Path, args: argparse.Namespace, seed: int, weig
 
 
 def _scored(trainer: Any) -> Counts:
-    confusion, total = Confusion(2), dict.fromkeys(("objects", "regions", "separate", "merged", "missed"), 0.0)
+    confusion, total = Confusion(2), dict.fromkeys(COUNTED, 0.0)
     for index in range(len(trainer.val_set)):
         truth = trainer.val_set.raw(index)[1]
         predicted = trainer.validator.labels(trainer._averaged(), index)
@@ -135,8 +147,21 @@ def _print(rows: list[Counts]) -> None:
     print("| seed | boundary weights | cells | separate | merged | missed | regions | cell IoU |")
     print("|---|---|---|---|---|---|---|---|")
     for row in rows:
-        counts = " | ".join(f"{row[name]:.0f}" for name in ("objects", "separate", "merged", "missed", "regions"))
+        counts = " | ".join(f"{row[name]:.0f}" for name in COUNTED)
         print(f"| {row['seed']:.0f} | {'yes' if row['weighted'] else 'no'} | {counts} | {row['iou']:.4f} |")
+
+
+def _print_counts(artifacts: list[Path], data: Dataset, name: str) -> None:
+    label = data.classes.index(name)
+    print("| artifact | objects | separate | merged | missed | regions |")
+    print("|---|---|---|---|---|---|")
+    for path in artifacts:
+        total = dict.fromkeys(COUNTED, 0.0)
+        with open_predictor(Artifact.open(path)) as predict:
+            for image, mask in map(data.read, data.pairs("val")):
+                pair = ((labels == label).astype(np.uint8) for labels in (predict(image), mask))
+                total = {counted: total[counted] + count for counted, count in objects(*pair).items()}
+        print(f"| {path} | {' | '.join(f'{total[counted]:.0f}' for counted in COUNTED)} |")
 
 
 def picture(weights: BoundaryWeights, size: int) -> UInt8:
