@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 ROOMS = edgeseg export runtime calibration scripts tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types format wheel gpu clean
+.PHONY: help demo test soak check lint types format wheel gpu clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -20,6 +20,9 @@ demo: $(VENV)/.installed ## checkpoint -> ONNX -> proven INT8 -> masks on a clip
 
 test: check ## everything: lint, types, and all tests
 	$(BIN)/pytest $(TESTS)
+
+soak: $(VENV)/.installed-dev ## half an hour of a camera that dies and comes back
+	EDGESEG_SOAK_S=1800 $(BIN)/pytest tests/faults/test_soak.py -rP
 
 check: lint types ## ruff and mypy --strict
 

@@ -162,7 +162,7 @@ class Recording:
         if self._stopped_s is None:
             self._stopped_s = time_s
             message = f"{error} Recording stopped; it is tried again every {self._saving.retry_s:g} s."
-            self._say("recording-stopped", message, failure_reason(error), path=str(self._target))
+            self._say("recording-stopped", message, _failure_reason(error), path=str(self._target))
 
     def _keep_what_plays(self, video: VideoFile) -> None:
         """Where even that fails, because the disk is gone, the next run finds the partial file."""
@@ -182,7 +182,7 @@ class Recording:
         self._on_event(Event(kind, self._source, message, reason, facts))
 
 
-def failure_reason(error: OutputError) -> str:
+def _failure_reason(error: OutputError) -> str:
     """One word for why something could not be written: ``disk-full`` or ``not-writable``."""
     cause = error.__cause__
     full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)

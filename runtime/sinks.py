@@ -47,7 +47,7 @@ class Sink(Protocol):
 
 
 class SinkThread:
-    """Feeds a sink from a bounded queue.
+    """Feeds a sink from a bounded queue, in which each camera has places of its own.
 
     A live sink that cannot write says so, rests, and tries again: a full disk ends no camera. A sink of
     a file that cannot write is done with.
@@ -73,7 +73,9 @@ class SinkThread:
         self._resting_until_s = 0.0
         self._rested = 0
         capacity = 1 if sink.newest_only else _WAITING
-        self._queue: Handoff[tuple[Frame, Prediction, float]] = Handoff(capacity, live or sink.newest_only)
+        self._queue: Handoff[tuple[Frame, Prediction, float]] = Handoff(
+            capacity, live or sink.newest_only, lane=lambda item: item[0].source
+        )
         self._thread = threading.Thread(target=self._run, name=f"edgeseg-{sink.name}", daemon=True)
         self._thread.start()
 
@@ -120,7 +122,8 @@ class SinkThread:
             return
         if self._resting_until_s:
             self._resting_until_s = 0.0
-            self._on_event(Event("output-resumed", self.name, f"writing again; {self._rested} results are missing."))
+            message = f"writing again; {self._rested} results are missing."
+            self._on_event(Event("output-resumed", self.name, message, facts={"missing": self._rested}))
         self.stage.record(clock_s() - start)
 
     def _rest(self, now_s: float, error: OutputError) -> None:

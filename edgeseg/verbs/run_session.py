@@ -112,7 +112,7 @@ def _sinks(
     if args.save:
         sinks.append(VideoSink(args.save, spec, source.fps, _saving(args, source.live), log.event, names))
     if args.save_masks:
-        sinks.append(MaskSink(args.save_masks, spec, names))
+        sinks.append(MaskSink(args.save_masks, spec, names, append=source.live))
     if args.jsonl:
         sinks.append(JsonlSink(args.jsonl, spec, append=source.live))
     if args.show:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.errors import OutputError
-from edgeseg.runtime.events import Event
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.sinks_files import JsonlSink, MaskSink
-from edgeseg.runtime.sinks_patient import PatientSink
 from edgeseg.runtime.sinks_sources import slugs_of
 from edgeseg.runtime.sinks_window import WindowSink
 from edgeseg.spec import ModelSpec
@@ -114,46 +110,6 @@ def test_lines_are_begun_anew_unless_adding_is_asked(tmp_path: Path, tiny_spec: 
     sink.write(frame(7), labels, 1.0)
     sink.close()
     assert [json.loads(line)["index"] for line in (tmp_path / "x.jsonl").read_text().splitlines()] == [7]
-
-
-class FakeSink:
-    """Fails while its disk is full."""
-
-    name = "lines"
-    newest_only = False
-
-    def __init__(self) -> None:
-        self.is_full = False
-        self.written: list[int] = []
-        self.tries = 0
-
-    def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
-        self.tries += 1
-        if self.is_full:
-            raise OutputError("The disk is full: x.jsonl was not written. Free some space and run again.")
-        self.written.append(frame.index)
-
-    def close(self) -> None:
-        if self.is_full:
-            raise OutputError("The disk is full: x.jsonl was not written. Free some space and run again.")
-
-
-def test_a_full_disk_leaves_lines_out_and_says_so_once(labels: Prediction, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock_s = itertools.count(100)
-    monkeypatch.setattr("edgeseg.runtime.sinks_patient.time.monotonic", lambda: float(next(clock_s)))
-    inner, events = FakeSink(), list[Event]()
-    sink = PatientSink(inner, events.append, retry_s=5)
-    for number in range(30):
-        inner.is_full = 3 <= number < 14
-        sink.write(frame(number), labels, 1.0)
-    assert inner.written == [0, 1, 2, *range(18, 30)]
-    assert inner.tries == 15 + 3
-    assert [event.kind for event in events] == ["recording-stopped", "recording-resumed"]
-    assert "The disk is full" in events[0].message
-    assert events[1].facts["outage_s"] == 15
-    inner.is_full = True
-    sink.close()
-    assert [event.kind for event in events][2:] == ["recording-stopped"]
 
 
 class FakeScreen:
