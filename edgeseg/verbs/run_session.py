@@ -49,7 +49,7 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
         if pulse is not None:
             pulse.progress = lambda: Progress(pipeline.frames, pipeline.busy_s, True)
         sinks = _sinks(args, artifact, source, log, pipeline.stop)
-        with _stopped_by_signals(pipeline), _progress(args, source, log, pipeline) as advance:
+        with _stopped_by_signals(pipeline, pulse is not None), _progress(args, source, log, pipeline) as advance:
             summary = pipeline.run(sinks, advance)
         if not pipeline.stuck:
             engine.close()
@@ -128,13 +128,17 @@ def _saving(args: argparse.Namespace, live: bool) -> Saving:
 
 
 @contextmanager
-def _stopped_by_signals(pipeline: Pipeline) -> Iterator[None]:
-    """The first SIGINT or SIGTERM finishes the outputs; a second one kills as usual."""
+def _stopped_by_signals(pipeline: Pipeline, supervised: bool) -> Iterator[None]:
+    """The first SIGINT or SIGTERM finishes the outputs; a second one kills as usual.
+
+    Under a supervisor, whose business that is, a second one does nothing: a service manager that asks a whole
+    process group, and the supervisor too, would else kill what is finishing.
+    """
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def restore() -> None:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if supervised else handler)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         restore()

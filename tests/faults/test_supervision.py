@@ -135,6 +135,17 @@ class TestStop:
             run.wait_for("reconnecting")
             assert self.ends(run, signal.SIGTERM) == 0
 
+    def test_when_everybody_is_asked_at_once(self, artifact: Path, tmp_path: Path) -> None:
+        """As service managers do that signal a whole group: the worker is asked twice, and finishes all the same."""
+        with RunProcess("run", artifact, "--source", CELLS, "--save", tmp_path / "o.mkv") as run:
+            run.wait_for("running")
+            time.sleep(1)
+            for child in run.family():
+                child.terminate()
+            assert self.ends(run, signal.SIGTERM) == 0
+        assert "stopped on request" in run.stdout
+        assert [path.name for path in tmp_path.iterdir()] == ["o.mkv"]
+
     @staticmethod
     def ends(run: RunProcess, number: signal.Signals) -> int:
         code, seconds = run.stop(number)

@@ -12,6 +12,7 @@ import pytest
 from edgeseg.cli import build_parser
 from edgeseg.errors import SourceError
 from edgeseg.runtime import tensorrt_install
+from edgeseg.verbs.run_config import arguments
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "packaging" / "edgeseg.service"
@@ -24,7 +25,15 @@ def test_the_unit_runs_a_command_that_exists() -> None:
     words = command.split()
     args = build_parser("run").parse_args(words[1:])
     assert words[0].endswith("/edgeseg")
-    assert args.source == "/dev/video0"
+    assert args.config == Path("/etc/edgeseg/camera.toml")
+
+
+def test_the_configuration_beside_the_unit_names_what_exists() -> None:
+    text = (ROOT / "packaging" / "camera.toml").read_text(encoding="utf-8")
+    args = arguments(["--config", str(ROOT / "packaging" / "camera.toml")])
+    assert (args.artifact, args.source) == (Path("/srv/edgeseg/model"), "/dev/video0")
+    for key in re.findall(r"^# ([a-z-]+) = ", text, re.MULTILINE):
+        assert hasattr(args, key.replace("-", "_"))
 
 
 def test_the_unit_runs_what_the_page_installs() -> None:
