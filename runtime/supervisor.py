@@ -25,6 +25,7 @@ from types import FrameType
 
 from edgeseg.errors import EngineError, UserError
 from edgeseg.runtime.events import Event, OnEvent
+from edgeseg.runtime.redact import redact
 from edgeseg.runtime.stream_backoff import backoff_s
 from edgeseg.runtime.systemd import Systemd
 from edgeseg.runtime.worker_process import WorkerProcess, ended_by
@@ -174,7 +175,7 @@ class Supervisor:
         return True
 
     def _say(self, kind: str, message: str, reason: str = "", **facts: object) -> None:
-        self._systemd.status(message)
+        self._systemd.status(redact(message))
         self._on_event(Event(kind, "supervisor", message, reason, facts))
 
     @contextmanager

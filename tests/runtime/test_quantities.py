@@ -30,7 +30,9 @@ def test_a_size_is_a_number_with_its_unit(text: str, count: int) -> None:
     assert size_bytes(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "20", "20G", "GB", "-1GB", "0GB", "0.0 MB", "0.0001KB", "20 bytes", "1e9KB", "nanGB"])
+@pytest.mark.parametrize(
+    "text", ["", "20", "20G", "GB", "-1GB", "0GB", "0.0 MB", "0.0001KB", "20 bytes", "1e9KB", "nanGB"]
+)
 def test_what_is_no_size_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UserError, match=r"as in 500MB, 20GB or 20GiB; found"):
         size_bytes(text)
