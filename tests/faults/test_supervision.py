@@ -271,7 +271,7 @@ def test_every_line_of_the_log_is_json_and_no_password_is_in_any(artifact: Path,
         port = server.getsockname()[1]
     source = f"rtsp://admin:{secret}@127.0.0.1:{port}/live"
     with RunProcess("run", artifact, "--source", source, "--jsonl", tmp_path / "o.jsonl") as run:
-        run.wait_for("failed" if "@" in secret and "/" in secret else "reconnecting")
+        run.wait_for("reconnecting")
         commands = [" ".join(child.cmdline()) for child in run.family()]
         run.stop()
     assert all(json.loads(line)["source"] for line in run.stderr.splitlines())
