@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,8 @@ _TITLE = "edgeseg"
 _QUIT_KEYS = (27, ord("q"))
 _PROBE = "import cv2; cv2.namedWindow('edgeseg'); cv2.waitKey(1)"
 _PROBE_TIMEOUT_S = 20
+# Qt warns of fonts that OpenCV does not ship and of the thread it is used from, on the stream that the log goes to.
+_QUIET = {"QT_LOGGING_RULES": "default.warning=false;qt.qpa.fonts.warning=false"}
 
 
 class WindowSink:
@@ -30,6 +33,8 @@ class WindowSink:
     newest_only = True
 
     def __init__(self, spec: ModelSpec, quit_asked: Callable[[], None], sources: Sequence[str] = ()) -> None:
+        for name, value in _QUIET.items():
+            os.environ.setdefault(name, value)
         self._painter = Painter(spec)
         self._quit_asked = quit_asked
         self._titles = {source: f"{_TITLE}: {redact(source)}" for source in sources} if len(sources) > 1 else {}
