@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -23,6 +23,7 @@ from edgeseg.runtime.ring import Picture
 _NETWORK = "rtp,srtp,tcp,udp,tls,crypto"
 # Not fflags=nobuffer: it throws away what was read while opening, and with it the key frame that a camera
 # begins with; the first picture then came a whole group later. The age of pictures is the same (p50 48 ms).
+# Nor a long look at what comes: by the time a rate is known, pictures have waited (0.8 s of a screen).
 _OPEN_OPTIONS: dict[str, dict[str, str]] = {
     "rtsp": {
         "rtsp_flags": "prefer_tcp",
@@ -36,13 +37,12 @@ _OPEN_OPTIONS: dict[str, dict[str, str]] = {
         "format_whitelist": "hls,mpjpeg,mjpeg,jpeg_pipe,mpegts,mov,matroska,webm,flv,h264,hevc,ogg,aac",
         "analyzeduration": "1000000",
     },
-    "v4l2": {},
-    "screen": {},
-    "y4m": {"probesize": "32", "protocol_whitelist": "pipe"},
+    "v4l2": {"analyzeduration": "0", "probesize": "32"},
+    "screen": {"analyzeduration": "0", "probesize": "32"},
 }
-_FORMATS = {"rtsp": "rtsp", "v4l2": "v4l2", "screen": "x11grab", "y4m": "yuv4mpegpipe"}
+_FORMATS = {"rtsp": "rtsp", "v4l2": "v4l2", "screen": "x11grab"}
 # Pictures of these carry the time at which they were made up or arrived, not the camera's.
-_UNTIMED = {"y4m", "mpjpeg", "mjpeg", "jpeg_pipe"}
+_UNTIMED = {"mpjpeg", "mjpeg", "jpeg_pipe"}
 _PACING_STEP_S = 0.1
 
 
@@ -50,15 +50,13 @@ class AvReader:
     """One connection to a live stream.
 
     Args:
-        kind: ``rtsp``, ``http``, ``v4l2``, ``screen`` or ``y4m``.
-        target: address, device, display, or an open file of y4m.
+        kind: ``rtsp``, ``http``, ``v4l2`` or ``screen``.
+        target: address, device or display.
         options: of the address.
         timeouts_s: for opening, and for each read.
     """
 
-    def __init__(
-        self, kind: str, target: str | IO[bytes], options: dict[str, str], timeouts_s: tuple[float, float]
-    ) -> None:
+    def __init__(self, kind: str, target: str, options: dict[str, str], timeouts_s: tuple[float, float]) -> None:
         import av
 
         self._av = av
@@ -94,7 +92,7 @@ class AvReader:
         gaps = GapWatch(self._stream.codec_context.extradata or b"") if self._name == "h264" else None
         for packet, waited_s in self._packets(output):
             arrived_s, idle_s = time.monotonic(), idle_s + waited_s
-            if packet.is_corrupt or (gaps and gaps.has_gap(memoryview(packet))):
+            if packet.size and (packet.is_corrupt or (gaps and gaps.has_gap(memoryview(packet)))):
                 whole = False
             for frame in self._decoded(packet):
                 whole = frame is not None and not frame.is_corrupt and (whole or frame.key_frame)
@@ -121,11 +119,12 @@ class AvReader:
             output.publish(captured_s, frame.time)
 
     def _packets(self, output: Output) -> Iterator[tuple[Any, float]]:
-        """Packets, and how long each was waited for."""
+        """Packets, and how long each was waited for; at the end of a recording an empty one that asks the decoder for
+        what it holds back."""
         began_s = time.monotonic()
         try:
             for packet in self._container.demux(self._stream):
-                if packet.size:
+                if packet.size or self._finite:
                     output.count_packet()
                     yield packet, time.monotonic() - began_s
                     began_s = time.monotonic()
@@ -139,10 +138,8 @@ class AvReader:
         except self._av.error.FFmpegError:
             return [None]
 
-    def _open(
-        self, kind: str, target: str | IO[bytes], options: dict[str, str], timeouts_s: tuple[float, float]
-    ) -> Any:
-        if isinstance(target, str) and kind in ("rtsp", "http"):
+    def _open(self, kind: str, target: str, options: dict[str, str], timeouts_s: tuple[float, float]) -> Any:
+        if kind in ("rtsp", "http"):
             check_host(target)
         try:
             return self._av.open(
@@ -153,6 +150,8 @@ class AvReader:
                 metadata_errors="replace",
             )
         except (self._av.error.FFmpegError, OSError) as error:
+            if kind == "http" and isinstance(error, self._av.error.ArgumentError):
+                raise StreamFault("not a video", "what came is no video, or of a kind that is not read") from None
             raise fault_from_av(self._av, error) from None
 
 

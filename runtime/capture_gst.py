@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+import time
 
-from edgeseg.runtime.capture_av import AvReader
+from edgeseg.runtime.capture_av import bgr_view
 from edgeseg.runtime.capture_fault import StreamFault
 from edgeseg.runtime.capture_orphan import end_with_parent
 from edgeseg.runtime.capture_output import Output
+from edgeseg.runtime.capture_y4m import Y4mReader, frame_of
 
 # y4m, because raw bytes through a pipe do not say how large the picture is.
 _TAIL = "! videoconvert ! video/x-raw,format=I420 ! y4menc ! fdsink fd=1 sync=false"
@@ -24,37 +26,50 @@ class GstReader:
     """
 
     def __init__(self, pipeline: str, timeouts_s: tuple[float, float]) -> None:
-        words = ["gst-launch-1.0", "-q", *shlex.split(f"{pipeline} {_TAIL}")]
+        import av
+
+        self._av = av
         try:
             self._process = subprocess.Popen(
-                words,
+                ["gst-launch-1.0", "-q", *shlex.split(f"{pipeline} {_TAIL}")],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 bufsize=0,
                 preexec_fn=end_with_parent,  # noqa: PLW1509
             )
+        except ValueError as error:
+            raise StreamFault("unsupported", f"the pipeline is not written as one ({error})") from None
         except OSError as error:
             raise StreamFault("unsupported", f"gst-launch-1.0 cannot be started ({error.strerror})") from None
         try:
-            if self._process.stdout is None:
-                raise StreamFault("broken", "GStreamer gives no output")
-            self._reader = AvReader("y4m", self._process.stdout, {}, timeouts_s)
+            self._reader = Y4mReader(self._output_fd(), timeouts_s)
         except StreamFault:
-            self._end()
+            self.close()
             raise StreamFault("broken", "GStreamer gave no picture; try the pipeline with gst-launch-1.0") from None
         self.fps = self._reader.fps
 
     def run(self, output: Output) -> None:
-        self._reader.run(output)
+        reformatter = self._av.video.reformatter.VideoReformatter()
+        for number, planes in enumerate(self._reader.pictures()):
+            output.count_packet()
+            place = output.place(self._reader.height, self._reader.width)
+            if place is not None:
+                place[...] = bgr_view(reformatter.reformat(frame_of(self._av, planes), format="bgr24"))
+                output.publish(time.monotonic(), number / self.fps if self.fps else None)
+            if output.stopped:
+                return
 
     def close(self) -> None:
-        self._end()
-        self._reader.close()
-
-    def _end(self) -> None:
         self._process.terminate()
         try:
             self._process.wait(_CLOSE_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _output_fd(self) -> int:
+        if self._process.stdout is None:
+            raise StreamFault("broken", "GStreamer gives no output")
+        return self._process.stdout.fileno()
