@@ -34,7 +34,7 @@ class Camera(threading.Thread):
     Attributes:
         connections: how many gave a picture.
         size: (height, width) of the newest picture.
-        fps: as announced by the stream.
+        fps: as announced by the stream, or by the one before it.
     """
 
     def __init__(
@@ -56,6 +56,7 @@ class Camera(threading.Thread):
         self._process: CaptureProcess | None = None
         # In one place, because other threads read the sum of both while one follows the other.
         self._counted: tuple[dict[str, int], Connection | None] = (dict.fromkeys(COUNTS, 0), None)
+        self._fps_before: float | None = None
         self._attempt = 0
         self._working = False
         self._last_picture_s = 0.0
@@ -74,7 +75,7 @@ class Camera(threading.Thread):
     @property
     def fps(self) -> float | None:
         connection = self._counted[1]
-        return connection.fps if connection else None
+        return (connection.fps if connection else None) or self._fps_before
 
     @property
     def counts(self) -> dict[str, int]:
@@ -133,6 +134,7 @@ class Camera(threading.Thread):
         except OSError as error:
             return End("no process", f"no capture process can be started ({error.strerror})")
         connection = Connection(process, self._limits, self._pass_on, self._closing.is_set)
+        self._fps_before = self.fps
         self._counted = (self.counts, connection)
         end = connection.run()
         return End(end.reason, self._clean(end.message))
@@ -168,7 +170,7 @@ class Camera(threading.Thread):
         return SourceError(f"{self._address.name}: {message}")
 
     def _wait(self) -> None:
-        """Until the next attempt is due, or a port that was shut opens: then the camera is back from a reboot."""
+        """Until the next attempt is due, or a camera that was silent answers: then it is back from a reboot."""
         wait_s = backoff_s(self._attempt, self._longest_wait_s)
         self._attempt += 1
         self._say("reconnecting", f"connecting again in {wait_s:.1f} s.", self._reason, wait_s=round(wait_s, 3))

@@ -1,6 +1,6 @@
 """A camera that misbehaves on request: H.264 over RTSP, interleaved in TCP (RFC 2326, RFC 6184).
 
-    python rtsp_server.py MODE [--port 0 --size 480x288 --fps 25 --after 1.0 --login user:password]
+    python rtsp_server.py MODE [--port 0 --size 480x288 --fps 25 --slices 1 --after 1.0 --login user:password]
 
 Prints ``PORT n`` when it listens, on loopback only. Modes: ``ok``; ``deaf`` (DESCRIBE is never answered);
 ``missing`` (404); ``login`` (401 without the right user and password); ``cut`` (closes after ``--after``
@@ -40,14 +40,14 @@ CLIENTS = 16
 
 
 class Encoder:
-    """Zero-latency H.264 with a key frame twice a second."""
+    """Zero-latency H.264 with a key frame twice a second, each picture in so many slices."""
 
-    def __init__(self, width: int, height: int, fps: int) -> None:
+    def __init__(self, width: int, height: int, fps: int, slices: int = 1) -> None:
         codec: Any = av.CodecContext.create("libx264", "w")
         codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
         codec.time_base, codec.framerate = Fraction(1, fps), Fraction(fps, 1)
         codec.gop_size, codec.max_b_frames = max(1, fps // 2), 0
-        codec.options = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
+        codec.options = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1", "slices": str(slices)}
         self._codec, self._size = codec, (height, width)
 
     def units(self, number: int) -> list[bytes]:
@@ -113,7 +113,7 @@ class Session(threading.Thread):
         self._client.sendall(f"RTSP/1.0 {status}\r\nCSeq: {headers['cseq']}\r\n{extra}{length}\r\n{body}".encode())
 
     def _sdp(self) -> str:
-        first = Encoder(self._width, self._height, self._args.fps).units(0)
+        first = Encoder(self._width, self._height, self._args.fps, self._args.slices).units(0)
         sets = ",".join(base64.b64encode(unit).decode() for unit in first if unit[0] & 31 in (7, 8))
         return (
             "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
@@ -123,7 +123,7 @@ class Session(threading.Thread):
 
     def _play(self) -> None:
         args = self._args
-        encoder = Encoder(self._width, self._height, args.fps)
+        encoder = Encoder(self._width, self._height, args.fps, args.slices)
         start = time.monotonic()
         for at in itertools.count():
             age = time.monotonic() - start
@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--size", default="480x288")
     parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--slices", type=int, default=1)
     parser.add_argument("--after", type=float, default=1.0)
     parser.add_argument("--login", default="user:password")
     parser.add_argument("--seed", type=int, default=7)

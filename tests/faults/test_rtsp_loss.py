@@ -86,6 +86,22 @@ def test_a_silent_stall_is_said_and_what_was_held_back_is_not_shown(fault_camera
     assert fresh.came_s - thawed_s < BACK_S
 
 
+@pytest.mark.slow
+def test_a_long_stall_ends_as_soon_as_the_camera_answers(fault_camera: StartCamera) -> None:
+    """Its port is open all the while, and the wait between two attempts has grown beyond what is promised."""
+    camera = fault_camera("ok")
+    with Watched([camera.url], Limits(timeout_s=1, open_timeout_s=2)) as watched:
+        watched.frames(5, START_S)
+        camera.freeze()
+        watched.wait_for("long wait", lambda: any(e.facts.get("wait_s", 0) > 3 for e in watched.events), 90)
+        time.sleep(0.6)
+        camera.thaw()
+        thawed_s = time.monotonic()
+        fresh = watched.frame(START_S, after_s=thawed_s)
+    print(f"long stall: back after {fresh.came_s - thawed_s:.3f} s (promised {BACK_S} s)")
+    assert fresh.came_s - thawed_s < BACK_S
+
+
 def test_a_short_stall_loses_no_connection_and_ends_with_fresh_pictures(fault_camera: StartCamera) -> None:
     camera = fault_camera("ok")
     with Watched([camera.url], Limits(timeout_s=6)) as watched:

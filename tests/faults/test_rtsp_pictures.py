@@ -34,6 +34,15 @@ def test_whole_pictures_come_whole_in_order_with_the_time_they_were_taken(fault_
     assert all(a.frame.pts_s < b.frame.pts_s for a, b in pairwise(seen) if a.frame.pts_s and b.frame.pts_s)
 
 
+def test_pictures_sent_in_slices_are_shown_whole(fault_camera: StartCamera) -> None:
+    with Watched([fault_camera("ok", slices=4).url], LIMITS) as watched:
+        seen = list(watched.frames(50, START_S))
+    assert all(one.whole for one in seen)
+    assert watched.source.skipped == 0
+    numbers = [one.marks.number for one in seen if one.marks]
+    assert len(numbers) >= 0.8 * (numbers[-1] - numbers[0] + 1)
+
+
 def test_the_key_frame_that_a_camera_begins_with_is_shown(fault_camera: StartCamera) -> None:
     with Watched([fault_camera("ok", fps=5).url], LIMITS) as watched:
         first = watched.frames(1, START_S)[0]
