@@ -3,14 +3,15 @@
     python faulty_engine.py FAULT AFTER STARTS LEDGER run ARTIFACT --source ...
 
 FAULT is ``raise``, ``hang`` (a native call that does not return), ``freeze`` (one that also keeps the interpreter),
-``segfault`` or ``none``; it strikes after AFTER inferences, in the first STARTS workers only. Each worker adds a line
-to LEDGER.
+``segfault`` or ``slow`` (0.3 s more for each inference). It strikes after AFTER inferences, in the first STARTS workers
+only. Each worker adds a line to LEDGER.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
+import time
 from pathlib import Path
 
 from edgeseg import cli
@@ -27,7 +28,7 @@ _LONG_S = 600
 class FaultyEngine(OpenVinoEngine):
     """Gives slots that fail."""
 
-    fault, after = "none", 0
+    fault, after = "", 0
 
     def open_slot(self) -> FaultySlot:  # type: ignore[override]
         return FaultySlot(super().open_slot(), self)
@@ -51,6 +52,8 @@ class FaultySlot:
 
 
 def _fail(fault: str) -> None:
+    if fault == "slow":
+        time.sleep(0.3)
     if fault == "raise":
         raise EngineError("The device is lost. See if it is still plugged in.")
     if fault == "hang":

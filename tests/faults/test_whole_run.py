@@ -6,7 +6,9 @@ import datetime
 import itertools
 import json
 import shutil
+import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from fault_camera import StartCamera
 from linear_model import ArtifactMaker
 from run_process import EDGESEG, RunProcess
 
+FAULTY = str(Path(__file__).with_name("faulty_engine.py"))
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 
 
@@ -107,6 +110,28 @@ def test_a_disk_that_fills_stops_the_recording_and_never_the_inference(artifact:
     assert len(lines_of(lines)) > before + 25
     assert "worker-lost" not in run.kinds()
     assert seconds_of(next(tmp_path.glob("o*.mkv"))) > 0.5
+
+
+def test_a_slow_engine_gets_fresh_pictures_and_the_others_are_counted(
+    fault_camera: StartCamera, artifact: Path, tmp_path: Path
+) -> None:
+    """Of 25 a second it takes 3. None waits for it longer than it needs for one."""
+    camera, lines = fault_camera("ok", fps=25), tmp_path / "o.jsonl"
+    program = (sys.executable, FAULTY, "slow", "0", "1", str(tmp_path / "ledger"))
+    words = ("run", artifact, "--source", camera.url, "--jsonl", lines, "--slots", "1", "--json")
+    with RunProcess(*words, program=program) as run:
+        wait_for_lines(lines, 30, 60)
+        assert run.stop()[0] == 0
+    summary = json.loads(run.stdout)
+    ages = [float(str(line["latency_ms"])) for line in lines_of(lines)]
+    first, last = (statistics.median(part) for part in (ages[2:12], ages[-10:]))
+    print(
+        f"slow engine: age {first:.0f} ms, at the end {last:.0f} ms; {summary['dropped']} of {summary['received']} dropped"
+    )
+    assert max(ages[1:]) < 1000
+    assert last < first + 100
+    assert summary["dropped"] + summary["stale"] + summary["frames"] == pytest.approx(summary["received"], abs=3)
+    assert summary["dropped"] > summary["frames"]
 
 
 def test_sigterm_during_a_stall_leaves_a_file_that_plays(
