@@ -94,7 +94,8 @@ def test_hundreds_of_reconnects_cost_nothing_that_stays(fault_camera: StartCamer
     )
     assert late.rss_mb - warm.rss_mb < 8
     assert late.threads == warm.threads == before.threads + CAMERAS + 1
-    assert late.descriptors <= warm.descriptors + 2  # whether all cameras are connected at a time is chance
+    # What a process is started with and whom the wait asks is chance; one left behind in ten connections would show.
+    assert late.descriptors < warm.descriptors + RECONNECTS // 10
     assert late.children <= before.children + own + CAMERAS
     assert (after.threads, after.children, after.zombies) == (before.threads, before.children + own, 0)
     assert after.descriptors <= before.descriptors + CAMERAS  # the servers' pipes

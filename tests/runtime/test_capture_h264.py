@@ -11,14 +11,14 @@ import pytest
 
 from edgeseg.runtime.capture_h264 import GapWatch
 
-SIZES = [(64, 48), (640, 360)]
+SIZES = [(64, 48), (336, 188)]
 STYLES: dict[str, dict[str, str]] = {
     "a camera": {"preset": "ultrafast", "tune": "zerolatency"},
     "high profile": {"preset": "medium", "tune": "zerolatency", "profile": "high"},
     "slices": {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "slices=4"},
     "b pictures": {"preset": "veryfast", "bf": "2", "x264-params": "b-pyramid=normal"},
     "interlaced": {"preset": "veryfast", "bf": "0", "x264-params": "tff=1"},
-    "several references": {"preset": "slow", "bf": "0", "refs": "4"},
+    "several references": {"preset": "medium", "bf": "0", "refs": "4"},
 }
 
 
@@ -79,7 +79,7 @@ def test_pictures_nothing_refers_to_may_be_missing() -> None:
 
 
 def test_a_stream_is_followed_into_another_size() -> None:
-    small, large = packets_of(STYLES["a camera"]), packets_of(STYLES["high profile"], size=(640, 360))
+    small, large = packets_of(STYLES["a camera"]), packets_of(STYLES["high profile"], size=(336, 188))
     assert gaps([*small[:30], *large]) == []
     assert gaps([*small[:30], *large[:10], *large[11:]]) == [40]
 
