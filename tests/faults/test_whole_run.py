@@ -125,9 +125,7 @@ def test_a_slow_engine_gets_fresh_pictures_and_the_others_are_counted(
     summary = json.loads(run.stdout)
     ages = [float(str(line["latency_ms"])) for line in lines_of(lines)]
     first, last = (statistics.median(part) for part in (ages[2:12], ages[-10:]))
-    print(
-        f"slow engine: age {first:.0f} ms, at the end {last:.0f} ms; {summary['dropped']} of {summary['received']} dropped"
-    )
+    print(f"slow engine: age {first:.0f} ms, then {last:.0f} ms; {summary['dropped']} of {summary['received']} dropped")
     assert max(ages[1:]) < 1000
     assert last < first + 100
     assert summary["dropped"] + summary["stale"] + summary["frames"] == pytest.approx(summary["received"], abs=3)
