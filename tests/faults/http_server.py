@@ -28,6 +28,8 @@ class WebCamera:
         folder: whose files are served, with ranges.
         login: ``user:password`` that must come with each request.
         pictures: after so many the MJPEG connection is closed; 0 for never.
+        away: where ``/away`` redirects to.
+        cut: files are cut off after so many bytes, though announced whole; 0 for never.
     """
 
     def __init__(
@@ -37,8 +39,11 @@ class WebCamera:
         folder: Path | None = None,
         login: str = "",
         pictures: int = 0,
+        away: str = "",
+        cut: int = 0,
     ) -> None:
         self.paint, self.fps, self.folder, self.login, self.pictures = paint, fps, folder, login, pictures
+        self.away, self.cut = away, cut
         self.asked: list[str] = []
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _Handler)
@@ -93,6 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif name == "cam.mjpg" and camera.paint is not None:
             with contextlib.suppress(OSError):
                 self._stream(camera)
+        elif name == "away":
+            self._say(302, b"", Location=camera.away)
         elif camera.folder is not None and (camera.folder / name).is_file():
             self._file((camera.folder / name).read_bytes())
         else:
@@ -123,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         with contextlib.suppress(OSError):
-            self.wfile.write(body)
+            self.wfile.write(body[: self.server.camera.cut or None])
 
     def log_message(self, format: str, *args: object) -> None:
         """Silent."""

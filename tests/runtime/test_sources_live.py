@@ -222,11 +222,33 @@ def test_a_list_of_files_from_the_network_is_no_video(tmp_path: Path, content: s
         frames_of(camera.url("live.mp4"))
 
 
-def test_a_redirection_to_a_file_is_not_followed(tmp_path: Path) -> None:
-    """Not by a playlist either: only its segments are asked for, and from the network."""
-    with WebCamera(folder=tmp_path) as camera, pytest.raises(SourceError, match="404"):
-        frames_of(camera.url("../../etc/passwd"))
-    assert ".." not in "".join(camera.asked) or not (tmp_path / "../../etc/passwd").is_file()
+@pytest.mark.parametrize("away", ["file://{clip}", "{clip}", "concat:{clip}", "subfile,,start,0,end,0,,:{clip}"])
+def test_a_redirection_to_a_file_of_this_machine_is_not_followed(tmp_path: Path, away: str) -> None:
+    secret = tmp_path / "secret.mp4"
+    write_video(secret, 20)
+    events: list[Event] = []
+    with WebCamera(away=away.format(clip=secret)) as camera, opened(camera.url("away"), events) as source:
+        first = next(heard(events, 60))
+        assert source.cameras[0].connections == 0
+    assert first.kind in ("lost", "failed")
+
+
+def test_a_redirection_to_another_address_is_followed(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", 20)
+    with WebCamera(folder=tmp_path) as there, WebCamera(away=there.url("clip.mp4")) as camera:
+        assert frames_of(camera.url("away"), 3)
+
+
+def test_a_file_that_is_cut_off_on_the_way_is_no_proper_end(tmp_path: Path) -> None:
+    write_video(tmp_path / "clip.mp4", 60, movflags="faststart")
+    events: list[Event] = []
+    half = (tmp_path / "clip.mp4").stat().st_size // 2
+    with WebCamera(folder=tmp_path, cut=half) as camera, opened(camera.url("clip.mp4"), events) as source:
+        for event in heard(events, 60):
+            if event.kind in ("lost", "ended", "failed"):
+                break
+        assert source.cameras[0].connections == 1
+    assert event.kind == "lost"
 
 
 def heard(events: list[Event], within_s: float) -> Iterator[Event]:
