@@ -1,0 +1,87 @@
+"""How well INT8 keeps the person masks of SINet, somebody else's ONNX file: plain, and with layers in float.
+
+    python benchmarks/sinet.py sinet_320.onnx --data person_voc
+
+SINet is the 0.1 M weight portrait network of github.com/clovaai/ext_portrait_segmentation. Some images of --data
+calibrate, at most 100 others are compared; IoU is that of the person masks of INT8 against those of fp32, both in
+OpenVINO. The search is the product's: --max-drop is the percentage of pixels whose label may change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from edgeseg.artifact import Artifact
+from edgeseg.calibration.budget import Budget
+from edgeseg.calibration.built import Place
+from edgeseg.calibration.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.int8_artifact import int8_artifact
+from edgeseg.calibration.progress import bar_on_tty
+from edgeseg.calibration.recipe import Recipe
+from edgeseg.calibration.samples import Samples, samples_from, synthetic_samples
+from edgeseg.export.build import onnx_artifact, openvino_artifact
+from edgeseg.export.foreign_spec import SpecFlags
+from edgeseg.export.source_net import source_net
+
+# The authors normalise (x - mean) / std on 0..255 and then divide by 255 once more.
+AUTHORS = SpecFlags(
+    classes=("background", "person"),
+    color_order="bgr",
+    mean=(102.890434, 111.25247, 126.91212),
+    std=tuple(255 * s for s in (62.93292, 62.82138, 66.355705)),
+    value_range=255,
+)
+ANYTHING = Budget(100, 100, 100, search=False)
+
+
+def main() -> None:
+    args = _arguments()
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Place(Path(scratch), "sinet", bar_on_tty)
+        parent = _float_artifact(args.onnx, place)
+        folder = args.data / "images" / "train"
+        images = calibration_set(folder, parent.spec, args.n)
+        samples = samples_from(folder, parent.spec, calibrated=images.images).spread(args.images)
+        for name, budget in (("plain", ANYTHING), (f"--max-drop {args.max_drop:g}", Budget(args.max_drop))):
+            _report(name, parent, images, samples, place, budget, args.method)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("onnx", type=Path, help="sinet_320.onnx")
+    parser.add_argument("--data", type=Path, required=True, help="data folder with images of people in split train")
+    parser.add_argument("-n", type=int, default=60, help="calibration images (default: 60)")
+    parser.add_argument("--images", type=int, default=100, help="images that are compared (default: 100)")
+    parser.add_argument("--method", default="minmax")
+    parser.add_argument("--max-drop", type=float, default=0.9, help="percent of the pixels (default: 0.9)")
+    return parser.parse_args()
+
+
+def _float_artifact(path: Path, place: Place) -> Artifact:
+    source = source_net(path, AUTHORS)
+    probes = synthetic_samples(source.spec)
+    onnx = onnx_artifact(source, place, None, probes).artifact
+    return openvino_artifact(source, onnx, place, probes).artifact
+
+
+def _report(
+    name: str, parent: Artifact, images: CalibrationSet, samples: Samples, place: Place, budget: Budget, method: str
+) -> None:
+    start = time.process_time()
+    built = int8_artifact(parent, images, place, samples, budget, recipe=Recipe(method))
+    stage, seconds = built.comparison.stages[-1], time.process_time() - start
+    in_float = f"{len(built.ladder.chosen or ())} of {built.ladder.layers}" if built.ladder else "no"
+    print(
+        f"{name}: person IoU {stage.confusion.iou[1]:.4f}, {100 * (1 - stage.agreement):.2f} % of the pixels changed, "
+        f"{in_float} layers in float, {built.artifact.size_bytes / 1e3:.0f} kB, {seconds:.0f} CPU s",
+        flush=True,
+    )
+    if built.ladder:
+        print(built.ladder.text())
+
+
+if __name__ == "__main__":
+    main()
