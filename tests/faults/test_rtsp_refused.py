@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+from pathlib import Path
 
 import pytest
 from fault_camera import StartCamera
@@ -107,3 +108,24 @@ def test_something_that_speaks_no_rtsp_is_no_crash() -> None:
             lost = watched.wait_for("word", lambda: next(iter(watched.events), None), START_S)
     assert lost.kind in ("lost", "failed")
     assert "killed" not in lost.reason
+
+
+@pytest.mark.parametrize(
+    "place", ["file:///{clip}", "concat:{clip}|{clip}", "rtsp://127.0.0.1:1/live", "http://127.0.0.1:1/a"]
+)
+def test_a_camera_cannot_send_us_to_a_file_of_this_machine(clip: Path, place: str) -> None:
+    answer = f"RTSP/1.0 302 Moved\r\nCSeq: {{}}\r\nLocation: {place.format(clip=clip)}\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"rtsp://127.0.0.1:{server.getsockname()[1]}/live"
+        with Watched([url], LIMITS) as watched:
+            server.settimeout(START_S)
+            client, _ = server.accept()
+            with client:
+                for number in range(1, 4):
+                    if b"CSeq" not in client.recv(2000):
+                        break
+                    client.sendall(answer.format(number).encode())
+            first = watched.wait_for("word", lambda: next(iter(watched.events), None), START_S)
+            assert watched.source.cameras[0].connections == 0
+    assert first.kind in ("lost", "failed")
+    assert first.reason != "killed"
