@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 
-from edgeseg.calibration.budget import Budget
 from edgeseg.calibration.built import Place
-from edgeseg.calibration.calibration_set import calibration_set
 from edgeseg.calibration.compare import Stage, compare
-from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.samples import samples_from
 from edgeseg.errors import SpecError
 from edgeseg.export.build import onnx_artifact, openvino_artifact, reference_stage
 from edgeseg.export.foreign_spec import SpecFlags
 from edgeseg.export.opset import opset_of
 from edgeseg.export.source_net import source_net
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "sinet.py"
 
 # The authors normalise (x - mean) / std on 0..255 and then divide by 255 once more.
 AUTHORS = SpecFlags(
@@ -85,12 +88,15 @@ def test_its_float_masks_move_with_noise_that_nobody_sees(data_dir, people):
 
 
 @pytest.mark.slow
-def test_int8_finds_the_same_people_as_far_as_eight_bits_carry(data_dir, people, tmp_path):
-    """The 240 train images of person_voc: 0.872 with 60 calibration images."""
-    source = source_net(data_dir / "models" / "sinet_320.onnx", AUTHORS)
-    place, samples = Place(tmp_path / "out", source.name), samples_from(people, source.spec)
-    first = onnx_artifact(source, place, None, samples.spread(2))
-    second = openvino_artifact(source, first.artifact, place, samples.spread(2))
-    images = calibration_set(people, source.spec, 12)
-    budget = Budget(100, 100, 100, search=False)
-    assert person_iou(int8_artifact(second.artifact, images, place, samples, budget).comparison) > 0.75
+@pytest.mark.timeout(3600)
+def test_a_search_keeps_enough_in_float_for_its_person_masks(data_dir):
+    """0.97 is asked; plain INT8 reaches 0.89, see docs/results.md."""
+    model = data_dir / "models" / "sinet_320.onnx"
+    command = [sys.executable, str(BENCHMARK), str(model), "--data", str(data_dir / "person_voc")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    plain, searched = (float(value) for value in re.findall(r"person IoU ([\d.]+)", done.stdout))
+    kept, layers = (int(value) for value in re.findall(r"(\d+) of (\d+) layers in float", done.stdout)[0])
+    assert plain > 0.85
+    assert searched >= 0.97
+    assert kept <= layers / 2
