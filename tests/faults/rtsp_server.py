@@ -6,7 +6,8 @@ Prints ``PORT n`` when it listens, on loopback only. Modes: ``ok``; ``deaf`` (DE
 ``missing`` (404); ``login`` (401 without the right user and password); ``cut`` (closes after ``--after``
 seconds, but not before the first picture); ``resize`` (other size after ``--after`` seconds); ``corrupt``
 (overwrites bytes, by ``--seed``); ``holes`` (leaves whole pictures out); ``hiccup`` (after ``--after`` seconds
-nothing for 2 s, then all that was held back).
+nothing for 2 s, then all that was held back); ``bare`` (no parameter sets in the description, only in the stream,
+as cheap cameras do); ``midway`` (begins between two key frames).
 
 It ends by itself after ``--lifetime`` seconds, and at once when the process that started it is gone, even
 while it is stopped.
@@ -115,10 +116,11 @@ class Session(threading.Thread):
     def _sdp(self) -> str:
         first = Encoder(self._width, self._height, self._args.fps, self._args.slices).units(0)
         sets = ",".join(base64.b64encode(unit).decode() for unit in first if unit[0] & 31 in (7, 8))
+        known = "" if self._args.mode == "bare" else f";sprop-parameter-sets={sets}"
         return (
             "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
             "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
-            f"a=fmtp:96 packetization-mode=1;sprop-parameter-sets={sets}\r\na=control:trackID=0\r\n"
+            f"a=fmtp:96 packetization-mode=1{known}\r\na=control:trackID=0\r\n"
         )
 
     def _play(self) -> None:
@@ -149,7 +151,7 @@ class Session(threading.Thread):
             self._send_picture(units, at + step, self._args)
 
     def _send_picture(self, units: list[bytes], at: int, args: argparse.Namespace) -> None:
-        if args.mode == "holes" and at % 10 == 4:
+        if (args.mode == "holes" and at % 10 == 4) or (args.mode == "midway" and at < 5):
             return
         for unit in units:
             if args.mode == "corrupt" and at > args.fps and at % 3 == 1 and len(unit) > 40:

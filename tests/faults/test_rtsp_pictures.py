@@ -43,6 +43,24 @@ def test_pictures_sent_in_slices_are_shown_whole(fault_camera: StartCamera) -> N
     assert len(numbers) >= 0.8 * (numbers[-1] - numbers[0] + 1)
 
 
+def test_a_camera_that_describes_nothing_is_shown_from_its_first_picture(fault_camera: StartCamera) -> None:
+    with Watched([fault_camera("bare").url], LIMITS) as watched:
+        seen = list(watched.frames(30, START_S))
+    assert all(one.whole for one in seen)
+    assert seen[0].marks is not None
+    assert seen[0].marks.number < 3
+    assert watched.source.skipped == 0
+
+
+def test_of_a_stream_joined_midway_nothing_is_shown_before_a_key_frame(fault_camera: StartCamera) -> None:
+    with Watched([fault_camera("midway").url], LIMITS) as watched:
+        seen = list(watched.frames(20, START_S))
+    assert all(one.whole for one in seen)
+    assert seen[0].marks is not None
+    assert seen[0].marks.number == 12
+    assert [event.kind for event in watched.events] == ["connected"]
+
+
 def test_the_key_frame_that_a_camera_begins_with_is_shown(fault_camera: StartCamera) -> None:
     with Watched([fault_camera("ok", fps=5).url], LIMITS) as watched:
         first = watched.frames(1, START_S)[0]
