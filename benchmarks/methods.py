@@ -50,6 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="data folder with masks")
     parser.add_argument("--ignore-index", type=int)
     parser.add_argument("-n", type=int, default=100, help="calibration images (default: 100)")
+    parser.add_argument("--images", type=int, default=1000, help="images of val at most (default: all)")
     parser.add_argument("--only", choices=sum(FORMATS.values(), ()), help="one encoding")
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--seconds", type=float, default=60)
@@ -67,7 +68,7 @@ def _methods(artifacts: list[Artifact], args: argparse.Namespace) -> str:
 
 def _rows(parent: Artifact, encoding: Encoding, args: argparse.Namespace) -> Iterator[list[str]]:
     images = calibration_set(args.data, parent.spec, args.n)
-    samples = samples_from(args.data, parent.spec, None, args.ignore_index)
+    samples = samples_from(args.data, parent.spec, None, args.ignore_index).spread(args.images)
     with method_trials(encoding, parent, images, samples) as try_recipe:
         seconds: list[float] = []
         choice = choose_method(encoding, _clocked(try_recipe, seconds), Budget())
