@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-NORM, READER = "decoder.1.2.1", "decoder.1.3.0"
+NORM, READER = "decoder.2.2.1", "decoder.2.3.0"
 
 
 def planted(
