@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import cv2
 
-from edgeseg.cells import render_clip
 from edgeseg.image import UInt8
 from edgeseg.runtime.capture_output import Output
 
@@ -45,6 +44,8 @@ class CellsReader:
         pass
 
     def _pictures(self) -> Iterator[UInt8]:
+        from edgeseg.cells import render_clip
+
         scale = min(1.0, _SHORT_SIDE / min(self._height, self._width))
         small = (max(32, round(self._height * scale)), max(32, round(self._width * scale)))
         shown: list[UInt8] = []

@@ -86,6 +86,7 @@ def open_reader(job: dict[str, Any]) -> Reader:
 def _prepare(kind: str) -> None:
     """Load what takes long before the parent says go: it waits between two attempts anyway."""
     if kind == "cells":
+        import edgeseg.cells
         import edgeseg.runtime.capture_cells  # noqa: F401
     else:
         import av

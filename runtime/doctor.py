@@ -7,7 +7,6 @@ import importlib
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +125,8 @@ def _package(name: str, extra: str) -> Finding:
 
 
 def _version(package: str) -> str | None:
+    from importlib import metadata
+
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(package)
     return None

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tqdm import tqdm
-
 
 def progress_monitor(module: Any, title: str) -> Any:
     """An ``IProgressMonitor`` that counts the outer phases; None before TensorRT 10, which has none.
@@ -15,6 +13,8 @@ def progress_monitor(module: Any, title: str) -> Any:
     """
     if not hasattr(module, "IProgressMonitor"):
         return None
+
+    from tqdm import tqdm
 
     class Monitor(module.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
