@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from edgeseg.artifact import Artifact
 from edgeseg.spec import ModelSpec
 
 pytest.register_assert_rewrite("engine_contract", "encoding_contract", "model_contract")
+
+
+def pytest_configure() -> None:
+    """Hear Ctrl-C: a shell starts what runs in its background with it ignored, and processes of tests inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

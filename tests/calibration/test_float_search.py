@@ -96,7 +96,7 @@ def test_when_nothing_helps_the_guilty_and_the_next_step_are_named(outlier, imag
 
 
 RUN = """
-import signal, sys, time, contextlib
+import sys, time, contextlib
 from pathlib import Path
 from edgeseg.artifact import Artifact
 from edgeseg.calibration import float_search
@@ -107,7 +107,6 @@ from edgeseg.calibration.encoding import encoding_for
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.samples import samples_from
 from edgeseg.errors import EdgesegError
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started the tests in its background
 parent, data, out, slow = sys.argv[1:]
 float_search.BENCH_SECONDS = 0.0
 artifact = Artifact.open(parent)

@@ -10,20 +10,12 @@ import time
 
 import pytest
 
-# A shell starts what runs in its background with Ctrl-C ignored, and children inherit that.
-EDGESEG = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)
-from edgeseg.cli import main
-sys.exit(main(sys.argv[1:]))
-"""
-
 
 def export(outlier, data, out):
     """The command that quantises the network with a planted outlier, which takes a search."""
     model = str(outlier["onnx"].path)
     given = ["--format", "openvino", "--int8", "--data", str(data), "-n", "10", "--out", str(out), "--name", "x"]
-    return [sys.executable, "-c", EDGESEG, "export", model, *given, "--json"]
+    return [sys.executable, "-m", "edgeseg", "export", model, *given, "--json"]
 
 
 def interrupted_after_a_measurement(command, out, seconds=200):
