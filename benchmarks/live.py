@@ -63,7 +63,11 @@ class Ages:
 def main() -> int:
     args = _arguments()
     artifact = Artifact.open(args.artifact)
-    with FaultCamera("ok", size=args.size, fps=args.fps) as camera, closing(open_engine(artifact, slots=1)) as engine:
+    lifetime_s = int(2 * args.seconds + 120)
+    with (
+        FaultCamera("ok", size=args.size, fps=args.fps, lifetime=lifetime_s) as camera,
+        closing(open_engine(artifact, slots=1)) as engine,
+    ):
         ages, bare_ms, summaries = Ages(), list[float](), list[Summary]()
         for _ in range(args.rounds):
             with _unread(camera):

@@ -79,7 +79,8 @@ class Trouble:
 @pytest.mark.slow
 @pytest.mark.timeout(SECONDS + 300)
 def test_a_run_neither_ends_nor_grows(fault_camera: StartCamera, tiny_artifact: ArtifactMaker, tmp_path: Path) -> None:
-    camera, chance, readings = fault_camera("ok", size="480x288", fps=15), random.Random(SEED), Readings()
+    camera = fault_camera("ok", size="480x288", fps=15, lifetime=int(SECONDS) + 300)
+    chance, readings = random.Random(SEED), Readings()
     flags = ("--save", tmp_path / "o.mkv", "--save-every", "10s", "--keep", "20MB", "--jsonl", tmp_path / "o.jsonl")
     words = ("run", tiny_artifact("openvino").path, "--source", camera.url, *flags)
     with RunProcess(*words, "--timeout", "2", "--status-every", "10") as run:
