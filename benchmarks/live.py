@@ -4,7 +4,8 @@
 
 A camera process draws 1280x720 pictures with the time in them, encodes them (H.264) and sends them by RTSP over
 loopback, on the same cores. They go through the pipeline of ``edgeseg run``: capture process, shared memory, resize,
-engine. The bare engine is timed in turns with it, with the same camera running unread, so both feel the same load.
+engine. The bare engine is timed in turns with it, at the camera's pace and beside the same camera running unread. That
+slows it: compare with `edgeseg bench ARTIFACT` too, which times the engine alone. What the pipeline adds lies between.
 
     added     from the arrival of a picture's last packet to its mask, minus the bare engine (p50 - p50, p99 - p99)
     age       from the drawing of a picture to its mask, by the time drawn into it: encoding and sending included
