@@ -10,16 +10,19 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 ROOMS = edgeseg export runtime calibration scripts tests examples benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak check lint types format wheel gpu clean
+.PHONY: help demo test test-long soak check lint types format wheel gpu clean
 
 help: ## list these commands
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
 
 demo: $(VENV)/.installed ## checkpoint -> ONNX -> proven INT8 -> masks on a clip, in runs/demo
 	$(BIN)/edgeseg demo $(DEMO)
 
-test: check ## everything: lint, types, and all tests
-	$(BIN)/pytest $(TESTS)
+test: check ## lint, types, and every test but the long ones
+	$(BIN)/pytest -m 'not long' $(TESTS)
+
+test-long: $(VENV)/.installed-dev ## the long tests: installations, every set of extras, trainings
+	$(BIN)/pytest -m long --timeout 1800 $(TESTS)
 
 soak: $(VENV)/.installed-dev ## half an hour of a camera that dies and comes back
 	EDGESEG_SOAK_S=1800 $(BIN)/pytest tests/faults/test_soak.py -rP

@@ -87,7 +87,7 @@ def test_its_float_masks_move_with_noise_that_nobody_sees(data_dir, people):
     assert 0.9 < person_iou(found) < 0.99
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_search_keeps_enough_in_float_for_its_person_masks(data_dir):
     """0.97 is asked; plain INT8 reaches 0.89, see docs/results.md."""

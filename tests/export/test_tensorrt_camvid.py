@@ -15,7 +15,7 @@ RISKIEST = "net/node_Conv_792,net/node_Conv_800"
 VALIDATION = 101
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_int8_loses_at_most_a_fifth_of_a_point_of_miou(data_dir: Path, tmp_path: Path) -> None:
     """With every layer in INT8 it loses 0.43 points. The two of 47 that ``--max-drop 0.2`` finds to leave in float
