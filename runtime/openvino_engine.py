@@ -7,15 +7,15 @@ import hashlib
 import json
 import os
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 from edgeseg.artifact import Artifact
-from edgeseg.errors import EngineError, UserError
+from edgeseg.errors import EngineError, EnvironmentFault, UserError
 from edgeseg.image import UInt8
+from edgeseg.runtime.cache_folder import cache_folder, private_folder
 from edgeseg.runtime.engine import (
     CONFIDENCE,
     ENGINE_KEY,
@@ -82,8 +82,7 @@ class OpenVinoSlot:
 
 def default_cache_dir() -> Path:
     """``$XDG_CACHE_HOME/edgeseg/openvino``."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root, "edgeseg", "openvino")
+    return cache_folder("openvino")
 
 
 def _compiled(artifact: Artifact, options: EngineOptions) -> Any:
@@ -120,22 +119,11 @@ def _cache_folder(artifact: Artifact, root: Path) -> Path | None:
     key = hashlib.sha256(json.dumps(dict(artifact.files), sort_keys=True).encode()).hexdigest()[:32]
     folder = root / key
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
+        private_folder(root)
+        private_folder(folder)
+    except (OSError, EnvironmentFault):
         return None
-    return folder if _is_private(root) and _is_private(folder) else None
-
-
-def _is_private(folder: Path) -> bool:
-    """True when only this user can write there: a compiled model is code, so nobody else may plant one."""
-    if not hasattr(os, "getuid"):
-        return True
-    status = folder.stat()
-    if status.st_uid != os.getuid():
-        return False
-    if stat.S_IMODE(status.st_mode) != 0o700:
-        folder.chmod(0o700)
-    return os.access(folder, os.W_OK)
+    return folder if os.access(folder, os.W_OK) else None
 
 
 def _engine_tag(path: Path) -> str | None:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from edgeseg.errors import EnvironmentFault, TamperedError
+from edgeseg.errors import TamperedError
 from edgeseg.files import writing
+from edgeseg.runtime.cache_folder import cache_folder, is_private, private_folder, write_private
 from edgeseg.runtime.tensorrt_key import EngineKey
 
 PLAN, FACTS, LOCK = "engine.plan", "engine.json", "lock"
@@ -124,51 +122,7 @@ class EngineStore:
 
 def default_root() -> Path:
     """``$XDG_CACHE_HOME/edgeseg/tensorrt``."""
-    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(root, "edgeseg", "tensorrt")
-
-
-def private_folder(folder: Path) -> None:
-    """Make a folder of mode 0700, or check that it is one.
-
-    Raises:
-        EnvironmentFault: it belongs to somebody else.
-        OSError: it cannot be made.
-    """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not is_private(folder):
-        raise EnvironmentFault(
-            f"{folder} belongs to another user or is a link. Engines are native code and are kept only where nobody "
-            "else can write: set XDG_CACHE_HOME to a folder of your own."
-        )
-
-
-def is_private(folder: Path) -> bool:
-    """Whether only this user can write in an existing folder; its mode is set to 0700 where it is ours."""
-    status = folder.lstat()
-    if not stat.S_ISDIR(status.st_mode):
-        return False
-    if not hasattr(os, "getuid"):
-        return True
-    if status.st_uid != os.getuid():
-        return False
-    if stat.S_IMODE(status.st_mode) != 0o700:
-        folder.chmod(0o700)
-    return True
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Write a file of mode 0600 whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    staged = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
+    return cache_folder("tensorrt")
 
 
 def _lock(stream: IO[bytes]) -> None:

@@ -146,7 +146,7 @@ class TestTrust:
         self, tiny: Artifact, root: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         device_engine(tiny, place(root))
-        monkeypatch.setattr(tensorrt_store.os, "getuid", lambda: os.geteuid() + 1)
+        monkeypatch.setattr(os, "getuid", lambda: os.geteuid() + 1)
         with pytest.raises(EnvironmentFault, match="belongs to another user"):
             device_engine(tiny, place(root))
 
@@ -222,7 +222,7 @@ class TestDiskFull:
         def full(*_: Any) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(tensorrt_store.os, "fsync", full)
+        monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(OutputError, match="The disk is full"):
             device_engine(tiny, place(root))
         monkeypatch.undo()
