@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from edgeseg import __version__
+from edgeseg.command_parser import CommandParser, did_you_mean, examples_text
 from edgeseg.errors import EdgesegError
 
 VERBS = {
@@ -29,26 +30,36 @@ VERBS = {
     "doctor": "show engines, devices and what INT8 will bring on this machine",
     "demo": "the whole path on rendered cells, in a few minutes",
 }
+EXAMPLES = ("edgeseg demo", "edgeseg run --help", "edgeseg run ARTIFACT --source test://cells --max-frames 100")
 INTERRUPTED = 130
 
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
     """The parser; only the module of ``verb`` is imported."""
-    parser = _Parser(prog="edgeseg", description="Proven INT8 segmentation on edge devices.")
+    parser = _Parser(
+        prog="edgeseg", description="Proven INT8 segmentation on edge devices.", epilog=examples_text(EXAMPLES)
+    )
     parser.add_argument("--version", action="version", version=f"edgeseg {__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, help_text in VERBS.items():
         sub = verbs.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
         if name == verb:
-            importlib.import_module(f"edgeseg.verbs.{name}").add_arguments(sub)
+            module = importlib.import_module(f"edgeseg.verbs.{name}")
+            module.add_arguments(sub)
+            sub.epilog = examples_text(module.EXAMPLES)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    verb = next((word for word in arguments if word in VERBS), None)
-    args = build_parser(verb).parse_args(arguments)
+    verb = next((word for word in arguments if not word.startswith("-")), None)
+    parser = build_parser(verb)
+    if verb is not None and verb not in VERBS:
+        parser.error(
+            f"there is no verb {verb!r}.{did_you_mean(verb, VERBS) or ' The verbs: ' + ', '.join(VERBS) + '.'}"
+        )
+    args = parser.parse_args(arguments)
     args.words = arguments[arguments.index(args.verb) + 1 :]
     work = importlib.import_module(f"edgeseg.verbs.{args.verb}").run
     return guarded(args.verb, lambda: int(work(args)), getattr(args, "log_json", False))
@@ -86,7 +97,7 @@ def _complain(who: str, message: str, as_json: bool, code: int) -> None:
         print(f"{who}: {redact(message)}", file=sys.stderr)
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(CommandParser):
     """Shows no password of an address when it complains about a command line."""
 
     def error(self, message: str) -> NoReturn:

@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgeseg.runtime.bench import BenchResult
 
+EXAMPLES = (
+    "edgeseg bench ARTIFACT --seconds 10",
+    "edgeseg bench best-int8-openvino --against best-fp32-openvino",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
-    parser.add_argument(
-        "--slots", type=int, default=2, metavar="N", help="requests in flight for throughput (default: 2)"
-    )
-    parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="how long to measure (default: 5)")
-    parser.add_argument(
+    group = parser.add_argument_group("measurement")
+    group.add_argument("--slots", type=int, default=2, metavar="N", help="requests in flight for throughput")
+    group.add_argument("--seconds", type=float, default=5.0, metavar="S", help="how long to measure")
+    group.add_argument(
         "--against", type=Path, metavar="ARTIFACT", help="time both in turns and say whether this one is faster"
     )
-    parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    group.add_argument("--device", default="CPU", help="engine's name of a device")
+    parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -28,18 +28,30 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SUFFIXES = (".pt", ".pth")
 
+EXAMPLES = (
+    "edgeseg calibrate best-fp32-openvino --data DIR",
+    "edgeseg calibrate best-fp32-openvino --calib site.mp4 --eval-data DIR --max-drop 0.5",
+    "edgeseg calibrate best-fp32-openvino --data DIR -n 200 -o set.json",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, help="fp32 artifact; with -o also a checkpoint (.pt)")
-    parser.add_argument("--data", type=Path, help="data folder, or a folder of sample images; calibrates and verifies")
-    parser.add_argument(
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--data", type=Path, metavar="DIR", help="data folder, or a folder of sample images; calibrates and verifies"
+    )
+    data.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)")
+    output = parser.add_argument_group("output")
+    output.add_argument("--format", help="engine to quantise for: openvino, onnx, tensorrt (default: the artifact's)")
+    output.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the artifact goes (default: beside the fp32 one)"
+    )
+    output.add_argument("--name", help="what it is called (default: as the fp32 one)")
+    output.add_argument(
         "-o", dest="set_file", type=Path, metavar="SET.json", help="only choose the calibration images, and write them"
     )
-    parser.add_argument("--format", help="engine to quantise for: openvino, onnx, tensorrt (default: the artifact's)")
-    parser.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
-    parser.add_argument("--out", type=Path, help="where the artifact goes (default: beside the fp32 one)")
-    parser.add_argument("--name", help="what it is called (default: as the fp32 one)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    output.add_argument("--json", action="store_true", help="print the result as JSON")
     add_int8_arguments(parser.add_argument_group("INT8"))
 
 

@@ -15,18 +15,28 @@ if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.check import Gate
 
+EXAMPLES = (
+    "edgeseg check ARTIFACT --data DIR --max-drop 0.5",
+    "edgeseg check ARTIFACT --save-baseline latency.json",
+    "edgeseg check ARTIFACT --baseline latency.json --max-slowdown 0.2",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
-    parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
-    parser.add_argument("--data", type=Path, help="the data it was verified on: measure mIoU again")
-    parser.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
-    parser.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points (default: 0.5)")
-    parser.add_argument("--max-latency-ms", type=float, metavar="MS", help="largest median latency")
-    parser.add_argument("--baseline", type=Path, metavar="FILE", help="compare latency with this saved ratio")
-    parser.add_argument("--save-baseline", type=Path, metavar="FILE", help="save the latency ratio of this machine")
-    parser.add_argument("--max-slowdown", type=float, default=0.15, metavar="S", help="share (default: 0.15)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    accuracy = parser.add_argument_group("accuracy gate")
+    accuracy.add_argument("--data", type=Path, metavar="DIR", help="the data it was verified on: measure mIoU again")
+    accuracy.add_argument(
+        "--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)"
+    )
+    accuracy.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points that may be lost")
+    latency = parser.add_argument_group("latency gates")
+    latency.add_argument("--max-latency-ms", type=float, metavar="MS", help="largest median latency")
+    latency.add_argument("--baseline", type=Path, metavar="FILE", help="compare latency with this saved ratio")
+    latency.add_argument("--save-baseline", type=Path, metavar="FILE", help="save the latency ratio of this machine")
+    latency.add_argument("--max-slowdown", type=float, default=0.15, metavar="S", help="share of --baseline's ratio")
+    parser.add_argument_group("engine").add_argument("--device", default="CPU", help="engine's name of a device")
+    parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -26,12 +26,23 @@ SHEET_ROWS = 5
 SLOTS = 2
 NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
 
+EXAMPLES = (
+    "edgeseg demo",
+    "edgeseg demo --out /tmp/demo --frames 50",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="where results go (default: runs/demo)")
-    parser.add_argument("--frames", type=int, default=200, help="length of the clip (default: 200)")
-    parser.add_argument("--checkpoint", type=Path, help="another checkpoint of the same classes (default: the shipped)")
-    parser.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points INT8 may lose")
+    group = parser.add_argument_group("demo")
+    group.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="where results go")
+    group.add_argument("--frames", type=int, default=200, metavar="N", help="length of the clip")
+    group.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="CKPT",
+        help="another checkpoint of the same classes (default: the one that ships with edgeseg)",
+    )
+    group.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points INT8 may lose")
 
 
 def run(args: argparse.Namespace) -> int:

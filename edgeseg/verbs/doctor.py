@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 
 NO_ENGINE = 3
 
+EXAMPLES = (
+    "edgeseg doctor",
+    "edgeseg doctor --json",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -21,18 +21,24 @@ if TYPE_CHECKING:
 SIZES_ASIDE = "(number of objects: connected areas of one class in the masks; each is scored alone, sizes in pixels)"
 WRITTEN = ("results.json", "confusion.png", "sizes.png")
 
+EXAMPLES = (
+    "edgeseg evaluate ARTIFACT --data DIR",
+    "edgeseg evaluate ARTIFACT --data DIR --split test --out results",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
-    parser.add_argument("--data", type=Path, required=True, help="data folder or data.yaml")
-    parser.add_argument("--split", default="val", help="which split (default: val)")
-    parser.add_argument(
-        "--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)"
-    )
-    parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold in 0..1 (default: the model's)")
-    parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write results.json and its pictures there")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    data = parser.add_argument_group("data")
+    data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder or data.yaml")
+    data.add_argument("--split", default="val", help="which split")
+    data.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)")
+    engine = parser.add_argument_group("engine")
+    engine.add_argument("--conf", type=float, metavar="T", help="confidence threshold in 0..1 (default: the model's)")
+    engine.add_argument("--device", default="CPU", help="engine's name of a device")
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=Path, metavar="DIR", help="write results.json and its pictures there")
+    output.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(args: argparse.Namespace) -> int:

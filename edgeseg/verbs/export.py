@@ -41,44 +41,72 @@ if TYPE_CHECKING:
 
 FORMATS = ("onnx", "openvino", "tensorrt", "engine", "engine-rtx")
 
+EXAMPLES = (
+    "edgeseg export runs/train/best.pt",
+    "edgeseg export runs/train/best.pt --int8 --data DIR --max-drop 0.5",
+    "edgeseg export foreign.onnx --classes background,person --color-order rgb --mean 0 --std 1 --imgsz 320",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="checkpoint (.pt), ONNX file, or fp32 ONNX artifact")
-    parser.add_argument("--format", choices=FORMATS, default="openvino", help="what to make (default: openvino)")
-    parser.add_argument("--int8", action="store_true", help="quantise to INT8 as well; needs --data")
-    parser.add_argument(
-        "--prefer",
-        choices=("latency", "size"),
-        help="make fp32 and INT8 for ONNX Runtime and OpenVINO, time them here, and say which one to run",
-    )
-    parser.add_argument("--data", type=Path, help="data folder, or a folder of images: calibrates and verifies")
-    parser.add_argument(
-        "--drop-levels",
-        type=int,
-        metavar="N",
-        help="cut the levels below level N of a checkpoint's U-Net (edgeseg inspect --levels says which); needs --data",
-    )
-    parser.add_argument("--depth", type=int, metavar="N", help="cut a U-Net++ to N levels below the finest")
-    parser.add_argument("--conf", type=float, metavar="T", help="confidence threshold to bake in, 0..1")
-    parser.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
-    parser.add_argument("--out", type=Path, help="where artifacts go (default: artifacts/ beside the model)")
-    parser.add_argument("--name", help="what artifacts are called (default: the model's name)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    _add_artifact_arguments(parser.add_argument_group("artifact"))
+    _add_cut_arguments(parser.add_argument_group("network"))
+    _add_output_arguments(parser.add_argument_group("output"))
     add_int8_arguments(parser.add_argument_group("INT8"))
     add_tensorrt_arguments(parser.add_argument_group("TensorRT"))
     _add_spec_arguments(parser.add_argument_group("spec of a model that brings none"))
 
 
+def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--format", choices=FORMATS, default="openvino", help="what to make")
+    group.add_argument("--int8", action="store_true", help="quantise to INT8 as well; needs --data")
+    group.add_argument(
+        "--prefer",
+        choices=("latency", "size"),
+        help="make fp32 and INT8 for ONNX Runtime and OpenVINO, time them here, and say which one to run",
+    )
+    group.add_argument(
+        "--data", type=Path, metavar="DIR", help="data folder, or a folder of images: calibrates and verifies"
+    )
+    group.add_argument("--conf", type=float, metavar="T", help="confidence threshold to bake in, 0..1")
+    group.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
+
+
+def _add_cut_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--drop-levels",
+        type=int,
+        metavar="N",
+        help="cut the levels below level N of a checkpoint's U-Net (edgeseg inspect --levels says which); needs --data",
+    )
+    group.add_argument("--depth", type=int, metavar="N", help="cut a U-Net++ to N levels below the finest")
+
+
+def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help="where artifacts go (default: artifacts/ beside the model)"
+    )
+    group.add_argument("--name", help="what artifacts are called (default: the model's name)")
+    group.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
 def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--spec", type=Path, metavar="FILE", help="JSON with any of these; flags win over it")
     group.add_argument("--imgsz", type=int, nargs="+", metavar="PX", help="network input: H W, or one number for both")
-    group.add_argument("--task", choices=("binary", "multiclass"))
+    group.add_argument(
+        "--task", choices=("binary", "multiclass"), help="what the logits mean (default: binary with one channel)"
+    )
     group.add_argument("--classes", help="names a,b,c in label order, or a file with one a line")
     group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="what the network was trained on")
     group.add_argument("--mean", type=float, nargs="+", help="in the network's colour order")
     group.add_argument("--std", type=float, nargs="+", help="in the network's colour order")
     group.add_argument("--value-range", type=int, choices=(1, 255), default=1, help="pixel scale of --mean and --std")
-    group.add_argument("--resize", choices=("stretch", "letterbox"))
+    group.add_argument(
+        "--resize",
+        choices=("stretch", "letterbox"),
+        help="how pictures are brought to the input's size (default: stretch)",
+    )
     group.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
     group.add_argument("--logits", metavar="NAME", help="the output with the logits, where a file has several")
     group.add_argument(

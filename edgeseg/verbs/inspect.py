@@ -19,11 +19,17 @@ _SILENT = {
 }
 """Executed precisions by artifact format, where no engine tells them."""
 
+EXAMPLES = (
+    "edgeseg inspect ARTIFACT --layers",
+    "edgeseg inspect best.pt --levels --data DIR",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="artifact directory, .onnx, .pt or .engine file")
-    parser.add_argument("--layers", action="store_true", help="list every layer with its precision")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    output = parser.add_argument_group("output")
+    output.add_argument("--layers", action="store_true", help="list every layer with its precision")
+    output.add_argument("--json", action="store_true", help="print the result as JSON")
     inspect_levels.add_arguments(parser)
 
 

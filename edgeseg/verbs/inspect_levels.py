@@ -21,10 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("levels of a checkpoint")
     group.add_argument("--levels", action="store_true", help="mIoU lost without each level's contribution")
     group.add_argument("--data", type=Path, help="data folder or data.yaml to measure on")
-    group.add_argument("--split", default="val", help="which split (default: val)")
-    group.add_argument(
-        "--max-drop", type=float, default=0.5, metavar="P", help="mIoU points a cut may cost (default 0.5)"
-    )
+    group.add_argument("--split", default="val", help="which split")
+    group.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points a cut may cost")
     group.add_argument("--out", type=Path, metavar="DIR", help="write levels.png and levels.json there")
 
 

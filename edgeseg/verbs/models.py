@@ -19,12 +19,18 @@ Every network takes images of any size: inside it pads them to a multiple of its
 Train one with: edgeseg train --model NAME --data DIR"""
 NAME_WIDE = 14
 
+EXAMPLES = (
+    "edgeseg models unet lite-unet --imgsz 256",
+    "edgeseg models --prune best.pt --depth 2 --out small.pt",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks to list (default: all)")
-    parser.add_argument("--imgsz", type=int, nargs="+", default=[360, 480], metavar="N", help="side, or height width")
-    parser.add_argument("--classes", type=int, default=11, metavar="K", help="number of classes (default 11)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    figures = parser.add_argument_group("figures")
+    figures.add_argument("--imgsz", type=int, nargs="+", default=[360, 480], metavar="N", help="side, or height width")
+    figures.add_argument("--classes", type=int, default=11, metavar="K", help="number of classes")
+    figures.add_argument("--json", action="store_true", help="print the result as JSON")
     group = parser.add_argument_group("a shallower network out of a trained U-Net++")
     group.add_argument("--prune", type=Path, metavar="CKPT", help="a checkpoint trained with deep supervision")
     group.add_argument("--depth", type=int, help="levels below the finest to keep")

@@ -19,7 +19,11 @@ from edgeseg.runtime.quantities import duration_s, size_bytes
 if TYPE_CHECKING:
     from edgeseg.runtime.supervisor import Plan
 
-HELP = "segment a camera, a video or images"
+EXAMPLES = (
+    "edgeseg run ARTIFACT --source street.mp4 --save overlay.mp4",
+    "edgeseg run ARTIFACT --source 'photos/*.jpg' --save-masks masks",
+    "edgeseg run ARTIFACT --source rtsp://camera/stream --save out.mkv --save-every 10min --keep 20GB",
+)
 WORKER = (sys.executable, "-m", "edgeseg.verbs.run_worker")
 
 
@@ -27,41 +31,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "artifact", type=Path, nargs="?", metavar="ARTIFACT", help="artifact directory made by edgeseg export"
     )
-    parser.add_argument(
+    _add_source_arguments(parser.add_argument_group("source"))
+    _add_output_arguments(parser.add_argument_group("output"))
+    _add_engine_arguments(parser.add_argument_group("engine"))
+    _add_service_arguments(parser.add_argument_group("around the clock"))
+
+
+def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--source",
         help="camera (0, /dev/video0, /dev/v4l/by-id/NAME, csi://0), address (rtsp:// http:// gst:// screen:// "
         "test://cells), video file, image, folder, glob, or a .streams file with several cameras",
     )
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="use one frame of N (default: 1)")
-    parser.add_argument("--max-fps", type=float, metavar="FPS", help="use at most so many frames a second")
-    parser.add_argument(
-        "--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="turn frames clockwise (default: 0)"
+    group.add_argument("--every", type=int, default=1, metavar="N", help="use one frame of N")
+    group.add_argument("--max-fps", type=float, metavar="FPS", help="use at most so many frames a second")
+    group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="turn frames clockwise")
+    group.add_argument("--roi", metavar="X,Y,W,H", help="use this part of each frame, in pixels after --rotate")
+    group.add_argument("--timeout", type=float, default=5.0, metavar="S", help="a camera silent for so long is lost")
+    group.add_argument("--max-frames", type=int, metavar="N", help="stop after this many frames")
+
+
+def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--show", action="store_true", help="show the masks in a window; q closes it")
+    group.add_argument("--save", type=Path, metavar="OUT.mp4", help="video with the masks drawn in (.mp4, .mov, .mkv)")
+    group.add_argument("--save-every", metavar="TIME", help="begin a new file of --save so often, as in 10min")
+    group.add_argument("--keep", metavar="SIZE", help="delete the oldest files of --save beyond this, as in 20GB")
+    group.add_argument("--save-masks", type=Path, metavar="DIR", help="label indices as PNG, at the frame's size")
+    group.add_argument("--jsonl", type=Path, metavar="FILE", help="one JSON line a frame: times and class shares")
+    group.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--conf",
+        type=float,
+        metavar="T",
+        help="pixels under this confidence lose their class (0..1; default: the model's)",
     )
-    parser.add_argument("--roi", metavar="X,Y,W,H", help="use this part of each frame, in pixels after --rotate")
-    parser.add_argument(
-        "--timeout", type=float, default=5.0, metavar="S", help="a camera silent for so long is lost (default: 5)"
-    )
-    parser.add_argument("--conf", type=float, help="pixels under this confidence lose their class (0..1)")
-    parser.add_argument("--show", action="store_true", help="show the masks in a window; q closes it")
-    parser.add_argument("--save", type=Path, metavar="OUT.mp4", help="video with the masks drawn in (.mp4, .mov, .mkv)")
-    parser.add_argument("--save-every", metavar="TIME", help="begin a new file of --save so often, as in 10min")
-    parser.add_argument("--keep", metavar="SIZE", help="delete the oldest files of --save beyond this, as in 20GB")
-    parser.add_argument("--save-masks", type=Path, metavar="DIR", help="label indices as PNG, at the frame's size")
-    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="one JSON line a frame: times and class shares")
-    parser.add_argument("--device", default="CPU", help="engine's name of a device (default: CPU)")
-    parser.add_argument("--slots", type=int, default=2, metavar="N", help="inferences at the same time (default: 2)")
-    parser.add_argument(
+    group.add_argument("--device", default="CPU", help="engine's name of a device")
+    group.add_argument("--slots", type=int, default=2, metavar="N", help="inferences at the same time")
+    group.add_argument(
         "--precision",
         choices=("f32", "auto"),
         default="f32",
-        help="f32: masks as verified; auto: faster on CPUs with AMX, masks may differ (default: f32)",
+        help="f32: masks as verified; auto: faster on CPUs with AMX, masks may differ",
     )
-    parser.add_argument(
+    group.add_argument(
         "--no-build", action="store_true", help="TensorRT: fail, naming what differs, instead of building an engine"
     )
-    parser.add_argument("--max-frames", type=int, metavar="N", help="stop after this many frames")
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    _add_service_arguments(parser.add_argument_group("around the clock"))
 
 
 def _add_service_arguments(group: argparse._ArgumentGroup) -> None:
@@ -70,13 +87,13 @@ def _add_service_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--log-json", action="store_true", help="events as JSON lines on standard error")
     group.add_argument(
-        "--status-every", type=float, default=60.0, metavar="S", help="say how a camera's run goes; 0: never (60)"
+        "--status-every", type=float, default=60.0, metavar="S", help="say how a camera's run goes; 0: never"
     )
     group.add_argument(
-        "--engine-timeout", type=float, default=10.0, metavar="S", help="an inference that takes longer hangs (10)"
+        "--engine-timeout", type=float, default=10.0, metavar="S", help="an inference that takes longer hangs"
     )
     group.add_argument(
-        "--restarts", type=int, default=5, metavar="N", help="restarts in 10 minutes before giving up with code 3 (5)"
+        "--restarts", type=int, default=5, metavar="N", help="restarts in 10 minutes before giving up with code 3"
     )
     group.add_argument(
         "--no-supervise", action="store_true", help="run a camera in this process: what kills it ends everything"

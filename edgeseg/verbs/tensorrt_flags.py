@@ -27,7 +27,9 @@ def add_tensorrt_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--half", action="store_true", help="float16 wherever it is safe; with --int8 for the rest")
     group.add_argument("--workspace", type=int, metavar="MB", help="scratch memory a layer may take (default: all)")
     group.add_argument("--dla", type=int, metavar="N", help="DLA core (Jetson); what it cannot do runs on the GPU")
-    group.add_argument("--opt-level", type=int, metavar="0..5", help="how long tactics are searched (TensorRT: 3)")
+    group.add_argument(
+        "--opt-level", type=int, metavar="0..5", help="how long tactics are searched (default: TensorRT's 3)"
+    )
     group.add_argument("--version-compatible", action="store_true", help="for later TensorRT of this major; larger")
     group.add_argument("--hardware-compatible", action="store_true", help="for every GPU from Ampere on; slower")
     group.add_argument("--engine-file", type=Path, metavar="FILE", help="take this engine instead of building one")

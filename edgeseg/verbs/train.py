@@ -22,17 +22,35 @@ if TYPE_CHECKING:
 
 LONG_SIDE = 512
 
+EXAMPLES = (
+    "edgeseg train --data DIR",
+    "edgeseg train --data DIR --model lite-unet --out runs/lite",
+    "edgeseg train --data DIR --weights runs/train/best.pt --qat --out runs/qat",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", required=True, help="folder with images/, masks/, classes.txt, or a data.yaml")
-    parser.add_argument("--out", type=Path, default=Path("runs/train"), help="folder for checkpoints and curves")
-    parser.add_argument(
+    group = parser.add_argument_group("start")
+    group.add_argument(
+        "--data", required=True, metavar="DIR", help="folder with images/, masks/, classes.txt, or a data.yaml"
+    )
+    group.add_argument(
+        "--out", type=Path, default=Path("runs/train"), metavar="DIR", help="folder for checkpoints and curves"
+    )
+    group.add_argument(
         "--weights", type=Path, metavar="CKPT", help="start from a checkpoint: its network, classes and preprocessing"
     )
-    parser.add_argument(
+    group.add_argument(
         "--qat", action="store_true", help="tune --weights under the rounding of INT8 (then export --int8 as usual)"
     )
-    parser.add_argument("--resume", type=Path, nargs="?", const=Path(), help="go on from a last.pt (default: of --out)")
+    group.add_argument(
+        "--resume",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="CKPT",
+        help="go on from a last.pt (without CKPT: that of --out; default: off)",
+    )
     _add_model(parser)
     _add_schedule(parser)
     _add_loss(parser)
