@@ -14,7 +14,7 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, **given: Any) -> None:
         super().__init__(**{"formatter_class": _HelpFormatter, "allow_abbrev": False, **given})
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, but name an unknown flag first: a missing one may be the same, mistyped."""
         if args is not None and self._subparsers is None:
             self._check_flags(args)
