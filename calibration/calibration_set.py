@@ -18,7 +18,8 @@ from edgeseg.calibration.image_choice import SHOWN, ImageChoice, ImageFile, Pass
 from edgeseg.calibration.recipe import Recipe
 from edgeseg.dataset import Dataset, list_images
 from edgeseg.errors import DataError, UserError
-from edgeseg.image import IMAGE_SUFFIXES, UInt8, fit
+from edgeseg.image import UInt8, fit
+from edgeseg.image_bytes import IMAGE_SUFFIXES
 from edgeseg.spec import ModelSpec
 
 FEW_IMAGES = 8

@@ -23,7 +23,8 @@ import numpy.typing as npt
 
 from edgeseg.errors import DataError
 from edgeseg.extras import require
-from edgeseg.image import IMAGE_SUFFIXES, UInt8, read_image, read_mask
+from edgeseg.image import UInt8, read_image, read_mask
+from edgeseg.image_bytes import IMAGE_SUFFIXES
 
 Int64 = npt.NDArray[np.int64]
 

@@ -9,10 +9,12 @@ What is decided here, once:
 * 16-bit images are scaled from their full range, ``round(value / 257)``; a 12-bit camera in a
   16-bit file therefore looks dark, in training and at run time alike.
 * Alpha is dropped, not blended: what colour lies under it is what the network sees.
-* EXIF orientation is applied to images (a mask is drawn on what a viewer shows).
-* Float images, truncated JPEG and PNG files, and images over 128 megapixels are refused.
-* Masks are single-channel uint8 class indices; palette PNGs give their palette indices, and PNGs
-  of 1, 2 or 4 bits the stored numbers (a 1-bit mask holds 0 and 1, not 0 and 255).
+* Gamma and colour profiles are not applied: a pixel is its stored number.
+* The EXIF orientation is applied to images and masks, in JPEG, PNG, WebP and TIFF.
+* Float and signed images, truncated JPEG, PNG, TIFF and WebP files, files of several pictures
+  (animations, pages), images over 128 megapixels and other containers are refused.
+* Masks are single-channel uint8 class indices; palette PNG and TIFF files give their palette indices,
+  and files of 1, 2 or 4 bits the stored numbers (a 1-bit mask holds 0 and 1, not 0 and 255).
 * Resizing is done on uint8, bilinear for images and nearest (pixel centres) for masks.
 """
 
@@ -30,7 +32,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import DataError
-from edgeseg.image_bytes import checked_bytes, grey_png_of_indices, keeps_depth
+from edgeseg.image_bytes import open_picture
 from edgeseg.spec import ModelSpec
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -38,7 +40,6 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 UInt8 = npt.NDArray[np.uint8]
 Float32 = npt.NDArray[np.float32]
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LETTERBOX_VALUE = 114
 
 
@@ -48,13 +49,19 @@ def read_image(path: Path | str) -> UInt8:
     Raises:
         DataError: missing, truncated, not an image, float, or too large.
     """
-    data = checked_bytes(Path(path))
-    image = _decode(data, cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if keeps_depth(data) else 0), Path(path))
+    path = Path(path)
+    picture = open_picture(path)
+    flags = cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if picture.deep else 0)
+    parts = [_decode(part, flags, path) for part in picture.parts]
+    # Planes are decoded as grey pictures, of which every channel is the plane; they come in the order R, G, B.
+    image = parts[0] if len(parts) == 1 else np.stack([part[..., 0] for part in reversed(parts)], -1)
+    if picture.negative:
+        image = np.invert(image)
     if image.dtype == np.uint16:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if image.dtype != np.uint8:
         raise DataError(f"{path} holds {image.dtype} pixels; 8 and 16 bit images are read. Convert it to 8 bit.")
-    return np.ascontiguousarray(image)
+    return np.ascontiguousarray(_turned(image, picture.orientation))
 
 
 def read_mask(path: Path | str) -> UInt8:
@@ -67,18 +74,28 @@ def read_mask(path: Path | str) -> UInt8:
         DataError: missing, truncated, or a colour picture where indices are expected.
     """
     path = Path(path)
-    data = checked_bytes(path)
-    if (indices := grey_png_of_indices(data)) is not None:
-        step, data = indices
-        return np.ascontiguousarray(_decode(data, cv2.IMREAD_UNCHANGED, path) // step)
-    mask = _decode(data, cv2.IMREAD_UNCHANGED, path)
+    picture = open_picture(path, as_indices=True)
+    if len(picture.parts) > 1:
+        raise DataError(f"Mask {path} is a colour picture; a mask holds one class index a pixel.")
+    mask = _decode(picture.parts[0], cv2.IMREAD_UNCHANGED, path)
     if mask.dtype != np.uint8:
         if mask.dtype != np.uint16 or mask.max() > 255:
             raise DataError(f"Mask {path} holds {mask.dtype} values up to {mask.max()}; class indices are 0..255.")
         mask = mask.astype(np.uint8)
     if mask.ndim == 3:
         mask = _single_channel(mask, path)
-    return np.ascontiguousarray(mask)
+    return np.ascontiguousarray(_turned(mask // picture.step, picture.orientation))
+
+
+def _turned(image: UInt8, orientation: int) -> UInt8:
+    """The picture upright, by its EXIF orientation."""
+    if orientation in (5, 6, 7, 8):
+        image = image.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return image
 
 
 def _single_channel(mask: UInt8, path: Path) -> UInt8:
@@ -93,7 +110,7 @@ def _single_channel(mask: UInt8, path: Path) -> UInt8:
 
 def _decode(data: bytes, flags: int, path: Path) -> Any:
     try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
         raise DataError(f"{path} cannot be decoded as an image: {error.err or error}.") from None
     if image is None or image.size == 0:

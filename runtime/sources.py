@@ -22,7 +22,7 @@ from typing import Protocol, TypeVar
 
 from edgeseg.dataset import list_images
 from edgeseg.errors import DataError, SourceError
-from edgeseg.image import IMAGE_SUFFIXES
+from edgeseg.image_bytes import IMAGE_SUFFIXES
 from edgeseg.runtime.capture_process import Limits
 from edgeseg.runtime.events import OnEvent, event_to_stderr
 from edgeseg.runtime.frame import Frame

@@ -85,7 +85,7 @@ class TestImages:
         assert read_image(path).tolist() == [[[30, 20, 10], [60, 50, 40]]]
 
     def test_float_images_are_refused(self, tmp_path: Path, picture: UInt8) -> None:
-        with pytest.raises(DataError, match=r"depth\.tiff holds float32"):
+        with pytest.raises(DataError, match=r"depth\.tiff holds float"):
             read_image(saved(tmp_path / "depth.tiff", picture.astype(np.float32)))
 
     @pytest.mark.parametrize("ending", [".jpg", ".png", ".bmp", ".tiff", ".webp"])
@@ -140,7 +140,7 @@ class TestImages:
     def test_a_missing_file_and_a_folder_are_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"no file .*gone\.png"):
             read_image(tmp_path / "gone.png")
-        with pytest.raises(DataError, match="Is a directory"):
+        with pytest.raises(DataError, match="is a folder"):
             read_image(tmp_path)
 
     def test_every_malformed_file_is_read_or_refused_by_name(self, data_dir: Path) -> None:
