@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
@@ -10,10 +11,10 @@ from google.protobuf.message import DecodeError
 
 from edgeseg.errors import ArtifactError, SpecError
 from edgeseg.export.deployed_graph import SPEC_KEY
+from edgeseg.export.external_data import MAX_BYTES, take_in
 from edgeseg.runtime.engine import ENGINE_KEY
 from edgeseg.spec import ModelSpec
 
-MAX_BYTES = 2**31 - 1
 MAX_REASON = 300
 QUANTISED_OPS = frozenset(
     {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
@@ -21,12 +22,38 @@ QUANTISED_OPS = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class OnnxFile:
+    """An ONNX file as it was read.
+
+    Attributes:
+        model: parsed and checked, with all of its weights inside.
+        sha256: of the file's bytes.
+        beside: SHA-256 of each file beside it that holds weights, by name.
+    """
+
+    model: onnx.ModelProto
+    sha256: str
+    beside: dict[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Stands for graph and weights together: a retrained network may change the file beside it alone."""
+        whole = [self.sha256, *(f"{name} {digest}" for name, digest in sorted(self.beside.items()))]
+        return hashlib.sha256("\n".join(whole).encode()).hexdigest() if self.beside else self.sha256
+
+
 def read_onnx(path: Path) -> onnx.ModelProto:
-    """Parse and check an ONNX file. Nothing outside the file is opened.
+    """Parse and check an ONNX file, as :func:`open_onnx` does, where its digests are not wanted."""
+    return open_onnx(path).model
+
+
+def open_onnx(path: Path) -> OnnxFile:
+    """Parse and check an ONNX file, with weights that it keeps in a plain file beside it.
 
     Raises:
-        ArtifactError: missing, empty, a download that went wrong, truncated, weights outside
-            the file, or a graph that breaks ONNX's own rules.
+        ArtifactError: missing, empty, a download that went wrong, truncated, weights anywhere else, or a graph
+            that breaks ONNX's own rules.
     """
     data = _bytes(path)
     model = onnx.ModelProto()
@@ -38,13 +65,13 @@ def read_onnx(path: Path) -> onnx.ModelProto:
         ) from None
     if not model.graph.node or not model.opset_import:
         raise ArtifactError(f"{path} holds no ONNX graph ({len(data)} bytes). Copy it again or export it anew.")
-    _refuse_external_data(model, path)
+    beside = take_in(model, path)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).replace("==> Context:", "in:").split()).rstrip(".")[:MAX_REASON]
         raise ArtifactError(f"{path} breaks the rules of ONNX: {reason}. Export it anew.") from None
-    return model
+    return OnnxFile(model, hashlib.sha256(data).hexdigest(), beside)
 
 
 def embedded_spec(model: onnx.ModelProto) -> ModelSpec | None:
@@ -96,26 +123,3 @@ def _bytes(path: Path) -> bytes:
     if data.lstrip()[:1] == b"<":
         raise ArtifactError(f"{path} is a web page, not a model: the download went wrong. Fetch the raw file.")
     return data
-
-
-def _refuse_external_data(model: onnx.ModelProto, path: Path) -> None:
-    outside = next((t for t in _tensors(model.graph) if t.data_location == onnx.TensorProto.EXTERNAL), None)
-    if outside is not None:
-        place = next((entry.value for entry in outside.external_data if entry.key == "location"), "?")
-        raise ArtifactError(
-            f"{path} keeps the weights {outside.name!r} in another file ({place}); edgeseg opens no files that a "
-            "model names. Save it as one file: onnx.save(onnx.load('model.onnx'), 'whole.onnx')."
-        )
-
-
-def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor with data in a graph and its subgraphs."""
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield attribute.t
-            yield from attribute.tensors
-            for sub in (attribute.g, *attribute.graphs):
-                yield from _tensors(sub)

@@ -17,11 +17,10 @@ from edgeseg.export.deployed_graph import NORMALISED
 from edgeseg.export.finite_net import check_activations, check_weights
 from edgeseg.export.foreign_spec import SpecFlags, changed_spec, foreign_spec
 from edgeseg.export.net_facts import graph_facts, keep_output
-from edgeseg.export.onnx_file import embedded_spec, expect_float, read_onnx
+from edgeseg.export.onnx_file import embedded_spec, expect_float, open_onnx
 from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
 from edgeseg.export.ort_session import Forward, forward_of
 from edgeseg.extras import require
-from edgeseg.files import sha256_of
 from edgeseg.image import Float32
 from edgeseg.spec import ModelSpec
 
@@ -148,8 +147,8 @@ def _without_levels(loaded: LoadedModel, spec: ModelSpec, cut: LevelCut) -> tupl
 
 
 def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
-    model = read_onnx(path)
-    parents = {"onnx": sha256_of(path)}
+    file = open_onnx(path)
+    model, parents = file.model, {"onnx": file.digest}
     own = embedded_spec(model)
     if own is not None and any(NORMALISED in node.output for node in model.graph.node):
         net = net_of_deployed(model)

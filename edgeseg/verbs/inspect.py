@@ -116,10 +116,10 @@ def _onnx(path: Path) -> dict[str, Any]:
     from edgeseg.extras import require
 
     require("onnx", "export")
-    from edgeseg.export.onnx_file import embedded_spec, read_onnx
-    from edgeseg.files import sha256_of
+    from edgeseg.export.onnx_file import embedded_spec, open_onnx
 
-    model = read_onnx(path)
+    file = open_onnx(path)
+    model = file.model
     spec = embedded_spec(model)
     constants = {constant.name for constant in model.graph.initializer}
     operations: dict[str, int] = {}
@@ -127,7 +127,8 @@ def _onnx(path: Path) -> dict[str, Any]:
         operations[node.op_type] = operations.get(node.op_type, 0) + 1
     return {
         "onnx": str(path),
-        "sha256": sha256_of(path),
+        "sha256": file.sha256,
+        **({"weights beside it": file.beside} if file.beside else {}),
         "opset": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
         "producer": f"{model.producer_name} {model.producer_version}".strip(),
         "inputs": {value.name: _shape(value) for value in model.graph.input if value.name not in constants},

@@ -14,7 +14,6 @@ from edgeseg.errors import ArtifactError, EdgesegError, SpecError
 from edgeseg.export.bare_net import softmax
 from edgeseg.export.deployed_graph import deployed_graph
 from edgeseg.export.foreign_spec import SpecFlags, class_names
-from edgeseg.export.onnx_file import read_onnx
 from edgeseg.export.opset import opset_of
 from edgeseg.export.ort_session import forward_of
 from edgeseg.export.source_net import SourceNet, source_net
@@ -194,16 +193,6 @@ def test_an_unusable_embedded_spec_is_refused(tmp_path):
 def test_class_names_come_from_a_list_or_a_file(tmp_path):
     (tmp_path / "names.txt").write_text("sky\nroad\n")
     assert class_names(str(tmp_path / "names.txt")) == class_names("sky, road") == ("sky", "road")
-
-
-def test_weights_outside_the_file_are_never_opened(tmp_path):
-    model = onnx.load(str(write(tmp_path / "a.onnx")))
-    big = numpy_helper.from_array(weights(3), "w")
-    del model.graph.initializer[:]
-    model.graph.initializer.append(big)
-    onnx.save_model(model, str(tmp_path / "b.onnx"), save_as_external_data=True, location="w.bin", size_threshold=0)
-    with pytest.raises(ArtifactError, match=r"another file \(w.bin\)"):
-        read_onnx(tmp_path / "b.onnx")
 
 
 @pytest.mark.parametrize(
