@@ -103,7 +103,8 @@ def _engine(args: argparse.Namespace, artifact: Artifact) -> Engine:
 def _sinks(
     args: argparse.Namespace, artifact: Artifact, source: Source, log: Log, quit_asked: Callable[[], None]
 ) -> list[Sink]:
-    from edgeseg.runtime.sinks_files import JsonlSink, MaskSink
+    from edgeseg.runtime.sinks_jsonl import JsonlSink
+    from edgeseg.runtime.sinks_masks import MaskSink
     from edgeseg.runtime.sinks_video import VideoSink
     from edgeseg.runtime.sinks_window import WindowSink
 

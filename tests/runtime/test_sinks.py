@@ -13,7 +13,8 @@ from edgeseg.image import UInt8, read_mask, unfit
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.painter import Painter
 from edgeseg.runtime.sinks import Sink, check_outputs
-from edgeseg.runtime.sinks_files import JsonlSink, MaskSink
+from edgeseg.runtime.sinks_jsonl import JsonlSink
+from edgeseg.runtime.sinks_masks import MaskSink
 from edgeseg.runtime.sinks_video import VideoSink, check_video_path
 from edgeseg.runtime.sources import open_source
 from edgeseg.spec import ModelSpec

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from edgeseg.runtime.frame import Frame, Prediction
-from edgeseg.runtime.sinks_files import JsonlSink, MaskSink
+from edgeseg.runtime.sinks_jsonl import JsonlSink
+from edgeseg.runtime.sinks_masks import MaskSink
 from edgeseg.runtime.sinks_sources import slugs_of
 from edgeseg.runtime.sinks_window import WindowSink
 from edgeseg.spec import ModelSpec
