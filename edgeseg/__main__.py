@@ -1,5 +1,9 @@
 import sys
 
-from edgeseg.cli import main
+from edgeseg.runtime.child_python import leave_working_directory
+
+leave_working_directory()
+
+from edgeseg.cli import main  # noqa: E402
 
 sys.exit(main())

@@ -52,6 +52,10 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
+    if argv is None:
+        from edgeseg.runtime.child_python import leave_working_directory
+
+        leave_working_directory()
     arguments = list(sys.argv[1:] if argv is None else argv)
     verb = next((word for word in arguments if not word.startswith("-")), None)
     parser = build_parser(verb)

@@ -19,6 +19,7 @@ import numpy as np
 
 from edgeseg.errors import EnvironmentFault
 from edgeseg.runtime.capture_output import GO
+from edgeseg.runtime.child_python import child_environment, module_command
 from edgeseg.runtime.ring import Picture, Ring, create_ring_memory
 from edgeseg.runtime.stream_address import Address
 
@@ -86,16 +87,15 @@ class CaptureProcess:
         self._send(json.dumps(_job(address, limits)).encode() + b"\n")
 
     def _started(self, news_fd: int) -> subprocess.Popen[bytes]:
-        module = "edgeseg.runtime.capture_child"
         return subprocess.Popen(
-            [sys.executable, "-m", module, str(self._ring_fd), str(news_fd)],
+            module_command("edgeseg.runtime.capture_child", str(self._ring_fd), str(news_fd)),
             bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._errors,
             pass_fds=(self._ring_fd, news_fd),
             start_new_session=True,
-            env={**os.environ, **_ENVIRONMENT},
+            env=child_environment(_ENVIRONMENT),
         )
 
     @property

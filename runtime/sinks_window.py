@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 
 import cv2
 
 from edgeseg.errors import UserError
+from edgeseg.runtime.child_python import child_environment, code_command
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.painter import Painter
 from edgeseg.runtime.redact import redact
@@ -72,7 +72,7 @@ def check_display() -> None:
     """
     try:
         probe = subprocess.run(
-            [sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False
+            code_command(_PROBE), capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False, env=child_environment()
         )
     except subprocess.TimeoutExpired:
         raise UserError("--show was given, but the display does not answer. Use --save out.mp4 instead.") from None

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
+from edgeseg.runtime.child_python import child_environment
 from edgeseg.runtime.pulse import Progress
 
 OPENING_S = 3600.0
@@ -38,6 +39,7 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 pass_fds=(child_end,),
                 start_new_session=True,
+                env=child_environment(),
             )
         finally:
             os.close(child_end)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import UserError
+from edgeseg.runtime.child_python import module_command
 from edgeseg.runtime.quantities import duration_s, size_bytes
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ EXAMPLES = (
     "edgeseg run ARTIFACT --source 'photos/*.jpg' --save-masks masks",
     "edgeseg run ARTIFACT --source rtsp://camera/stream --save out.mkv --save-every 10min --keep 20GB",
 )
-WORKER = (sys.executable, "-m", "edgeseg.verbs.run_worker")
+WORKER = tuple(module_command("edgeseg.verbs.run_worker"))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -32,7 +32,7 @@ def impostor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Impostor:
     """Start this code in place of the capture process; ``say(text)`` sends a line to the parent."""
 
     def use(code: str) -> None:
-        head = "import os, sys, time\ndef say(text):\n    os.write(int(sys.argv[4]), text.encode() + b'\\n')\n"
+        head = "import os, sys, time\ndef say(text):\n    os.write(int(sys.argv[-1]), text.encode() + b'\\n')\n"
         script = tmp_path / "impostor"
         script.write_text(f"#!{sys.executable}\n{head}{textwrap.dedent(code)}\n")
         script.chmod(0o755)
@@ -71,8 +71,8 @@ NONSENSE = {
     "a slot that is not there": picture(slot=99),
     "a picture beyond the memory": picture(slot=3, height=99_999_999),
     "words for numbers": picture(width="4"),
-    "a line without end": "os.write(int(sys.argv[4]), b'x' * 10000)",
-    "bytes": r"os.write(int(sys.argv[4]), b'\xff\xfe\x00\n')",
+    "a line without end": "os.write(int(sys.argv[-1]), b'x' * 10000)",
+    "bytes": r"os.write(int(sys.argv[-1]), b'\xff\xfe\x00\n')",
 }
 
 
@@ -108,7 +108,7 @@ def test_the_last_words_of_a_process_are_told_without_the_password(impostor: Imp
 
 
 def test_a_process_that_closes_its_pipe_and_lives_on_is_ended(impostor: Impostor) -> None:
-    impostor("print(os.getpid())\nos.close(int(sys.argv[4]))\ntime.sleep(100)")
+    impostor("print(os.getpid())\nos.close(int(sys.argv[-1]))\ntime.sleep(100)")
     before = psutil.Process().children()
     watched = Watched()
     with watched.source:
