@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.calibration_set import CalibrationSet
 from edgeseg.calibration.recipe import Recipe
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError
 from edgeseg.runtime.engine import Engine
 
@@ -86,5 +87,6 @@ def expect_parent(encoding: Encoding, parent: Artifact) -> None:
     if (parent.format, parent.precision) != (encoding.parent_format, "fp32"):
         raise ArtifactError(
             f"{parent.path} is {parent.precision} {parent.format}; INT8 for {encoding.format} starts from an fp32 "
-            f"{encoding.parent_format} artifact. Make one with: edgeseg export MODEL --format {encoding.parent_format}"
+            f"{encoding.parent_format} artifact. Make one with: "
+            f"{edgeseg_command('export', 'MODEL', '--format', encoding.parent_format)}"
         )

@@ -12,6 +12,7 @@ from edgeseg.calibration.ladder import SHOWN, Ladder, Rung
 from edgeseg.calibration.search import fewest
 from edgeseg.calibration.sensitivity import ranking
 from edgeseg.calibration.trials import Trial, Trials
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import GateFailed
 from edgeseg.runtime.bench import bench_in_turns
 
@@ -21,10 +22,14 @@ MAX_SHARE = 0.5
 BENCH_SECONDS = 2.0
 NEXT_STEP = (
     "Post-training quantisation does not suffice for this network. Next: tune it for a few epochs under the rounding "
-    "of INT8, edgeseg train --weights best.pt --qat --data DIR, and then this command again (a network from "
+    "of INT8, {train}, and then this command again (a network from "
     "elsewhere: quantisation-aware training where it was trained); or give more typical images with --data, try "
     "another --method, or allow a larger loss. What was measured is kept, so another limit costs no new measurements."
 )
+
+
+def _next_step() -> str:
+    return NEXT_STEP.format(train=edgeseg_command("train", "--weights", "best.pt", "--qat", "--data", "DIR"))
 
 
 def searched(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladder]:
@@ -42,7 +47,7 @@ def searched(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladde
     if kept is None:
         found = plain.comparison
         sentence = budget_sentence(found, found.stages[-1], misses(found, found.stages[-1], budget))
-        raise GateFailed(f"{sentence}\n{ladder.text()}\n{NEXT_STEP}\n{class_table(found)}")
+        raise GateFailed(f"{sentence}\n{ladder.text()}\n{_next_step()}\n{class_table(found)}")
     return search.trial_of(kept), ladder
 
 

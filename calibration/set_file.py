@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from edgeseg.artifact import MANIFEST, Artifact
 from edgeseg.calibration.calibration_set import CalibrationSet, Item
 from edgeseg.calibration.calibration_video import VideoFrame, frames_at
 from edgeseg.calibration.image_choice import ImageFile, PassedOver
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files import atomic_file, sha256_of
 from edgeseg.spec import ModelSpec
@@ -153,12 +153,16 @@ def _values(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(
-            f"There is no calibration set {path}. Write one with: edgeseg calibrate ... -o {path}"
+            f"There is no calibration set {path}. Write one with: "
+            f"{edgeseg_command('calibrate', 'MODEL', '--data', 'DIR', '-o', path)}"
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}. Write the set again.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise DataError(f"{path} is not a calibration set. Write one with: edgeseg calibrate ... -o {path}")
+        raise DataError(
+            f"{path} is not a calibration set. Write one with: "
+            f"{edgeseg_command('calibrate', 'MODEL', '--data', 'DIR', '-o', path)}"
+        )
     if type(values.get("version")) is not int or values["version"] > VERSION:
         raise DataError(f"{path} has version {values.get('version')}; this edgeseg reads up to {VERSION}. Upgrade it.")
     return values
@@ -224,11 +228,9 @@ def _items(entries: list[_Entry], spec: ModelSpec, on_image: Callable[[], object
 
 
 def _stale(path: Path, values: Mapping[str, Any], differs: list[str]) -> str:
-    source = shlex.quote(str(path.parent / values["source"]))
-    return (
-        f"{path} is stale: {'; '.join(differs)}. Make it anew with: edgeseg calibrate MODEL --data {source} "
-        f"-n {len(values['images'])} --seed {values['seed']} -o {shlex.quote(str(path))}"
-    )
+    count, seed = len(values["images"]), values["seed"]
+    words = ("calibrate", "MODEL", "--data", path.parent / values["source"], "-n", str(count), "--seed", str(seed))
+    return f"{path} is stale: {'; '.join(differs)}. Make it anew with: {edgeseg_command(*words, '-o', path)}"
 
 
 def _line(item: Item, path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.artifact import Artifact
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.metrics import Float64
 from edgeseg.runtime.bench import rounds_in_turns
@@ -111,7 +112,8 @@ def _check(fp32: Artifact, int8: Artifact, seconds: float) -> None:
     if (fp32.precision, int8.precision) != ("fp32", "int8"):
         raise UserError(
             f"INT8 is timed against fp32; found {int8.path.name} ({int8.precision}) against {fp32.path.name} "
-            f"({fp32.precision}). Give the INT8 artifact first: edgeseg bench INT8 --against FP32"
+            f"({fp32.precision}). Give the INT8 artifact first: "
+            f"{edgeseg_command('bench', 'INT8', '--against', 'FP32')}"
         )
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
 from edgeseg.files import atomic_directory, sha256_of
 from edgeseg.spec import ModelSpec
@@ -148,14 +149,16 @@ def _directory_of(path: Path) -> Path:
         return path.parent
     raise ArtifactError(
         f"{path} is a bare file, not an edgeseg artifact: it has no {MANIFEST} beside it. "
-        f"Make one with: edgeseg export {path}"
+        f"Make one with: {edgeseg_command('export', path)}"
     )
 
 
 def _manifest(directory: Path) -> Mapping[str, Any]:
     path = directory / MANIFEST
     if not path.is_file() or path.is_symlink():
-        raise ArtifactError(f"{directory} is not an artifact: it has no {MANIFEST}. Make one with edgeseg export.")
+        raise ArtifactError(
+            f"{directory} is not an artifact: it has no {MANIFEST}. Make one with: {edgeseg_command('export', 'MODEL')}"
+        )
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise ArtifactError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes; that is no edgeseg manifest.")
     try:

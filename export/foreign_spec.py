@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeseg.command import edgeseg_command
 from edgeseg.dataset import read_classes
 from edgeseg.errors import SpecError
 from edgeseg.spec import Color, ModelSpec
@@ -117,7 +118,7 @@ def _check_complete(path: Path, flags: SpecFlags, input_size: Sequence[int | Non
             f"{path} has no edgeseg spec, so nobody knows what its pixels and classes mean. Still needed: "
             f"{'; '.join(absent)}. Mean and std are for values scaled to 0..1, or to 0..255 with --value-range 255; "
             "--task binary|multiclass, --resize stretch|letterbox and --ignore-index N are optional. For example: "
-            f"edgeseg export {path} --classes background,person --color-order rgb "
+            f"{edgeseg_command('export', path, '--classes', 'background,person', '--color-order', 'rgb')} "
             "--mean 0.485 0.456 0.406 --std 0.229 0.224 0.225"
         )
     if flags.value_range == 1 and max(flags.mean or (0.0,)) > 2:

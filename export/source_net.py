@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from edgeseg.artifact import MANIFEST, Artifact
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.bare_net import bare_net, net_of_deployed, probe_inputs
 from edgeseg.export.deployed_graph import NORMALISED
@@ -97,7 +98,8 @@ def source_net(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None = N
         if (artifact.format, artifact.precision) != ("onnx", "fp32"):
             raise ArtifactError(
                 f"{artifact.path} is {artifact.precision} {artifact.format}; export starts from a checkpoint, an ONNX "
-                "file or an fp32-onnx artifact. To quantise an fp32 OpenVINO artifact use: edgeseg calibrate."
+                "file or an fp32-onnx artifact. To quantise an fp32 OpenVINO artifact: "
+                f"{edgeseg_command('calibrate', artifact.path, '--data', 'DIR')}"
             )
         return _from_onnx(artifact.model_path, artifact.name, flags)
     if path.exists() and path.suffix != ".onnx":

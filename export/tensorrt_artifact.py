@@ -22,6 +22,7 @@ from edgeseg.calibration.onnx_graph import load_graph
 from edgeseg.calibration.samples import Samples
 from edgeseg.calibration.tensorrt_lint import expect_clean
 from edgeseg.calibration.toolchain import cpu_name, toolchain
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError
 from edgeseg.export.half_graph import Kept, half_graph
 from edgeseg.runtime.engine import ENGINE_KEY, TENSORRT, EngineOptions
@@ -78,7 +79,7 @@ def _precision(parent: Artifact, half: bool) -> str:
         return "int8"
     raise ArtifactError(
         f"{parent.path} is {parent.precision} {parent.format}; TensorRT starts from an fp32 onnx artifact or its own "
-        "INT8. Make one with: edgeseg export MODEL --format engine"
+        f"INT8. Make one with: {edgeseg_command('export', 'MODEL', '--format', 'engine')}"
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.artifact import Artifact
+from edgeseg.command import edgeseg_command
 from edgeseg.dataset import Dataset
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.files import atomic_file
@@ -95,7 +96,8 @@ def iou_gate(
     if evaluation.images != images:
         raise ArtifactError(
             f"{artifact.path.name} was verified on {images} images of split {split!r}, but {dataset.root} gave "
-            f"{evaluation.images}. Check it on the same data, or measure with edgeseg evaluate."
+            f"{evaluation.images}. Check it on the same data, or measure with: "
+            f"{edgeseg_command('evaluate', artifact.path, '--data', dataset.root)}"
         )
     found = evaluation.confusion.mean_iou
     where = f"mIoU is {found:.4f} here and {expected:.4f} in the artifact, on {images} images of {split!r}."
@@ -159,7 +161,8 @@ def read_baseline(path: Path, artifact: Artifact) -> float:
         model, cpu, ratio = values["model"], values["cpu"], float(values["latency"]["ratio"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{path} is no baseline ({error}). Save one with: edgeseg check --save-baseline {path}"
+            f"{path} is no baseline ({error}). Save one with: "
+            f"{edgeseg_command('check', artifact.path, '--save-baseline', path)}"
         ) from None
     if not (math.isfinite(ratio) and ratio > 0):
         raise UserError(f"{path} holds the latency ratio {ratio}. Save a new one with --save-baseline.")

@@ -13,6 +13,7 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import EngineError, MissingExtra, UserError
 from edgeseg.runtime.tensorrt_install import bindings_advice, driver_advice
 
@@ -110,7 +111,7 @@ class Cuda:
             return GpuMemoryError(f"The GPU has no memory left: {said}. Use fewer --slots, or close other programs.")
         if number in _LOST:
             return GpuLostError(f"The GPU stopped answering: {said}. Start again; if it repeats, look at dmesg.")
-        return EngineError(f"CUDA refused: {said}. Run edgeseg doctor.")
+        return EngineError(f"CUDA refused: {said}. See: {edgeseg_command('doctor')}")
 
     def _text(self, code: Any) -> str:
         _, text = self.runtime.cudaGetErrorString(code)

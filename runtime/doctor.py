@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg import __version__
+from edgeseg.command import edgeseg_command
 from edgeseg.runtime.machine import Cpu, this_cpu
 from edgeseg.runtime.openvino_core import shared_core
 from edgeseg.runtime.tensorrt_doctor import tensorrt_rows
@@ -75,12 +76,12 @@ def diagnose() -> Diagnosis:
 def int8_forecast(cpu: Cpu) -> str:
     """What INT8 brings on a CPU, by its instructions, in honest words."""
     if cpu.isa is None:
-        return "Unknown: this system does not list the CPU's instructions. Measure: edgeseg bench INT8 --against FP32"
+        return f"Unknown: this system does not list the CPU's instructions. Measure: {_bench()}"
     if units := cpu.integer_units:
         verb = "multiplies" if len(units) == 1 else "multiply"
         return (
             f"Expect a gain: {', '.join(units)} {verb} 8-bit integers directly. How much depends on the network, since "
-            "upsampling and ArgMax stay in float. Measure it: edgeseg bench INT8 --against FP32"
+            f"upsampling and ArgMax stay in float. Measure it: {_bench()}"
         )
     if "AVX2" in cpu.isa:
         return (
@@ -88,6 +89,10 @@ def int8_forecast(cpu: Cpu) -> str:
             "(measured on such a CPU: 62.9 ms INT8 against 67.2 ms fp32). Keep fp32 unless size matters."
         )
     return "Expect no speed: no 8-bit dot product instructions were found. Keep fp32 unless size matters."
+
+
+def _bench() -> str:
+    return edgeseg_command("bench", "INT8", "--against", "FP32")
 
 
 def bf16_note(cpu: Cpu) -> str:

@@ -23,6 +23,7 @@ from typing import Protocol
 import numpy as np
 
 from edgeseg.artifact import Artifact
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.frame import Prediction
@@ -163,7 +164,8 @@ def expect_engine(artifact: Artifact, found: str | None, engine: str) -> None:
     if found is not None and found != engine:
         raise ArtifactError(
             f"{artifact.model_path} was quantised for {found} and is not run by {engine}, which may compute wrong "
-            "masks from it without a word. Quantise the fp32 artifact for this engine with: edgeseg calibrate"
+            "masks from it without a word. Quantise the fp32 artifact for this engine with: "
+            f"{edgeseg_command('calibrate', 'FP32', '--data', 'DIR')}"
         )
 
 

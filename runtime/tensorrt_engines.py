@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import EngineError, TamperedError
 from edgeseg.runtime.cuda_calls import Gpu
 from edgeseg.runtime.engine import ENGINE_KEY, TENSORRT, expect_engine, expect_format
@@ -143,9 +144,10 @@ def _existing(store: EngineStore, key: EngineKey, artifact: Artifact, frame: tup
     if (plan := store.get(key)) is not None:
         return DeviceEngine(plan, store.plan_path(key), key, False)
     if frame is not None:
+        words = ("export", str(artifact.path), "--format", "engine", "--gpu-resize", *map(str, frame))
         raise EngineError(
             f"No engine in {store.root} resizes frames of {frame[0]}x{frame[1]} for {artifact.path.name} here. Build "
-            f"one with: edgeseg export {artifact.path} --format engine --gpu-resize {frame[0]} {frame[1]}"
+            f"one with: {edgeseg_command(*words)}"
         )
     near = min((key.differences(other) for other in store.kept()), key=len, default=[])
     if not near:

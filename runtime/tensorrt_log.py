@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import EngineError
 from edgeseg.runtime.tensorrt_dialect import Library
 from edgeseg.runtime.tensorrt_install import driver_advice
@@ -64,7 +65,8 @@ def started(kind: Callable[[Any], Any], log: Any, library: Library) -> Any:
         reason = "; ".join(said_since(log, mark)) or f"it gave no reason ({error})"
         raise EngineError(
             f"{library.title} does not start: {reason}. Mostly it is made for a newer CUDA than the driver serves "
-            f"(edgeseg doctor tells which that is). {driver_advice()} Or install a TensorRT for the driver's CUDA."
+            f"({edgeseg_command('doctor')} tells which that is). {driver_advice()} "
+            "Or install a TensorRT for the driver's CUDA."
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.models.blocks import AnySize, DoubleConv, PoolingEncoder, cropped, scaled
 from edgeseg.models.joins import Join
@@ -77,7 +78,7 @@ class UNetPlusPlus(AnySize):
         """
         raise UserError(
             "The levels of a U-Net++ are not measured one by one: it is trained to be cut. Score its depths with: "
-            "edgeseg export CKPT --depth N --data DIR."
+            f"{edgeseg_command('export', 'CKPT', '--depth', 'N', '--data', 'DIR')}"
         )
 
     def logits(self, x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import CheckpointError, SpecError, UserError
 from edgeseg.files import atomic_file, sha256_of
 from edgeseg.models.registry import build_model
@@ -125,7 +126,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise CheckpointError(
             f"{path} is a torch file but not an edgeseg checkpoint. "
-            "Export your network to ONNX and give that: edgeseg export model.onnx --classes ... --mean ..."
+            "Export your network to ONNX and give that: "
+            f"{edgeseg_command('export', 'model.onnx', '--classes', '...', '--mean', '...')}"
         )
     if not isinstance(values.get("version"), int) or values["version"] > VERSION:
         raise CheckpointError(

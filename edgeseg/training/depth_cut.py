@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import CheckpointError
 from edgeseg.models.registry import build_model
 from edgeseg.models.unetpp import pruned
@@ -24,7 +25,7 @@ def cut_to_depth(loaded: LoadedModel, depth: int) -> LoadedModel:
     if loaded.architecture["name"] != "unetpp":
         raise CheckpointError(
             f"{loaded.name} holds {loaded.architecture['name']}; only a unetpp can be cut to a depth. "
-            "Levels of a U-Net are cut by edgeseg export --drop-levels."
+            f"Levels of a U-Net are cut by: {edgeseg_command('export', 'CKPT', '--drop-levels', 'N', '--data', 'DIR')}"
         )
     state = pruned(loaded.model.state_dict(), depth)
     options = {**loaded.architecture["options"], "depth": depth}

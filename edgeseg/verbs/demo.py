@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import CheckpointError, UserError
 from edgeseg.extras import require
 from edgeseg.files import check_writable
@@ -184,4 +185,16 @@ def _tell(out: Path, results: dict[str, Any], summary: Summary, seconds: float) 
     print("\n".join(results["sentences"]))
     print(f"\n{out}/overlay.mp4, contact_sheet.png, report.md ({seconds:.0f} s in all)")
     print(f"proof of the INT8 model: {out}/cells-int8-openvino/report.html")
-    print(f"next: edgeseg run {out}/cells-int8-openvino --source 0 --show")
+    print(f"next: {next_command(out)}")
+
+
+def next_command(out: Path) -> str:
+    """A live source that this network understands: in a window where there is a display, else into a video."""
+    from edgeseg.runtime.sinks_window import check_display
+
+    live = ("run", out / "cells-int8-openvino", "--source", "test://cells")
+    try:
+        check_display()
+    except UserError:
+        return edgeseg_command(*live, "--max-frames", "100", "--save", out / "live.mp4")
+    return edgeseg_command(*live, "--show")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import EnvironmentFault, UserError
 from edgeseg.verbs import inspect_levels
 
@@ -134,7 +135,7 @@ def _onnx(path: Path) -> dict[str, Any]:
         "inputs": {value.name: _shape(value) for value in model.graph.input if value.name not in constants},
         "outputs": {value.name: _shape(value) for value in model.graph.output},
         "operations": dict(sorted(operations.items())),
-        "spec": spec.to_dict() if spec else "none: edgeseg export needs --classes, --mean, --std and others",
+        "spec": spec.to_dict() if spec else f"none: {edgeseg_command('export', path)} says which flags give one",
     }
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.extras import require
 from edgeseg.files import atomic_file, check_writable
@@ -51,9 +51,7 @@ def _command(args: argparse.Namespace, report: LevelReport) -> str | None:
     level = report.cut(args.max_drop)
     if level is None:
         return None
-    return shlex.join(
-        ["edgeseg", "export", str(args.file), "--drop-levels", str(level.level), "--data", str(args.data)]
-    )
+    return edgeseg_command("export", args.file, "--drop-levels", str(level.level), "--data", args.data)
 
 
 def _measured(args: argparse.Namespace) -> tuple[LevelReport, bool]:

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.extras import require
 from edgeseg.files import check_writable
 from edgeseg.spec import ModelSpec
 
 ASIDE = """GFLOP: 2 a multiply-add, convolutions only. Field: side in pixels of what one pixel's class depends on.
-Every network takes images of any size: inside it pads them to a multiple of its stride and crops the logits.
-Train one with: edgeseg train --model NAME --data DIR"""
+Every network takes images of any size: inside it pads them to a multiple of its stride and crops the logits."""
 NAME_WIDE = 14
 
 EXAMPLES = (
@@ -90,7 +90,7 @@ def _table(found: Iterable[dict[str, Any]], spec: ModelSpec) -> Iterator[str]:
         figures = f"{one['weights'] / 1e6:5.2f} M  {one['gflop']:6.2f}  {field:>5}  {', '.join(one['engines'])}"
         yield f"{one['name']:<{NAME_WIDE}}  {figures}"
         yield f"{'':<{NAME_WIDE}}  {one['summary']}; options: {_options(one)}"
-    yield f"\n{ASIDE}"
+    yield f"\n{ASIDE}\nTrain one with: {edgeseg_command('train', '--model', 'NAME', '--data', 'DIR')}"
 
 
 def _options(one: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.command import edgeseg_command
 from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
 from edgeseg.extras import require
@@ -153,7 +154,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"{args.out} holds the last whole epoch; the same command and --resume go on.", file=sys.stderr)
         raise
     print(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")
-    print(f"next: edgeseg export {result.best} --format openvino --int8 --data {args.data}")
+    print(f"next: {edgeseg_command('export', result.best, '--format', 'openvino', '--int8', '--data', args.data)}")
     return 0
 
 

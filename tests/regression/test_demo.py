@@ -14,6 +14,7 @@ import pytest
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.image import read_image
+from edgeseg.verbs.demo import next_command
 
 FRAMES = 30
 
@@ -56,6 +57,19 @@ def test_the_int8_model_brings_its_proof(int8: Artifact) -> None:
     assert proof["verdict"]["passed"]
     assert len(proof["worst_images"]) == 6
     assert "<script" not in (int8.path / "report.html").read_text(encoding="utf-8"), "one file that opens anywhere"
+
+
+def test_the_command_it_ends_with_runs_in_this_shell(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a display, as on a server, into a video; the source is one that this network understands."""
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    command = next_command(demo)
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "test://cells" in command
+    (video,) = demo.glob("live*.mp4")
+    with av.open(str(video)) as container:
+        assert sum(1 for _ in container.decode(video=0)) > 50
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
