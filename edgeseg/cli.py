@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -51,12 +50,27 @@ def build_parser(verb: str | None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return its exit code."""
-    if argv is None:
-        from edgeseg.runtime.child_python import leave_working_directory
+    """Run one verb and return its exit code.
 
-        leave_working_directory()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    Args:
+        argv: words of the command line; None for those of this process, whose standard streams are then guarded.
+    """
+    if argv is not None:
+        return _main(argv)
+    from edgeseg.runtime.child_python import leave_working_directory
+
+    leave_working_directory()
+    from edgeseg.runtime.standard_streams import finish, guard
+
+    guard()
+    try:
+        return _main(sys.argv[1:])
+    finally:
+        finish()
+
+
+def _main(argv: Sequence[str]) -> int:
+    arguments = list(argv)
     verb = next((word for word in arguments if not word.startswith("-")), None)
     parser = build_parser(verb)
     if verb is not None and verb not in VERBS:
@@ -77,16 +91,21 @@ def guarded(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
         work: returns an exit code.
         as_json: the line is a JSON object, as those of ``run --log-json``.
     """
+    from edgeseg.runtime.standard_streams import ReaderGone, discard_output
+
     try:
-        return work()
+        code = work()
+        sys.stdout.flush()
+        return code
     except EdgesegError as error:
         _complain(f"edgeseg {verb}", str(error), as_json, error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
+        discard_output()
         _complain(f"edgeseg {verb}", "interrupted.", as_json, INTERRUPTED)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGone:
+        discard_output()
         return 0
 
 

@@ -20,6 +20,7 @@ from edgeseg.runtime.capture_fault import StreamFault
 from edgeseg.runtime.capture_orphan import end_with_parent
 from edgeseg.runtime.capture_output import Output
 from edgeseg.runtime.ring import Ring
+from edgeseg.runtime.standard_streams import open_missing
 
 
 class Reader(Protocol):
@@ -35,6 +36,7 @@ class Reader(Protocol):
 
 
 def main() -> int:
+    open_missing()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
     job = json.loads(_first_line(0))

@@ -10,11 +10,16 @@ import time
 from typing import TextIO
 
 from edgeseg.runtime.events import Event
+from edgeseg.runtime.line_writer import sentence_of_loss
 from edgeseg.runtime.redact import redact
+from edgeseg.runtime.standard_streams import StandardError
 
 
 class Log:
     """Writes events, one line each, with the credentials of every address hidden. Use it from any thread.
+
+    In a process of edgeseg it keeps nobody waiting, whoever reads it or does not:
+    :mod:`edgeseg.runtime.standard_streams`.
 
     A JSON line holds ``time`` (UTC), ``event``, ``source``, ``message``, ``reason`` where there is one, and the
     event's facts.
@@ -28,6 +33,8 @@ class Log:
         self._as_json = as_json
         self._stream = stream
         self._lock = threading.Lock()
+        if as_json and stream is None and isinstance(sys.stderr, StandardError):
+            sys.stderr.writer.say_loss = lambda lines: _json_line(_event_of_loss(lines))
 
     def event(self, event: Event) -> None:
         self._write(_json_line(event) if self._as_json else f"edgeseg: {redact(str(event))}")
@@ -37,8 +44,14 @@ class Log:
         self.event(Event("note", "source", text)) if self._as_json else self._write(f"edgeseg: {redact(text)}")
 
     def _write(self, line: str) -> None:
+        stream = self._stream or sys.stderr
         with self._lock:
-            print(line, file=self._stream or sys.stderr, flush=True)
+            stream.write(f"{line}\n")
+            stream.flush()
+
+
+def _event_of_loss(lines: int) -> Event:
+    return Event("log-lost", "log", sentence_of_loss(lines).partition(": ")[2], facts={"lines": lines})
 
 
 def _json_line(event: Event) -> str:

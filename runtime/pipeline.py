@@ -165,6 +165,11 @@ class Pipeline:
             "skipped": self._source.skipped,
         }
 
+    @property
+    def stopping(self) -> bool:
+        """Whether :meth:`stop` was called."""
+        return self._stopping
+
     def stop(self) -> None:
         """End soon: finish what is being inferred, write it, close the sinks. Safe in a signal handler."""
         self._stopping = True
@@ -184,11 +189,12 @@ class Pipeline:
         reader = threading.Thread(target=self._read, name="edgeseg-source", daemon=True)
         for thread in (reader, *self._slot_threads()):
             thread.start()
+        failure: Exception | None = None
         try:
             failure = self._collect(threads, on_frame)
         finally:
             self._end_early()
-            self._finish(threads)
+            self._finish(threads, in_haste=failure is not None and self._source.live)
         seconds = clock_s() - start
         reader.join(_READER_TIMEOUT_S)
         if failure := failure or self._late_failure():
@@ -207,14 +213,17 @@ class Pipeline:
             for place, slot in enumerate(self._slots)
         ]
 
-    def _finish(self, sinks: Sequence[SinkThread]) -> None:
-        """Let the sinks write what is waiting; one that hangs is left behind when it is time to stop."""
+    def _finish(self, sinks: Sequence[SinkThread], in_haste: bool) -> None:
+        """Let the sinks write what is waiting; one that hangs is left behind when it is time to stop.
+
+        It is, too, when a camera's run has failed: it must not keep another from being started.
+        """
         for sink in sinks:
             sink.close()
         due_s = time.monotonic() + _STOP_S
         for sink in sinks:
             while not sink.join(_POLL_S):
-                if self._stopping and time.monotonic() > due_s:
+                if (self._stopping or in_haste) and time.monotonic() > due_s:
                     self.stuck = True
                     break
 

@@ -67,4 +67,4 @@ class Pulse:
         """Finish the files as after SIGTERM; by force when that takes long."""
         os.kill(os.getpid(), signal.SIGTERM)
         if not self._closing.wait(_LAST_S):
-            os._exit(1)
+            os._exit(1)  # nobody is left who could read a last word

@@ -8,15 +8,19 @@ import os
 import select
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 
 from edgeseg.runtime.child_python import child_environment
 from edgeseg.runtime.pulse import Progress
+from edgeseg.runtime.standard_streams import put_error
 
 OPENING_S = 3600.0
 """TensorRT may build an engine first, which takes a Jetson the better part of an hour."""
 _SILENT_S = 10.0
+_LAST_WORDS_S = 0.3
+_LONGEST_LINE = 1 << 16
 
 
 class WorkerProcess:
@@ -33,16 +37,26 @@ class WorkerProcess:
         self.progress = Progress()
         self._engine_timeout_s = engine_timeout_s
         self._fd, child_end = os.pipe()
+        said_fd, errors = os.pipe()
+        os.set_blocking(errors, False)  # nothing that it or a library of it prints waits for anybody
         try:
             self._process = subprocess.Popen(
                 [*command, str(child_end)],
                 stdin=subprocess.PIPE,
+                stderr=errors,
                 pass_fds=(child_end,),
                 start_new_session=True,
                 env=child_environment(),
             )
+        except OSError:
+            os.close(said_fd)
+            os.close(self._fd)
+            raise
         finally:
             os.close(child_end)
+            os.close(errors)
+        self._errors = threading.Thread(target=_pass_on, args=(said_fd,), name="edgeseg-errors", daemon=True)
+        self._errors.start()
         self._buffer = b""
         self._started_s = self._heard_s = time.monotonic()
         self._give(json.dumps(list(job)).encode() + b"\n")
@@ -91,6 +105,7 @@ class WorkerProcess:
         """Wait for its end, after it was seen or made to end; its exit code, negative for a signal."""
         code = self._process.wait()
         self.kill()  # children that it left behind
+        self._errors.join(_LAST_WORDS_S)
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
@@ -103,6 +118,18 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 self._process.stdin.write(line)
                 self._process.stdin.flush()
+
+
+def _pass_on(fd: int) -> None:
+    """Pass on whole lines to the standard error of this process, until all that could write more have ended."""
+    begun = b""
+    while received := os.read(fd, 1 << 16):
+        lines, newline, begun = (begun + received).rpartition(b"\n")
+        if len(begun) > _LONGEST_LINE:
+            lines, begun = lines + newline + begun, b""
+        put_error(lines + newline)
+    put_error(begun)
+    os.close(fd)
 
 
 def ended_by(code: int) -> str:

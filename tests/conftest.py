@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -71,4 +72,22 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             picture = np.full((48, 64, 3), 10 + 6 * number, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More frames than any test wants to wait for: one noisy picture, repeated without encoding it again."""
+    path = tmp_path_factory.mktemp("long") / "long.mkv"
+    picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
+        data = bytes([*stream.encode(frame), *stream.encode(None)][0])
+        for number in range(3000):
+            packet = av.Packet(data)
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 20)
+            packet.is_keyframe = True
+            container.mux(packet)
     return path

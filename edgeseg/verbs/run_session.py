@@ -14,9 +14,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.errors import UserError
+from edgeseg.runtime.events import Event
 from edgeseg.runtime.log import Log
 from edgeseg.runtime.pulse import Progress, Pulse
 from edgeseg.runtime.quantities import duration_s, size_bytes
+from edgeseg.runtime.standard_streams import ReaderGone, finish, print_result
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -49,14 +51,28 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
         if pulse is not None:
             pulse.progress = lambda: Progress(pipeline.frames, pipeline.busy_s, True)
         sinks = _sinks(args, artifact, source, log, pipeline.stop)
-        with _stopped_by_signals(pipeline, pulse is not None), _progress(args, source, log, pipeline) as advance:
-            summary = pipeline.run(sinks, advance)
-        if not pipeline.stuck:
-            engine.close()
-    print(json.dumps(_as_json(summary)) if args.json else _as_text(summary), flush=True)
+        with _stopped_by_signals(pipeline, pulse is not None):
+            with _progress(args, source, log, pipeline) as advance:
+                summary = pipeline.run(sinks, advance)
+            if not pipeline.stuck:
+                engine.close()
+            stack.close()
+            _print(summary, args.json, log, pipeline)
     if pipeline.stuck:
+        finish()
         os._exit(0)  # a thread hangs in native code; the files are closed, and nothing else can end it
     return 0
+
+
+def _print(summary: Summary, as_json: bool, log: Log, pipeline: Pipeline) -> None:
+    """Print the summary; whether somebody takes it changes nothing about a run that did its work."""
+    text = json.dumps(_as_json(summary)) if as_json else _as_text(summary)
+    try:
+        taken = print_result(text, lambda: pipeline.stopping)
+    except ReaderGone:
+        taken = False
+    if not taken:
+        log.event(Event("note", "output", "nobody reads standard output; the summary is lost."))
 
 
 def _check(args: argparse.Namespace) -> None:

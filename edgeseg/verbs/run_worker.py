@@ -11,11 +11,13 @@ import sys
 
 from edgeseg.cli import guarded
 from edgeseg.runtime.pulse import Pulse
+from edgeseg.runtime.standard_streams import finish, guard
 from edgeseg.verbs.run_config import arguments
 from edgeseg.verbs.run_session import segment
 
 
 def main() -> int:
+    guard()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor hears it, and asks
     pulse = Pulse(int(sys.argv[1]))
     args = arguments(json.loads(sys.stdin.readline()))
@@ -23,6 +25,7 @@ def main() -> int:
         return guarded("run", lambda: segment(args, pulse), args.log_json)
     finally:
         pulse.close()
+        finish()
 
 
 if __name__ == "__main__":

@@ -3,13 +3,14 @@
     python faulty_engine.py FAULT AFTER STARTS LEDGER run ARTIFACT --source ...
 
 FAULT is ``raise``, ``hang`` (a native call that does not return), ``freeze`` (one that also keeps the interpreter),
-``segfault`` or ``slow`` (0.3 s more for each inference). It strikes after AFTER inferences, in the first STARTS workers
-only. Each worker adds a line to LEDGER.
+``segfault``, ``abort`` (after a word of its own) or ``slow`` (0.3 s more for each inference). It strikes after AFTER
+inferences, in the first STARTS workers only. Each worker adds a line to LEDGER.
 """
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import time
 from pathlib import Path
@@ -60,6 +61,9 @@ def _fail(fault: str) -> None:
         ctypes.CDLL(None).sleep(_LONG_S)
     if fault == "freeze":
         ctypes.PyDLL(None).sleep(_LONG_S)
+    if fault == "abort":
+        os.write(2, b"last words of a library\n")
+        os.abort()
     if fault == "segfault":
         ctypes.string_at(0)
 
@@ -75,7 +79,8 @@ def main() -> int:
     fault, after, starts, ledger, *words = sys.argv[1:]
     if words[0] == "run":
         run.WORKER = (sys.executable, __file__, fault, after, starts, ledger)
-        return cli.main(words)
+        sys.argv[1:] = words
+        return cli.main()
     with Path(ledger).open("a", encoding="utf-8") as lines:
         lines.write("started\n")
     if len(Path(ledger).read_text(encoding="utf-8").splitlines()) <= int(starts):

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -23,7 +22,6 @@ from edgeseg.image import fit, read_mask, unfit
 from edgeseg.runtime.engine import open_engine
 from edgeseg.runtime.sources import open_source
 
-LONG = 3000
 Answer = subprocess.CompletedProcess[str]
 
 
@@ -40,24 +38,6 @@ def run(*words: object, timeout: float = 60) -> Answer:
 def frame_count(path: Path) -> int:
     with av.open(str(path)) as container:
         return sum(1 for _ in container.decode(video=0))
-
-
-@pytest.fixture(scope="module")
-def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """More frames than any test wants to wait for: one noisy picture, repeated without encoding it again."""
-    path = tmp_path_factory.mktemp("long") / "long.mkv"
-    picture = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=20)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-        data = bytes([*stream.encode(frame), *stream.encode(None)][0])
-        for number in range(LONG):
-            packet = av.Packet(data)
-            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 20)
-            packet.is_keyframe = True
-            container.mux(packet)
-    return path
 
 
 @pytest.fixture
@@ -141,7 +121,7 @@ def test_a_signal_finishes_the_files(artifact: Path, long_clip: Path, tmp_path: 
     assert "stopped on request" in out
     lines = (tmp_path / "o.jsonl").read_text().splitlines()
     assert [json.loads(line)["index"] for line in lines] == list(range(len(lines)))
-    assert 5 <= frame_count(tmp_path / "o.mp4") == len(lines) < LONG
+    assert 5 <= frame_count(tmp_path / "o.mp4") == len(lines) < 3000
 
 
 def test_recording_survives_sigkill(artifact: Path, long_clip: Path, tmp_path: Path) -> None:
