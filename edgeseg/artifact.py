@@ -25,11 +25,13 @@ from typing import Any
 from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
 from edgeseg.files import atomic_directory, sha256_of
+from edgeseg.foreign_kind import describe_foreign
 from edgeseg.spec import ModelSpec
 
 FORMAT_VERSION = 1
 MANIFEST = "edgeseg.json"
 MODEL_FILES = {"onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "model.onnx"}
+EXPORTABLE = (".pt", ".pth", ".onnx")
 MAX_MANIFEST_BYTES = 4 << 20
 REPORTS = ("report.html", "report.json")
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -147,6 +149,8 @@ def _directory_of(path: Path) -> Path:
         raise ArtifactError(f"There is no artifact {path}.")
     if (path.parent / MANIFEST).is_file():
         return path.parent
+    if path.suffix not in EXPORTABLE:
+        raise ArtifactError(describe_foreign(path))
     raise ArtifactError(
         f"{path} is a bare file, not an edgeseg artifact: it has no {MANIFEST} beside it. "
         f"Make one with: {edgeseg_command('export', path)}"
@@ -156,9 +160,7 @@ def _directory_of(path: Path) -> Path:
 def _manifest(directory: Path) -> Mapping[str, Any]:
     path = directory / MANIFEST
     if not path.is_file() or path.is_symlink():
-        raise ArtifactError(
-            f"{directory} is not an artifact: it has no {MANIFEST}. Make one with: {edgeseg_command('export', 'MODEL')}"
-        )
+        raise ArtifactError(f"{describe_foreign(directory)} It has no {MANIFEST}, which every artifact has.")
     if path.stat().st_size > MAX_MANIFEST_BYTES:
         raise ArtifactError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes; that is no edgeseg manifest.")
     try:

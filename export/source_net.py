@@ -22,6 +22,7 @@ from edgeseg.export.onnx_file import embedded_spec, expect_float, open_onnx
 from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
 from edgeseg.export.ort_session import Forward, forward_of
 from edgeseg.extras import require
+from edgeseg.foreign_kind import describe_foreign
 from edgeseg.image import Float32
 from edgeseg.spec import ModelSpec
 
@@ -103,7 +104,7 @@ def source_net(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None = N
             )
         return _from_onnx(artifact.model_path, artifact.name, flags)
     if path.exists() and path.suffix != ".onnx":
-        raise ArtifactError(f"{path} is neither a checkpoint (.pt) nor an ONNX file (.onnx).")
+        raise ArtifactError(describe_foreign(path))
     return _from_onnx(path, path.stem, flags)
 
 

@@ -21,9 +21,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from edgeseg.command import edgeseg_command
 from edgeseg.errors import CheckpointError, SpecError, UserError
 from edgeseg.files import atomic_file, sha256_of
+from edgeseg.foreign_kind import describe_foreign
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
 
@@ -118,17 +118,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             values = torch.load(path, map_location="cpu", weights_only=True)
-    except _UNPICKLING_ERRORS as error:
-        raise CheckpointError(
-            f"{path} is not a checkpoint of plain tensors ({type(error).__name__}); nothing in it was executed. "
-            "edgeseg opens files written by edgeseg train."
-        ) from None
+    except _UNPICKLING_ERRORS:
+        raise CheckpointError(describe_foreign(path)) from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path} is a torch file but not an edgeseg checkpoint. "
-            "Export your network to ONNX and give that: "
-            f"{edgeseg_command('export', 'model.onnx', '--classes', '...', '--mean', '...')}"
-        )
+        raise CheckpointError(describe_foreign(path))
     if not isinstance(values.get("version"), int) or values["version"] > VERSION:
         raise CheckpointError(
             f"{path} has checkpoint version {values.get('version')}; this edgeseg reads up to {VERSION}. "

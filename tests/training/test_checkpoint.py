@@ -48,7 +48,7 @@ def test_a_pickle_is_refused_and_never_executed(tmp_path: Path) -> None:
     for name, dump in (("raw.pt", pickle.dump), ("zip.pt", torch.save)):
         with (tmp_path / name).open("wb") as stream:
             dump(Evil(str(mark)), stream)
-        with pytest.raises(CheckpointError, match="nothing in it was executed"):
+        with pytest.raises(CheckpointError, match=r"is not opened because|so it was not opened"):
             load_model(tmp_path / name)
     assert not mark.exists()
 
@@ -61,7 +61,7 @@ def test_truncated_empty_and_foreign_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=name):
             load_model(tmp_path / name)
     torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "foreign.pt")
-    with pytest.raises(CheckpointError, match="Export your network to ONNX"):
+    with pytest.raises(CheckpointError, match=r"of another project.*torch\.onnx\.export"):
         load_model(tmp_path / "foreign.pt")
     with pytest.raises(CheckpointError, match="no checkpoint"):
         load_model(tmp_path / "missing.pt")
