@@ -22,7 +22,7 @@ TO_ONNX = "torch.onnx.export(net.eval(), torch.zeros(1, 3, H, W), 'model.onnx')"
 EXPORT = "{export} model.onnx --classes NAME,NAME --mean R G B --std R G B"
 FROM_TORCH = f"Where its code is, build the network and run {TO_ONNX}; then: {EXPORT}"
 _IR = "It cannot be turned back: give the ONNX file or the checkpoint that it was converted from."
-_FROM_TENSORFLOW = f"Convert it with tf2onnx (python -m tf2onnx.convert {{}} --output model.onnx); then: {EXPORT}"
+_FROM_TENSORFLOW = "Convert it with tf2onnx (python -m tf2onnx.convert {flags} --output model.onnx); then: " + EXPORT
 Told = tuple[str, str]
 """What it is, and the way on."""
 _MAX_HEADER, _MAX_TEXT, _MAX_PICKLE, _MAX_OPCODES = 100 << 20, 1 << 20, 32 << 20, 2_000_000
@@ -30,7 +30,7 @@ _HEAD = 64
 _OWN_MODULES = ("torch", "collections", "numpy", "_codecs")
 _LEGACY_TORCH = bytes.fromhex("8002 8a0a 6cfc 9c46 f920 6aa8 5019")
 _MAGIC = {
-    b"\x89HDF\r\n\x1a\n": ("a Keras model (HDF5)", _FROM_TENSORFLOW.format("--keras {name}")),
+    b"\x89HDF\r\n\x1a\n": ("a Keras model (HDF5)", _FROM_TENSORFLOW.replace("{flags}", "--keras {name}")),
     b"\x89PNG": ("a PNG picture", "Give the model; pictures go to --data or to edgeseg run --source."),
     b"\xff\xd8\xff": ("a JPEG picture", "Give the model; pictures go to --data or to edgeseg run --source."),
     b"version https://git-lfs": ("a Git LFS pointer and not the model", "Fetch the model with: git lfs pull"),
@@ -42,7 +42,10 @@ _SUFFIXES = {
         "It cannot be turned back: give the ONNX file or checkpoint it was built from.",
     ),
     ".mlmodel": ("a Core ML model", "It cannot be turned back: give the network it was converted from, as ONNX."),
-    ".pb": ("a TensorFlow graph", _FROM_TENSORFLOW.format("--graphdef {name} --inputs IN:0 --outputs OUT:0")),
+    ".pb": (
+        "a TensorFlow graph",
+        _FROM_TENSORFLOW.replace("{flags}", "--graphdef {name} --inputs IN:0 --outputs OUT:0"),
+    ),
     ".pdmodel": ("a Paddle model", f"Convert it with paddle2onnx; then: {EXPORT}"),
     ".caffemodel": ("Caffe weights", "Build the network in PyTorch, load them there, and export that to ONNX."),
     ".param": ("an ncnn network", "It cannot be turned back: give the ONNX file it was converted from."),
@@ -74,7 +77,7 @@ def _folder(path: Path) -> Told:
     config = _json(path / "config.json")
     weights = [name for name in names if name.endswith((".safetensors", ".bin"))]
     if "saved_model.pb" in names:
-        return "a TensorFlow SavedModel", _FROM_TENSORFLOW.format("--saved-model {name}")
+        return "a TensorFlow SavedModel", _FROM_TENSORFLOW.replace("{flags}", "--saved-model {name}")
     if "encoder_name" in config or "segmentation_models_pytorch" in str(config.get("_model_class", "")):
         return (
             f"a folder of segmentation_models_pytorch ({config.get('_model_class', config.get('encoder_name'))})",
@@ -122,7 +125,7 @@ def _by_first_bytes(path: Path, head: bytes) -> Told | None:
     if head.lstrip()[:1] == b"<":
         return _markup(path)
     if head[4:8] == b"TFL3":
-        return "a TensorFlow Lite model", _FROM_TENSORFLOW.format("--tflite {name}")
+        return "a TensorFlow Lite model", _FROM_TENSORFLOW.replace("{flags}", "--tflite {name}")
     return next((told for magic, told in _MAGIC.items() if head.startswith(magic)), None)
 
 
@@ -157,7 +160,7 @@ def _zip(path: Path) -> Told:
         entries = {entry.filename: entry for entry in archive.infolist()[:100_000]}
         inside = {name.partition("/")[2] for name in entries}
         if "model.weights.h5" in entries:
-            return "a Keras model", _FROM_TENSORFLOW.format("--keras {name}")
+            return "a Keras model", _FROM_TENSORFLOW.replace("{flags}", "--keras {name}")
         if any(name.startswith("code/") for name in inside):
             return (
                 "a TorchScript file",
