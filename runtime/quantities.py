@@ -1,11 +1,17 @@
-"""Durations and sizes as people type them: ``10min``, ``20GB``."""
+"""Numbers, durations and sizes as people type them: ``0.5``, ``10min``, ``20GB``."""
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass
 
 from edgeseg.errors import UserError
 
+_LARGEST = 1e9
+# Written out: float() and int() take nan, infinity, 1_000 and the digits of every script.
+_NUMBER = re.compile(r"[+-]?(\d{1,18}\.?\d{0,18}|\.\d{1,18})([eE][+-]?\d{1,3})?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 _SECONDS = {"s": 1, "sec": 1, "min": 60, "h": 3600, "d": 86400}
 _BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
 
@@ -16,7 +22,7 @@ def duration_s(text: str) -> float:
     Raises:
         UserError: something else, or nothing.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|sec|min|h|d)", text.strip())
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|sec|min|h|d)", text.strip(), re.ASCII)
     if not found or not float(found[1]):
         raise UserError(f"A duration is a number with its unit, as in 30s, 10min, 1.5h or 1d; found {text!r}.")
     return float(found[1]) * _SECONDS[found[2]]
@@ -28,8 +34,64 @@ def size_bytes(text: str) -> int:
     Raises:
         UserError: something else, or nothing.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", text.strip(), re.IGNORECASE)
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]i?B)", text.strip(), re.IGNORECASE | re.ASCII)
     count = int(float(found[1]) * _BYTES[found[2].upper()]) if found else 0
     if not count:
         raise UserError(f"A size is a number with its unit, as in 500MB, 20GB or 20GiB; found {text!r}.")
     return count
+
+
+@dataclass(frozen=True)
+class Number:
+    """Reads a finite number within limits, as the ``type`` of a flag.
+
+    Args:
+        low, high: the smallest and the largest that is taken.
+        above: ``low`` itself is not taken.
+        whole: no fraction is taken.
+    """
+
+    low: float = -_LARGEST
+    high: float = _LARGEST
+    above: bool = False
+    whole: bool = False
+
+    def __call__(self, text: str) -> float:
+        """Return the number.
+
+        Raises:
+            argparse.ArgumentTypeError: it is none, or outside the limits.
+        """
+        import argparse
+
+        written = (_WHOLE if self.whole else _NUMBER).fullmatch(text.strip())
+        value: float = (int if self.whole else float)(written[0]) if written else math.nan
+        if not (self.low < value if self.above else self.low <= value) or not value <= self.high:
+            raise argparse.ArgumentTypeError(f"it takes {self.limits}; found {text!r}")
+        return value
+
+    @property
+    def limits(self) -> str:
+        """``a whole number from 1 to 10``, ``a number above 0``."""
+        kind = "a whole number" if self.whole else "a number"
+        least = "" if self.low == -_LARGEST else f" above {self.low:g}" if self.above else f" of at least {self.low:g}"
+        if self.high == _LARGEST:
+            return kind + least
+        if self.above or self.low == -_LARGEST:
+            return f"{kind}{least}{' and' if least else ''} of at most {self.high:g}"
+        return f"{kind} from {self.low:g} to {self.high:g}"
+
+
+def number(low: float = -_LARGEST, high: float = _LARGEST) -> Number:
+    """``type=number(0, 1)``: a finite number within limits."""
+    return Number(low, high)
+
+
+def number_above(low: float, high: float = _LARGEST) -> Number:
+    """``type=number_above(0)``: a finite number larger than ``low``."""
+    return Number(low, high, above=True)
+
+
+def whole(low: float = 0, high: float = _LARGEST) -> Number:
+    """``type=whole(1)``: a whole number within limits."""
+    return Number(low, high, whole=True)

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.runtime.quantities import number_above, whole
+
 if TYPE_CHECKING:
     from edgeseg.runtime.bench import BenchResult
 
@@ -19,8 +21,8 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
     group = parser.add_argument_group("measurement")
-    group.add_argument("--slots", type=int, default=2, metavar="N", help="requests in flight for throughput")
-    group.add_argument("--seconds", type=float, default=5.0, metavar="S", help="how long to measure")
+    group.add_argument("--slots", type=whole(1, 64), default=2, metavar="N", help="requests in flight for throughput")
+    group.add_argument("--seconds", type=number_above(0, 86400), default=5.0, metavar="S", help="how long to measure")
     group.add_argument(
         "--against", type=Path, metavar="ARTIFACT", help="time both in turns and say whether this one is faster"
     )

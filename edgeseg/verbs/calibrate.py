@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgeseg.artifact import MANIFEST
 from edgeseg.errors import SpecError, UserError
 from edgeseg.files import atomic_file, check_writable
+from edgeseg.runtime.quantities import whole
 from edgeseg.verbs.export import check_name, default_out, report
 from edgeseg.verbs.int8_flags import (
     add_int8_arguments,
@@ -41,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--data", type=Path, metavar="DIR", help="data folder, or a folder of sample images; calibrates and verifies"
     )
-    data.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)")
+    data.add_argument(
+        "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
+    )
     output = parser.add_argument_group("output")
     output.add_argument("--format", help="engine to quantise for: openvino, onnx, tensorrt (default: the artifact's)")
     output.add_argument(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.errors import GateFailed, UserError
+from edgeseg.runtime.quantities import number, number_above, whole
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -27,14 +28,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     accuracy = parser.add_argument_group("accuracy gate")
     accuracy.add_argument("--data", type=Path, metavar="DIR", help="the data it was verified on: measure mIoU again")
     accuracy.add_argument(
-        "--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)"
+        "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
     )
-    accuracy.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points that may be lost")
+    accuracy.add_argument(
+        "--max-drop", type=number(0, 100), default=0.5, metavar="P", help="mIoU points that may be lost"
+    )
     latency = parser.add_argument_group("latency gates")
-    latency.add_argument("--max-latency-ms", type=float, metavar="MS", help="largest median latency")
+    latency.add_argument("--max-latency-ms", type=number_above(0), metavar="MS", help="largest median latency")
     latency.add_argument("--baseline", type=Path, metavar="FILE", help="compare latency with this saved ratio")
     latency.add_argument("--save-baseline", type=Path, metavar="FILE", help="save the latency ratio of this machine")
-    latency.add_argument("--max-slowdown", type=float, default=0.15, metavar="S", help="share of --baseline's ratio")
+    latency.add_argument(
+        "--max-slowdown", type=number(0, 1000), default=0.15, metavar="S", help="share of --baseline's ratio"
+    )
     parser.add_argument_group("engine").add_argument("--device", default="CPU", help="engine's name of a device")
     parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 

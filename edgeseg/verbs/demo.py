@@ -14,6 +14,7 @@ from edgeseg.command import edgeseg_command
 from edgeseg.errors import CheckpointError, UserError
 from edgeseg.extras import require
 from edgeseg.files import check_writable
+from edgeseg.runtime.quantities import number, whole
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -36,14 +37,14 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("demo")
     group.add_argument("--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="where results go")
-    group.add_argument("--frames", type=int, default=200, metavar="N", help="length of the clip")
+    group.add_argument("--frames", type=whole(1, 1_000_000), default=200, metavar="N", help="length of the clip")
     group.add_argument(
         "--checkpoint",
         type=Path,
         metavar="CKPT",
         help="another checkpoint of the same classes (default: the one that ships with edgeseg)",
     )
-    group.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points INT8 may lose")
+    group.add_argument("--max-drop", type=number(0, 100), default=0.5, metavar="P", help="mIoU points INT8 may lose")
 
 
 def run(args: argparse.Namespace) -> int:

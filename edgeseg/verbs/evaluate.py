@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.files import atomic_file, check_writable
+from edgeseg.runtime.quantities import number, whole
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -32,9 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder or data.yaml")
     data.add_argument("--split", default="val", help="which split")
-    data.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)")
+    data.add_argument(
+        "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
+    )
     engine = parser.add_argument_group("engine")
-    engine.add_argument("--conf", type=float, metavar="T", help="confidence threshold in 0..1 (default: the model's)")
+    engine.add_argument(
+        "--conf", type=number(0), metavar="T", help="confidence threshold in 0..1 (default: the model's)"
+    )
     engine.add_argument("--device", default="CPU", help="engine's name of a device")
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="write results.json and its pictures there")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.errors import UserError
 from edgeseg.files import check_writable
+from edgeseg.runtime.quantities import number, number_above, whole
 from edgeseg.verbs.int8_flags import (
     add_int8_arguments,
     calibration_images,
@@ -69,18 +70,18 @@ def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data", type=Path, metavar="DIR", help="data folder, or a folder of images: calibrates and verifies"
     )
-    group.add_argument("--conf", type=float, metavar="T", help="confidence threshold to bake in, 0..1")
+    group.add_argument("--conf", type=number(0), metavar="T", help="confidence threshold to bake in, 0..1")
     group.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
 
 
 def _add_cut_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--drop-levels",
-        type=int,
+        type=whole(1, 64),
         metavar="N",
         help="cut the levels below level N of a checkpoint's U-Net (edgeseg inspect --levels says which); needs --data",
     )
-    group.add_argument("--depth", type=int, metavar="N", help="cut a U-Net++ to N levels below the finest")
+    group.add_argument("--depth", type=whole(1, 64), metavar="N", help="cut a U-Net++ to N levels below the finest")
 
 
 def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
@@ -93,21 +94,25 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
 
 def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--spec", type=Path, metavar="FILE", help="JSON with any of these; flags win over it")
-    group.add_argument("--imgsz", type=int, nargs="+", metavar="PX", help="network input: H W, or one number for both")
+    group.add_argument(
+        "--imgsz", type=whole(1, 1 << 16), nargs="+", metavar="PX", help="network input: H W, or one number for both"
+    )
     group.add_argument(
         "--task", choices=("binary", "multiclass"), help="what the logits mean (default: binary with one channel)"
     )
     group.add_argument("--classes", help="names a,b,c in label order, or a file with one a line")
     group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="what the network was trained on")
-    group.add_argument("--mean", type=float, nargs="+", help="in the network's colour order")
-    group.add_argument("--std", type=float, nargs="+", help="in the network's colour order")
-    group.add_argument("--value-range", type=int, choices=(1, 255), default=1, help="pixel scale of --mean and --std")
+    group.add_argument("--mean", type=number(), nargs="+", help="in the network's colour order")
+    group.add_argument("--std", type=number_above(0), nargs="+", help="in the network's colour order")
+    group.add_argument(
+        "--value-range", type=whole(), choices=(1, 255), default=1, help="pixel scale of --mean and --std"
+    )
     group.add_argument(
         "--resize",
         choices=("stretch", "letterbox"),
         help="how pictures are brought to the input's size (default: stretch)",
     )
-    group.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void")
+    group.add_argument("--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void")
     group.add_argument("--logits", metavar="NAME", help="the output with the logits, where a file has several")
     group.add_argument(
         "--upsample",

@@ -12,6 +12,7 @@ from edgeseg.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.extras import require
 from edgeseg.files import atomic_file, check_writable
+from edgeseg.runtime.quantities import number
 
 if TYPE_CHECKING:
     from edgeseg.training.levels import LevelReport
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--levels", action="store_true", help="mIoU lost without each level's contribution")
     group.add_argument("--data", type=Path, help="data folder or data.yaml to measure on")
     group.add_argument("--split", default="val", help="which split")
-    group.add_argument("--max-drop", type=float, default=0.5, metavar="P", help="mIoU points a cut may cost")
+    group.add_argument("--max-drop", type=number(0, 100), default=0.5, metavar="P", help="mIoU points a cut may cost")
     group.add_argument("--out", type=Path, metavar="DIR", help="write levels.png and levels.json there")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.artifact import artifact_dir
 from edgeseg.errors import UserError
+from edgeseg.runtime.quantities import number, whole
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -31,20 +32,27 @@ def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="WHERE",
         help="what calibrates: a folder, a glob, a video, or a set.json of edgeseg calibrate -o (default: --data)",
     )
-    group.add_argument("-n", type=int, default=100, metavar="N", help="calibration images (default: 100, or the set's)")
-    group.add_argument("--seed", type=int, default=0, help="chooses the calibration images")
+    group.add_argument(
+        "-n", type=whole(1), default=100, metavar="N", help="calibration images (default: 100, or the set's)"
+    )
+    group.add_argument("--seed", type=whole(0, (1 << 32) - 1), default=0, help="chooses the calibration images")
     group.add_argument("--eval-data", type=Path, help="other images to verify on (default: --data, split val)")
     group.add_argument("--method", default="minmax", help="minmax, entropy, percentile, mse, or auto: the best of them")
     group.add_argument("--keep-float", default="", metavar="LAYER,...", help="layers that are not quantised")
     group.add_argument(
         "--max-drop",
-        type=float,
+        type=number(0, 100),
         metavar="P",
         help="points INT8 may lose: of mIoU with masks (default: 0.5), %% of pixels without (default: 5)",
     )
-    group.add_argument("--max-class-drop", type=float, metavar="P", help="points of IoU a class may lose (default: 2)")
     group.add_argument(
-        "--max-boundary-drop", type=float, metavar="P", help="points of boundary IoU that may be lost (default: 1)"
+        "--max-class-drop", type=number(0, 100), metavar="P", help="points of IoU a class may lose (default: 2)"
+    )
+    group.add_argument(
+        "--max-boundary-drop",
+        type=number(0, 100),
+        metavar="P",
+        help="points of boundary IoU that may be lost (default: 1)",
     )
     group.add_argument(
         "--no-search", action="store_true", help="fail when a limit is missed, instead of keeping layers in float"

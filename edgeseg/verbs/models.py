@@ -13,6 +13,7 @@ from edgeseg.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.extras import require
 from edgeseg.files import check_writable
+from edgeseg.runtime.quantities import whole
 from edgeseg.spec import ModelSpec
 
 ASIDE = """GFLOP: 2 a multiply-add, convolutions only. Field: side in pixels of what one pixel's class depends on.
@@ -28,12 +29,14 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks to list (default: all)")
     figures = parser.add_argument_group("figures")
-    figures.add_argument("--imgsz", type=int, nargs="+", default=[360, 480], metavar="N", help="side, or height width")
-    figures.add_argument("--classes", type=int, default=11, metavar="K", help="number of classes")
+    figures.add_argument(
+        "--imgsz", type=whole(1, 1 << 16), nargs="+", default=[360, 480], metavar="N", help="side, or height width"
+    )
+    figures.add_argument("--classes", type=whole(1, 256), default=11, metavar="K", help="number of classes")
     figures.add_argument("--json", action="store_true", help="print the result as JSON")
     group = parser.add_argument_group("a shallower network out of a trained U-Net++")
     group.add_argument("--prune", type=Path, metavar="CKPT", help="a checkpoint trained with deep supervision")
-    group.add_argument("--depth", type=int, help="levels below the finest to keep")
+    group.add_argument("--depth", type=whole(1, 64), help="levels below the finest to keep")
     group.add_argument("--out", type=Path, help="the checkpoint to write")
 
 

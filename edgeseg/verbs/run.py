@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.errors import UserError
 from edgeseg.runtime.child_python import module_command
-from edgeseg.runtime.quantities import duration_s, size_bytes
+from edgeseg.runtime.quantities import duration_s, number, number_above, size_bytes, whole
 
 if TYPE_CHECKING:
     from edgeseg.runtime.supervisor import Plan
@@ -43,12 +43,14 @@ def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
         help="camera (0, /dev/video0, /dev/v4l/by-id/NAME, csi://0), address (rtsp:// http:// gst:// screen:// "
         "test://cells), video file, image, folder, glob, or a .streams file with several cameras",
     )
-    group.add_argument("--every", type=int, default=1, metavar="N", help="use one frame of N")
-    group.add_argument("--max-fps", type=float, metavar="FPS", help="use at most so many frames a second")
-    group.add_argument("--rotate", type=int, choices=(0, 90, 180, 270), default=0, help="turn frames clockwise")
+    group.add_argument("--every", type=whole(1), default=1, metavar="N", help="use one frame of N")
+    group.add_argument("--max-fps", type=number_above(0), metavar="FPS", help="use at most so many frames a second")
+    group.add_argument("--rotate", type=whole(), choices=(0, 90, 180, 270), default=0, help="turn frames clockwise")
     group.add_argument("--roi", metavar="X,Y,W,H", help="use this part of each frame, in pixels after --rotate")
-    group.add_argument("--timeout", type=float, default=5.0, metavar="S", help="a camera silent for so long is lost")
-    group.add_argument("--max-frames", type=int, metavar="N", help="stop after this many frames")
+    group.add_argument(
+        "--timeout", type=number_above(0, 3600), default=5.0, metavar="S", help="a camera silent for so long is lost"
+    )
+    group.add_argument("--max-frames", type=whole(1), metavar="N", help="stop after this many frames")
 
 
 def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
@@ -64,12 +66,12 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
 def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--conf",
-        type=float,
+        type=number(0),
         metavar="T",
         help="pixels under this confidence lose their class (0..1; default: the model's)",
     )
     group.add_argument("--device", default="CPU", help="engine's name of a device")
-    group.add_argument("--slots", type=int, default=2, metavar="N", help="inferences at the same time")
+    group.add_argument("--slots", type=whole(1, 64), default=2, metavar="N", help="inferences at the same time")
     group.add_argument(
         "--precision",
         choices=("f32", "auto"),
@@ -87,13 +89,17 @@ def _add_service_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--log-json", action="store_true", help="events as JSON lines on standard error")
     group.add_argument(
-        "--status-every", type=float, default=60.0, metavar="S", help="say how a camera's run goes; 0: never"
+        "--status-every", type=number(0), default=60.0, metavar="S", help="say how a camera's run goes; 0: never"
     )
     group.add_argument(
-        "--engine-timeout", type=float, default=10.0, metavar="S", help="an inference that takes longer hangs"
+        "--engine-timeout",
+        type=number_above(0, 86400),
+        default=10.0,
+        metavar="S",
+        help="an inference that takes longer hangs",
     )
     group.add_argument(
-        "--restarts", type=int, default=5, metavar="N", help="restarts in 10 minutes before giving up with code 3"
+        "--restarts", type=whole(), default=5, metavar="N", help="restarts in 10 minutes before giving up with code 3"
     )
     group.add_argument(
         "--no-supervise", action="store_true", help="run a camera in this process: what kills it ends everything"

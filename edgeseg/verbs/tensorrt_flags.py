@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.errors import UserError
+from edgeseg.runtime.quantities import whole
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -25,17 +26,25 @@ MAX_FRAME = 1 << 14
 
 def add_tensorrt_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--half", action="store_true", help="float16 wherever it is safe; with --int8 for the rest")
-    group.add_argument("--workspace", type=int, metavar="MB", help="scratch memory a layer may take (default: all)")
-    group.add_argument("--dla", type=int, metavar="N", help="DLA core (Jetson); what it cannot do runs on the GPU")
     group.add_argument(
-        "--opt-level", type=int, metavar="0..5", help="how long tactics are searched (default: TensorRT's 3)"
+        "--workspace", type=whole(1), metavar="MB", help="scratch memory a layer may take (default: all)"
+    )
+    group.add_argument(
+        "--dla", type=whole(0, 64), metavar="N", help="DLA core (Jetson); what it cannot do runs on the GPU"
+    )
+    group.add_argument(
+        "--opt-level", type=whole(), metavar="0..5", help="how long tactics are searched (default: TensorRT's 3)"
     )
     group.add_argument("--version-compatible", action="store_true", help="for later TensorRT of this major; larger")
     group.add_argument("--hardware-compatible", action="store_true", help="for every GPU from Ampere on; slower")
     group.add_argument("--engine-file", type=Path, metavar="FILE", help="take this engine instead of building one")
     group.add_argument("--trust", action="store_true", help="load --engine-file, which runs the code that is in it")
     group.add_argument(
-        "--gpu-resize", type=int, nargs=2, metavar=("H", "W"), help="the engine takes frames of H W and resizes them"
+        "--gpu-resize",
+        type=whole(1, 1 << 16),
+        nargs=2,
+        metavar=("H", "W"),
+        help="the engine takes frames of H W and resizes them",
     )
 
 

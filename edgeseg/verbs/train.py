@@ -14,6 +14,7 @@ from edgeseg.errors import UserError
 from edgeseg.extras import require
 from edgeseg.files import check_writable
 from edgeseg.image import read_image
+from edgeseg.runtime.quantities import number, number_above, whole
 from edgeseg.spec import ModelSpec
 from edgeseg.verbs.train_start import MODEL_OPTIONS, complete, spec_of_weights
 
@@ -60,12 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_model(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network")
     group.add_argument("--model", help="a name from the list that edgeseg models prints (default unet)")
-    group.add_argument("--width", type=float, help="multiplier of the channel counts (default 1)")
-    group.add_argument("--stem-stride", type=int, help="2: work at half resolution, about 4 times faster (default 1)")
+    group.add_argument("--width", type=number_above(0, 64), help="multiplier of the channel counts (default 1)")
+    group.add_argument(
+        "--stem-stride", type=whole(1, 64), help="2: work at half resolution, about 4 times faster (default 1)"
+    )
     group.add_argument(
         "--upsampling", metavar="KIND", help="nearest, bilinear, transposed or unpool (default: the model's)"
     )
-    group.add_argument("--depth", type=int, help="levels of a U-Net++ below the finest (default 4)")
+    group.add_argument("--depth", type=whole(1, 64), help="levels of a U-Net++ below the finest (default 4)")
     group.add_argument(
         "--deep-supervision", action=argparse.BooleanOptionalAction, help="heads at every depth of a U-Net++"
     )
@@ -74,40 +77,46 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="start from published encoder weights (default: yes where there are any and images are in colour)",
     )
-    group.add_argument("--imgsz", type=int, nargs="+", metavar="N", help="network input: side, or height width")
+    group.add_argument(
+        "--imgsz", type=whole(1, 1 << 16), nargs="+", metavar="N", help="network input: side, or height width"
+    )
     group.add_argument("--task", choices=("binary", "multiclass"), help="default: binary for two classes")
     group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="default: rgb")
-    group.add_argument("--mean", type=float, nargs="+", help="of values scaled to 0..1; default: the model's")
-    group.add_argument("--std", type=float, nargs="+")
+    group.add_argument("--mean", type=number(), nargs="+", help="of values scaled to 0..1; default: the model's")
+    group.add_argument("--std", type=number_above(0), nargs="+")
     group.add_argument("--resize", choices=("stretch", "letterbox"), help="default: stretch")
-    group.add_argument("--ignore-index", type=int, help="mask value that means void (default 255)")
+    group.add_argument("--ignore-index", type=whole(0, 255), help="mask value that means void (default 255)")
 
 
 def _add_schedule(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("schedule")
-    group.add_argument("--epochs", type=int, help="default 60, with --qat 10")
-    group.add_argument("--batch", type=int, default=8)
-    group.add_argument("--crop", type=int, nargs=2, metavar=("H", "W"), help="training crops; default: --imgsz")
+    group.add_argument("--epochs", type=whole(1), help="default 60, with --qat 10")
+    group.add_argument("--batch", type=whole(1, 1 << 16), default=8)
+    group.add_argument(
+        "--crop", type=whole(1, 1 << 16), nargs=2, metavar=("H", "W"), help="training crops; default: --imgsz"
+    )
     group.add_argument(
         "--scale",
-        type=float,
+        type=number_above(0, 100),
         nargs=2,
         default=(0.75, 2.0),
         metavar=("MIN", "MAX"),
         help="sizes that crops are drawn at, relative to --imgsz (default 0.75 2; 1 1: none but its own)",
     )
-    group.add_argument("--lr", type=float, help="peak of the one-cycle schedule (default 0.002, with --qat 0.0002)")
     group.add_argument(
-        "--encoder-lr", type=float, help="the encoder's share of --lr (default 0.3 when pretrained, else 1)"
+        "--lr", type=number_above(0, 1000), help="peak of the one-cycle schedule (default 0.002, with --qat 0.0002)"
     )
-    group.add_argument("--weight-decay", type=float, default=0.02)
+    group.add_argument(
+        "--encoder-lr", type=number(0, 1000), help="the encoder's share of --lr (default 0.3 when pretrained, else 1)"
+    )
+    group.add_argument("--weight-decay", type=number(0, 1000), default=0.02)
     group.add_argument("--class-weights", choices=("balanced", "none"), default="balanced")
-    group.add_argument("--ema", type=float, default=0.998, help="decay of the weight average; 0: off")
+    group.add_argument("--ema", type=number(0, 1), default=0.998, help="decay of the weight average; 0: off")
     group.add_argument("--amp", choices=("auto", "no", "bf16", "fp16"), default="auto")
     group.add_argument("--device", choices=("auto", "cpu"), default="auto")
-    group.add_argument("--workers", type=int, default=0, help="loader processes")
-    group.add_argument("--val-every", type=int, default=1, help="epochs between validations")
-    group.add_argument("--seed", type=int, default=0)
+    group.add_argument("--workers", type=whole(0, 1024), default=0, help="loader processes")
+    group.add_argument("--val-every", type=whole(1), default=1, help="epochs between validations")
+    group.add_argument("--seed", type=whole(0, (1 << 32) - 1), default=0)
 
 
 def _add_loss(parser: argparse.ArgumentParser) -> None:
@@ -119,7 +128,7 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--boundary-weights",
-        type=float,
+        type=number(0),
         nargs=2,
         metavar=("W0", "SIGMA"),
         help="U-Net's extra weight between touching objects; SIGMA in pixels of the masks (the paper: 10 5)",
@@ -132,9 +141,11 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--teacher", type=Path, metavar="CKPT", help="a larger checkpoint to imitate (distillation)")
     group.add_argument(
-        "--distill-weight", type=float, metavar="W", help="the imitation's share of the loss (default 0.5)"
+        "--distill-weight", type=number(0), metavar="W", help="the imitation's share of the loss (default 0.5)"
     )
-    group.add_argument("--distill-temperature", type=float, metavar="T", help="softens both networks (default 2)")
+    group.add_argument(
+        "--distill-temperature", type=number_above(0), metavar="T", help="softens both networks (default 2)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

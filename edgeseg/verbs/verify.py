@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from edgeseg.runtime.quantities import number, whole
+
 EXAMPLES = (
     "edgeseg verify best.pt best-fp32-openvino best-int8-openvino --data DIR",
     "edgeseg verify best.pt best-int8-openvino --data DIR --trace",
@@ -19,12 +21,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder, or a folder of images")
     data.add_argument("--split", help="which split of a data folder (default: val)")
-    data.add_argument("--ignore-index", type=int, metavar="N", help="mask value that means void (default: the model's)")
+    data.add_argument(
+        "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
+    )
     gate = parser.add_argument_group("gate")
-    gate.add_argument("--max-drop", type=float, metavar="P", help="points any model may lose (default: see export)")
+    gate.add_argument(
+        "--max-drop", type=number(0, 100), metavar="P", help="points any model may lose (default: see export)"
+    )
     trace = parser.add_argument_group("trace")
     trace.add_argument("--trace", action="store_true", help="compare layer by layer and name the first that diverges")
-    trace.add_argument("--trace-images", type=int, default=4, metavar="N", help="images for --trace")
+    trace.add_argument("--trace-images", type=whole(1), default=4, metavar="N", help="images for --trace")
     trace.add_argument("--trace-out", type=Path, metavar="PNG", help="draw the trace by depth (default: trace.png)")
     parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 

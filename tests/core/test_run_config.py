@@ -8,6 +8,7 @@ import pytest
 
 from edgeseg.cli import build_parser
 from edgeseg.errors import UserError
+from edgeseg.runtime.quantities import Number
 from edgeseg.verbs.run_config import arguments, words_of
 
 WHOLE = """
@@ -49,7 +50,8 @@ def test_every_flag_is_a_key(config) -> None:  # type: ignore[no-untyped-def]
         name = action.option_strings[-1][2:] if action.option_strings else "artifact"
         if name in ("help", "config"):
             continue
-        value = {None: '"1"', float: "1.0", int: "90"}.get(action.type, '"x"') if action.nargs != 0 else "true"
+        value = "true" if action.nargs == 0 else {None: '"1"'}.get(action.type, '"x"')
+        value = str(action.default or (90 if action.choices else 1)) if isinstance(action.type, Number) else value
         value = f'"{action.choices[0]}"' if action.choices and action.type is None else value
         arguments(["--config", str(config(f"{name} = {value}\n"))])
 
@@ -67,7 +69,8 @@ def test_the_command_line_comes_first_even_where_it_says_the_default(config) -> 
         ("sorce = '0'", "there is no key 'sorce'. Did you mean source"),
         ("weather = 'fine'", "Keys are flags of edgeseg run without their dashes"),
         ("config = 'b.toml'", "there is no key 'config'"),
-        ("slots = 'two'", "argument --slots: invalid int value: 'two'"),
+        ("slots = 'two'", "argument --slots: it takes a whole number from 1 to 64; found 'two'"),
+        ("engine-timeout = nan", "argument --engine-timeout: it takes a number above 0"),
         ("rotate = 45", "argument --rotate: invalid choice"),
         ("show = 'yes'", "show takes true or false; found 'yes'"),
         ("source = ['a', 'b']", "source takes one text or number"),

@@ -195,8 +195,6 @@ MISTAKES: list[tuple[Callable[[Path], list[object]], str]] = [
     (lambda tmp: ["--source", "{clip}", "--save", "/proc/o.mp4"], "/proc"),
     (lambda tmp: ["--source", "{clip}", "--save", "{clip}"], "is the source itself"),
     (lambda tmp: ["--source", "{clip}", "--conf", "50"], "--conf must lie between 0 and 1"),
-    (lambda tmp: ["--source", "{clip}", "--slots", "0"], "slots must be"),
-    (lambda tmp: ["--source", "{clip}", "--max-frames", "0"], "--max-frames must be"),
     (lambda tmp: ["--source", "{clip}", "--device", "TOASTER"], "no device 'TOASTER'"),
 ]
 
