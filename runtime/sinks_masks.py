@@ -6,17 +6,16 @@ import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-
 from edgeseg.files import writing
 from edgeseg.image import unfit
+from edgeseg.mask_png import mask_png
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.sinks_sources import slugs_of
 from edgeseg.spec import ModelSpec
 
 
 class MaskSink:
-    """A folder of single-channel PNG files: label indices at the frame's own size.
+    """A folder of palette PNG files: label indices at the frame's own size.
 
     A mask has its image's name, or the frame's index where frames have no names. Several cameras, whose names are in
     ``sources``, have a folder each.
@@ -44,7 +43,7 @@ class MaskSink:
         target = folder / f"{self._prefix(folder)}{self._stem(frame)}.png"
         with writing(target):
             folder.mkdir(parents=True, exist_ok=True)
-            _write_whole(target, cv2.imencode(".png", mask)[1].tobytes())
+            _write_whole(target, mask_png(mask, self._spec.palette))
 
     def close(self) -> None:
         pass

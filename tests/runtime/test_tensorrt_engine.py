@@ -19,6 +19,7 @@ from tensorrt_artifacts import double_library, for_tensorrt, no_gpu
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.errors import ArtifactError, EngineError, UserError
+from edgeseg.image import read_mask
 from edgeseg.runtime import tensorrt_engine
 from edgeseg.runtime.cuda_calls import Cuda, GpuLostError, GpuMemoryError
 from edgeseg.runtime.engine import EngineOptions, open_engine
@@ -145,7 +146,7 @@ class TestFrames:
         return TensorRtEngine(artifact, EngineOptions(cache_dir=root), Cuda(cuda), double_library(module), size)
 
     def test_nothing_is_built_without_the_graph(self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path) -> None:
-        said = r"resizes frames of 48x80 .* edgeseg export \S+ --format engine --gpu-resize 48 80"
+        said = r"resizes frames of 48x80 .*edgeseg export \S+ --format engine --gpu-resize 48 80"
         with pytest.raises(EngineError, match=said):
             self.opened(tiny, cuda, tmp_path, self.SIZE)
 
@@ -318,5 +319,5 @@ def test_run_on_a_device_builds_once_and_with_no_build_never(
     for more in ([], ["--no-build"]):
         assert main([*command, *more]) == 0
         (mask,) = (tmp_path / "out").glob("*.png")
-        assert np.array_equal(cv2.imread(str(mask), cv2.IMREAD_UNCHANGED), reference(picture, tiny.spec)[0])
+        assert np.array_equal(read_mask(mask), reference(picture, tiny.spec)[0])
         mask.unlink()
