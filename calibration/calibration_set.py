@@ -16,10 +16,10 @@ import numpy as np
 from edgeseg.calibration.calibration_video import VideoFrame, video_frames
 from edgeseg.calibration.image_choice import SHOWN, ImageChoice, ImageFile, PassedOver
 from edgeseg.calibration.recipe import Recipe
-from edgeseg.dataset import Dataset, list_images
+from edgeseg.dataset import Dataset, list_images, unread_pictures
 from edgeseg.errors import DataError, UserError
 from edgeseg.image import UInt8, fit
-from edgeseg.image_bytes import IMAGE_SUFFIXES
+from edgeseg.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from edgeseg.spec import ModelSpec
 
 FEW_IMAGES = 8
@@ -167,6 +167,7 @@ def calibration_set(
         return CalibrationSet(frames, spec, str(path), None, seed, passed_over)
     candidates, split = _candidates(path, split)
     files, passed_over = _chosen(candidates, path, count, seed, on_image)
+    passed_over = passed_over.with_left_out(_left_out(candidates, path))
     return CalibrationSet(files, spec, str(path), split, seed, passed_over)
 
 
@@ -214,13 +215,23 @@ def _candidates(path: Path, split: str | None) -> tuple[list[Path], str | None]:
 
 def _matching(pattern: str) -> list[Path]:
     found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
-    images = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    images = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
         raise DataError(
             f"{pattern!r} matches {len(found)} files and no image; known endings are "
             f"{', '.join(sorted(IMAGE_SUFFIXES))}. Quote a pattern, or the shell replaces it."
         )
     return images
+
+
+def _left_out(candidates: list[Path], path: Path) -> list[Path]:
+    """Pictures of kinds that are not read, where the candidates come from."""
+    if path.is_file() and not is_dataset(path):
+        return []
+    if glob.has_magic(str(path)) and not path.exists():
+        found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+        return [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES]
+    return unread_pictures(candidates[0].parent)
 
 
 def _chosen(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ class PassedOver:
                 f"{_first(self.near_copies, ', ')}. There were not enough different ones; add other scenes."
             )
         return tuple(notes)
+
+    def with_left_out(self, paths: Sequence[Path]) -> PassedOver:
+        """The same, and pictures of kinds that are not read."""
+        told = [f"{path.name} is a picture of a kind that is not read; convert it to PNG." for path in paths]
+        return replace(self, unreadable=(*self.unreadable, *told))
 
     def to_dict(self) -> dict[str, list[str]]:
         """Plain values for JSON."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from edgeseg.calibration.calibration_set import is_dataset
-from edgeseg.dataset import Dataset, Pair, list_images
+from edgeseg.dataset import Dataset, Pair, about_unread, list_images, unread_pictures
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8, read_image
 from edgeseg.spec import ModelSpec
@@ -42,6 +42,7 @@ class Samples:
         split: dataset split, or None.
         labelled: every item has a mask.
         ignore_index: mask value that is not scored.
+        left_out: the sentence about pictures beside them of a kind that is not read, or empty.
     """
 
     items: tuple[Sample, ...]
@@ -49,6 +50,7 @@ class Samples:
     split: str | None = None
     labelled: bool = False
     ignore_index: int | None = 255
+    left_out: str = ""
 
     def __len__(self) -> int:
         return len(self.items)
@@ -60,7 +62,7 @@ class Samples:
         """At most ``count`` of them, evenly spaced."""
         at = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int))
         items = tuple(self.items[i] for i in at)
-        return Samples(items, self.source, self.split, self.labelled, self.ignore_index)
+        return replace(self, items=items)
 
 
 def samples_from(
@@ -89,7 +91,7 @@ def samples_from(
     unseen = [image for image in images if image.resolve() not in seen]
     chosen = unseen if len(unseen) >= FEW_UNSEEN else images
     items = tuple(Sample(image.name, _image_reader(image)) for image in chosen)
-    return Samples(items, str(path)).spread(UNLABELLED_LIMIT)
+    return Samples(items, str(path), left_out=about_unread(unread_pictures(path))).spread(UNLABELLED_LIMIT)
 
 
 def synthetic_samples(spec: ModelSpec) -> Samples:
@@ -120,7 +122,7 @@ def _labelled(path: Path, spec: ModelSpec, split: str | None, ignore_index: int 
     if split is None:
         split = "val" if "val" in dataset.folders else next(iter(dataset.folders))
     items = tuple(Sample(pair.image.name, _pair_reader(dataset, pair)) for pair in dataset.pairs(split))
-    return Samples(items, str(path), split, True, dataset.ignore_index)
+    return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split))
 
 
 def _array_reader(image: UInt8) -> Callable[[], tuple[UInt8, UInt8 | None]]:

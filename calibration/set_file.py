@@ -31,6 +31,7 @@ from edgeseg.calibration.image_choice import ImageFile, PassedOver
 from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files import atomic_file, sha256_of
+from edgeseg.input_file import read_text
 from edgeseg.spec import ModelSpec
 
 FORMAT = "edgeseg-calibration-set"
@@ -147,16 +148,15 @@ def read_set(
 
 
 def _values(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"{path} is larger than {MAX_BYTES} bytes; that is no calibration set.")
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         raise DataError(
             f"There is no calibration set {path}. Write one with: "
             f"{edgeseg_command('calibrate', 'MODEL', '--data', 'DIR', '-o', path)}"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
+        )
+    text = read_text(path, DataError, MAX_BYTES)
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read as JSON: {error}. Write the set again.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(

@@ -26,6 +26,7 @@ from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
 from edgeseg.files import atomic_directory, sha256_of
 from edgeseg.foreign_kind import describe_foreign
+from edgeseg.input_file import read_text
 from edgeseg.spec import ModelSpec
 
 FORMAT_VERSION = 1
@@ -161,11 +162,10 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
     path = directory / MANIFEST
     if not path.is_file() or path.is_symlink():
         raise ArtifactError(f"{describe_foreign(directory)} It has no {MANIFEST}, which every artifact has.")
-    if path.stat().st_size > MAX_MANIFEST_BYTES:
-        raise ArtifactError(f"{path} is larger than {MAX_MANIFEST_BYTES} bytes; that is no edgeseg manifest.")
+    text = read_text(path, ArtifactError, MAX_MANIFEST_BYTES)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} cannot be read as JSON: {error}. Export the model again.") from None
     version = values.get("format_version") if isinstance(values, dict) else None
     if type(version) is not int or version < 1:

@@ -13,7 +13,7 @@ With a ``data.yaml`` the masks of ``.../images/train`` are looked for in ``.../m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ import numpy.typing as npt
 from edgeseg.errors import DataError
 from edgeseg.extras import require
 from edgeseg.image import UInt8, read_image, read_mask
-from edgeseg.image_bytes import IMAGE_SUFFIXES
+from edgeseg.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from edgeseg.input_file import read_text
 
 Int64 = npt.NDArray[np.int64]
 
@@ -88,11 +89,16 @@ class Dataset:
         found = list_images(images)
         missing = [image.name for image in found if image.stem not in by_stem]
         if missing:
+            others = about_unread(unread_pictures(masks))
             raise DataError(
                 f"{len(missing)} of {len(found)} images in {images} have no mask in {masks}, "
-                f"first {missing[0]}. A mask has its image's name."
+                f"first {missing[0]}. A mask has its image's name.{others and ' ' + others}"
             )
         return tuple(Pair(image, by_stem[image.stem]) for image in found)
+
+    def left_out(self, split: str) -> str:
+        """The sentence about pictures in the folder of a split that are of a kind that is not read; empty for none."""
+        return about_unread(unread_pictures(self.folders[split][0]))
 
     def read(self, pair: Pair) -> tuple[UInt8, UInt8]:
         """The image (HWC uint8 BGR) and the mask (HW uint8) of a pair, checked against each other.
@@ -111,9 +117,10 @@ class Dataset:
         """
         mask = read_mask(pair.mask)
         if image.shape[:2] != mask.shape:
+            turned = mask.shape == image.shape[1::-1] and " Is the mask drawn on what EXIF has not turned?"
             raise DataError(
                 f"Mask {pair.mask} is {mask.shape[1]}x{mask.shape[0]} but its image {pair.image.name} "
-                f"is {image.shape[1]}x{image.shape[0]}. Make them the same size."
+                f"is {image.shape[1]}x{image.shape[0]}.{turned or ''} Make them the same size."
             )
         self.check_values(mask, pair.mask)
         return mask
@@ -166,17 +173,28 @@ def list_images(folder: Path) -> list[Path]:
         raise DataError(f"There is no folder {folder}.")
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
     if not found:
-        raise DataError(f"No images in {folder}; known endings are {', '.join(sorted(IMAGE_SUFFIXES))}.")
+        others = about_unread(unread_pictures(folder))
+        known = f"known endings are {', '.join(sorted(IMAGE_SUFFIXES))}."
+        raise DataError(f"No images in {folder}; {known}{others and ' ' + others}")
     return found
+
+
+def unread_pictures(folder: Path) -> list[Path]:
+    """Picture files directly in ``folder`` that :func:`list_images` leaves out, because of their kind."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in UNREAD_SUFFIXES and not p.name.startswith("."))
+
+
+def about_unread(paths: Sequence[Path]) -> str:
+    """The sentence that says how many pictures were left out and which; empty for none."""
+    if not paths:
+        return ""
+    names = ", ".join(path.name for path in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+    return f"Left out, {len(paths)} pictures of a kind that is not read: {names}. Convert them to PNG."
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
     """Class names of a ``classes.txt``, one a line; blank lines at the end do not count."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read class names from {path}: {error}.") from None
-    return _checked_names((line.strip() for line in lines if line.strip()), path)
+    return _checked_names((line.strip() for line in read_text(path).split("\n") if line.strip()), path)
 
 
 def _checked_names(names: Iterable[str], path: Path) -> tuple[str, ...]:
@@ -237,9 +255,10 @@ def _yaml_names(names: object, path: Path) -> list[str]:
 
 def _yaml_mapping(path: Path) -> Mapping[str, Any]:
     yaml = require("yaml", "train")
+    text = read_text(path)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        values = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
         raise DataError(f"Cannot read {path}: {error}") from None
     if not isinstance(values, Mapping):
         raise DataError(f"{path} must be a mapping with path, train, val and names.")

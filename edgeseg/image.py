@@ -12,7 +12,7 @@ What is decided here, once:
 * Gamma and colour profiles are not applied: a pixel is its stored number.
 * The EXIF orientation is applied to images and masks, in JPEG, PNG, WebP and TIFF.
 * Float and signed images, truncated JPEG, PNG, TIFF and WebP files, files of several pictures
-  (animations, pages), images over 128 megapixels and other containers are refused.
+  (animations, pages; :func:`read_images` gives them), images over 128 megapixels and other containers are refused.
 * Masks are single-channel uint8 class indices; palette PNG and TIFF files give their palette indices,
   and files of 1, 2 or 4 bits the stored numbers (a 1-bit mask holds 0 and 1, not 0 and 255).
 * Resizing is done on uint8, bilinear for images and nearest (pixel centres) for masks.
@@ -21,6 +21,7 @@ What is decided here, once:
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import DataError
-from edgeseg.image_bytes import open_picture
+from edgeseg.image_bytes import Picture, open_picture, picture_in
+from edgeseg.image_tiff import SeveralPicturesError, is_tiff
 from edgeseg.spec import ModelSpec
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -50,7 +52,40 @@ def read_image(path: Path | str) -> UInt8:
         DataError: missing, truncated, not an image, float, or too large.
     """
     path = Path(path)
-    picture = open_picture(path)
+    return _image(open_picture(path), path)
+
+
+def read_images(path: Path | str) -> Iterator[UInt8]:
+    """Every picture of an image file like :func:`read_image`: the pages of a TIFF, the frames of an animation.
+
+    Raises:
+        DataError: see :func:`read_image`; or an animation that this OpenCV cannot read.
+    """
+    path = Path(path)
+    try:
+        yield read_image(path)
+    except SeveralPicturesError as several:
+        if is_tiff(several.data):
+            pages = (picture_in(several.data, path, number=number) for number in range(several.count))
+            yield from (_image(page, path) for page in pages)
+        else:
+            yield from _frames(several, path)
+
+
+def _frames(several: SeveralPicturesError, path: Path) -> Iterator[UInt8]:
+    if not hasattr(cv2, "imdecodeanimation"):
+        raise several
+    try:
+        whole, animation = cv2.imdecodeanimation(np.frombuffer(several.data, np.uint8))
+    except cv2.error as error:
+        raise DataError(f"{path} cannot be decoded as an animation: {error.err or error}.") from None
+    if not whole or len(animation.frames) != several.count:
+        raise DataError(f"{path} is damaged: {len(animation.frames)} of its {several.count} pictures can be read.")
+    for frame in animation.frames:
+        yield np.ascontiguousarray(frame[..., :3])
+
+
+def _image(picture: Picture, path: Path) -> UInt8:
     flags = cv2.IMREAD_COLOR | (cv2.IMREAD_ANYDEPTH if picture.deep else 0)
     parts = [_decode(part, flags, path) for part in picture.parts]
     # Planes are decoded as grey pictures, of which every channel is the plane; they come in the order R, G, B.

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.errors import DataError
-from edgeseg.image_tiff import exif_orientation, is_tiff, prepare_tiff
+from edgeseg.image_tiff import SeveralPicturesError, exif_orientation, is_tiff, prepare_tiff
 from edgeseg.input_file import read_bytes
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-_PHONE = {".heic", ".heif", ".hif", ".avif", ".gif", ".jxl", ".jp2", ".j2k", ".jpe", ".jfif"}
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+_PHONE = {".heic", ".heif", ".hif", ".avif", ".gif", ".jxl", ".jp2", ".j2k"}
 _SCIENCE = {".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".exr", ".hdr", ".tga", ".psd", ".dcm", ".nii", ".npy"}
 _RAW = {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
 UNREAD_SUFFIXES = frozenset(_PHONE | _SCIENCE | _RAW)
@@ -61,11 +61,17 @@ def open_picture(path: Path, as_indices: bool = False) -> Picture:
         as_indices: stored numbers are wanted, not the colours or the brightness that they stand for.
 
     Raises:
-        DataError: missing, empty, truncated, damaged, several pictures, or a container that is not read.
+        SeveralPicturesError: an animation, or a TIFF of several pages.
+        DataError: missing, empty, truncated, damaged, or a container that is not read.
     """
     data = read_bytes(path, MAX_IMAGE_BYTES)
     if not data:
         raise DataError(f"{path} is empty (0 bytes). Copy it again from its source.")
+    return picture_in(data, path, as_indices)
+
+
+def picture_in(data: bytes, path: Path, as_indices: bool = False, number: int | None = None) -> Picture:
+    """The picture in the bytes of an image file, see :func:`open_picture`; of a TIFF, page ``number``."""
     if data[:2] == _JPEG_START:
         return _jpeg(data, path)
     if data[:8] == _PNG_START:
@@ -73,7 +79,7 @@ def open_picture(path: Path, as_indices: bool = False) -> Picture:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp(data, path)
     if is_tiff(data):
-        tiff = prepare_tiff(data, path, as_indices)
+        tiff = prepare_tiff(data, path, as_indices, number)
         step = 255 // (2**tiff.bits - 1) if as_indices and tiff.bits < 8 else 1
         return Picture(tiff.parts, tiff.orientation, tiff.bits > 8, tiff.negative, step)
     if data[:2] == _BMP_START:
@@ -98,10 +104,6 @@ def _about_another_kind(data: bytes, path: Path) -> str:
     if kind is None:
         return f"{path} is not a readable image ({len(data)} bytes); see if a viewer opens it."
     return f"{path} is {kind}; JPEG, PNG, BMP, TIFF and WebP are read. Convert it to PNG."
-
-
-def _several(count: int, path: Path) -> DataError:
-    return DataError(f"{path} is an animation of {count} pictures; an image is one. Save its pictures one by one.")
 
 
 def _jpeg(data: bytes, path: Path) -> Picture:
@@ -133,8 +135,8 @@ def _webp(data: bytes, path: Path) -> Picture:
     if size > len(data):
         raise DataError(f"{path} is a truncated WebP ({len(data)} of {size} bytes). Copy it again.")
     chunks = list(_webp_chunks(data, size))
-    if sum(name == b"ANMF" for name, _ in chunks) > 1:
-        raise _several(sum(name == b"ANMF" for name, _ in chunks), path)
+    if (pictures := sum(name == b"ANMF" for name, _ in chunks)) > 1:
+        raise SeveralPicturesError(path, pictures, data)
     extended = chunks[0][1] if chunks and chunks[0][0] == b"VP8X" else b"\0"
     exif = next((body for name, body in chunks if name == b"EXIF"), b"") if extended[0] & _WEBP_HAS_EXIF else b""
     return Picture((data,), exif_orientation(exif))
@@ -153,7 +155,7 @@ def _png(data: bytes, path: Path, as_indices: bool) -> Picture:
     _check_png_chunks(chunks, len(data), path)
     pictures = next((int.from_bytes(body[:4], "big") for name, body, _ in chunks if name == b"acTL"), 1)
     if pictures > 1:
-        raise _several(pictures, path)
+        raise SeveralPicturesError(path, pictures, data)
     exif = next((body for name, body, whole in chunks if name == b"eXIf" and whole), b"")
     depth, kind = data[24], data[25]
     step, keep = 1, [b"IHDR", b"PLTE", b"IDAT", b"IEND"]

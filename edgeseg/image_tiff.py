@@ -49,6 +49,19 @@ _OTHER_COMPRESSIONS = {
 _FORMATS = {2: "signed", 3: "float", 5: "complex", 6: "complex"}
 
 
+class SeveralPicturesError(DataError):
+    """A file of several pictures where one is wanted.
+
+    Attributes:
+        count: how many.
+        data: the file.
+    """
+
+    def __init__(self, path: Path, count: int, data: bytes) -> None:
+        super().__init__(f"{path} holds {count} pictures; an image is one. Save them as files of their own.")
+        self.count, self.data = count, data
+
+
 @dataclass(frozen=True)
 class TiffPicture:
     """A TIFF picture as files for OpenCV.
@@ -108,28 +121,34 @@ def exif_orientation(block: bytes) -> int:
         return 1
 
 
-def prepare_tiff(data: bytes, path: Path, as_indices: bool = False) -> TiffPicture:
-    """Check the one picture in a TIFF, and bring it into a form that OpenCV reads right.
+def prepare_tiff(data: bytes, path: Path, as_indices: bool = False, number: int | None = None) -> TiffPicture:
+    """Check a picture in a TIFF, and bring it into a form that OpenCV reads right.
 
     Args:
         data: the file.
         path: for messages.
         as_indices: stored numbers are wanted, not the colours or the brightness that they stand for.
+        number: which page, from 0; None for the only one. Thumbnails do not count.
 
     Raises:
-        DataError: several pictures, missing bytes, or pixels of a kind that is not read.
+        SeveralPicturesError: there are several, and no number was given.
+        DataError: missing bytes, or pixels of a kind that is not read.
     """
     try:
         layout = _layout(data)
-        pages = [page for page in _pages(data, layout) if not _first(data, layout, page, _SUBFILE, 0) & 0b101]
-        if len(pages) > 1:
-            raise DataError(
-                f"{path} holds {len(pages)} pictures; an image is one. Save its pages as files of their own."
-            )
+        pages = [(at, page) for at, page in _pages(data, layout) if not _first(data, layout, page, _SUBFILE, 0) & 0b101]
+        if len(pages) > 1 and number is None:
+            raise SeveralPicturesError(path, len(pages), data)
         if not pages:
             raise ValueError("no picture in it")
-        return _prepare(data, layout, pages[0], path, as_indices)
-    except (struct.error, ValueError, OverflowError) as error:
+        at, page = pages[number or 0]
+        data = _with_number(data, layout, layout.offset, layout.first_at, at)
+        return _prepare(data, layout, page, path, as_indices)
+    except struct.error:
+        raise DataError(
+            f"{path} is a damaged or truncated TIFF: its tables point beyond its end. Copy it again."
+        ) from None
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{path} is a damaged or truncated TIFF ({error}). Copy it again from its source.") from None
 
 
@@ -159,15 +178,17 @@ def _layout(data: bytes) -> _Layout:
     return _Layout("<" if data[:1] == b"I" else ">", b"+" in data[2:4])
 
 
-def _pages(data: bytes, layout: _Layout) -> Iterator[Mapping[int, _Tag]]:
+def _pages(data: bytes, layout: _Layout) -> Iterator[tuple[int, Mapping[int, _Tag]]]:
+    """Offset and tags of each page."""
     seen: set[int] = set()
     at = layout.number(data, layout.offset, layout.first_at)
     while at:
         if at in seen or len(seen) > _MOST_PAGES:
             raise ValueError("its list of pages has no end")
         seen.add(at)
-        page, at = _page(data, layout, at)
-        yield page
+        page, following = _page(data, layout, at)
+        yield at, page
+        at = following
 
 
 def _page(data: bytes, layout: _Layout, at: int) -> tuple[Mapping[int, _Tag], int]:
@@ -257,10 +278,17 @@ def _blocks(data: bytes, layout: _Layout, page: Mapping[int, _Tag]) -> tuple[Seq
 
 def _changed(data: bytes, layout: _Layout, page: Mapping[int, _Tag], changes: Mapping[int, int]) -> bytes:
     """The file with the first value of these tags replaced, where they are, by ones that fit."""
-    out = bytearray(data)
     for tag, value in changes.items():
         if tag in page and page[tag].count:
-            struct.pack_into(layout.order + page[tag].letter, out, page[tag].at, value)
+            data = _with_number(data, layout, page[tag].letter, page[tag].at, value)
+    return data
+
+
+def _with_number(data: bytes, layout: _Layout, letter: str, at: int, value: int) -> bytes:
+    if layout.number(data, letter, at) == value:
+        return data
+    out = bytearray(data)
+    struct.pack_into(layout.order + letter, out, at, value)
     return bytes(out)
 
 

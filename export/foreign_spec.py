@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +47,7 @@ class SpecFlags:
 
 def class_names(text: str) -> tuple[str, ...]:
     """``"a,b"``, or the lines of a file of that name."""
-    if Path(text).is_file():
+    if os.path.exists(text):  # unlike Path, false for a list too long for a file name
         return read_classes(Path(text))
     return tuple(name.strip() for name in text.split(",") if name.strip())
 

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from edgeseg.errors import ArtifactError, SpecError
 from edgeseg.export.deployed_graph import SPEC_KEY
 from edgeseg.export.external_data import MAX_BYTES, take_in
+from edgeseg.input_file import read_bytes
 from edgeseg.runtime.engine import ENGINE_KEY
 from edgeseg.spec import ModelSpec
 
@@ -107,15 +108,7 @@ def expect_float(model: onnx.ModelProto) -> None:
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ArtifactError(f"{path} has {size} bytes; ONNX files are under 2 GiB.")
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise ArtifactError(f"There is no file {path}.") from None
-    except OSError as error:
-        raise ArtifactError(f"Cannot read {path}: {error.strerror}.") from None
+    data = read_bytes(path, MAX_BYTES, ArtifactError)
     if not data.strip():
         raise ArtifactError(f"{path} is empty ({len(data)} bytes). Copy it again from its source.")
     if data.startswith(b"version https://git-lfs"):

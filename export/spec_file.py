@@ -16,6 +16,7 @@ from typing import Any
 from edgeseg.errors import SpecError
 from edgeseg.export.foreign_spec import SpecFlags, class_names
 from edgeseg.export.upsampling import UPSAMPLINGS
+from edgeseg.input_file import read_text
 from edgeseg.palette import parse_color
 from edgeseg.spec import COLOR_ORDERS, RESIZES, TASKS
 
@@ -57,12 +58,9 @@ def flags_of_json(values: Mapping[str, Any], path: Path) -> SpecFlags:
 
 
 def _json(path: Path) -> Mapping[str, Any]:
+    text = read_text(path, SpecError, MAX_BYTES)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise SpecError(f"{path} is larger than {MAX_BYTES} bytes; that is no spec.")
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(f"Cannot read --spec {path}: {error.strerror}.") from None
+        values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SpecError(f"--spec {path} is not JSON: {error}.") from None
     if not isinstance(values, dict):

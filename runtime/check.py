@@ -20,6 +20,7 @@ from edgeseg.command import edgeseg_command
 from edgeseg.dataset import Dataset
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.files import atomic_file
+from edgeseg.input_file import read_text
 from edgeseg.runtime.bench import realistic_inputs
 from edgeseg.runtime.engine import open_engine
 from edgeseg.runtime.evaluate import evaluate
@@ -156,10 +157,11 @@ def read_baseline(path: Path, artifact: Artifact) -> float:
     Raises:
         UserError: it cannot be read, or was saved for another model or on another CPU.
     """
+    text = read_text(path, UserError)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(text)
         model, cpu, ratio = values["model"], values["cpu"], float(values["latency"]["ratio"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is no baseline ({error}). Save one with: "
             f"{edgeseg_command('check', artifact.path, '--save-baseline', path)}"

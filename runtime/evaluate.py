@@ -87,6 +87,8 @@ def evaluate(
             message names file and value); masks are missing; or no image can be read.
     """
     result = _nothing_counted(dataset, by_size)
+    if left_out := dataset.left_out(split):
+        result.skipped.append(left_out)
     counts: Int64 = np.zeros(256, np.int64)
     pairs = dataset.pairs(split)
     for pair in pairs:

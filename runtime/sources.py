@@ -15,14 +15,16 @@ never becomes a black frame.
 from __future__ import annotations
 
 import glob
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from edgeseg.dataset import list_images
+from edgeseg.dataset import list_images, unread_pictures
 from edgeseg.errors import DataError, SourceError
-from edgeseg.image_bytes import IMAGE_SUFFIXES
+from edgeseg.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from edgeseg.input_file import check_regular
 from edgeseg.runtime.capture_process import Limits
 from edgeseg.runtime.events import OnEvent, event_to_stderr
 from edgeseg.runtime.frame import Frame
@@ -98,7 +100,7 @@ def open_source(
     """Open what ``--source`` names.
 
     Args:
-        text: a video file, an image, a folder of images, or a glob of images (``'shots/*.jpg'``);
+        text: a video file or GIF, an image, a folder of images, or a glob of images (``'shots/*.jpg'``);
             a camera's number (``0``) or device (``/dev/video0``, ``/dev/v4l/by-id/NAME``); an address
             (``rtsp:// rtsps:// http:// https:// csi:// gst:// screen:// test://``); or a ``.streams`` file
             with several of those.
@@ -116,11 +118,13 @@ def open_source(
     if is_live(text) or (path.suffix == ".streams" and path.is_file()):
         return StreamSource(addresses_of(text), limits, on_event)
     if path.is_dir():
-        return ImageSource(_images_in(path), text, report)
+        return ImageSource(_images_in(path), text, report, unread_pictures(path))
     if path.is_file():
         return ImageSource([path], text, report) if _is_image(path) else VideoSource(path, report)
     if glob.has_magic(text):
-        return ImageSource(_matching(text), text, report)
+        return _matching(text, report)
+    if os.path.lexists(path):
+        check_regular(path, SourceError)
     raise SourceError(f"There is no source {text!r}. Give a camera, an address, a video, a folder of images or a glob.")
 
 
@@ -131,15 +135,16 @@ def _images_in(folder: Path) -> list[Path]:
         raise SourceError(str(error)) from None
 
 
-def _matching(pattern: str) -> list[Path]:
+def _matching(pattern: str, report: Report) -> ImageSource:
     found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
-    images = [path for path in found if _is_image(path) and path.is_file()]
+    images = [path for path in found if _is_image(path)]
+    unread = [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES]
     if not images:
         raise SourceError(
             f"{pattern!r} matches {len(found)} files and no image; "
             f"known endings are {', '.join(sorted(IMAGE_SUFFIXES))}. Videos are given one at a time."
         )
-    return images
+    return ImageSource(images, pattern, report, unread)
 
 
 def _is_image(path: Path) -> bool:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from edgeseg.dataset import about_unread
 from edgeseg.errors import DataError, SourceError
-from edgeseg.image import read_image
+from edgeseg.image import read_images
 from edgeseg.runtime.frame import Frame
 
 FOLDER_FPS = 10.0
@@ -16,10 +17,14 @@ FOLDER_FPS = 10.0
 class ImageSource:
     """Images in the order given; one that cannot be read is reported, counted and left out.
 
+    Of a file with several pictures, a TIFF of several pages or an animated PNG or WebP, every picture is a frame.
+
+
     Args:
         paths: the files.
         name: what the user called the source.
         report: called with one sentence an unreadable file.
+        unread: pictures beside them of a kind that is not read; reported once and counted in ``skipped``.
     """
 
     live = False
@@ -29,11 +34,14 @@ class ImageSource:
     fps: float | None = FOLDER_FPS
     ended_early = False
 
-    def __init__(self, paths: Sequence[Path], name: str, report: Callable[[str], object]) -> None:
+    def __init__(
+        self, paths: Sequence[Path], name: str, report: Callable[[str], object], unread: Sequence[Path] = ()
+    ) -> None:
         self._paths = list(paths)
         self._name = name
         self._report = report
-        self.total: int | None = len(self._paths)
+        self._unread = unread
+        self.total: int | None = len(self._paths) + len(unread)
         self.skipped = 0
 
     def __enter__(self) -> ImageSource:
@@ -46,13 +54,19 @@ class ImageSource:
         """Nothing waits here for longer than a picture takes."""
 
     def __iter__(self) -> Iterator[Frame]:
-        for index, path in enumerate(self._paths):
+        if self._unread:
+            self.skipped += len(self._unread)
+            self._report(f"{self._name}: {about_unread(self._unread)}")
+        given = index = 0
+        for path in self._paths:
             try:
-                image = read_image(path)
+                for image in read_images(path):
+                    yield Frame(image, index, time.monotonic(), self._name, path.name, index / FOLDER_FPS)
+                    given += 1
+                    index += 1
             except DataError as error:
                 self.skipped += 1
+                index += 1
                 self._report(f"skipped: {error}")
-                continue
-            yield Frame(image, index, time.monotonic(), self._name, path.name, index / FOLDER_FPS)
-        if self.skipped == len(self._paths):
+        if not given:
             raise SourceError(f"None of the {len(self._paths)} images of {self._name} could be read.")

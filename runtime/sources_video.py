@@ -19,7 +19,7 @@ from edgeseg.runtime.frame import Frame
 # Plain containers only: a playlist (HLS, ffconcat) named .mp4 could make us read other files or the network.
 _OPTIONS = {
     "protocol_whitelist": "file",
-    "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,yuv4mpegpipe,h264,hevc,m4v,mjpeg",
+    "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,yuv4mpegpipe,h264,hevc,m4v,mjpeg,gif",
 }
 _ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 # A file may honestly hold a little less than its header says (edit lists, rounding).

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl
 
 from edgeseg.errors import EnvironmentFault, SourceError
+from edgeseg.input_file import read_text
 from edgeseg.runtime.redact import split_url
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "gst", "csi", "screen", "test")
@@ -77,10 +78,7 @@ def address_of(text: str, name: str | None = None) -> Address:
 
 def _listed(path: Path) -> list[Address]:
     """One camera a line, ``ADDRESS`` or ``NAME ADDRESS``; lines that begin with # are left out."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"{path} cannot be read as a list of cameras: {error}.") from None
+    lines = read_text(path, SourceError).split("\n")
     found = [_listed_line(line.strip(), f"{path} line {at}") for at, line in enumerate(lines, 1) if _is_entry(line)]
     if not found:
         raise SourceError(f"{path} lists no camera. Write one address a line, or a name and an address.")

@@ -7,12 +7,14 @@ a JSON text before it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import ArtifactError
+from edgeseg.input_file import open_regular
 from edgeseg.runtime.tensorrt_dialect import RTX, TENSORRT, Library
 
 SUFFIXES = (".engine", ".plan", ".trt")
@@ -70,8 +72,8 @@ def inspect_engine_file(path: Path) -> EngineFile:
         ArtifactError: it cannot be read, or is no engine.
     """
     try:
-        size = path.stat().st_size
-        with path.open("rb") as stream:
+        with open_regular(path, ArtifactError) as stream:
+            size = os.fstat(stream.fileno()).st_size
             head = stream.read(MAX_HEADER + 4 + 64)
     except OSError as error:
         raise ArtifactError(f"Cannot read {path}: {error.strerror}.") from None

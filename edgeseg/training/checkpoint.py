@@ -24,6 +24,7 @@ from torch import nn
 from edgeseg.errors import CheckpointError, SpecError, UserError
 from edgeseg.files import atomic_file, sha256_of
 from edgeseg.foreign_kind import describe_foreign
+from edgeseg.input_file import check_regular
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
 
@@ -111,8 +112,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         CheckpointError: missing, no checkpoint, a pickle that would run code, or a newer version.
     """
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f"There is no checkpoint {path}.")
+    check_regular(path, CheckpointError)
     _check_sums(path)
     try:
         with warnings.catch_warnings():

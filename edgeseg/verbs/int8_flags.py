@@ -198,6 +198,8 @@ def verification_images(args: argparse.Namespace, spec: ModelSpec, images: Calib
     found = samples_from(args.eval_data or args.data, spec, None, args.ignore_index, images.images)
     if images.split is not None and images.split == found.split:
         warn((f"INT8 is verified on the split it is calibrated on ({found.split}); give other --eval-data.",))
+    if found.left_out:
+        warn((f"{found.source}: {found.left_out}",))
     return found
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edgeseg.errors import UserError
+from edgeseg.input_file import read_text
 
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
@@ -102,9 +103,8 @@ def _read(path: Path) -> dict[str, Any]:
         import tomllib
     else:
         import tomli as tomllib
+    text = read_text(path, UserError)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The configuration {path} cannot be read: {error}.") from None
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"The configuration {path} is not TOML: {error}.") from None

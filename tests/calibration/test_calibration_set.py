@@ -82,6 +82,15 @@ def test_nothing_readable_is_an_error(folder):
         calibration_set(folder, SPEC, 5)
 
 
+def test_pictures_of_kinds_that_are_not_read_are_counted(folder):
+    for name in ("a.heic", "b.gif"):
+        (folder / name).write_bytes(b"x")
+    for path in (folder, f"{folder}/*"):
+        found = calibration_set(path, SPEC, 100)
+        assert len(found.skipped) == 2
+        assert "2 unreadable: a.heic is a picture of a kind that is not read" in found.warnings[0]
+
+
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (20, 130, 240)])
 def test_images_of_one_colour_are_skipped_with_the_reason(folder, color):
     cv2.imwrite(str(folder / "cap.png"), np.full((40, 70, 3), color, np.uint8))

@@ -170,3 +170,19 @@ class TestMasks:
             image, mask = data.read(pair)
             assert image.shape[:2] == mask.shape
             data.check_foreground(value_counts(mask), split)
+
+
+class TestOtherKinds:
+    def test_pictures_that_are_not_read_are_named(self, tmp_path: Path, write_dataset: Write) -> None:
+        data = Dataset.open(write_dataset(tmp_path, {"a": MASK}))
+        assert data.left_out("train") == ""
+        for number in range(7):
+            (tmp_path / "images" / "train" / f"{number}.heic").write_bytes(b"x")
+        assert "7 pictures of a kind that is not read: 0.heic, 1.heic" in data.left_out("train")
+        assert "and 2 more" in data.left_out("train")
+
+    def test_a_mask_of_another_kind_is_named_where_one_is_missing(self, tmp_path: Path, write_dataset: Write) -> None:
+        data = Dataset.open(write_dataset(tmp_path, {"a": MASK}))
+        (tmp_path / "masks/train/a.png").rename(tmp_path / "masks/train/a.gif")
+        with pytest.raises(DataError, match=r"have no mask .* not read: a\.gif"):
+            data.pairs("train")

@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from edgeseg.errors import DataError
-from edgeseg.image import UInt8, read_image, read_mask
+from edgeseg.image import UInt8, read_image, read_images, read_mask
 
 HEIGHT, WIDTH = 40, 56
 ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH]
@@ -293,12 +293,29 @@ class TestTiff:
         with pytest.raises(DataError, match=rf"odd\.tif .*{found}"):
             read_image(path)
 
-    def test_a_thumbnail_beside_the_picture_does_no_harm(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("is_first", [False, True])
+    def test_a_thumbnail_beside_the_picture_does_no_harm(self, tmp_path: Path, is_first: bool) -> None:
         path = tmp_path / "camera.tif"
+        pages = [(COLOUR, 0), (COLOUR[::4, ::4], 1)]
         with tifffile.TiffWriter(path) as writer:
-            writer.write(COLOUR, photometric="rgb")
-            writer.write(COLOUR[::4, ::4], photometric="rgb", subfiletype=1)
+            for pixels, kind in reversed(pages) if is_first else pages:
+                writer.write(pixels, photometric="rgb", subfiletype=kind)
         assert difference(path, COLOUR) == 0
+
+    @pytest.mark.parametrize("planes", ["contig", "separate"])
+    @pytest.mark.parametrize("order", "<>")
+    @pytest.mark.parametrize("big", [False, True])
+    def test_every_page_can_be_had(self, tmp_path: Path, planes: str, order: str, big: bool) -> None:
+        pages = [np.roll(DEEP, 7 * number, 1) for number in range(4)]
+        path = tmp_path / "stack.tif"
+        with tifffile.TiffWriter(path, byteorder=order, bigtiff=big) as writer:
+            for page in pages:
+                layout = page if planes == "contig" else np.ascontiguousarray(np.moveaxis(page, -1, 0))
+                writer.write(layout, photometric="rgb", planarconfig=planes)
+        found = list(read_images(path))
+        assert len(found) == 4
+        for image, page in zip(found, pages, strict=True):
+            assert np.array_equal(image[..., ::-1], page // 257)
 
     @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
     @pytest.mark.parametrize("planes", ["contig", "separate"])
@@ -349,6 +366,19 @@ class TestWebp:
         Image.fromarray(np.dstack([COLOUR, ALPHA]) if alpha else COLOUR).save(path, exact=True, **options)
         # Lossy pictures go from YCbCr to RGB in two ways, up to 4 levels apart here.
         assert difference(path, pillow_says(path)) <= (0 if "lossless" in options else 4)
+
+
+@pytest.mark.parametrize("ending", [".png", ".webp"])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_every_picture_of_an_animation_can_be_had(tmp_path: Path, ending: str, alpha: bool) -> None:
+    pictures = [COLOUR.copy() for _ in range(5)]
+    for number, picture in enumerate(pictures):
+        picture[5 * number : 5 * number + 8, 8 * number : 8 * number + 9] = (255, 0, 10 * number)
+    images = [Image.fromarray(np.dstack([p, np.full_like(GREY, 255)]) if alpha else p) for p in pictures]
+    path = tmp_path / f"moves{ending}"
+    images[0].save(path, save_all=True, append_images=images[1:], **({"lossless": True} if ending == ".webp" else {}))
+    for image, wanted in zip(read_images(path), pictures, strict=True):
+        assert np.array_equal(image[..., ::-1], wanted)
 
 
 def animation(path: Path) -> Path:

@@ -101,6 +101,12 @@ class TestEvaluate:
         assert told["classes"]["sky"]["iou"][1] == pytest.approx((24 * 32 - 64 - 324) / (24 * 32 - 64))
         assert evaluate(sees_the_small_one, Dataset.open(data), "val").to_dict()["by_size"] is None
 
+    def test_pictures_of_kinds_that_are_not_read_are_listed(self, data: Path) -> None:
+        dataset = Dataset.open(data)
+        (dataset.folders["val"][0] / "phone.heic").write_bytes(b"x")
+        (said,) = evaluate(predicted_as_zero, dataset, "val").skipped
+        assert "1 pictures of a kind that is not read: phone.heic" in said
+
     def test_a_bad_image_is_skipped_and_listed(self, data: Path) -> None:
         (data / "images/val/2.png").write_bytes(b"no image")
         ticks: list[int] = []

@@ -7,6 +7,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 from edgeseg.errors import SourceError
 from edgeseg.image import read_image
@@ -169,8 +170,47 @@ def test_a_folder_of_only_bad_files_is_an_error(tmp_path: Path) -> None:
 def test_the_collection_of_bad_images_is_survived(data_dir: Path) -> None:
     frames, source, said = read(data_dir / "malformed" / "images")
     assert len(frames) + source.skipped == source.total
-    assert source.skipped == len(said) > 0
+    assert "2 pictures of a kind that is not read: decompression_bomb.gif, zero_width.gif" in said[0]
+    assert source.skipped == len(said) + 1 > 1
     assert {frame.image.dtype for frame in frames} == {np.dtype(np.uint8)}
+
+
+def test_pictures_of_other_kinds_are_counted_and_named(tmp_path: Path) -> None:
+    write_images(tmp_path, 2)
+    for name in ("a.heic", "b.AVIF", "c.gif", "notes.txt", ".hidden.heic"):
+        (tmp_path / name).write_bytes(b"x")
+    for text in (tmp_path, tmp_path / "*"):
+        frames, source, said = read(text)
+        assert [frame.name for frame in frames] == ["shot0.png", "shot1.png"]
+        assert source.skipped == 3
+        assert "3 pictures of a kind that is not read: a.heic, b.AVIF, c.gif." in said[0]
+    for path in tmp_path.glob("*.png"):
+        path.unlink()
+    with pytest.raises(SourceError, match=r"No images .* 3 pictures of a kind that is not read: a\.heic"):
+        read(tmp_path)
+
+
+def test_every_page_and_every_picture_of_an_animation_is_a_frame(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(np.full((20, 30, 3), 40 * number, np.uint8)) for number in range(4)]
+    for name in ("a.tif", "b.png", "c.webp"):
+        options = {"lossless": True} if name == "c.webp" else {}
+        pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], **options)
+    frames, source, said = read(tmp_path)
+    assert [(frame.name, int(frame.image[0, 0, 0])) for frame in frames] == [
+        (name, 40 * number) for name in ("a.tif", "b.png", "c.webp") for number in range(4)
+    ]
+    assert [frame.index for frame in frames] == list(range(12))
+    assert (source.skipped, said) == (0, [])
+
+
+def test_an_animated_gif_is_a_video(data_dir: Path) -> None:
+    frames, source, said = read(data_dir / "field" / "14-video" / "anim.gif")
+    with Image.open(data_dir / "field" / "14-video" / "anim.gif") as image:
+        wanted = [np.asarray(picture.convert("RGB"))[..., ::-1] for picture in ImageSequence.Iterator(image)]
+    assert [np.array_equal(frame.image, picture) for frame, picture in zip(frames, wanted, strict=True)] == [
+        True
+    ] * len(wanted)
+    assert (source.ended_early, said) == (False, [])
 
 
 def test_a_glob_gives_what_it_matches(tmp_path: Path) -> None:
