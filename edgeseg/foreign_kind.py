@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.command import edgeseg_command
+from edgeseg.errors import ArtifactError
+from edgeseg.input_file import open_regular, read_text
 
 TO_ONNX = "torch.onnx.export(net.eval(), torch.zeros(1, 3, H, W), 'model.onnx')"
 EXPORT = "{export} model.onnx --classes NAME,NAME --mean R G B --std R G B"
@@ -110,7 +112,7 @@ def _plain_folder(path: Path, names: list[str], weights: list[str]) -> Told:
 
 def _file(path: Path) -> Told:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path, ArtifactError) as stream:
             head = stream.read(_HEAD)
     except OSError as error:
         return f"a file that cannot be read ({error.strerror})", "Check its permissions, or copy it again."
@@ -215,10 +217,10 @@ def _pickled(data: bytes) -> tuple[list[str], list[str]]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        if path.is_symlink() or path.stat().st_size > _MAX_TEXT:
+        if path.is_symlink():
             return {}
-        values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+        values = json.loads(read_text(path, ArtifactError, _MAX_TEXT))
+    except (ArtifactError, OSError, ValueError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 

@@ -123,12 +123,12 @@ class TestManifest:
     @pytest.mark.parametrize("text", ["", "{", "\x00\x01", "[" * 100_000, '{"format_version": ' + "9" * 5000 + "}"])
     def test_what_is_not_json_is_refused(self, path: Path, text: str) -> None:
         (path / MANIFEST).write_text(text)
-        with pytest.raises(ArtifactError, match=rf"{MANIFEST} cannot be read as JSON"):
+        with pytest.raises(ArtifactError, match=rf"{MANIFEST} (cannot be read as JSON|is not text)"):
             Artifact.open(path)
 
     def test_bytes_that_are_no_text_are_refused(self, path: Path) -> None:
         (path / MANIFEST).write_bytes(b"\xff\xfe\xfd")
-        with pytest.raises(ArtifactError, match="cannot be read as JSON"):
+        with pytest.raises(ArtifactError, match="edgeseg.json is text in UTF-16"):
             Artifact.open(path)
 
     @pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"format_version": true}', '{"format_version": "1"}'])
