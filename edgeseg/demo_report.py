@@ -27,7 +27,7 @@ def write_clip(path: Path, frames: Iterable[UInt8]) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    av = require("av", "all")
+    av = require("av")
     codec, options = ("libx264", {"crf": "17"}) if "libx264" in av.codecs_available else ("mpeg4", {"qscale": "3"})
     with atomic_file(path) as staged, av.open(str(staged), "w", format="mp4") as container:
         stream = None

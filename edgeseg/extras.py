@@ -6,10 +6,11 @@ import importlib
 from types import ModuleType
 
 from edgeseg.errors import EnvironmentFault, MissingExtra
+from edgeseg.installation import install_line, reinstall_line
 
 
-def require(module: str, extra: str) -> ModuleType:
-    """Import ``module`` and return it.
+def require(module: str, extra: str = "") -> ModuleType:
+    """Import ``module``, which an extra brings or every installation, and return it.
 
     Raises:
         MissingExtra: the module, or one it needs, is not installed; the message carries the pip command.
@@ -19,11 +20,9 @@ def require(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise MissingExtra(
-            f"'{error.name or module}' is needed for this but is not installed. "
-            f'Install it with: pip install "edgeseg[{extra}]"'
+            f"'{error.name or module}' is needed for this but is not installed. Install it with: {install_line(extra)}"
         ) from None
     except ImportError as error:
         raise EnvironmentFault(
-            f"'{module}' is installed but does not load: {error}. "
-            f'Install it again with: pip install --force-reinstall "edgeseg[{extra}]"'
+            f"'{module}' is installed but does not load: {error}. Install it again with: {reinstall_line(module)}"
         ) from error

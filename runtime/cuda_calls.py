@@ -15,7 +15,7 @@ from typing import Any
 
 from edgeseg.command import edgeseg_command
 from edgeseg.errors import EngineError, MissingExtra, UserError
-from edgeseg.runtime.tensorrt_install import bindings_advice, driver_advice
+from edgeseg.runtime.tensorrt_install import bindings_advice, bindings_line, driver_advice
 
 SUCCESS, OUT_OF_MEMORY, INSUFFICIENT_DRIVER, NO_DEVICE, INVALID_DEVICE = 0, 2, 35, 100, 101
 _NO_DRIVER = {34: "the driver is a stub", INSUFFICIENT_DRIVER: "the driver is missing or too old"}
@@ -144,7 +144,7 @@ def load_cuda() -> Cuda:
             raise _broken(error) from error
         raise MissingExtra(
             "'cuda-bindings' is needed to run TensorRT engines but is not installed. "
-            'Install it with: pip install "edgeseg[tensorrt]"'
+            f"Install it with: {bindings_line()}"
         ) from None
     except (ImportError, OSError, RuntimeError) as error:
         raise _broken(error) from error

@@ -12,14 +12,14 @@ from typing import Any
 
 from edgeseg import __version__
 from edgeseg.command import edgeseg_command
+from edgeseg.installation import install_line, reinstall_line
 from edgeseg.runtime.machine import Cpu, this_cpu
 from edgeseg.runtime.openvino_core import shared_core
 from edgeseg.runtime.tensorrt_doctor import tensorrt_rows
 from edgeseg.runtime.tensorrt_install import jetpack
 
-PIP = 'pip install "edgeseg[{}]"'
 NO_CAMERA = "no /dev/video*: plug one in, or add this user to the group 'video'; files and folders need none"
-NO_ENCODER = "pip install --force-reinstall av   (its wheels bring libx264; recording needs it)"
+NO_ENCODER = "its wheels bring libx264, which recording needs: {}"
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,9 @@ def _engine(module: str, title: str, extra: str, details: Callable[[Any], str]) 
         loaded = importlib.import_module(module)
         return Finding(title, f"{_version(module)}, {details(loaded)}")
     except ModuleNotFoundError:
-        return Finding(title, None, PIP.format(extra))
+        return Finding(title, None, install_line(extra))
     except (ImportError, OSError, RuntimeError) as error:
-        return Finding(title, None, f"installed but does not load ({error}); {PIP.format(extra)} --force-reinstall")
+        return Finding(title, None, f"installed but does not load ({error}); {reinstall_line(module)}")
 
 
 def _ort_details(ort: Any) -> str:
@@ -126,7 +126,7 @@ def _openvino_details(_: Any) -> str:
 
 def _package(name: str, extra: str) -> Finding:
     found = _version(name)
-    return Finding(name, found, "" if found else PIP.format(extra))
+    return Finding(name, found, "" if found else install_line(extra))
 
 
 def _version(package: str) -> str | None:
@@ -156,5 +156,5 @@ def _encoder() -> Finding:
     try:
         av.Codec("libx264", "w")
     except ValueError:
-        return Finding("H.264 encoder", None, NO_ENCODER)
+        return Finding("H.264 encoder", None, NO_ENCODER.format(reinstall_line("av")))
     return Finding("H.264 encoder", f"libx264 in PyAV {av.__version__}")

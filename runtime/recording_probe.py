@@ -9,7 +9,7 @@ from edgeseg.extras import require
 
 def holds_pictures(path: Path) -> bool:
     """True if at least one picture can be read."""
-    av = require("av", "all")
+    av = require("av")
     try:
         with av.open(str(path)) as container:
             return any(packet.size for packet in container.demux(video=0))

@@ -47,7 +47,7 @@ class VideoFile:
     def __init__(
         self, partial: Path, target: Path, rate: Fraction, endless: bool, room: Callable[[int], object]
     ) -> None:
-        self._av = require("av", "all")
+        self._av = require("av")
         self.partial = partial
         self._target = target
         self._rate = rate

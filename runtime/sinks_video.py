@@ -60,7 +60,7 @@ class VideoSink:
     ) -> None:
         check_video_path(path)
         saving.check()
-        require("av", "all")
+        require("av")
         self._path, self._fps, self._on_event = path, fps, on_event
         self._painter = Painter(spec)
         self._slugs = slugs_of(sources) if len(sources) > 1 else {}

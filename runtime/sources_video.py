@@ -43,7 +43,7 @@ class VideoSource:
     def __init__(self, path: Path, report: Callable[[str], object]) -> None:
         self._path = path
         self._report = report
-        self._av = require("av", "all")
+        self._av = require("av")
         self._container, self._stream = _opened(self._av, path)
         context = self._stream.codec_context
         self._stream.thread_type = "AUTO"

@@ -6,19 +6,19 @@ import platform
 import re
 from pathlib import Path
 
+from edgeseg.installation import install_line, pip_line, quote
+
 RELEASE = Path("/etc/nv_tegra_release")
 JETPACK_OF = {35: 5, 36: 6, 38: 7, 39: 7}
 """JetPack by the R number of Jetson Linux."""
 
-_BINDINGS = {6: '"cuda-bindings>=12.6,<13"', 7: '"cuda-bindings>=13"'}
+_BINDINGS = {6: "cuda-bindings>=12.6,<13", 7: "cuda-bindings>=13"}
 _JETPACK = (
     "JetPack {number}: sudo apt install nvidia-jetpack, then make the environment with "
-    "python3 -m venv --system-site-packages, so that it sees the system's tensorrt, and pip install {bindings}"
+    "python3 -m venv --system-site-packages, so that it sees the system's tensorrt, and in it: pip install {bindings}"
 )
 _OLD = "JetPack 5 has Python 3.8 and no cuda-bindings: update the device to JetPack 6 or newer"
 _JETSON = "on Jetson TensorRT comes with JetPack 6 or 7, which this system does not seem to be"
-_PC = 'pip install tensorrt "edgeseg[tensorrt]"'
-_PC_RTX = 'pip install tensorrt-rtx "edgeseg[tensorrt]"'
 DRIVER_PC = "install NVIDIA's driver (Ubuntu: sudo ubuntu-drivers install) and start again"
 DRIVER_JETSON = "the driver belongs to JetPack: flash or update the device"
 
@@ -42,14 +42,19 @@ def install_advice(rtx: bool = False, release: Path = RELEASE, machine: str | No
     """
     number = jetpack(release)
     if number in _BINDINGS:
-        return _sentence(_JETPACK.format(number=number, bindings=_BINDINGS[number]))
+        return _sentence(_JETPACK.format(number=number, bindings=quote(_BINDINGS[number])))
     if number is not None:
         return _sentence(_OLD)
-    if rtx:
-        return _sentence(f"Install it with: {_PC_RTX}")
-    if (machine or platform.machine()) == "aarch64":
-        return _sentence(f"{_JETSON}; on other ARM machines: {_PC}")
-    return _sentence(f"Install it with: {_PC}")
+    line = install_line("tensorrt", "tensorrt-rtx" if rtx else "tensorrt")
+    if not rtx and (machine or platform.machine()) == "aarch64":
+        return _sentence(f"{_JETSON}; on other ARM machines: {line}")
+    return _sentence(f"Install it with: {line}")
+
+
+def bindings_line(release: Path = RELEASE) -> str:
+    """The command that installs the CUDA bindings; a Jetson's driver asks for those of its own CUDA."""
+    number = jetpack(release)
+    return pip_line(_BINDINGS[number]) if number in _BINDINGS else install_line("tensorrt")
 
 
 def driver_advice(release: Path = RELEASE) -> str:
@@ -66,7 +71,7 @@ def bindings_advice(driver_cuda: int, bindings_cuda: int) -> str:
     major = driver_cuda // 1000
     return (
         f"cuda-bindings are for CUDA {_dotted(bindings_cuda)} and the driver serves CUDA {_dotted(driver_cuda)}: "
-        f'pip install "cuda-bindings>={major},<{major + 1}", or update the driver.'
+        f"{pip_line(f'cuda-bindings>={major},<{major + 1}')}, or update the driver."
     )
 
 

@@ -12,6 +12,7 @@ import av
 import linear_model
 import numpy as np
 import pytest
+from installed_fixtures import wheel  # noqa: F401
 
 from edgeseg.artifact import Artifact
 from edgeseg.spec import ModelSpec

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import site
 import subprocess
 import sys
 import zipfile
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from installed_fixtures import ROOT, borrow_all, install, make_environment, run
 
 import edgeseg
 
@@ -19,9 +18,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-ROOT = Path(__file__).resolve().parent.parent
-HOUSE = ("edgeseg", "export", "runtime", "calibration", "pyproject.toml", "README.md", "LICENSE")
 
 
 def pyproject() -> dict[str, Any]:
@@ -35,39 +31,12 @@ def package_folders() -> dict[str, Path]:
     return {name: ROOT / rooms.get(name, name.replace(".", "/")) for name in tools["packages"]}
 
 
-def run(command: list[str | Path], **options: Any) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy so that neither build/ nor egg-info of the checkout takes part."""
-    copy = tmp_path_factory.mktemp("house")
-    for name in HOUSE:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / name, copy / name)
-    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", copy / "dist", copy], cwd=copy)
-    (found,) = (copy / "dist").glob("*.whl")
-    return found
-
-
 @pytest.fixture(scope="module")
 def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with the wheel in it, and the dependencies of this one behind it.
-
-    A folder named in a .pth file has its own .pth files left alone, so the editable install of
-    this environment stays out of sight.
-    """
-    folder = tmp_path_factory.mktemp("clean") / "venv"
-    run([sys.executable, "-m", "venv", "--without-pip", folder])
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", folder / "bin" / "python"]
-    run([*pip, "install", "--no-deps", "--no-index", "--quiet", wheel])
-    (packages,) = folder.glob("lib/python*/site-packages")
-    (packages / "borrowed.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    """A virtual environment with the wheel in it, and the dependencies of this one behind it."""
+    folder = make_environment(tmp_path_factory.mktemp("clean") / "venv")
+    install(folder, wheel)
+    borrow_all(folder)
     return folder
 
 

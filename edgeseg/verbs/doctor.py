@@ -7,6 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgeseg.installation import install_line
+
 if TYPE_CHECKING:
     from edgeseg.runtime.doctor import Diagnosis, Finding
 
@@ -41,7 +43,7 @@ def _text(diagnosis: Diagnosis) -> str:
     lines += ["", "devices", *_rows(diagnosis.devices)]
     lines += ["", f"INT8 here     {diagnosis.int8}", f"bfloat16      {diagnosis.bf16}"]
     if not diagnosis.can_run:
-        lines += ["", 'No engine works here. Install one: pip install "edgeseg[openvino]"']
+        lines += ["", f"No engine works here. Install one: {install_line('openvino')}"]
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from edgeseg.cli import main
 from edgeseg.errors import EdgesegError, EngineError, MissingExtra
+from edgeseg.installation import install_line
 from edgeseg.runtime.cuda_calls import Cuda, Gpu
 from edgeseg.runtime.doctor import _cameras, bf16_note, diagnose, int8_forecast
 from edgeseg.runtime.machine import Cpu, this_cpu
@@ -154,7 +155,7 @@ def test_what_is_missing_comes_with_its_pip_line(blocked: tuple[str, ...], code:
     told = subprocess.run((sys.executable, "-c", program), capture_output=True, text=True, timeout=60, check=False)
     assert told.returncode == code, told.stderr
     for name in blocked:
-        assert f'missing: pip install "edgeseg[{name}]"' in told.stdout
+        assert f"missing: {install_line(name)}\n" in told.stdout
     assert ("No engine works here" in told.stdout) is (code == 3)
 
 

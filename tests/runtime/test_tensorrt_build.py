@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from tensorrt_artifacts import rtx
 
 from edgeseg.errors import ArtifactError, EngineError, EnvironmentFault, MissingExtra, UserError
+from edgeseg.installation import install_line
 from edgeseg.runtime.cuda_calls import load_cuda
 from edgeseg.runtime.onnx_header import read_onnx_header
 from edgeseg.runtime.tensorrt_build import BuildJob, build_engine
@@ -388,8 +389,8 @@ class TestInstall:
         assert advice in install_advice(release=tmp_path / "release")
 
     def test_on_a_pc_and_on_other_arm_machines(self, tmp_path: Path) -> None:
-        assert 'pip install tensorrt "edgeseg[tensorrt]"' in install_advice(False, tmp_path / "none", "x86_64")
-        assert "tensorrt-rtx" in install_advice(True, tmp_path / "none", "x86_64")
+        assert install_line("tensorrt", "tensorrt") in install_advice(False, tmp_path / "none", "x86_64")
+        assert install_line("tensorrt", "tensorrt-rtx") in install_advice(True, tmp_path / "none", "x86_64")
         assert "JetPack 6 or 7" in install_advice(False, tmp_path / "none", "aarch64")
 
     def test_what_is_not_installed_comes_with_its_command(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -425,7 +426,7 @@ class TestBrokenInstall:
 
     def test_no_cuda_bindings_come_with_the_pip_line(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "cuda.bindings", None)
-        with pytest.raises(MissingExtra, match=r'Install it with: pip install "edgeseg\[tensorrt\]"'):
+        with pytest.raises(MissingExtra, match=re.escape(install_line("tensorrt"))):
             load_cuda.__wrapped__()
 
 

@@ -243,7 +243,9 @@ class TestFailures:
 
         cuda.fail["cudaGetDeviceCount"] = Error.cudaErrorInsufficientDriver
         cuda.cudaRuntimeGetVersion = lambda: (OK, 13050)  # type: ignore[method-assign]
-        with pytest.raises(EngineError, match=r"for CUDA 13.5 and the driver serves CUDA 12.6: pip install "):
+        with pytest.raises(
+            EngineError, match=r"for CUDA 13.5 and the driver serves CUDA 12.6: .*pip install .cuda-bindings>=12,<13."
+        ):
             Cuda(cuda).gpu()
 
     def test_a_gpu_that_is_not_there(self, cuda: CudaDouble) -> None:
