@@ -46,3 +46,7 @@ OnEvent = Callable[[Event], object]
 
 def event_to_stderr(event: Event) -> None:
     print(f"edgeseg: {event}", file=sys.stderr, flush=True)
+
+
+def ignore_event(_: Event) -> None:
+    """For whoever does not ask what happens."""

@@ -41,6 +41,40 @@ def size_bytes(text: str) -> int:
     return count
 
 
+def duration_or_size(text: str) -> tuple[float | None, int | None]:
+    """Seconds and None, or None and bytes.
+
+    Raises:
+        UserError: neither a duration nor a size.
+    """
+    if text.strip().lower().endswith("b"):
+        return None, size_bytes(text)
+    try:
+        return duration_s(text), None
+    except UserError:
+        message = f"A duration or a size is a number with its unit, as in 10min, 1d, 100MB or 1GB; found {text!r}."
+        raise UserError(message) from None
+
+
+def kept_bytes(text: str | None, default: int | None) -> int | None:
+    """Bytes to keep, where ``all`` is None: no limit.
+
+    Raises:
+        UserError: neither a size nor ``all``.
+    """
+    if text is None:
+        return default
+    return None if text == "all" else size_bytes(text)
+
+
+def said_bytes(count: int) -> str:
+    """``count`` for people, in powers of 1000."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} bytes"
+
+
 @dataclass(frozen=True)
 class Number:
     """Reads a finite number within limits, as the ``type`` of a flag.

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from edgeseg.errors import OutputError
 from edgeseg.files import writing
+from edgeseg.runtime.quantities import said_bytes
 from edgeseg.runtime.recording_lock import unclaimed
 from edgeseg.runtime.recording_probe import holds_pictures
 
@@ -104,7 +105,7 @@ class Shelf:
         if size > self._keep_bytes and not self._said_too_large:
             self._said_too_large = True
             message = (
-                f"One segment alone is larger than the {_said(self._keep_bytes)} that are kept. Make them shorter."
+                f"One segment alone is larger than the {said_bytes(self._keep_bytes)} that are kept. Make them shorter."
             )
             self._say("recording", message, "too-large", bytes=size)
 
@@ -137,7 +138,7 @@ class Shelf:
         path.unlink(missing_ok=True)
         self._finished.popleft()
         self._finished_bytes -= size
-        message = f"Deleted {path}, the oldest, to keep within {_said(keep_bytes)}."
+        message = f"Deleted {path}, the oldest, to keep within {said_bytes(keep_bytes)}."
         self._say("deleted", message, path=str(path), bytes=size)
 
     def _salvage(self, partial: Path) -> None:
@@ -160,10 +161,3 @@ def _free(target: Path, first: int, own: Path | None = None) -> Path:
         if not found.exists() and (partial == own or not partial.exists()):
             return found
     raise AssertionError("counting ends nowhere")
-
-
-def _said(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count} bytes"

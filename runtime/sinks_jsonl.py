@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 
-from edgeseg.files import writing
 from edgeseg.image import UInt8, placement
+from edgeseg.runtime.events import Event, OnEvent, ignore_event
 from edgeseg.runtime.frame import Frame, Prediction
+from edgeseg.runtime.line_file import LineFile
+from edgeseg.runtime.line_pieces import Pieces, Rotation
+from edgeseg.runtime.line_stream import LineStream, is_stream
 from edgeseg.runtime.redact import redact
 from edgeseg.spec import ModelSpec
+
+READER_TIMEOUT_S = 5.0
+"""How long a file's run waits for somebody to read its pipe."""
 
 
 class JsonlSink:
@@ -26,48 +31,40 @@ class JsonlSink:
     are ``unknown``).
 
     Args:
-        append: add to what the file holds; a line that was cut off there is ended first.
+        path: a file, or a pipe or device.
+        live: add to what the file holds; else begin it anew, and give the reader of a pipe time to come.
+        rotation: when to begin a new file, and how much is kept.
+        on_event: takes ``deleted``.
     """
 
     name = "jsonl"
     newest_only = False
 
-    def __init__(self, path: Path, spec: ModelSpec, append: bool = False) -> None:
-        self._path = path
-        self._append_to = append
+    def __init__(
+        self,
+        path: Path,
+        spec: ModelSpec,
+        live: bool = False,
+        rotation: Rotation = Rotation(),  # noqa: B008
+        on_event: OnEvent = ignore_event,
+    ) -> None:
+        rotation.check()
         self._spec = spec
-        self._file: int | None = None
-        self._length = 0
+        self._on_event = on_event
+        self._out: LineFile | LineStream
+        if is_stream(path):
+            self._out = LineStream(path, 0.0 if live else READER_TIMEOUT_S)
+        else:
+            self._out = LineFile(path, Pieces(path, rotation, live, self._say), anew=not live)
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
-        line = json.dumps(self._record(frame, prediction, latency_ms)).encode() + b"\n"
-        with writing(self._path):
-            self._append(self._opened(), line)
+        self._out.write(json.dumps(self._record(frame, prediction, latency_ms)).encode() + b"\n")
 
     def close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._out.close()
 
-    def _opened(self) -> int:
-        if self._file is not None:
-            return self._file
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = file = os.open(self._path, os.O_RDWR | os.O_CREAT | (0 if self._append_to else os.O_TRUNC), 0o666)
-        self._length = os.lseek(file, 0, os.SEEK_END)
-        if self._length:
-            os.lseek(file, -1, os.SEEK_END)
-            if os.read(file, 1) != b"\n":
-                self._append(file, b"\n")
-        return file
-
-    def _append(self, file: int, line: bytes) -> None:
-        try:
-            _write_all(file, line)
-        except OSError:
-            os.ftruncate(file, self._length)
-            raise
-        self._length += len(line)
+    def _say(self, kind: str, message: str, reason: str = "", **facts: object) -> None:
+        self._on_event(Event(kind, self.name, message, reason, facts))
 
     def _record(self, frame: Frame, prediction: Prediction, latency_ms: float) -> dict[str, object]:
         captured = datetime.datetime.fromtimestamp(
@@ -92,8 +89,3 @@ class JsonlSink:
         if spec.unknown_label >= spec.num_classes:
             shares["unknown"] = round(float(counts[spec.unknown_label]), 5)
         return shares
-
-
-def _write_all(file: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(file, data) :]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from pathlib import Path
 
 from edgeseg.files import writing
 from edgeseg.image import unfit
 from edgeseg.mask_png import mask_png
+from edgeseg.runtime.events import Event, OnEvent, ignore_event
 from edgeseg.runtime.frame import Frame, Prediction
+from edgeseg.runtime.mask_folder import MaskFolder
 from edgeseg.runtime.sinks_sources import slugs_of
 from edgeseg.spec import ModelSpec
 
@@ -21,56 +22,48 @@ class MaskSink:
     ``sources``, have a folder each.
 
     Args:
-        append: where a folder holds masks already, begin the names with the time of this run (UTC), because frames are
-            counted from 0 again.
+        live: leave masks of earlier runs alone: where a folder holds any, names begin with the time of this run (UTC),
+            because frames are counted from 0 again. Else masks of an earlier run on the same source are replaced.
+        keep_bytes: delete the oldest masks of live runs rather than hold more, for all cameras together.
+        origin: of the masks; see :func:`edgeseg.runtime.mask_folder.origin_of`.
+        on_event: takes ``deleted`` and ``note``.
     """
 
     name = "masks"
     newest_only = False
 
-    def __init__(self, folder: Path, spec: ModelSpec, sources: Sequence[str] = (), append: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        spec: ModelSpec,
+        sources: Sequence[str] = (),
+        live: bool = False,
+        keep_bytes: int | None = None,
+        origin: str = "",
+        on_event: OnEvent = ignore_event,
+    ) -> None:
         self._folder = folder
         self._spec = spec
         self._slugs = slugs_of(sources) if len(sources) > 1 else {}
-        self._append = append
-        self._stems: set[str] = set()
-        self._prefixes: dict[Path, str] = {}
+        self._live, self._origin, self._on_event = live, origin, on_event
+        self._keep_bytes = keep_bytes and keep_bytes // max(1, len(self._slugs))
+        self._folders: dict[str, MaskFolder] = {}
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         height, width = frame.image.shape[:2]
         mask = unfit(prediction.labels, self._spec, (height, width))
-        folder = self._folder / self._slugs.get(frame.source, "")
-        target = folder / f"{self._prefix(folder)}{self._stem(frame)}.png"
-        with writing(target):
-            folder.mkdir(parents=True, exist_ok=True)
-            _write_whole(target, mask_png(mask, self._spec.palette))
+        with writing(self._folder / (frame.name or f"{frame.index:06d}")):
+            self._folder_of(frame).put(frame.name, frame.index, mask_png(mask, self._spec.palette))
 
     def close(self) -> None:
         pass
 
-    def _prefix(self, folder: Path) -> str:
-        if folder not in self._prefixes:
-            is_used = self._append and next(folder.glob("*.png"), None) is not None
-            now = datetime.datetime.now(datetime.timezone.utc)
-            self._prefixes[folder] = f"{now:%Y%m%dT%H%M%SZ}-" if is_used else ""
-        return self._prefixes[folder]
+    def _folder_of(self, frame: Frame) -> MaskFolder:
+        slug = self._slugs.get(frame.source, "")
+        if slug not in self._folders:
+            folder = self._folder / slug
+            self._folders[slug] = MaskFolder(folder, self._origin, self._live, self._keep_bytes, self._say)
+        return self._folders[slug]
 
-    def _stem(self, frame: Frame) -> str:
-        """Two images may differ in their ending only, or come from two folders."""
-        if not frame.name:
-            return f"{frame.index:06d}"
-        stem = Path(frame.name).stem
-        if stem in self._stems:
-            stem = f"{stem}_{frame.index:06d}"
-        self._stems.add(stem)
-        return stem
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    staged = target.with_name(f".{target.name}.tmp")
-    try:
-        staged.write_bytes(data)
-        staged.replace(target)
-    except OSError:
-        staged.unlink(missing_ok=True)
-        raise
+    def _say(self, kind: str, message: str, reason: str = "", **facts: object) -> None:
+        self._on_event(Event(kind, self.name, message, reason, facts))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeseg.errors import OutputError
 from edgeseg.extras import require
-from edgeseg.runtime.events import Event, OnEvent
+from edgeseg.runtime.events import OnEvent, ignore_event
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.painter import Painter
 from edgeseg.runtime.recording import Recording, Saving
@@ -21,10 +21,6 @@ def check_video_path(path: Path) -> None:
     """Raise OutputError for an ending that is no known container."""
     if path.suffix.lower() not in CONTAINERS:
         raise OutputError(f"A video is saved as {', '.join(CONTAINERS)}; found {path.name!r}. Rename it.")
-
-
-def _unheard(_: Event) -> None:
-    pass
 
 
 class VideoSink:
@@ -55,7 +51,7 @@ class VideoSink:
         spec: ModelSpec,
         fps: float | None,
         saving: Saving = Saving(),  # noqa: B008
-        on_event: OnEvent = _unheard,
+        on_event: OnEvent = ignore_event,
         sources: Sequence[str] = (),
     ) -> None:
         check_video_path(path)

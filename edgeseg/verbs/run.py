@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.errors import UserError
 from edgeseg.runtime.child_python import module_command
-from edgeseg.runtime.quantities import duration_s, number, number_above, size_bytes, whole
+from edgeseg.runtime.quantities import duration_or_size, duration_s, kept_bytes, number, number_above, whole
 
 if TYPE_CHECKING:
     from edgeseg.runtime.supervisor import Plan
@@ -57,9 +57,26 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--show", action="store_true", help="show the masks in a window; q closes it")
     group.add_argument("--save", type=Path, metavar="OUT.mp4", help="video with the masks drawn in (.mp4, .mov, .mkv)")
     group.add_argument("--save-every", metavar="TIME", help="begin a new file of --save so often, as in 10min")
-    group.add_argument("--keep", metavar="SIZE", help="delete the oldest files of --save beyond this, as in 20GB")
+    group.add_argument(
+        "--keep",
+        metavar="SIZE",
+        help="delete the oldest files of --save-every beyond this (default: 20GB for cameras, else all)",
+    )
     group.add_argument("--save-masks", type=Path, metavar="DIR", help="label indices as PNG, at the frame's size")
+    group.add_argument(
+        "--masks-keep",
+        metavar="SIZE",
+        help="delete the oldest of --save-masks beyond this (default: 10GB for cameras, else all)",
+    )
     group.add_argument("--jsonl", type=Path, metavar="FILE", help="one JSON line a frame: times and class shares")
+    group.add_argument(
+        "--jsonl-every", metavar="TIME|SIZE", help="begin a new file of --jsonl so often or so large, as in 1d or 100MB"
+    )
+    group.add_argument(
+        "--jsonl-keep",
+        metavar="SIZE",
+        help="delete the oldest files of --jsonl beyond this (default: 1GB for cameras, else all)",
+    )
     group.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -125,8 +142,10 @@ def _check(args: argparse.Namespace) -> None:
         raise UserError("--engine-timeout must be above 0, --restarts and --status-every at least 0.")
     if args.save_every:
         duration_s(args.save_every)
-    if args.keep:
-        size_bytes(args.keep)
+    if args.jsonl_every:
+        duration_or_size(args.jsonl_every)
+    for size in (args.keep, args.masks_keep, args.jsonl_keep):
+        kept_bytes(size, None)
 
 
 def _is_supervised(args: argparse.Namespace) -> bool:

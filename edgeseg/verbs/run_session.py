@@ -17,16 +17,21 @@ from edgeseg.errors import UserError
 from edgeseg.runtime.events import Event
 from edgeseg.runtime.log import Log
 from edgeseg.runtime.pulse import Progress, Pulse
-from edgeseg.runtime.quantities import duration_s, size_bytes
+from edgeseg.runtime.quantities import duration_or_size, duration_s, kept_bytes
 from edgeseg.runtime.standard_streams import ReaderGone, finish, print_result
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.engine import Engine
+    from edgeseg.runtime.line_pieces import Rotation
     from edgeseg.runtime.pipeline import Pipeline, Summary
     from edgeseg.runtime.recording import Saving
     from edgeseg.runtime.sinks import Sink
     from edgeseg.runtime.sources import Source
+
+
+LIVE_RECORDING_BYTES, LIVE_MASKS_BYTES, LIVE_LINES_BYTES = 20_000_000_000, 10_000_000_000, 1_000_000_000
+"""What is kept of a camera's outputs where nothing else is asked for, so that none fills a disk."""
 
 
 def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
@@ -119,6 +124,7 @@ def _engine(args: argparse.Namespace, artifact: Artifact) -> Engine:
 def _sinks(
     args: argparse.Namespace, artifact: Artifact, source: Source, log: Log, quit_asked: Callable[[], None]
 ) -> list[Sink]:
+    from edgeseg.runtime.mask_folder import origin_of
     from edgeseg.runtime.sinks_jsonl import JsonlSink
     from edgeseg.runtime.sinks_masks import MaskSink
     from edgeseg.runtime.sinks_video import VideoSink
@@ -129,9 +135,10 @@ def _sinks(
     if args.save:
         sinks.append(VideoSink(args.save, spec, source.fps, _saving(args, source.live), log.event, names))
     if args.save_masks:
-        sinks.append(MaskSink(args.save_masks, spec, names, append=source.live))
+        kept = kept_bytes(args.masks_keep, LIVE_MASKS_BYTES if source.live else None)
+        sinks.append(MaskSink(args.save_masks, spec, names, source.live, kept, origin_of(args.source), log.event))
     if args.jsonl:
-        sinks.append(JsonlSink(args.jsonl, spec, append=source.live))
+        sinks.append(JsonlSink(args.jsonl, spec, source.live, _rotation(args, source.live), log.event))
     if args.show:
         sinks.append(WindowSink(spec, quit_asked, names))
     return sinks
@@ -141,7 +148,16 @@ def _saving(args: argparse.Namespace, live: bool) -> Saving:
     from edgeseg.runtime.recording import Saving
 
     every_s = duration_s(args.save_every) if args.save_every else None
-    return Saving(live, every_s, size_bytes(args.keep) if args.keep else None)
+    default = LIVE_RECORDING_BYTES if live and every_s is not None else None
+    return Saving(live, every_s, kept_bytes(args.keep, default))
+
+
+def _rotation(args: argparse.Namespace, live: bool) -> Rotation:
+    from edgeseg.runtime.line_pieces import Rotation
+
+    every_s, every_bytes = duration_or_size(args.jsonl_every) if args.jsonl_every else (None, None)
+    default = max(LIVE_LINES_BYTES, 2 * (every_bytes or 0)) if live else None
+    return Rotation(every_s, every_bytes, kept_bytes(args.jsonl_keep, default))
 
 
 @contextmanager

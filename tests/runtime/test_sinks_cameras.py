@@ -72,7 +72,7 @@ def test_a_run_that_starts_again_leaves_the_masks_that_are_there(
     tmp_path: Path, tiny_spec: ModelSpec, labels: Prediction
 ) -> None:
     for _ in range(2):
-        sink = MaskSink(tmp_path, tiny_spec, append=True)
+        sink = MaskSink(tmp_path, tiny_spec, live=True)
         for number in range(2):
             sink.write(frame(number), labels, 1.0)
     names = sorted(p.name for p in tmp_path.iterdir())
@@ -95,7 +95,7 @@ def test_a_run_that_starts_again_adds_to_the_lines_that_are_there(
 ) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text('{"index": 0}\n' + torn)
-    sink = JsonlSink(path, tiny_spec, append=True)
+    sink = JsonlSink(path, tiny_spec, live=True)
     for number in (7, 8):
         sink.write(frame(number), labels, 1.0)
     sink.close()
