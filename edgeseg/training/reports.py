@@ -1,11 +1,13 @@
-"""What a training run leaves for people: results.csv, curves.png, val_batch.png."""
+"""What a training run leaves for people: results.csv, results.json, curves.png, val_batch.png."""
 
 from __future__ import annotations
 
 import csv
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from edgeseg.draw import color_table, colorize, contact_sheet, draw_legend, overlay
 from edgeseg.files import atomic_file
 from edgeseg.image import UInt8
+from edgeseg.metrics import Confusion
 from edgeseg.spec import ModelSpec
 
 Row = dict[str, float]
@@ -26,6 +29,19 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({key: "" if math.isnan(value) else f"{value:.6g}" for key, value in row.items()})
+
+
+def scores_of(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
+    """The mIoU and each class's IoU; None for a class in neither truth nor prediction."""
+    found = zip(classes, confusion.iou.tolist(), strict=True)
+    iou = {name: None if math.isnan(value) else value for name, value in found}
+    return {"miou": confusion.mean_iou, "iou": iou}
+
+
+def write_results(path: Path, values: Mapping[str, Any]) -> None:
+    """The run's figures as JSON."""
+    with atomic_file(path) as staged:
+        staged.write_text(json.dumps(values, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def write_curves(path: Path, rows: Sequence[Row]) -> None:

@@ -64,6 +64,8 @@ class TrainSettings:
         device: ``auto`` or ``cpu``.
         workers: loader processes; 0 loads in the training process.
         val_every: epochs between validations; the last epoch is always validated.
+        budget_s: a time to fill; :attr:`epochs` and :attr:`val_every` are then found by timing a few steps, or None.
+        sparse: save and report epochs that are validated, and others once a minute; False: every epoch.
         seed: of weights, order and augmentation.
     """
 
@@ -90,6 +92,8 @@ class TrainSettings:
     device: str = "auto"
     workers: int = 0
     val_every: int = 1
+    budget_s: float | None = None
+    sparse: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -118,7 +122,7 @@ class TrainSettings:
     def identity(self) -> dict[str, Any]:
         """What must agree between a run and its resumption, as plain values."""
         values = dataclasses.asdict(self)
-        for name in ("out", "device", "workers", "val_every"):
+        for name in ("out", "device", "workers", "val_every", "budget_s", "sparse"):
             del values[name]
         values["scale"] = list(self.scale)
         values["start_from"] = str(self.start_from) if self.start_from else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +23,14 @@ class Validator:
     dataset: FolderDataset
     accelerator: Accelerator
 
-    def confusion(self, model: nn.Module) -> Confusion:
-        """Counts over all images, at the masks' own size; every process takes its share."""
+    def confusion(self, model: nn.Module, progress: Callable[[range], Iterable[int]] = iter) -> Confusion:
+        """Counts over all images, at the masks' own size; every process takes its share.
+
+        ``progress`` passes the indices of images on, as a progress bar does.
+        """
         result = Confusion(self.dataset.spec.num_classes)
         mine = range(self.accelerator.process_index, len(self.dataset), self.accelerator.num_processes)
-        for index in mine:
+        for index in progress(mine):
             result.update(self.labels(model, index), self.dataset.raw(index)[1])
         counts = torch.from_numpy(result.counts).to(self.accelerator.device)
         reduced: Any = self.accelerator.reduce(counts, "sum")

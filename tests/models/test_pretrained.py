@@ -53,10 +53,15 @@ def test_a_model_without_published_weights_says_which_have_some() -> None:
         load_pretrained("unet", build_model("unet", SPEC, {"width": 0.25}), SPEC)
 
 
-def test_grey_images_have_no_published_weights() -> None:
-    spec = ModelSpec("binary", ("a", "b"), 32, 32, color_order="gray", mean=(0.5,), std=(0.2,))
-    with pytest.raises(UserError, match="--no-pretrained"):
-        load_pretrained("lite-unet", build_model("lite-unet", spec), spec)
+def test_a_grey_network_answers_as_the_published_one_does_to_three_equal_channels() -> None:
+    published()
+    grey_spec = SPEC.replace(color_order="gray", mean=(0.5,), std=(0.5,))
+    grey, color = build_model("lite-unet", grey_spec).eval(), build_model("lite-unet", SPEC).eval()
+    for model, spec in ((grey, grey_spec), (color, SPEC)):
+        load_pretrained("lite-unet", model, spec)
+    image = torch.rand(1, 1, 32, 32)
+    first, second = grey.encoder(image), color.encoder(image.expand(1, 3, 32, 32))
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(first, second, strict=True))
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ def test_a_run_leaves_checkpoints_curves_and_a_drawn_batch(trained: Path) -> Non
         "curves.png",
         "last.pt",
         "results.csv",
+        "results.json",
         "val_batch.png",
     ]
     with (trained / "results.csv").open() as stream:
@@ -171,16 +172,16 @@ def test_a_loss_that_is_no_number_names_the_images_of_its_batch(
     assert f"batch 3 ({', '.join(names)})" in str(caught.value)
 
 
-def test_a_folder_without_val_is_refused_with_what_to_do(
+def test_a_folder_without_train_is_refused_with_what_to_do(
     tmp_path: Path, disc_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = tmp_path / "data"
     subprocess.run(["cp", "-r", str(disc_folder), str(data)], check=True)
-    shutil.rmtree(data / "images/val")
+    shutil.rmtree(data / "images/train")
     assert main(["train", "--data", str(data), "--out", str(tmp_path / "out")]) == 2
     message = capsys.readouterr().err
-    assert f"{data} has only train" in message
-    assert "about every fifth, into images/val and masks/val" in message
+    assert f"{data} has only val" in message
+    assert "into images/train and masks/train" in message
 
 
 def test_hold_out_links_a_fixed_part_of_train(tmp_path: Path, disc_folder: Path) -> None:

@@ -1,0 +1,119 @@
+"""A val split for a data folder that has only train, by links; nothing is copied."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from edgeseg.dataset import Dataset, Pair
+from edgeseg.errors import DataError, UserError
+
+EVERY = 5
+
+
+def with_val_split(data: Dataset, out: Path, every: int = EVERY) -> Dataset:
+    """Return ``data`` where it has both splits, else the folder ``out`` with every fifth picture of train held out.
+
+    The split depends on the names alone. Pictures whose names differ only behind their last digit (two eyes of a
+    patient: ``07L``, ``07R``) stay together.
+
+    Raises:
+        DataError: no train split, or a single picture.
+        UserError: ``out`` is another folder already.
+    """
+    if "train" not in data.folders:
+        raise DataError(
+            f"Training needs a split train; {data.root} has only {', '.join(data.folders)}. "
+            "Put its pictures and masks into images/train and masks/train, or name the folder in a data.yaml."
+        )
+    if "val" in data.folders:
+        return data
+    pairs = data.pairs("train")
+    if len(pairs) < 2:
+        raise DataError(f"{data.root} has one picture; training needs one to learn from and one to score on.")
+    return link_splits(data, out, choose_held(pairs, every))
+
+
+def choose_held(pairs: Sequence[Pair], every: int = EVERY) -> set[Pair]:
+    """Choose every fifth picture, or group of pictures that belong together by their names; at least one."""
+    stems = [pair.image.stem for pair in pairs]
+    groups = _grouped(pairs, _without_tail) if len(set(map(_without_tail, stems))) > 1 else [[pair] for pair in pairs]
+    chosen = groups[every - 1 :: every] or groups[-1:]
+    return {pair for group in chosen for pair in group}
+
+
+def link_splits(data: Dataset, out: Path, held: set[Pair]) -> Dataset:
+    """Make the data folder ``out`` of links to the pictures of train, those of ``held`` in its val split.
+
+    A folder that holds these links already is taken as it is, so that a run can be repeated or resumed.
+
+    Raises:
+        UserError: nothing or everything is held out, or ``out`` exists and is something else.
+    """
+    pairs = data.pairs("train")
+    if len(held) in (0, len(pairs)):
+        raise UserError(f"That would hold out {len(held)} of {len(pairs)} images; keep some on either side.")
+    files = {
+        Path(kind, "val" if pair in held else "train", file.name): file.resolve()
+        for pair in pairs
+        for kind, file in (("images", pair.image), ("masks", pair.mask))
+    }
+    if not _holds(out, files):
+        _build(data, out, files)
+    folders = {split: (out / "images" / split, out / "masks" / split) for split in ("train", "val")}
+    return Dataset(out, data.classes, data.ignore_index, folders)
+
+
+def _without_tail(stem: str) -> str:
+    """The stem up to its last digit, or all of it."""
+    found = re.match(r".*\d", stem)
+    return found.group(0) if found else stem
+
+
+def _grouped(pairs: Sequence[Pair], key: Callable[[str], str]) -> list[list[Pair]]:
+    groups: dict[str, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(key(pair.image.stem), []).append(pair)
+    return list(groups.values())
+
+
+def _holds(out: Path, files: dict[Path, Path]) -> bool:
+    """Whether ``out`` is the folder that these links make."""
+    if not out.exists():
+        return False
+    found = {path.relative_to(out) for kind in ("images", "masks") for path in out.glob(f"{kind}/*/*")}
+    if found != set(files) or any((out / name).resolve() != file for name, file in files.items()):
+        raise UserError(f"{out} exists and holds other pictures; choose another folder or remove it.")
+    return True
+
+
+def _build(data: Dataset, out: Path, files: dict[Path, Path]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    staged = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        for name, file in files.items():
+            (staged / name).parent.mkdir(parents=True, exist_ok=True)
+            (staged / name).symlink_to(file)
+        _describe(data, staged)
+        staged.chmod(0o755)
+        os.replace(staged, out)
+    except OSError:
+        # Another process of the same launch was first.
+        if not _holds(out, files):
+            raise
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _describe(data: Dataset, folder: Path) -> None:
+    """Name the classes, and the void value where it is not the usual one."""
+    (folder / "classes.txt").write_text("\n".join(data.classes) + "\n", encoding="utf-8")
+    if data.ignore_index != 255:
+        values = {"train": "images/train", "val": "images/val", "names": list(data.classes)}
+        text = json.dumps({**values, "ignore_index": data.ignore_index}, ensure_ascii=False, indent=1)
+        (folder / "data.yaml").write_text(text + "\n", encoding="utf-8")
