@@ -83,7 +83,7 @@ def kept_miou(data: Dataset, side: int) -> float:
     hits, union = np.zeros(256, np.int64), np.zeros(256, np.int64)
     for index in np.unique(np.linspace(0, len(pairs) - 1, MASKS_TRIED).astype(int)):
         mask = read_mask(pairs[index].mask)
-        height, width = scaled(*mask.shape, side)
+        height, width = scaled(mask.shape[0], mask.shape[1], side)
         small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
         back = np.asarray(cv2.resize(small, mask.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
         same = np.bincount(mask[mask == back], minlength=256)
