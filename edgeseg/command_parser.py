@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +19,12 @@ class CommandParser(argparse.ArgumentParser):
         """Parse as argparse does, but name an unknown flag first: a missing one may be the same, mistyped."""
         if args is not None and self._subparsers is None:
             self._check_flags(args)
-        return super().parse_known_args(args, namespace)
+        found, beyond = super().parse_known_args(args, namespace)
+        if beyond and self._subparsers is None:
+            source = f" What to run on goes with its flag: --source {shlex.quote(beyond[0])}"
+            hint = source if "--source" in self._option_string_actions else ""
+            self.error(f"there is no place for {' '.join(map(shlex.quote, beyond))}.{hint}")
+        return found, beyond
 
     def _check_flags(self, words: Sequence[str]) -> None:
         for word in words:

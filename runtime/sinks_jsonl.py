@@ -7,9 +7,7 @@ import json
 import time
 from pathlib import Path
 
-import numpy as np
-
-from edgeseg.image import UInt8, placement
+from edgeseg.runtime.class_shares import class_shares
 from edgeseg.runtime.events import Event, OnEvent, ignore_event
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.line_file import LineFile
@@ -77,15 +75,5 @@ class JsonlSink:
             "media_s": None if frame.media_s is None else round(frame.media_s, 4),
             "name": frame.name,
             "latency_ms": round(latency_ms, 3),
-            "classes": self._shares(frame, prediction.labels),
+            "classes": class_shares(frame, prediction.labels, self._spec),
         }
-
-    def _shares(self, frame: Frame, labels: UInt8) -> dict[str, float]:
-        spec = self._spec
-        at = placement((frame.image.shape[0], frame.image.shape[1]), spec)
-        inside = labels[at.top : at.top + at.height, at.left : at.left + at.width]
-        counts = np.bincount(inside.ravel(), minlength=256) / inside.size
-        shares = {name: round(float(counts[label]), 5) for label, name in enumerate(spec.classes)}
-        if spec.unknown_label >= spec.num_classes:
-            shares["unknown"] = round(float(counts[spec.unknown_label]), 5)
-        return shares

@@ -27,12 +27,17 @@ class WindowSink:
     """Shows the newest frame with its masks: of several cameras, whose names are in ``sources``, each in its window.
 
     q, Esc or closing the last window calls ``quit_asked``; another one that is closed stays so.
+
+    Args:
+        every: show every frame, and let the source wait, in place of the newest.
     """
 
     name = "window"
-    newest_only = True
 
-    def __init__(self, spec: ModelSpec, quit_asked: Callable[[], None], sources: Sequence[str] = ()) -> None:
+    def __init__(
+        self, spec: ModelSpec, quit_asked: Callable[[], None], sources: Sequence[str] = (), every: bool = False
+    ) -> None:
+        self.newest_only = not every
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
         self._painter = Painter(spec)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.runtime.child_python import module_command
 from edgeseg.runtime.quantities import duration_or_size, duration_s, kept_bytes, number, number_above, whole
@@ -24,6 +25,8 @@ EXAMPLES = (
     "edgeseg run ARTIFACT --source 'photos/*.jpg' --save-masks masks",
     "edgeseg run ARTIFACT --source rtsp://camera/stream --save out.mkv --save-every 10min --keep 20GB",
 )
+SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
+"""Who gives one of these in the place of the artifact means it as the source."""
 WORKER = tuple(module_command("edgeseg.verbs.run_worker"))
 
 
@@ -55,7 +58,12 @@ def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
 
 def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--show", action="store_true", help="show the masks in a window; q closes it")
-    group.add_argument("--save", type=Path, metavar="OUT.mp4", help="video with the masks drawn in (.mp4, .mov, .mkv)")
+    group.add_argument(
+        "--save",
+        type=Path,
+        metavar="OUT",
+        help="with the masks drawn in: OUT.mp4 (.mov, .mkv), of an image OUT.png (.jpg), or a folder",
+    )
     group.add_argument("--save-every", metavar="TIME", help="begin a new file of --save so often, as in 10min")
     group.add_argument(
         "--keep",
@@ -135,6 +143,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
+    if args.artifact is not None and args.artifact.suffix.lower() in SOURCE_ENDINGS:
+        words = ("run", "ARTIFACT", "--source", args.artifact)
+        raise UserError(f"{args.artifact} is no artifact but something to run one on: {edgeseg_command(*words)}")
     for name, value in (("ARTIFACT, an artifact directory,", args.artifact), ("--source", args.source)):
         if value is None:
             raise UserError(f"{name} is missing. Give it on the command line, or in the file of --config.")

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 LIVE_RECORDING_BYTES, LIVE_MASKS_BYTES, LIVE_LINES_BYTES = 20_000_000_000, 10_000_000_000, 1_000_000_000
 """What is kept of a camera's outputs where nothing else is asked for, so that none fills a disk."""
+SHOWN_S = 2.0
+"""How long a window shows each image of a folder."""
 
 
 def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
@@ -62,16 +64,21 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
             if not pipeline.stuck:
                 engine.close()
             stack.close()
-            _print(summary, args.json, log, pipeline)
+            _print(summary, args, sinks, log, pipeline)
     if pipeline.stuck:
         finish()
         os._exit(0)  # a thread hangs in native code; the files are closed, and nothing else can end it
     return 0
 
 
-def _print(summary: Summary, as_json: bool, log: Log, pipeline: Pipeline) -> None:
+def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], log: Log, pipeline: Pipeline) -> None:
     """Print the summary; whether somebody takes it changes nothing about a run that did its work."""
-    text = json.dumps(_as_json(summary)) if as_json else _as_text(summary)
+    from edgeseg.verbs.run_results import result_lines, written_paths
+
+    if args.json:
+        text = json.dumps({**_as_json(summary), "written": written_paths(args, summary)})
+    else:
+        text = "\n".join([_as_text(summary), *result_lines(args, summary, sinks)])
     try:
         taken = print_result(text, lambda: pipeline.stopping)
     except ReaderGone:
@@ -82,19 +89,19 @@ def _print(summary: Summary, as_json: bool, log: Log, pipeline: Pipeline) -> Non
 
 def _check(args: argparse.Namespace) -> None:
     """Everything that can be known to be wrong before the work."""
+    from edgeseg.runtime.save_target import save_target
     from edgeseg.runtime.sinks import check_outputs
-    from edgeseg.runtime.sinks_video import check_video_path
     from edgeseg.runtime.sinks_window import check_display
 
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames must be at least 1; found {args.max_frames}.")
-    if args.save:
-        check_video_path(args.save)
+    target = save_target(args.save, args.source) if args.save else None
     _saving(args, live=True).check()
-    if args.save_every and not args.save:
+    if args.save_every and not (target and target.video):
         raise UserError("--save-every is for a recording: give --save OUT.mkv too.")
-    files = [path for path in (args.save, args.jsonl) if path]
-    check_outputs(files, [args.save_masks] if args.save_masks else [], args.source)
+    files = [path for path in (target and (target.video or target.picture), args.jsonl) if path]
+    folders = [path for path in (target and target.folder, args.save_masks) if path]
+    check_outputs(files, folders, args.source)
     if args.show:
         check_display()
 
@@ -112,7 +119,17 @@ def _source(args: argparse.Namespace, log: Log) -> Source:
         raise UserError(f"--timeout must lie between 0 and 3600 seconds; found {args.timeout:g}.")
     limits = Limits(timeout_s=args.timeout, open_timeout_s=max(args.timeout, Limits.open_timeout_s))
     source = open_source(args.source, log.sentence, log.event, limits)
-    return source if selection == Selection() else SelectedSource(source, selection)
+    source = source if selection == Selection() else SelectedSource(source, selection)
+    return _paced(source, args.source) if args.show and not source.live else source
+
+
+def _paced(source: Source, name: str) -> Source:
+    """A file for a window: a video at its own rate, of images one every two seconds."""
+    from edgeseg.runtime.source_kind import VIDEO, kind_of_source
+    from edgeseg.runtime.sources_images import FOLDER_FPS
+    from edgeseg.runtime.sources_paced import PacedSource
+
+    return PacedSource(source, 1.0 if kind_of_source(name) == VIDEO else SHOWN_S * FOLDER_FPS)
 
 
 def _engine(args: argparse.Namespace, artifact: Artifact) -> Engine:
@@ -124,24 +141,38 @@ def _engine(args: argparse.Namespace, artifact: Artifact) -> Engine:
 def _sinks(
     args: argparse.Namespace, artifact: Artifact, source: Source, log: Log, quit_asked: Callable[[], None]
 ) -> list[Sink]:
+    from edgeseg.runtime.class_shares import ShareSink
     from edgeseg.runtime.mask_folder import origin_of
     from edgeseg.runtime.sinks_jsonl import JsonlSink
     from edgeseg.runtime.sinks_masks import MaskSink
-    from edgeseg.runtime.sinks_video import VideoSink
     from edgeseg.runtime.sinks_window import WindowSink
+    from edgeseg.verbs.run_results import share_sinks
 
     spec, names = artifact.spec, source.names
     sinks: list[Sink] = []
     if args.save:
-        sinks.append(VideoSink(args.save, spec, source.fps, _saving(args, source.live), log.event, names))
+        sinks.append(_drawn(args, artifact, source, log))
     if args.save_masks:
         kept = kept_bytes(args.masks_keep, LIVE_MASKS_BYTES if source.live else None)
         sinks.append(MaskSink(args.save_masks, spec, names, source.live, kept, origin_of(args.source), log.event))
     if args.jsonl:
         sinks.append(JsonlSink(args.jsonl, spec, source.live, _rotation(args, source.live), log.event))
     if args.show:
-        sinks.append(WindowSink(spec, quit_asked, names))
-    return sinks
+        sinks.append(WindowSink(spec, quit_asked, names, every=not source.live))
+    return [*sinks, *share_sinks(args, ShareSink(spec))]
+
+
+def _drawn(args: argparse.Namespace, artifact: Artifact, source: Source, log: Log) -> Sink:
+    """Where frames with their masks drawn in go."""
+    from edgeseg.runtime.save_target import save_target
+    from edgeseg.runtime.sinks_pictures import PictureSink
+    from edgeseg.runtime.sinks_video import VideoSink
+
+    target = save_target(args.save, args.source)
+    if target.video is None:
+        return PictureSink(target, artifact.spec)
+    saving = _saving(args, source.live)
+    return VideoSink(target.video, artifact.spec, source.fps, saving, log.event, source.names)
 
 
 def _saving(args: argparse.Namespace, live: bool) -> Saving:

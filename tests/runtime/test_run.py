@@ -191,7 +191,7 @@ def test_a_full_disk_is_one_sentence_and_nothing_looks_finished(
 MISTAKES: list[tuple[Callable[[Path], list[object]], str]] = [
     (lambda tmp: ["--source", "nowhere.mp4"], "There is no source 'nowhere.mp4'"),
     (lambda tmp: ["--source", "77"], "There is no camera 77"),
-    (lambda tmp: ["--source", "{clip}", "--save", "o.gif"], "saved as .mp4"),
+    (lambda tmp: ["--source", "{clip}", "--save", "o.gif"], "--save takes a video (.mp4"),
     (lambda tmp: ["--source", "{clip}", "--save", "/proc/o.mp4"], "/proc"),
     (lambda tmp: ["--source", "{clip}", "--save", "{clip}"], "is the source itself"),
     (lambda tmp: ["--source", "{clip}", "--conf", "50"], "--conf must lie between 0 and 1"),
