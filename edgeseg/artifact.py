@@ -161,7 +161,7 @@ def _directory_of(path: Path) -> Path:
 def _manifest(directory: Path) -> Mapping[str, Any]:
     path = directory / MANIFEST
     if not path.is_file() or path.is_symlink():
-        raise ArtifactError(f"{describe_foreign(directory)} It has no {MANIFEST}, which every artifact has.")
+        raise ArtifactError(f"{directory} is no artifact (it has no {MANIFEST}): {describe_foreign(directory)}")
     text = read_text(path, ArtifactError, MAX_MANIFEST_BYTES)
     try:
         values = json.loads(text)

@@ -93,7 +93,7 @@ def test_what_a_shell_would_change_is_quoted(tmp_path: Path) -> None:
     assert command.endswith(f"run '{tmp_path}/a b' --source '$(reboot)*.jpg'")
 
 
-@pytest.mark.parametrize("name", ["none.onnx", "weights of mine.bin"])
+@pytest.mark.parametrize("name", ["none.onnx", "weights of mine.onnx"])
 def test_an_error_names_a_command_with_the_users_own_file(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
