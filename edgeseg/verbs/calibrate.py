@@ -21,6 +21,7 @@ from edgeseg.verbs.int8_flags import (
     quantised,
     verification_images,
 )
+from edgeseg.verbs.needs import need, need_to_calibrate
 
 if TYPE_CHECKING:
     from edgeseg.calibration.coverage import Coverage
@@ -74,6 +75,7 @@ def _quantise(args: argparse.Namespace) -> int:
     parent = Artifact.open(args.artifact)
     model_format = args.format or parent.format
     expect_parent(encoding_for(model_format), parent)
+    need_to_calibrate(model_format)
     out = args.out or default_out(parent.path)
     check_writable(out)
     images = calibration_images(args, parent.spec)
@@ -89,6 +91,7 @@ def _choose(args: argparse.Namespace) -> int:
     from edgeseg.calibration.set_file import weights_of, write_set
 
     _check_set_file(args.set_file)
+    need("export", "matplotlib")
     spec, name = _contract(args.artifact)
     images = calibration_images(args, spec)
     reference = _reference(args, spec)

@@ -26,7 +26,7 @@ CALIBRATION, VALIDATION = 64, 24
 SIZE, CLIP_SIZE = 256, 512
 SHEET_ROWS = 5
 SLOTS = 2
-NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
+NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "matplotlib")
 
 EXAMPLES = (
     "edgeseg demo",

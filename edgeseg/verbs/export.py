@@ -20,6 +20,7 @@ from edgeseg.verbs.int8_flags import (
     quantised,
     verification_images,
 )
+from edgeseg.verbs.needs import need_to_export
 from edgeseg.verbs.tensorrt_flags import (
     add_tensorrt_arguments,
     as_tensorrt,
@@ -126,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
     if (ready := ready_artifact(args)) is not None:
         report_engine(engine_of(args, ready), ready, args.json)
         return 0
+    need_to_export(args.model, "openvino" if args.prefer else args.format, args.int8)
     from edgeseg.export.deployed_graph import check_outputs
     from edgeseg.export.source_net import source_net
     from edgeseg.export.spec_file import merged_flags

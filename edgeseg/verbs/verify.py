@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from edgeseg.runtime.quantities import number, whole
+from edgeseg.verbs.needs import need, need_to_compare
 
 EXAMPLES = (
     "edgeseg verify best.pt best-fp32-openvino best-int8-openvino --data DIR",
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    need_to_compare(args.models)
     if args.trace:
         return _trace(args)
     from edgeseg.calibration.budget import budget_for
@@ -56,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _trace(args: argparse.Namespace) -> int:
+    need("export", "onnxruntime", "matplotlib")
     from edgeseg.calibration.progress import bar_on_tty
     from edgeseg.export.trace_picture import check_picture, write_trace
     from edgeseg.export.trace_report import check_traces, traces_dict, traces_text
