@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from edgeseg.extras import require
 from edgeseg.image import UInt8
 from edgeseg.runtime.engine import usable_cores
 from edgeseg.runtime.frame import Frame
+from edgeseg.runtime.video_boxes import ends_inside_a_box
 
 # Plain containers only: a playlist (HLS, ffconcat) named .mp4 could make us read other files or the network.
 _OPTIONS = {
@@ -22,14 +24,17 @@ _OPTIONS = {
     "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,yuv4mpegpipe,h264,hevc,m4v,mjpeg,gif",
 }
 _ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
-# A file may honestly hold a little less than its header says (edit lists, rounding).
-_MISSING_SHARE, _MISSING_FRAMES = 0.02, 5
+# A header counts empty chunks (AVI), what edit lists leave out (MP4) or average rates (Matroska) as frames. So a clip
+# is cut only where frames *and* time are missing.
+_MISSING_FRAMES, _MISSING_INTERVALS, _MISSING_S = 2, 1.5, 0.1
+# Where only the duration of pictures and sound together is known, there is room for the end of a sound track.
+_MISSING_ALONE_S, _MISSING_ALONE_SHARE = 0.5, 0.01
 
 
 class VideoSource:
     """Every frame of a video file, in order; damaged ones are counted in ``skipped`` and left out.
 
-    A file that stops before its announced end is read to where it goes, reported, and marked in
+    A file that stops before its announced end, in frames and in time, is read to where it goes, reported, and marked in
     ``ended_early``. Rotation flags of phones are applied.
 
     Raises:
@@ -54,6 +59,9 @@ class VideoSource:
         self.total: int | None = _announced_frames(self._container, self._stream, self.fps)
         self.skipped = 0
         self.ended_early = False
+        self._own_duration_s = _duration_s(self._container, self._stream)
+        self._reached_s: dict[bool, float] = {True: 0.0, False: 0.0}  # by pictures, by sound
+        self._longest_s = 1 / self.fps if self.fps else 0.0
 
     def __enter__(self) -> VideoSource:
         return self
@@ -67,11 +75,15 @@ class VideoSource:
     def __iter__(self) -> Iterator[Frame]:
         reformatter = self._av.video.reformatter.VideoReformatter()
         start: float | None = None
+        before_s = float("inf")
         index = given = 0
         for picture in self._pictures():
             if picture is not None:
                 at = picture.time if picture.time is not None else index / (self.fps or 25.0)
                 start = at if start is None else start
+                if not self._stream.frames:  # Matroska tells no duration of a last picture that is shown for long
+                    self._longest_s = max(self._longest_s, at - before_s)
+                before_s = at
                 image = _bgr(picture, reformatter)
                 yield Frame(image, index, time.monotonic(), str(self._path), media_s=at - start)
                 given += 1
@@ -96,10 +108,20 @@ class VideoSource:
 
     def _packets(self) -> Iterator[Any]:
         try:
-            yield from self._container.demux(self._stream)
+            for packet in self._container.demux(self._stream, *self._container.streams.audio):
+                self._note_time(packet)
+                if packet.stream is self._stream:
+                    yield packet
         except self._av.error.FFmpegError as error:
             self._report(f"{self._path} cannot be read on: {error.strerror}.")
             self.ended_early = True
+
+    def _note_time(self, packet: Any) -> None:
+        """Remember how far pictures and sound go."""
+        if packet.pts is not None and packet.time_base and not packet.is_corrupt:
+            is_own = packet.stream is self._stream
+            end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+            self._reached_s[is_own] = max(self._reached_s[is_own], end_s - _start_s(self._container, packet.stream))
 
     def _skip(self, reason: str) -> None:
         self.skipped += 1
@@ -107,13 +129,29 @@ class VideoSource:
             self._report(f"skipped a damaged frame of {self._path}: {reason}.")
 
     def _check_end(self, count: int) -> None:
-        if self.total is not None and count < self.total * (1 - _MISSING_SHARE) - _MISSING_FRAMES:
+        if self._is_cut(count):
             self.ended_early = True
         if self.ended_early:
+            told_s = self._own_duration_s or (self._container.duration or 0) / 1e6
             self._report(
-                f"{self._path} ended early: {count} of {self.total or 'an unknown number of'} frames "
-                "are in it. The file is cut short; copy it again if it should be whole."
+                f"{self._path} ended early: {count} of {self.total or 'an unknown number of'} frames are in it, "
+                f"{self._reached_s[True]:.2f} of {told_s:.2f} s. "
+                "The file is cut short; copy it again if it should be whole."
             )
+
+    def _is_cut(self, count: int) -> bool:
+        """Whether less is in the file than its header announces."""
+        if ends_inside_a_box(self._path) and (self.total is None or count < self.total):
+            return True
+        if self._own_duration_s:
+            gap_s = self._own_duration_s - self._reached_s[True]
+            few = self.total is None or self.total - count >= _MISSING_FRAMES
+            return few and gap_s > max(_MISSING_INTERVALS * self._longest_s, _MISSING_S)
+        if self.total is not None:
+            return self.total - count >= _MISSING_FRAMES
+        whole_s = (self._container.duration or 0) / 1e6
+        room_s = max(2 * self._longest_s, _MISSING_ALONE_S, _MISSING_ALONE_SHARE * whole_s)
+        return whole_s - max(self._reached_s.values()) > room_s
 
 
 def _opened(av: Any, path: Path) -> tuple[Any, Any]:
@@ -150,3 +188,21 @@ def _bgr(picture: Any, reformatter: Any) -> UInt8:
     image = rows[:, : width * 3].reshape(height, width, 3)
     turn = _ROTATIONS.get(round(picture.rotation) % 360)
     return image if turn is None else np.asarray(cv2.rotate(image, turn), np.uint8)
+
+
+def _start_s(container: Any, stream: Any) -> float:
+    if stream.start_time is not None and stream.time_base:
+        return max(0.0, float(stream.start_time * stream.time_base))
+    return max(0.0, (container.start_time or 0) / 1e6)
+
+
+def _duration_s(container: Any, stream: Any) -> float | None:
+    """How long the pictures last by the header: of their own track, else of a file that holds nothing else."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    told = re.fullmatch(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)", stream.metadata.get("DURATION", "").strip("\0"))
+    if told:
+        return int(told[1]) * 3600 + int(told[2]) * 60 + float(told[3])
+    if container.duration and len(container.streams) == 1:
+        return float(container.duration) / 1e6
+    return None

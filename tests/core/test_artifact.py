@@ -128,7 +128,7 @@ class TestManifest:
 
     def test_bytes_that_are_no_text_are_refused(self, path: Path) -> None:
         (path / MANIFEST).write_bytes(b"\xff\xfe\xfd")
-        with pytest.raises(ArtifactError, match="edgeseg.json is text in UTF-16"):
+        with pytest.raises(ArtifactError, match=r"edgeseg\.json is text in UTF-16"):
             Artifact.open(path)
 
     @pytest.mark.parametrize("text", ["[]", "1", "null", "{}", '{"format_version": true}', '{"format_version": "1"}'])

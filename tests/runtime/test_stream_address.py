@@ -162,7 +162,7 @@ def test_a_list_that_cannot_be_right_is_refused(tmp_path: Path, text: str, sente
 
 def test_a_list_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.streams").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SourceError, match="a.streams is text in UTF-16"):
+    with pytest.raises(SourceError, match=r"a\.streams is text in UTF-16"):
         open_source(str(tmp_path / "a.streams"))
 
 
