@@ -20,6 +20,7 @@ from edgeseg.errors import ArtifactError, EnvironmentFault, GateFailed, UserErro
 from edgeseg.runtime.bench import bench_in_turns
 from edgeseg.runtime.engine import open_engine
 from edgeseg.runtime.machine import this_cpu
+from edgeseg.terminal import visible
 
 LATENCY, SIZE = "latency", "size"
 PREFERENCES = (LATENCY, SIZE)
@@ -91,7 +92,7 @@ class Choice:
         rows = [["candidate", "MB", "p50 ms", "drop", ""]]
         rows += [self._row(one) for one in self.candidates]
         where = f" on {self.cpu}" if self.cpu else ""
-        path = f"\n{self.best.built.artifact.path}" if self.best.built else ""
+        path = f"\n{visible(str(self.best.built.artifact.path))}" if self.best.built else ""
         return f"preferred by {self.by}{where}\n{table(rows)}\n{self.sentence}{path}"
 
     def _row(self, one: Candidate) -> list[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+from edgeseg.terminal import visible_lines
+
 
 class Markup(str):
     """Text that is markup already; every other string is escaped where it enters a tag."""
@@ -23,7 +25,7 @@ def tag(element: str, /, *children: str, **attributes: object) -> Markup:
         attributes: None leaves one out. A trailing underscore is dropped (``class_``), others become hyphens.
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_escaped(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -33,4 +35,9 @@ def tag(element: str, /, *children: str, **attributes: object) -> Markup:
 
 def joined(*children: str) -> Markup:
     """Children one after the other, text escaped."""
-    return Markup("".join(child if isinstance(child, Markup) else escape(child) for child in children))
+    return Markup("".join(child if isinstance(child, Markup) else _escaped(child) for child in children))
+
+
+def _escaped(text: str) -> str:
+    """Text order and control characters are shown as they are, so that a name cannot reorder a line of figures."""
+    return escape(visible_lines(text))

@@ -22,6 +22,7 @@ from edgeseg.demo_culture import Culture
 from edgeseg.demo_optics import Canvas, Float32, halo, membrane, outline, own_depth, paint
 from edgeseg.files import atomic_file
 from edgeseg.image import UInt8
+from edgeseg.terminal import say
 
 CLASSES = ("background", "cell", "border")
 BACKGROUND, CELL, BORDER = range(3)
@@ -196,7 +197,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
     args = parser.parse_args(argv)
     write_dataset(args.root, args.train, args.val, args.size, args.seed)
-    print(f"{args.root}: {args.train} train and {args.val} val pictures of {args.size}x{args.size}")
+    say(f"{args.root}: {args.train} train and {args.val} val pictures of {args.size}x{args.size}")
     return 0
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import NoReturn
 
 from edgeseg import __version__
 from edgeseg.command_parser import CommandParser, did_you_mean, examples_text
 from edgeseg.errors import EdgesegError
+from edgeseg.terminal import complain, visible
 
 VERBS = {
     "train": "train a compact network on images and masks",
@@ -63,6 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from edgeseg.runtime.standard_streams import finish, guard
 
     guard()
+    sys.excepthook = complain_of_fault
     try:
         return _main(sys.argv[1:])
     finally:
@@ -117,7 +121,14 @@ def _complain(who: str, message: str, as_json: bool, code: int) -> None:
     if as_json:
         Log(as_json=True).event(Event("error", who, message, facts={"exit_code": code}))
     else:
-        print(f"{who}: {redact(message)}", file=sys.stderr)
+        complain(f"{who}: {redact(message)}")
+
+
+def complain_of_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback of a fault of edgeseg itself, without credentials."""
+    from edgeseg.runtime.redact import redact
+
+    complain(redact("".join(traceback.format_exception(kind, error, trace))))
 
 
 class _Parser(CommandParser):
@@ -126,7 +137,7 @@ class _Parser(CommandParser):
     def error(self, message: str) -> NoReturn:
         from edgeseg.runtime.redact import redact
 
-        super().error(redact(message))
+        super().error(visible(redact(message)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from edgeseg.extras import require
 from edgeseg.files import atomic_file
 from edgeseg.image import UInt8
 from edgeseg.spec import ModelSpec
+from edgeseg.terminal import visible
 
 TITLES = ("input", "truth", "fp32", "int8", "fp32 and int8 differ (enlarged)")
 CLIP_FPS = 25
@@ -88,6 +89,6 @@ def write_report(folder: Path, results: dict[str, Any]) -> None:
     lines += ["| " + " | ".join(row) + " |" for row in table]
     lines += ["", *(f"- {sentence}" for sentence in results["sentences"])]
     with atomic_file(folder / "report.md") as staged:
-        staged.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        staged.write_text("\n".join(map(visible, lines)) + "\n", encoding="utf-8")
     with atomic_file(folder / "report.json") as staged:
         staged.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")

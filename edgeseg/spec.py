@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.errors import SpecError
 from edgeseg.palette import default_palette
+from edgeseg.terminal import has_commands
 
 TASKS = ("binary", "multiclass")
 COLOR_ORDERS = ("rgb", "bgr", "gray")
@@ -139,6 +140,8 @@ def _check_classes(spec: ModelSpec) -> None:
     names = spec.classes
     if not isinstance(names, tuple) or not all(isinstance(n, str) and n.strip() for n in names):
         raise SpecError(f"classes must be a list of non-empty names; found {names!r}.")
+    if any(has_commands(name) for name in names):
+        raise SpecError(f"Class names are one line of text without control characters; found {list(names)!a}.")
     if len(set(names)) != len(names):
         raise SpecError(f"Class names must differ from each other; found {list(names)}.")
     if not 2 <= len(names) <= MAX_CLASSES:

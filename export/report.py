@@ -8,26 +8,27 @@ from edgeseg.calibration.built import Built
 from edgeseg.calibration.compare import Comparison
 from edgeseg.calibration.gates import class_table, comparison_notes, stage_table
 from edgeseg.calibration.proof_report import HTML_FILE
+from edgeseg.terminal import visible
 
 
 def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
     """The tables of a comparison with where its images come from, for people."""
     split = f" ({comparison.split})" if comparison.split else ""
-    parts = [f"{comparison.images} images of {comparison.source}{split}", stage_table(comparison)]
+    parts = [f"{comparison.images} images of {visible(comparison.source)}{split}", stage_table(comparison)]
     if by_class and comparison.labelled:
         parts.append(class_table(comparison))
-    parts.extend(f"note: {note}" for note in comparison_notes(comparison))
+    parts.extend(f"note: {visible(note)}" for note in comparison_notes(comparison))
     return "\n".join(parts)
 
 
 def built_text(built: Built) -> str:
     """One artifact and its proof, for people."""
     artifact = built.artifact
-    parts = [f"{artifact.path}  ({artifact.size_bytes / 1e6:.2f} MB)"]
+    parts = [f"{visible(str(artifact.path))}  ({artifact.size_bytes / 1e6:.2f} MB)"]
     parts.append(comparison_text(built.comparison, by_class=artifact.precision != "fp32"))
     parts.extend(part.text() for part in (built.methods, built.ladder, built.speed) if part is not None)
     if HTML_FILE in artifact.files:
-        parts.append(f"proof: {artifact.path / HTML_FILE}")
+        parts.append(f"proof: {visible(str(artifact.path / HTML_FILE))}")
     return "\n".join(parts)
 
 

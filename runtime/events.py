@@ -11,10 +11,11 @@ A recording: ``recording``, ``recorded``, ``deleted``, ``recording-stopped``, ``
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from edgeseg.terminal import complain
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ OnEvent = Callable[[Event], object]
 
 
 def event_to_stderr(event: Event) -> None:
-    print(f"edgeseg: {event}", file=sys.stderr, flush=True)
+    complain(f"edgeseg: {event}")
 
 
 def ignore_event(_: Event) -> None:

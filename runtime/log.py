@@ -11,8 +11,9 @@ from typing import TextIO
 
 from edgeseg.runtime.events import Event
 from edgeseg.runtime.line_writer import sentence_of_loss
-from edgeseg.runtime.redact import redact
+from edgeseg.runtime.redact import redact, redact_values
 from edgeseg.runtime.standard_streams import StandardError
+from edgeseg.terminal import visible
 
 
 class Log:
@@ -37,11 +38,11 @@ class Log:
             sys.stderr.writer.say_loss = lambda lines: _json_line(_event_of_loss(lines))
 
     def event(self, event: Event) -> None:
-        self._write(_json_line(event) if self._as_json else f"edgeseg: {redact(str(event))}")
+        self._write(_json_line(event) if self._as_json else f"edgeseg: {visible(redact(str(event)))}")
 
     def sentence(self, text: str) -> None:
         """Something that concerns a single picture of a file."""
-        self.event(Event("note", "source", text)) if self._as_json else self._write(f"edgeseg: {redact(text)}")
+        self.event(Event("note", "source", text)) if self._as_json else self._write(f"edgeseg: {visible(redact(text))}")
 
     def _write(self, line: str) -> None:
         stream = self._stream or sys.stderr
@@ -59,4 +60,4 @@ def _json_line(event: Event) -> str:
     when = datetime.datetime.fromtimestamp(time.time() - ago_s, datetime.timezone.utc)
     head = {"time": when.isoformat(timespec="milliseconds"), "event": event.kind, "source": redact(event.source)}
     reason = {"reason": event.reason} if event.reason else {}
-    return json.dumps({**head, "message": redact(event.message), **reason, **event.facts})
+    return json.dumps({**head, "message": redact(event.message), **reason, **redact_values(event.facts)})

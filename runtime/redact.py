@@ -7,17 +7,31 @@ ambiguous. So whatever could be a password is hidden, a little more rather than 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, unquote
 
 HIDDEN = "***"
 # Shorter passwords are parts of common words: with those replaced, the words would tell it.
 _TELLING = 4
-_SECRET_WORD = re.compile(
-    r"(?i)([a-z_-]*(?:user|usr|pass|pas|pwd|psw|pw|login|token|secret|key|auth|sig)[a-z_-]*[=:])[^&;\s]+"
-)
+_NAMES = "user|usr|pass|pwd|psw|login|token|secret|auth|jwt"
+_IN_QUERIES = "pas|pw|key|sig|session|sid|cred|pin|hash"
+# A value in quotes may hold spaces; one in a query goes on over an & after which no other name follows.
+_VALUE = r"""(?:"[^"]*"|'[^']*'|[^&;\s'"]+(?:&(?![^&=;\s]*=)[^&;\s'"]*)*)"""
+_SECRET_WORD = re.compile(rf"(?i)([a-z_-]*(?:{_NAMES}|{_IN_QUERIES})[a-z_-]*[=:]){_VALUE}")
+_ASSIGNED = re.compile(rf"(?i)((?<![a-z])[a-z_-]*(?:{_NAMES})[a-z_-]*=){_VALUE}")
+_QUERY = re.compile(rf"(?i)([?&;](?:u|p|un|pd|up|uid|[a-z_-]*(?:{_NAMES}|{_IN_QUERIES})[a-z_-]*)=){_VALUE}")
 # A password may hold quotes; an address is quoted more often. Up to the last @ all is login, then quotes end it.
 _URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://(?:\S*@)?[^\s'\"]*")
+# Mistyped addresses: with one slash, three, or other signs in their place; and with none.
+_MISTYPED = re.compile(
+    r"(?i)\b((?:rtsps?|https?|gst|rtmp|srt|udp|mms)[:;]?[/\\]*)(?<=[:;/\\])(?!\*\*\*@)[^\s/\\]\S*@(?=[\w\[])"
+)
+_SCHEMELESS = re.compile(r"""([^\s'"`/\\:@,;()<>=\[\]{}|]*):([^\s@]\S*|)@(?=[\w\[])(\S*)""")
+_CLOCK = re.compile(r"(?:.*[T_-])?[0-2]?\d:[0-5]\d(:[0-5]\d(\.\d+)?)?")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/].*", re.DOTALL)
+_CERTAIN_HOST = re.compile(r"(?i)(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3}|localhost|[a-z0-9.-]+:\d{1,5})\b")
 _HOST = re.compile(r"(?i)(\[[0-9a-f:.]+\]|localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d{1,5})?|[a-z0-9-]+:\d{1,5}")
 
 
@@ -43,7 +57,7 @@ class Url:
         """The address to be shown: whatever stands before its last ``@`` is hidden."""
         _, at, after = self.rest.rpartition("@")
         login = f"{HIDDEN}@" if at or self.user or self.password else ""
-        shown = _SECRET_WORD.sub(rf"\g<1>{HIDDEN}", after)
+        shown = _hide_values(_SECRET_WORD.sub(rf"\g<1>{HIDDEN}", after))
         return f"{self.scheme}://{login}{shown}"
 
 
@@ -60,8 +74,34 @@ def split_url(text: str) -> Url:
 
 
 def redact(text: str) -> str:
-    """``text`` with the credentials of every address in it hidden."""
-    return _URL.sub(lambda found: split_url(found[0]).safe, text)
+    """``text`` with the credentials of every address in it hidden: whole ones, mistyped ones, those in queries."""
+    text = _URL.sub(lambda found: split_url(found[0]).safe, text)
+    text = _MISTYPED.sub(rf"\g<1>{HIDDEN}@", text)
+    return _hide_values(_SCHEMELESS.sub(_without_login, text))
+
+
+def redact_values(value: Any) -> Any:
+    """``value``, of what JSON can hold, with every text in it redacted."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {key: redact_values(item) for key, item in value.items()}
+    return [redact_values(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _hide_values(text: str) -> str:
+    return _QUERY.sub(rf"\g<1>{HIDDEN}", _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text))
+
+
+def _without_login(found: re.Match[str]) -> str:
+    """A time of day in a file name, or a drive of Windows, is no login, unless a host follows for certain."""
+    if found[2].lstrip("/\\").startswith(HIDDEN):
+        return found[0]
+    login, after = f"{found[1]}:{found[2]}", found[3]
+    is_harmless = _CLOCK.fullmatch(login) or _DRIVE.fullmatch(login)
+    if is_harmless and not _CERTAIN_HOST.match(after):
+        return found[0]
+    return f"{HIDDEN}@{after}"
 
 
 def scrub(text: str, address: str) -> str:

@@ -33,6 +33,7 @@ from edgeseg.runtime.sources_images import ImageSource
 from edgeseg.runtime.sources_stream import StreamSource
 from edgeseg.runtime.sources_video import VideoSource
 from edgeseg.runtime.stream_address import addresses_of, is_device, is_live
+from edgeseg.terminal import complain
 
 Report = Callable[[str], object]
 _Self = TypeVar("_Self")
@@ -88,7 +89,7 @@ class Source(Protocol):
 
 
 def report_to_stderr(message: str) -> None:
-    print(f"edgeseg: {message}", file=sys.stderr)
+    complain(f"edgeseg: {message}")
 
 
 def open_source(

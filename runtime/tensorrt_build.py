@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from edgeseg.runtime.tensorrt_failure import MAX_REASON, build_failure, skipped_
 from edgeseg.runtime.tensorrt_log import errors_since, log_of, said_since, started
 from edgeseg.runtime.tensorrt_progress import progress_monitor
 from edgeseg.runtime.tensorrt_settings import BuildSettings
+from edgeseg.terminal import complain
 
 MB = 1 << 20
 NO_DLA_INT8 = "it takes INT8 only from TensorRT's own calibrators, never from Q/DQ nodes."
@@ -39,7 +39,7 @@ class BuildJob:
     settings: BuildSettings = field(default_factory=BuildSettings)
     timings: bytes = b""
     keep_timings: Callable[[bytes], None] = field(default=lambda timings: None)
-    tell: Callable[[str], None] = field(default=lambda note: print(f"edgeseg: {note}", file=sys.stderr))
+    tell: Callable[[str], None] = field(default=lambda note: complain(f"edgeseg: {note}"))
 
 
 def build_engine(job: BuildJob, library: Library) -> bytes:

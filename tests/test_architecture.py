@@ -160,7 +160,7 @@ def test_the_command_line_starts_without_importing_any_room() -> None:
         "print(sorted(m for m in sys.modules if m.startswith('edgeseg.')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['edgeseg.cli', 'edgeseg.command_parser', 'edgeseg.errors']"
+    assert done.stdout.strip() == "['edgeseg.cli', 'edgeseg.command_parser', 'edgeseg.errors', 'edgeseg.terminal']"
 
 
 def test_only_one_module_makes_an_openvino_core() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from edgeseg.errors import CheckpointError, DataError, UserError
 from edgeseg.metrics import Confusion
 from edgeseg.models.registry import count_weights
 from edgeseg.spec import ModelSpec
+from edgeseg.terminal import complain, say
 from edgeseg.training.augment import Augmentation
 from edgeseg.training.boundary_weights import BoundaryWeights
 from edgeseg.training.checkpoint import read_checkpoint, save_checkpoint
@@ -128,7 +128,7 @@ class Trainer:
         chosen = ", ".join(self.spec.classes[label] for label in boundary.objects or ()) or "all but the first"
         advice = "" if share >= HARDLY_ANY else f", hardly any: choose other --boundary-objects (now: {chosen})"
         if self.accelerator.is_main_process:
-            print(f"boundary weights: {100 * share:.1f} % of the training pixels weigh more{advice}", flush=True)
+            say(f"boundary weights: {100 * share:.1f} % of the training pixels weigh more{advice}")
 
     def _prepare(self, teacher: Teacher | None) -> None:
         settings, count = self.settings, len(self.train_set)
@@ -246,13 +246,13 @@ class Trainer:
                 text += f"; {self.left.steps_left} are left"
             if pace and self.left.left_s is not None:
                 text += f"; {pace.step_s:.2g} s a step here, about {in_words(self.left.left_s)} in all"
-            print(text, file=sys.stderr, flush=True)
+            complain(text)
 
     def _say_what_rounding_costs(self) -> None:
         rounded = self._bare()
         in_float, in_int8 = (self._scored(net).mean_iou for net in (deployed(rounded), rounded))
         if self.accelerator.is_main_process:
-            print(f"before: val mIoU {in_float:.4f} in float, {in_int8:.4f} rounded as INT8 will be", flush=True)
+            say(f"before: val mIoU {in_float:.4f} in float, {in_int8:.4f} rounded as INT8 will be")
 
     def _epoch(self, epoch: int) -> None:
         began = time.monotonic()
@@ -271,7 +271,7 @@ class Trainer:
         if due and self.accelerator.is_main_process:
             self._save(epoch, confusion, improved)
             self._report(confusion)
-            print(_line(self.rows[-1], self.settings.epochs, improved), flush=True)
+            say(_line(self.rows[-1], self.settings.epochs, improved))
             self._saved_at = time.monotonic()
             if scored and not last:
                 self._say_when_nothing_is_learned()
@@ -312,7 +312,7 @@ class Trainer:
         self._warned = True
         if not verdict.learned:
             place, why = f"epoch {len(self.rows)} of {self.settings.epochs}", " and ".join(verdict.why)
-            print(f"warning: by {place} nothing is learned yet: {why}", file=sys.stderr, flush=True)
+            complain(f"warning: by {place} nothing is learned yet: {why}")
 
     def _train(self, epoch: int) -> float:
         self.model.train()

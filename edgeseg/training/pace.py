@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
+from edgeseg.terminal import say
 from edgeseg.training.defaults import VALIDATIONS
 
 VALIDATION_SHARE = 0.2
@@ -90,7 +91,7 @@ class TimeLeft:
         self._due = self.clock() + EVERY_S
         left = self.left_s
         parts = [place, self.state, "" if left is None else f"{in_words(left)} left"]
-        print("; ".join(part for part in parts if part), file=self.stream, flush=True)
+        say("; ".join(part for part in parts if part), file=self.stream)
 
 
 def in_words(seconds: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.runtime.quantities import number_above, whole
+from edgeseg.terminal import say_lines
 
 if TYPE_CHECKING:
     from edgeseg.runtime.bench import BenchResult
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if args.against is not None:
         return _against(args)
     result = bench_engine(Artifact.open(args.artifact), args.seconds, args.slots, args.device)
-    print(json.dumps(result.to_dict(), indent=2) if args.json else _text(result))
+    say_lines(json.dumps(result.to_dict(), indent=2) if args.json else _text(result))
     return 0
 
 
@@ -46,7 +47,7 @@ def _against(args: argparse.Namespace) -> int:
     from edgeseg.calibration.speed import speed_of
 
     speed = speed_of(Artifact.open(args.against), Artifact.open(args.artifact), args.seconds, args.device)
-    print(json.dumps(speed.to_dict(), indent=2) if args.json else speed.text())
+    say_lines(json.dumps(speed.to_dict(), indent=2) if args.json else speed.text())
     return 0
 
 

@@ -11,6 +11,7 @@ from edgeseg.artifact import MANIFEST
 from edgeseg.errors import SpecError, UserError
 from edgeseg.files import atomic_file, check_writable
 from edgeseg.runtime.quantities import whole
+from edgeseg.terminal import say, say_lines
 from edgeseg.verbs.export import check_name, default_out, report
 from edgeseg.verbs.int8_flags import (
     add_int8_arguments,
@@ -101,9 +102,10 @@ def _choose(args: argparse.Namespace) -> int:
     _write_picture(picture, coverage)
     values = write_set(args.set_file, images, name, weights_of(args.artifact), coverage.to_dict())
     if args.json:
-        print(json.dumps(values, indent=2))
+        say_lines(json.dumps(values, indent=2))
     else:
-        print(f"{coverage.text()}\n{args.set_file}: {len(images)} images, digest {images.digest[:12]}; {picture}")
+        say_lines(coverage.text())
+        say(f"{args.set_file}: {len(images)} images, digest {images.digest[:12]}; {picture}")
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.errors import GateFailed, UserError
 from edgeseg.runtime.quantities import number, number_above, whole
+from edgeseg.terminal import complain, say, say_lines
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -53,11 +54,11 @@ def run(args: argparse.Namespace) -> int:
     labels = check_runs(artifact, args.device)
     gates = list(_gates(args, artifact))
     if args.json:
-        print(json.dumps({"artifact": artifact.path.name, "gates": [gate.to_dict() for gate in gates]}, indent=2))
+        say_lines(json.dumps({"artifact": artifact.path.name, "gates": [gate.to_dict() for gate in gates]}, indent=2))
     else:
-        print(f"passed  {artifact.path.name}: digests hold, it runs on {args.device}, {labels} labels on test pictures")
+        say(f"passed  {artifact.path.name}: digests hold, it runs on {args.device}, {labels} labels on test pictures")
         for gate in gates:
-            print(f"{'passed' if gate.passed else 'FAILED'}  {gate}")
+            say(f"{'passed' if gate.passed else 'FAILED'}  {gate}")
     if failed := [str(gate) for gate in gates if not gate.passed]:
         raise GateFailed(f"{len(failed)} of {len(gates)} gates failed. {' '.join(failed)}")
     return 0
@@ -105,4 +106,4 @@ def _baseline(args: argparse.Namespace, artifact: Artifact) -> Iterator[Gate]:
         yield latency_gate(artifact, ratio, args.baseline, args.max_slowdown)
     if args.save_baseline:
         save_baseline(args.save_baseline, artifact, ratio)
-        print(f"saved   {args.save_baseline}: {ratio.ratio:.2f} reference workloads a run", file=sys.stderr)
+        complain(f"saved   {args.save_baseline}: {ratio.ratio:.2f} reference workloads a run")

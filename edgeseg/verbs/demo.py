@@ -15,6 +15,7 @@ from edgeseg.errors import CheckpointError, UserError
 from edgeseg.extras import require
 from edgeseg.files import check_writable
 from edgeseg.runtime.quantities import number, whole
+from edgeseg.terminal import say, say_lines, visible
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -83,9 +84,9 @@ def _shipped() -> Path:
 @contextlib.contextmanager
 def _step(sentence: str) -> Iterator[None]:
     start = time.perf_counter()
-    print(f"{sentence} ...", end=" ", flush=True)
+    say(f"{sentence} ...", end=" ")
     yield
-    print(f"{time.perf_counter() - start:.1f} s")
+    say(f"{time.perf_counter() - start:.1f} s")
 
 
 def _render(out: Path, frames: int) -> None:
@@ -182,11 +183,11 @@ def _tell(out: Path, results: dict[str, Any], summary: Summary, seconds: float) 
         "decoding, resizing, drawing and encoding included.",
     ]
     write_report(out, results)
-    print(f"\n{results['machine']}\n{table(report_rows(results))}\n")
-    print("\n".join(results["sentences"]))
-    print(f"\n{out}/overlay.mp4, contact_sheet.png, report.md ({seconds:.0f} s in all)")
-    print(f"proof of the INT8 model: {out}/cells-int8-openvino/report.html")
-    print(f"next: {next_command(out)}")
+    say_lines(f"\n{results['machine']}\n{table(report_rows(results))}\n")
+    say_lines("\n".join(results["sentences"]))
+    say_lines(f"\n{visible(str(out))}/overlay.mp4, contact_sheet.png, report.md ({seconds:.0f} s in all)")
+    say(f"proof of the INT8 model: {out}/cells-int8-openvino/report.html")
+    say(f"next: {next_command(out)}")
 
 
 def next_command(out: Path) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeseg.installation import install_line
+from edgeseg.terminal import say_lines
 
 if TYPE_CHECKING:
     from edgeseg.runtime.doctor import Diagnosis, Finding
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.runtime.doctor import diagnose
 
     diagnosis = diagnose()
-    print(json.dumps(diagnosis.to_dict(), indent=2) if args.json else _text(diagnosis))
+    say_lines(json.dumps(diagnosis.to_dict(), indent=2) if args.json else _text(diagnosis))
     return 0 if diagnosis.can_run else NO_ENGINE
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg.files import atomic_file, check_writable
 from edgeseg.runtime.quantities import number, whole
+from edgeseg.terminal import say_lines, visible
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     result = _result(args, artifact, dataset, evaluation)
     if args.out:
         _write(args.out, result, evaluation, artifact.spec.palette)
-    print(json.dumps(result, indent=2) if args.json else _text(result, evaluation, args.out))
+    say_lines(json.dumps(result, indent=2) if args.json else _text(result, evaluation, args.out))
     return 0
 
 
@@ -108,7 +109,8 @@ def _write_png(path: Path, picture: UInt8) -> None:
 
 def _text(result: dict[str, Any], evaluation: Evaluation, out: Path | None) -> str:
     wide = max(len("class"), *(len(name) for name in result["iou"]))
-    lines = [f"{result['artifact']} on {result['images']} images of {result['data']}, split {result['split']}", ""]
+    head = f"{result['artifact']} on {result['images']} images of {result['data']}, split {result['split']}"
+    lines = [visible(head), ""]
     lines.append(f"{'class':<{wide}}     IoU  boundary IoU    Dice")
     for name in result["iou"]:
         lines.append(_row(name.ljust(wide), *(result[score][name] for score in ("iou", "boundary_iou", "dice"))))
@@ -116,9 +118,9 @@ def _text(result: dict[str, Any], evaluation: Evaluation, out: Path | None) -> s
     lines += ["", f"pixel accuracy {result['pixel_accuracy']:.4f}"]
     if evaluation.sizes is not None:
         lines += ["", evaluation.sizes.table(), SIZES_ASIDE]
-    lines += [f"skipped: {sentence}" for sentence in result["skipped"]]
+    lines += [visible(f"skipped: {sentence}") for sentence in result["skipped"]]
     if out:
-        lines.append(f"written: {', '.join(str(out / name) for name in WRITTEN)}")
+        lines.append(visible(f"written: {', '.join(str(out / name) for name in WRITTEN)}"))
     return "\n".join(lines)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edgeseg.errors import UserError
 from edgeseg.files import check_writable
 from edgeseg.runtime.quantities import number, number_above, whole
+from edgeseg.terminal import say_lines
 from edgeseg.verbs.int8_flags import (
     add_int8_arguments,
     calibration_images,
@@ -137,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
     check_writable(out)
     source = source_net(args.model, merged_flags(_flags(args), args.spec), _cut(args))
     if source.cut is not None and not args.json:
-        print(f"{source.cut.text()}\n")
+        say_lines(f"{source.cut.text()}\n")
     to = place(args, out, source.name)
     if args.prefer:
         report_choice(_offered(args, source, to, outputs), args.json)
@@ -160,16 +161,16 @@ def report(built: list[Built], as_json: bool, engine: DeviceEngine | None = None
         made = [built_dict(one) for one in built]
         if engine is not None:
             made[-1]["engine"] = engine_dict(engine)
-        print(json.dumps(made, indent=2))
+        say_lines(json.dumps(made, indent=2))
         return
-    print("\n\n".join(built_text(one) for one in built))
+    say_lines("\n\n".join(built_text(one) for one in built))
     report_engine(engine, built[-1].artifact, as_json)
 
 
 def report_engine(engine: DeviceEngine | None, artifact: Artifact, as_json: bool) -> None:
     """Print where the engine of an artifact is, if there is one."""
     if engine is not None:
-        print(json.dumps(engine_dict(engine), indent=2) if as_json else engine_text(engine, artifact))
+        say_lines(json.dumps(engine_dict(engine), indent=2) if as_json else engine_text(engine, artifact))
 
 
 def report_choice(choice: Choice, as_json: bool) -> None:
@@ -178,10 +179,12 @@ def report_choice(choice: Choice, as_json: bool) -> None:
 
     built = [one.built for one in choice.candidates if one.built is not None]
     if as_json:
-        print(json.dumps({"artifacts": [built_dict(one) for one in built], "preferred": choice.to_dict()}, indent=2))
+        say_lines(
+            json.dumps({"artifacts": [built_dict(one) for one in built], "preferred": choice.to_dict()}, indent=2)
+        )
         return
     report(built, as_json)
-    print(f"\n{choice.text()}")
+    say_lines(f"\n{choice.text()}")
 
 
 def check_name(name: str | None) -> None:

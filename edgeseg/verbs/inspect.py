@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.command import edgeseg_command
 from edgeseg.errors import EnvironmentFault, UserError
+from edgeseg.terminal import say_lines, visible
 from edgeseg.verbs import inspect_levels
 
 CHECKPOINTS = (".pt", ".pth")
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if args.levels:
         return inspect_levels.run(args)
     values = _inspected(args.file, args.layers)
-    print(json.dumps(values, indent=2, default=str) if args.json else "\n".join(_lines(values)))
+    say_lines(json.dumps(values, indent=2, default=str) if args.json else "\n".join(map(visible, _lines(values))))
     return 0
 
 

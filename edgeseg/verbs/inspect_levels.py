@@ -13,6 +13,7 @@ from edgeseg.errors import UserError
 from edgeseg.extras import require
 from edgeseg.files import atomic_file, check_writable
 from edgeseg.runtime.quantities import number
+from edgeseg.terminal import say_lines
 
 if TYPE_CHECKING:
     from edgeseg.training.levels import LevelReport
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         write_levels(args.out / "levels.png", report, args.file.stem)
         with atomic_file(args.out / "levels.json") as staged:
             staged.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    print(json.dumps(values, indent=2) if args.json else "\n".join(level_lines(report, args.max_drop, command)))
+    say_lines(json.dumps(values, indent=2) if args.json else "\n".join(level_lines(report, args.max_drop, command)))
     return 0
 
 

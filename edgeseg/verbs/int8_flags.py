@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.artifact import artifact_dir
 from edgeseg.errors import UserError
 from edgeseg.runtime.quantities import number, whole
+from edgeseg.terminal import complain
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -131,7 +131,7 @@ def _say_what_stays(path: Path) -> None:
 
     kept = journal_path(path)
     if any(kept.glob("model-*.json")):
-        print(f"{kept} holds what was measured; the same command goes on from there.", file=sys.stderr)
+        complain(f"{kept} holds what was measured; the same command goes on from there.")
 
 
 def recipe(args: argparse.Namespace, method: str | None = None) -> Recipe:
@@ -205,4 +205,4 @@ def verification_images(args: argparse.Namespace, spec: ModelSpec, images: Calib
 
 def warn(sentences: tuple[str, ...]) -> None:
     for sentence in sentences:
-        print(f"warning: {sentence}", file=sys.stderr)
+        complain(f"warning: {sentence}")

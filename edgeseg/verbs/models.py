@@ -15,6 +15,7 @@ from edgeseg.extras import require
 from edgeseg.files import check_writable
 from edgeseg.runtime.quantities import whole
 from edgeseg.spec import ModelSpec
+from edgeseg.terminal import say, say_lines
 
 ASIDE = """GFLOP: 2 a multiply-add, convolutions only. Field: side in pixels of what one pixel's class depends on.
 Every network takes images of any size: inside it pads them to a multiple of its stride and crops the logits."""
@@ -47,10 +48,10 @@ def run(args: argparse.Namespace) -> int:
     spec = _spec(args)
     found = (_described(name, spec) for name in _names(args))
     if args.json:
-        print(json.dumps(list(found), indent=2))
+        say_lines(json.dumps(list(found), indent=2))
         return 0
     for line in _table(found, spec):
-        print(line, flush=True)
+        say_lines(line)
     return 0
 
 
@@ -114,5 +115,5 @@ def _prune(args: argparse.Namespace) -> int:
     facts = {"pruned_from": loaded.digest, "depth": args.depth}
     save_checkpoint(args.out, small.architecture, small.spec, small.model.state_dict(), facts)
     before, after = count_weights(loaded.model), count_weights(small.model)
-    print(f"depth {args.depth}: {after / 1e6:.2f} M weights of {before / 1e6:.2f} M: {args.out}")
+    say(f"depth {args.depth}: {after / 1e6:.2f} M weights of {before / 1e6:.2f} M: {args.out}")
     return 0

@@ -23,6 +23,8 @@ from typing import Any, NoReturn
 from edgeseg.errors import UserError
 from edgeseg.input_file import read_text
 
+_KINDS = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
+
 
 def arguments(words: Sequence[str]) -> argparse.Namespace:
     """Every flag of ``edgeseg run``: from ``words``, else from the file of ``--config``, else its default.
@@ -92,7 +94,8 @@ def _words(path: Path, flags: dict[str, argparse.Action], key: str, value: objec
     is_switch = flags[key].nargs == 0
     if is_switch != isinstance(value, bool) or not isinstance(value, str | int | float):
         expected = "true or false" if is_switch else "one text or number"
-        raise UserError(f"{path}: {key} takes {expected}; found {value!r}.")
+        # Only its kind is said: what is no address cannot be told from a password.
+        raise UserError(f"{path}: {key} takes {expected}; found {_KINDS.get(type(value), 'a date or time')}.")
     if is_switch:
         return [f"--{key}"] if value else []
     return [f"--{key}={value}"]

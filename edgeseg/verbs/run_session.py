@@ -18,7 +18,9 @@ from edgeseg.runtime.events import Event
 from edgeseg.runtime.log import Log
 from edgeseg.runtime.pulse import Progress, Pulse
 from edgeseg.runtime.quantities import duration_or_size, duration_s, kept_bytes
+from edgeseg.runtime.redact import redact_values
 from edgeseg.runtime.standard_streams import ReaderGone, finish, print_result
+from edgeseg.terminal import visible, visible_lines
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -76,9 +78,10 @@ def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], lo
     from edgeseg.verbs.run_results import result_lines, written_paths
 
     if args.json:
-        text = json.dumps({**_as_json(summary), "written": written_paths(args, summary)})
+        text = json.dumps(redact_values({**_as_json(summary), "written": written_paths(args, summary)}))
     else:
-        text = "\n".join([_as_text(summary), *result_lines(args, summary, sinks)])
+        text = "\n".join([_as_text(summary), *map(visible, redact_values(result_lines(args, summary, sinks)))])
+    text = visible_lines(text)
     try:
         taken = print_result(text, lambda: pipeline.stopping)
     except ReaderGone:

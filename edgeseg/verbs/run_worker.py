@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 
-from edgeseg.cli import guarded
+from edgeseg.cli import complain_of_fault, guarded
 from edgeseg.runtime.pulse import Pulse
 from edgeseg.runtime.standard_streams import finish, guard
 from edgeseg.verbs.run_config import arguments
@@ -20,6 +20,7 @@ def main() -> int:
     guard()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor hears it, and asks
     pulse = Pulse(int(sys.argv[1]))
+    sys.excepthook = complain_of_fault
     args = arguments(json.loads(sys.stdin.readline()))
     try:
         return guarded("run", lambda: segment(args, pulse), args.log_json)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from edgeseg.extras import require
 from edgeseg.files import check_writable
 from edgeseg.runtime.quantities import number, number_above, whole
 from edgeseg.spec import ModelSpec
+from edgeseg.terminal import complain, say
 from edgeseg.verbs.train_start import (
     MODEL_OPTIONS,
     complete,
@@ -201,7 +201,7 @@ def run(args: argparse.Namespace) -> int:
         result = train(data, spec, settings, resume)
     except KeyboardInterrupt:
         if Path(args.out, "last.pt").is_file():
-            print(f"{args.out} holds the last whole epoch; the same command and --resume go on.", file=sys.stderr)
+            complain(f"{args.out} holds the last whole epoch; the same command and --resume go on.")
         raise
     _tell(result, args.data if data is given else data.root, settings, spec)
     return 0
@@ -211,16 +211,16 @@ def _tell(result: TrainResult, data: str | Path, settings: TrainSettings, spec: 
     """The result, and what comes next: the export, or another training where nothing was learned."""
     from edgeseg.training.verdict import suggest
 
-    print(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")
+    say(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")
     verdict = result.verdict
     if not verdict.learned:
-        print(f"This network has learned nothing: {' and '.join(verdict.why)}.")
+        say(f"This network has learned nothing: {' and '.join(verdict.why)}.")
         tries = suggest(verdict, result.steps, settings.lr, settings.pretrained, settings.loss, spec.task)
-        print(f"Try: {tries}")
+        say(f"Try: {tries}")
         return
     if verdict.never_found:
-        print(f"It hardly ever finds: {', '.join(verdict.never_found)}.")
-    print(f"next: {edgeseg_command('export', result.best, '--format', 'openvino', '--int8', '--data', data)}")
+        say(f"It hardly ever finds: {', '.join(verdict.never_found)}.")
+    say(f"next: {edgeseg_command('export', result.best, '--format', 'openvino', '--int8', '--data', data)}")
 
 
 def _with_val_split(data: Dataset, out: Path) -> Dataset:
@@ -230,12 +230,10 @@ def _with_val_split(data: Dataset, out: Path) -> Dataset:
     whole = with_val_split(data, out / "data")
     if whole is not data:
         held, kept = len(whole.pairs("val")), len(whole.pairs("train"))
-        print(
+        complain(
             f"{data.root} has no val split: {held} of {held + kept} pictures are held out to score on, every fifth by "
             f"name, and {kept} are trained on ({whole.root} links them). Frames of one clip then stand on both sides "
-            "and flatter the score; make a split of your own where that matters.",
-            file=sys.stderr,
-            flush=True,
+            "and flatter the score; make a split of your own where that matters."
         )
     return whole
 
@@ -338,10 +336,8 @@ def _input_size(args: argparse.Namespace, data: Dataset) -> tuple[int, int]:
         return args.imgsz[0], args.imgsz[-1]
     size = choose_input_size(data)
     if size.kept_at_512 is not None:
-        print(
+        complain(
             f"network input {size.height}x{size.width}: the masks hold thin or small things, and at --imgsz 512 they "
-            f"alone would lose {100 * (1 - size.kept_at_512):.0f} points of mIoU (it would be several times faster)",
-            file=sys.stderr,
-            flush=True,
+            f"alone would lose {100 * (1 - size.kept_at_512):.0f} points of mIoU (it would be several times faster)"
         )
     return size.height, size.width

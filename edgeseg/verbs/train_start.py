@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from edgeseg.errors import MissingExtra, UserError
 from edgeseg.extras import require
 from edgeseg.runtime.quantities import duration_s
 from edgeseg.spec import ModelSpec
+from edgeseg.terminal import complain
 
 if TYPE_CHECKING:
     from edgeseg.training.settings import TrainSettings
@@ -129,7 +129,7 @@ def warn_of_little(settings: TrainSettings, data: Dataset) -> None:
 
 
 def _say(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr, flush=True)
+    complain(f"warning: {text}")
 
 
 def spec_of_weights(args: argparse.Namespace, data: Dataset) -> ModelSpec:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from edgeseg.runtime.quantities import number, whole
+from edgeseg.terminal import say_lines
 from edgeseg.verbs.needs import need, need_to_compare
 
 EXAMPLES = (
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         samples = samples_from(args.data, spec, args.split, args.ignore_index)
         with bar_on_tty("verify", len(samples)) as tick:
             comparison = compare(stages, samples, spec, tick)
-    print(json.dumps(comparison.to_dict(), indent=2) if args.json else comparison_text(comparison))
+    say_lines(json.dumps(comparison.to_dict(), indent=2) if args.json else comparison_text(comparison))
     check_drop(comparison, budget_for(samples.labelled, args.max_drop, None, None).max_drop)
     return 0
 
@@ -68,6 +69,6 @@ def _trace(args: argparse.Namespace) -> int:
     check_picture(out)
     traces = traces_of(args.models, (args.data, args.split, args.ignore_index), args.trace_images, bar_on_tty)
     write_trace(out, traces)
-    print(json.dumps(traces_dict(traces, out), indent=2) if args.json else traces_text(traces, out))
+    say_lines(json.dumps(traces_dict(traces, out), indent=2) if args.json else traces_text(traces, out))
     check_traces(traces)
     return 0

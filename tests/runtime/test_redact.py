@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
-from edgeseg.runtime.redact import redact, scrub, split_url
+from edgeseg.runtime.redact import redact, redact_values, scrub, split_url
 
 
 @pytest.mark.parametrize(
@@ -84,3 +88,106 @@ def test_every_form_of_the_password_is_scrubbed_from_foreign_words() -> None:
 
 def test_a_password_of_a_few_letters_is_not_given_away_by_hiding_it_in_words() -> None:
     assert scrub("nothing came for 5 s", "rtsp://user:a@10.0.0.2/1") == "nothing came for 5 s"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}@10.0.0.2/1",
+        "rtsp:/{}@10.0.0.2/1",
+        "rtsp:{}@10.0.0.2/1",
+        "rtsp:///{}@10.0.0.2/1",
+        "rtsp//{}@10.0.0.2/1",
+        "rtsp;//{}@10.0.0.2/1",
+        "rtsp:\\\\{}@10.0.0.2/1",
+        "//{}@10.0.0.2/1",
+        "{}@camera/1",
+        "{}@[fe80::1]:554/1",
+        "--sorce={}@10.0.0.2/1",
+        "'{}@camera' cannot be read.",
+        "{{'source': 'rtsp:/{}@10.0.0.2/1'}}",
+        "front {}@10.0.0.2/1",
+        "gst://rtspsrc location=rtsp://{}@10.0.0.2/1 ! decodebin",
+        "gst://rtspsrc location=rtsp:/{}@10.0.0.2/1 ! decodebin",
+    ],
+)
+@pytest.mark.parametrize(
+    "login", ["admin:hunter22", "admin:hun@ter22", "admin:hun/ter22", "admin:12:30hunter", ":hunter22"]
+)
+def test_mistyped_addresses_show_no_password(text: str, login: str) -> None:
+    shown = redact(text.format(login))
+    assert not any(part in shown for part in ("admin", "hun", "ter22", "12:30")), shown
+    assert "***@" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://camera/v?u=admin&p=hunter22",
+        "http://camera/v?u=admin&p=hunter22&fps=5",
+        "camera/v?u=admin&p=hunter22",
+        "10.0.0.2:554/user=admin&password=hunter22&channel=1",
+        "10.0.0.2/channel=1&user=admin&password=hunter22",
+        "http://camera/v?channel=1&usr=admin&pwd=hunter22",
+        "http://camera/v?usr=admin&pwd=hunter22&ter22&fps=3",
+        "camera/user=admin_password=hunter22_channel=1_stream=0.sdp",
+        "gst://rtspsrc location=rtsp://10.0.0.2/1 user-id=admin user-pw=hunter22 ! decodebin",
+        'gst://rtspsrc location=rtsp://10.0.0.2/1 user-id=admin user-pw="hunter22 ter22" ! decodebin',
+        "http://camera/v?uid=admin&api_token=hunter22",
+    ],
+)
+def test_passwords_in_queries_of_every_kind_are_hidden(text: str) -> None:
+    shown = redact(f"lost {text} again")
+    assert not any(part in shown for part in ("admin", "hunter22", "ter22")), shown
+    assert shown.endswith(" again")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "in/a@2x.png is not there",
+        "C:\\Users\\me\\a@2x.png is not there",
+        "D:/pics/b@2x.png",
+        "snap_2026-11-26T12:30:01@cam1.png",
+        "at 12:30 the mail came from me@example.org",
+        "git@example.org:owner/repository",
+        "front: lost: nothing came for 5 s.",
+        "/a/b:c/d.png: no picture; see 12:30:45",
+        "argument --slots: invalid int value: 'two'",
+        "class key=3 of 5 frames",
+        "test://cells?fps=30&size=64x64&seed=2",
+    ],
+)
+def test_normal_text_stays_as_it_is(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_values_are_redacted_wherever_they_stand() -> None:
+    values = {"a": ["rtsp://u:hunter22@h/1", 1], "b": {"c": ("u:hunter22@h",)}, "d": None}
+    assert redact_values(values) == {"a": ["rtsp://***@h/1", 1], "b": {"c": ["***@h"]}, "d": None}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["admin:hunter22@10.0.0.2/1", "rtsp:/admin:hunter22@10.0.0.2/1", "http://10.0.0.2/v?u=admin&p=hunter22&x"],
+)
+@pytest.mark.parametrize("where", ["source", "artifact", "unknown", "table", "list", "line", "flag", "broken"])
+def test_no_verb_says_a_password(address: str, where: str, tmp_path: Path) -> None:
+    config = tmp_path / "camera.toml"
+    text = {
+        "source": f'source = "{address}"',
+        "artifact": f'artifact = "{address}"\nsource = "test://cells"',
+        "unknown": f'sorce = "{address}"',
+        "table": f'source = {{ address = "{address}", password = "hunter22" }}',
+        "list": f'source = ["{address}"]',
+        "broken": f'source = "{address}',
+    }.get(where, "")
+    config.write_text(text)
+    words = {"line": ["--source", address], "flag": ["--sorce", address]}.get(where, ["--config", str(config)])
+    form = ("--log-json",) if where in ("source", "list", "line") else ()
+    if where in ("source", "line"):
+        words.append(str(tmp_path))
+    command = [sys.executable, "-m", "edgeseg", "run", *words, *form, "--max-frames", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "hunter22" not in done.stdout + done.stderr
