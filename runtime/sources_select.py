@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,9 +14,11 @@ import numpy as np
 
 from edgeseg.errors import SourceError, UserError
 from edgeseg.image import UInt8
+from edgeseg.runtime.events import Event, OnEvent, event_to_stderr
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources import Source
 
+SAY_S = 60.0
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
@@ -68,18 +71,26 @@ class Selection:
 class SelectedSource:
     """A source of which only some frames, or a part of each, are used.
 
+    A picture that is smaller than the region is refused, counted and said: what one camera sends, or one picture of a
+    folder, ends nothing else. It is an error where nothing else is there: in a video, of the only camera before it
+    gave a picture that fits, or when no picture of a folder did.
+
     Args:
         source: open; this closes it.
         selection: checked.
+        on_event: called with what is refused: of a camera at first and then each :data:`SAY_S`.
     """
 
-    def __init__(self, source: Source, selection: Selection) -> None:
-        self._source, self._selection = source, selection
+    def __init__(self, source: Source, selection: Selection, on_event: OnEvent = event_to_stderr) -> None:
+        self._source, self._selection, self._on_event = source, selection, on_event
+        self._refused: dict[str, int] = {}
+        self._said_s: dict[str, float] = {}
+        self._fits = False
         self._blocks: dict[str, int] = {}
         self._due_s: dict[str, float] = {}
 
     live = property(lambda self: self._source.live)
-    skipped = property(lambda self: self._source.skipped)
+    skipped = property(lambda self: self._source.skipped + sum(self._refused.values()))
     stale = property(lambda self: self._source.stale)
     dropped = property(lambda self: self._source.dropped)
     ended_early = property(lambda self: self._source.ended_early)
@@ -117,9 +128,34 @@ class SelectedSource:
         self._source.stop()
 
     def __iter__(self) -> Iterator[Frame]:
+        error: SourceError | None = None
         for frame in self._source:
-            if self._wanted(frame):
-                yield dataclasses.replace(frame, image=self._part(frame))
+            if not self._wanted(frame):
+                continue
+            try:
+                part = self._part(frame)
+            except SourceError as misfit:
+                if not self._may_refuse(frame):
+                    raise
+                error = misfit
+                self._refuse(frame, misfit)
+                continue
+            self._fits = True
+            yield dataclasses.replace(frame, image=part)
+        if error is not None and not self._fits and not self.live:
+            raise error
+
+    def _may_refuse(self, frame: Frame) -> bool:
+        return self._fits or len(self.names) > 1 if self.live else bool(frame.name)
+
+    def _refuse(self, frame: Frame, error: SourceError) -> None:
+        count = self._refused[frame.source] = self._refused.get(frame.source, 0) + 1
+        now_s = time.monotonic()
+        if self.live and now_s - self._said_s.get(frame.source, -SAY_S) < SAY_S:
+            return
+        self._said_s[frame.source] = now_s
+        message = f"refused: {error} The rest goes on; {count} refused so far."
+        self._on_event(Event("refused", frame.name or frame.source, message, "region", {"refused": count}))
 
     def _wanted(self, frame: Frame) -> bool:
         """The first frame of each block of ``every``, unless it comes too early for ``max_fps``."""
@@ -149,6 +185,6 @@ class SelectedSource:
         if region.x + region.width > width or region.y + region.height > height:
             raise SourceError(
                 f"--roi {region.x},{region.y},{region.width},{region.height} reaches beyond the picture: "
-                f"{frame.source} gives {width}x{height} pixels. Choose a region inside it."
+                f"{frame.name or frame.source} gives {width}x{height} pixels. Choose a region inside it."
             )
         return image[region.y : region.y + region.height, region.x : region.x + region.width]

@@ -122,7 +122,7 @@ def _source(args: argparse.Namespace, log: Log) -> Source:
         raise UserError(f"--timeout must lie between 0 and 3600 seconds; found {args.timeout:g}.")
     limits = Limits(timeout_s=args.timeout, open_timeout_s=max(args.timeout, Limits.open_timeout_s))
     source = open_source(args.source, log.sentence, log.event, limits)
-    source = source if selection == Selection() else SelectedSource(source, selection)
+    source = source if selection == Selection() else SelectedSource(source, selection, log.event)
     return _paced(source, args.source) if args.show and not source.live else source
 
 

@@ -198,3 +198,22 @@ def test_two_cameras_are_recorded_apart_and_one_bad_does_not_stop_the_other(
     assert set(after) == {"door"}
     assert {path.name for path in tmp_path.glob("o-*.mkv")} == {"o-door.mkv", "o-yard.mkv"}
     assert all(seconds_of(path) > 0.3 for path in tmp_path.glob("o-*.mkv"))
+
+
+@pytest.mark.parametrize("names", [("small", "large"), ("large", "small")])
+def test_a_camera_whose_pictures_are_smaller_than_the_region_ends_no_other(
+    artifact: Path, tmp_path: Path, names: tuple[str, str]
+) -> None:
+    streams, lines = tmp_path / "two.streams", tmp_path / "o.jsonl"
+    sizes = {"small": "64x48", "large": "320x240"}
+    streams.write_text("".join(f"{name} test://cells?fps=25&size={sizes[name]}\n" for name in names))
+    words = ("run", artifact, "--source", streams, "--roi", "0,0,200,200", "--jsonl", lines, "--json")
+    with RunProcess(*words) as run:
+        refused = run.wait_for("refused", source="small")
+        wait_for_lines(lines, 50)
+        assert run.stop()[0] == 0
+    assert refused["reason"] == "region"
+    assert "small gives 64x48 pixels" in refused["message"]
+    assert {line["source"] for line in lines_of(lines)} == {"large"}
+    assert run.kinds().count("refused") == 1
+    assert json.loads(run.stdout)["skipped"] > 10

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from edgeseg.errors import SourceError, UserError
+from edgeseg.runtime.events import Event
 from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources import open_source
 from edgeseg.runtime.sources_select import Region, SelectedSource, Selection
@@ -19,6 +21,7 @@ class Given:
     """A source of given frames."""
 
     skipped = stale = dropped = 0
+    names: Sequence[str] = ("cam",)
     ended_early = False
 
     def __init__(
@@ -201,3 +204,41 @@ def test_a_real_clip_is_selected_from(clip: Path) -> None:
     assert [frame.index for frame in frames] == [0, 10, 20, 30]
     assert expected == (4, (64, 48), 2.0)
     assert {frame.image.shape for frame in frames} == {(64, 48, 3)}
+
+
+class TestPicturesSmallerThanTheRegion:
+    """They are refused one by one where something else goes on."""
+
+    def write_pictures(self, folder: Path, *sizes: tuple[int, int]) -> Path:
+        for number, (height, width) in enumerate(sizes):
+            cv2.imwrite(str(folder / f"{number}.png"), picture(height, width))
+        return folder
+
+    def select(self, folder: Path, events: list[Event]) -> SelectedSource:
+        return SelectedSource(open_source(str(folder)), Selection(region=Region(0, 0, 16, 16)), events.append)
+
+    def test_the_others_of_a_folder_are_used(self, tmp_path: Path) -> None:
+        events: list[Event] = []
+        source = self.select(self.write_pictures(tmp_path, (16, 16), (1, 1), (16, 15), (40, 40)), events)
+        assert [frame.name for frame in source] == ["0.png", "3.png"]
+        assert source.skipped == 2
+        assert [(event.kind, event.source, event.reason) for event in events] == [
+            ("refused", "1.png", "region"),
+            ("refused", "2.png", "region"),
+        ]
+
+    def test_a_folder_in_which_none_fits_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(SourceError, match=r"2.png gives 15x16 pixels"):
+            list(self.select(self.write_pictures(tmp_path, (1, 1), (2, 2), (16, 15)), []))
+
+    def test_the_only_camera_must_fit_at_first_and_may_shrink_later(self) -> None:
+        events: list[Event] = []
+        small, large = picture(4, 4), picture()
+        source = camera([0.0])
+        source.frames = [Frame(image, at, 0.0, "cam") for at, image in enumerate((large, small, small, large))]
+        selected = SelectedSource(source, Selection(region=Region(0, 0, 16, 16)), events.append)
+        assert [frame.index for frame in selected] == [0, 3]
+        assert (selected.skipped, len(events)) == (2, 1)
+        source.frames = source.frames[1:]
+        with pytest.raises(SourceError, match="cam gives 4x4 pixels"):
+            list(SelectedSource(source, Selection(region=Region(0, 0, 16, 16)), events.append))
