@@ -97,9 +97,12 @@ def _prepare(kind: str) -> None:
 
 
 def _limit(memory_bytes: int) -> None:
+    """As low as asked, and no higher than whoever started edgeseg allows (``ulimit -v``, ``LimitAS=``)."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes and sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        bytes_ = memory_bytes if hard == resource.RLIM_INFINITY else min(hard, memory_bytes)
+        resource.setrlimit(resource.RLIMIT_AS, (bytes_, bytes_))
 
 
 def _first_line(fd: int) -> bytes:

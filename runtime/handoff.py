@@ -46,6 +46,16 @@ class Handoff(Generic[T]):
         self._closed = False
         self._changed = threading.Condition()
 
+    @property
+    def taken(self) -> int:
+        """How many were given out."""
+        return self._taken
+
+    @property
+    def waiting(self) -> int:
+        """How many are inside."""
+        return len(self._items)
+
     def put(self, item: T) -> bool:
         """Hand an item over; waits for room unless the newest wins. False when nobody will take it."""
         with self._changed:

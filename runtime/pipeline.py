@@ -151,6 +151,11 @@ class Pipeline:
         return time.monotonic() - min(began) if began else 0.0
 
     @property
+    def idle(self) -> bool:
+        """Whether every frame that was taken has become a result, and none waits. From any thread."""
+        return self._inbox.taken == self._frames and not self._inbox.waiting
+
+    @property
     def latency(self) -> Percentiles:
         """Frame to mask, of the last frames."""
         return self._stages["latency"].percentiles()

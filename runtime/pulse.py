@@ -25,11 +25,25 @@ class Progress:
         frames: results so far.
         busy_s: how long the oldest inference in flight has been running; 0 when none is.
         opened: the engine is open, so from here on an inference must not take long.
+        idle: every picture that was to be used has become a result, or was dropped.
+        waiting: no results are to be expected, for a reason that is known: each camera is away and is being tried
+            again, or gives pictures that are not to be used.
     """
 
     frames: int = 0
     busy_s: float = 0.0
     opened: bool = False
+    idle: bool = False
+    waiting: bool = False
+
+    def goes_on_from(self, before: Progress) -> bool:
+        """Whether all is well since ``before``: results came, or none could, for a reason that is known.
+
+        A picture that waits for its result is no such reason, and nor is silence of a camera that nobody noticed.
+        """
+        if not self.opened or self.frames != before.frames:
+            return True
+        return self.idle and self.waiting
 
 
 class Pulse:

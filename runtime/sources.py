@@ -51,6 +51,8 @@ class Source(Protocol):
         stale: pictures of a live source that came too late to be of use.
         dropped: pictures of a live source that a newer one replaced before they were asked for.
         names: of the cameras, where there are several; what ``Frame.source`` says.
+        waiting: no frame is to be expected now: every camera is known to be away and is being tried again, or what
+            comes is not to be used.
         ended_early: True when a file stopped before its announced end.
     """
 
@@ -68,6 +70,8 @@ class Source(Protocol):
     def stale(self) -> int: ...
     @property
     def dropped(self) -> int: ...
+    @property
+    def waiting(self) -> bool: ...
     @property
     def ended_early(self) -> bool: ...
     @property

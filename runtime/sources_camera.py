@@ -28,7 +28,7 @@ class CameraSource:
     total: int | None = None
     skipped = stale = dropped = 0
     names = ()
-    ended_early = False
+    waiting = ended_early = False
 
     def __init__(self, text: str) -> None:
         self._name = text

@@ -32,7 +32,7 @@ class ImageSource:
     names = ()
     size: tuple[int, int] | None = None
     fps: float | None = FOLDER_FPS
-    ended_early = False
+    waiting = ended_early = False
 
     def __init__(
         self, paths: Sequence[Path], name: str, report: Callable[[str], object], unread: Sequence[Path] = ()

@@ -32,6 +32,7 @@ class PacedSource:
     skipped = property(lambda self: self._source.skipped)
     stale = property(lambda self: self._source.stale)
     dropped = property(lambda self: self._source.dropped)
+    waiting = property(lambda self: self._source.waiting)
     ended_early = property(lambda self: self._source.ended_early)
     names = property(lambda self: self._source.names)
 

@@ -19,6 +19,7 @@ from edgeseg.runtime.frame import Frame
 from edgeseg.runtime.sources import Source
 
 SAY_S = 60.0
+_RECENT_S = 2.0
 TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
@@ -86,6 +87,7 @@ class SelectedSource:
         self._refused: dict[str, int] = {}
         self._said_s: dict[str, float] = {}
         self._fits = False
+        self._passed_over_s = float("-inf")
         self._blocks: dict[str, int] = {}
         self._due_s: dict[str, float] = {}
 
@@ -95,6 +97,10 @@ class SelectedSource:
     dropped = property(lambda self: self._source.dropped)
     ended_early = property(lambda self: self._source.ended_early)
     names = property(lambda self: self._source.names)
+
+    @property
+    def waiting(self) -> bool:
+        return self._source.waiting or time.monotonic() - self._passed_over_s < _RECENT_S
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -131,6 +137,7 @@ class SelectedSource:
         error: SourceError | None = None
         for frame in self._source:
             if not self._wanted(frame):
+                self._passed_over_s = time.monotonic()
                 continue
             try:
                 part = self._part(frame)
@@ -150,7 +157,7 @@ class SelectedSource:
 
     def _refuse(self, frame: Frame, error: SourceError) -> None:
         count = self._refused[frame.source] = self._refused.get(frame.source, 0) + 1
-        now_s = time.monotonic()
+        self._passed_over_s = now_s = time.monotonic()
         if self.live and now_s - self._said_s.get(frame.source, -SAY_S) < SAY_S:
             return
         self._said_s[frame.source] = now_s

@@ -80,6 +80,11 @@ class StreamSource:
         return self._sum("dropped") + self._mailbox.dropped
 
     @property
+    def waiting(self) -> bool:
+        """Whether every camera is known to be away, and is being tried again or will not come back."""
+        return all(camera.is_away for camera in self.cameras)
+
+    @property
     def names(self) -> Sequence[str]:
         return [camera.source for camera in self.cameras]
 

@@ -58,7 +58,7 @@ class VideoSource:
         self.fps: float | None = float(self._stream.average_rate) if self._stream.average_rate else None
         self.total: int | None = _announced_frames(self._container, self._stream, self.fps)
         self.skipped = 0
-        self.ended_early = False
+        self.waiting = self.ended_early = False
         self._own_duration_s = _duration_s(self._container, self._stream)
         self._reached_s: dict[bool, float] = {True: 0.0, False: 0.0}  # by pictures, by sound
         self._longest_s = 1 / self.fps if self.fps else 0.0

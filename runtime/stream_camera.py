@@ -19,6 +19,8 @@ from edgeseg.runtime.stream_backoff import LONGEST_S, backoff_s
 from edgeseg.runtime.stream_connection import COUNTS, Connection, End
 from edgeseg.runtime.stream_probe import PortWatch
 
+_TRY_SLACK_S = 10.0
+
 
 class Camera(threading.Thread):
     """Gives the frames of one address until it is closed or cannot go on.
@@ -35,6 +37,7 @@ class Camera(threading.Thread):
         connections: how many gave a picture.
         size: (height, width) of the newest picture.
         fps: as announced by the stream, or by the one before it.
+        ended: no more frames will come.
     """
 
     def __init__(
@@ -58,8 +61,11 @@ class Camera(threading.Thread):
         self._counted: tuple[dict[str, int], Connection | None] = (dict.fromkeys(COUNTS, 0), None)
         self._fps_before: float | None = None
         self._attempt = 0
-        self._working = False
+        self._working = self.ended = False
         self._last_picture_s = 0.0
+        self._tried_s = time.monotonic()
+        tries_s = limits.start_timeout_s + limits.open_timeout_s + limits.timeout_s
+        self._longest_try_s = tries_s + longest_wait_s + _TRY_SLACK_S
 
     @property
     def source(self) -> str:
@@ -71,6 +77,14 @@ class Camera(threading.Thread):
         """The capture process of the moment."""
         process = self._process
         return process.pid if process is not None else None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it is known to be lost, and is being tried again or has failed for good. From any thread.
+
+        A thread that has not begun another attempt for longer than one takes is not trusted.
+        """
+        return not self._working and (self.ended or time.monotonic() - self._tried_s < self._longest_try_s)
 
     @property
     def fps(self) -> float | None:
@@ -97,6 +111,7 @@ class Camera(threading.Thread):
             error = SourceError(f"{self._address.name}: {self._clean(str(unexpected))}")
         finally:
             self._end_process()
+            self._working, self.ended = False, True
             self._ended(error)
 
     def _keep_alive(self) -> SourceError | None:
@@ -111,6 +126,7 @@ class Camera(threading.Thread):
             if end.reason in PERMANENT and not self.connections:
                 return self._give_up(end)
             self._say_lost(end)
+            self._working = False
             self._end_process()
             with contextlib.suppress(OSError):  # said when it fails again
                 self._start_process()  # gets ready while we wait
@@ -128,7 +144,7 @@ class Camera(threading.Thread):
             self._process = None
 
     def _connect(self) -> End:
-        self._working = False
+        self._working, self._tried_s = False, time.monotonic()
         try:
             process = self._start_process()
         except OSError as error:

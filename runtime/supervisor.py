@@ -25,6 +25,7 @@ from types import FrameType
 
 from edgeseg.errors import EngineError, UserError
 from edgeseg.runtime.events import Event, OnEvent
+from edgeseg.runtime.pulse import Progress
 from edgeseg.runtime.redact import redact
 from edgeseg.runtime.stream_backoff import backoff_s
 from edgeseg.runtime.systemd import Systemd
@@ -104,18 +105,23 @@ class Supervisor:
 
     def _watch(self, worker: WorkerProcess) -> str:
         """Until the worker ended, or a signal asks for its end; or why it counts as hung, and it is killed."""
-        frames = 0
+        before = Progress()
         while worker.hear(_POLL_S) and not self._stop_asked:
-            if worker.progress.frames != frames:
-                frames = worker.progress.frames
-                self._systemd.progress()
-                self._has_run, self._in_a_row = True, 0
+            self._tell_systemd(worker.progress, before)
+            before = worker.progress
             if self._reload_asked and self._read_again():
                 return ""
             if why := worker.overdue:
                 worker.kill()
                 return why
         return ""
+
+    def _tell_systemd(self, now: Progress, before: Progress) -> None:
+        if now.frames != before.frames:
+            self._systemd.progress()
+            self._has_run, self._in_a_row = True, 0
+        elif now is not before and now.goes_on_from(before):
+            self._systemd.alive()
 
     def _is_final(self, code: int, worker: WorkerProcess) -> bool:
         """Whether another worker would do no better: it ended well, or the user or this machine has to be mended."""
@@ -142,6 +148,7 @@ class Supervisor:
     def _wait(self, seconds: float) -> None:
         due_s = time.monotonic() + seconds
         while time.monotonic() < due_s and not self._stop_asked:
+            self._systemd.alive()
             time.sleep(_POLL_S)
 
     def _stopped(self, worker: WorkerProcess) -> int:

@@ -29,13 +29,19 @@ class Systemd:
         is_ours = not pid or pid == str(os.getpid())
         self._watchdog_s = int(micros) / 1e6 * _SHARE if micros.isdecimal() and is_ours else None
         self._told_s = 0.0
-        self._is_ready = False
+        self._is_ready = self._is_watched = False
 
     def progress(self) -> None:
-        """Frames have come out since the last call: ready, and the watchdog may go on waiting."""
+        """Frames have come out since the last call: ready, and alive."""
         if not self._is_ready:
-            self._is_ready = True
+            self._is_ready = self._is_watched = True
             self._send("READY=1")
+        self.alive()
+
+    def alive(self) -> None:
+        """The watchdog may go on waiting. It begins to, and is told, from READY on."""
+        if not self._is_watched:
+            return
         now = time.monotonic()
         if self._watchdog_s is not None and now - self._told_s >= self._watchdog_s:
             self._told_s = now

@@ -134,12 +134,19 @@ def _add_service_arguments(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes; both are exit code 0."""
     from edgeseg.verbs.run_config import arguments
-    from edgeseg.verbs.run_session import segment
 
     words = args.words
     args = arguments(words)
     _check(args)
-    return _supervised(words, args) if _is_supervised(args) else segment(args)
+    if _is_live(args):
+        from edgeseg.runtime.address_space import check_address_space
+
+        check_address_space()
+        if not args.no_supervise and os.name == "posix":
+            return _supervised(words, args)
+    from edgeseg.verbs.run_session import segment
+
+    return segment(args)
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -159,11 +166,10 @@ def _check(args: argparse.Namespace) -> None:
         kept_bytes(size, None)
 
 
-def _is_supervised(args: argparse.Namespace) -> bool:
+def _is_live(args: argparse.Namespace) -> bool:
     from edgeseg.runtime.stream_address import is_live
 
-    live = is_live(args.source) or args.source.endswith(".streams")
-    return live and not args.no_supervise and os.name == "posix"
+    return is_live(args.source) or args.source.endswith(".streams")
 
 
 def _supervised(words: Sequence[str], args: argparse.Namespace) -> int:

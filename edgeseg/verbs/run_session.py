@@ -58,7 +58,7 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
         engine = _engine(args, artifact)
         pipeline = Pipeline(engine, source, args.slots, threshold, args.max_frames, log.event)
         if pulse is not None:
-            pulse.progress = lambda: Progress(pipeline.frames, pipeline.busy_s, True)
+            pulse.progress = lambda: _progress_of(pipeline, source)
         sinks = _sinks(args, artifact, source, log, pipeline.stop)
         with _stopped_by_signals(pipeline, pulse is not None):
             with _progress(args, source, log, pipeline) as advance:
@@ -90,6 +90,10 @@ def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], lo
         log.event(Event("note", "output", "nobody reads standard output; the summary is lost."))
 
 
+def _progress_of(pipeline: Pipeline, source: Source) -> Progress:
+    return Progress(pipeline.frames, pipeline.busy_s, True, pipeline.idle, source.waiting)
+
+
 def _check(args: argparse.Namespace) -> None:
     """Everything that can be known to be wrong before the work."""
     from edgeseg.runtime.save_target import save_target
@@ -111,6 +115,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _source(args: argparse.Namespace, log: Log) -> Source:
     """The source, or the part of it that the flags ask for."""
+    from edgeseg.runtime.address_space import check_address_space
     from edgeseg.runtime.capture_process import Limits
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.sources_select import Region, SelectedSource, Selection
@@ -122,6 +127,8 @@ def _source(args: argparse.Namespace, log: Log) -> Source:
         raise UserError(f"--timeout must lie between 0 and 3600 seconds; found {args.timeout:g}.")
     limits = Limits(timeout_s=args.timeout, open_timeout_s=max(args.timeout, Limits.open_timeout_s))
     source = open_source(args.source, log.sentence, log.event, limits)
+    if source.live:
+        check_address_space(len(source.names))
     source = source if selection == Selection() else SelectedSource(source, selection, log.event)
     return _paced(source, args.source) if args.show and not source.live else source
 

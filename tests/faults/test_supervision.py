@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import psutil
 import pytest
+from fault_camera import StartCamera
 from linear_model import ArtifactMaker
 from run_process import RunProcess
 
@@ -258,6 +259,37 @@ class TestSystemd:
         with RunProcess("run", artifact, "--source", source, environment=systemd.environment) as run:
             run.wait_for("reconnecting")
             assert systemd.states(2) == []
+
+    def test_a_camera_that_is_known_to_be_away_is_no_reason_to_start_anew(
+        self, artifact: Path, systemd: Systemd, fault_camera: StartCamera
+    ) -> None:
+        """For three times what the watchdog allows; and the same process goes on when the camera is back."""
+        camera = fault_camera("ok")
+        words = ("run", artifact, "--source", camera.url, "--timeout", "0.5")
+        with RunProcess(*words, environment=systemd.environment) as run:
+            run.wait_for("running")
+            camera.kill()
+            run.wait_for("lost")
+            systemd.states(0.1)
+            assert systemd.states(3).count("WATCHDOG=1") >= 4
+            camera.start_again()
+            run.wait_for("recovered")
+            assert systemd.states(1).count("WATCHDOG=1") >= 1
+            assert "worker-lost" not in run.kinds()
+
+    def test_frames_that_are_rarely_wanted_are_no_reason(self, artifact: Path, systemd: Systemd) -> None:
+        words = ("run", artifact, "--source", CELLS, "--max-fps", "0.01")
+        with RunProcess(*words, environment=systemd.environment) as run:
+            run.wait_for("running")
+            systemd.states(1)
+            assert systemd.states(2).count("WATCHDOG=1") >= 2
+
+    def test_it_is_well_while_another_worker_is_waited_for(self, faulty, systemd: Systemd) -> None:  # type: ignore[no-untyped-def]
+        with faulty("raise", environment=systemd.environment) as run:
+            run.wait_for("restarting")
+            run.wait_for("running")
+            states = systemd.states(1)
+            assert states.count("WATCHDOG=1") >= 2
 
     def test_its_children_do_not_speak_for_it(self, artifact: Path, systemd: Systemd) -> None:
         with RunProcess("run", artifact, "--source", CELLS, environment=systemd.environment) as run:

@@ -217,3 +217,16 @@ def test_a_camera_whose_pictures_are_smaller_than_the_region_ends_no_other(
     assert {line["source"] for line in lines_of(lines)} == {"large"}
     assert run.kinds().count("refused") == 1
     assert json.loads(run.stdout)["skipped"] > 10
+
+
+def test_a_limit_on_address_space_is_kept_and_one_that_is_too_low_is_a_sentence(artifact: Path) -> None:
+    """As ``LimitAS=`` sets it: soft and hard."""
+    words = f"run {artifact} --source 'test://cells?fps=25&size=320x240&frames=10'"
+    for kilobytes, code in ((3_500_000, 0), (1_500_000, 3), (500_000, 3)):
+        command = f"ulimit -v {kilobytes}; exec {sys.executable} -m edgeseg {words}"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        if code:
+            assert f"may address {kilobytes * 1024 / 1e9:.1f} GB of memory" in done.stderr
+            assert done.stderr.count("\n") == 1
