@@ -18,11 +18,11 @@ import numpy.typing as npt
 
 from edgeseg.calibration.calibration_set import CalibrationSet
 from edgeseg.calibration.coverage_words import coverage_text, thin_reasons
-from edgeseg.calibration.image_traits import COLOR_TRAITS, GREY_TRAITS, Trait, traits_of
 from edgeseg.calibration.samples import Samples, UnreadableImageError
 from edgeseg.dataset import Dataset, value_counts
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8
+from edgeseg.image_traits import COLOR_TRAITS, GREY_TRAITS, Trait, traits_of
 from edgeseg.spec import ModelSpec
 
 Float64 = npt.NDArray[np.float64]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from edgeseg.calibration.coverage import Coverage
-from edgeseg.calibration.image_traits import MEANINGS, Trait
 from edgeseg.extras import require
 from edgeseg.image import UInt8
+from edgeseg.image_traits import MEANINGS, Trait
 
 DPI = 110
 INK, PALE, REFERENCE, CALIBRATION, WARNING = "#24292f", "#8b949e", "#b9c0c8", "#1f6feb", "#cf222e"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeseg.calibration.calibration_set import FEW_IMAGES
-from edgeseg.calibration.image_traits import LEAST_INSIDE, Trait
+from edgeseg.image_traits import LEAST_INSIDE, Trait
 
 if TYPE_CHECKING:
     from edgeseg.calibration.coverage import ClassPixels, Coverage

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgeseg.command import edgeseg_command
 
 if TYPE_CHECKING:
     from edgeseg.runtime.class_shares import ShareSink
+    from edgeseg.runtime.likeness import Unlike
     from edgeseg.runtime.pipeline import Summary
     from edgeseg.runtime.sinks import Sink
 
@@ -42,10 +43,26 @@ def result_lines(args: argparse.Namespace, summary: Summary, sinks: Sequence[Sin
     from edgeseg.runtime.source_kind import CAMERA, kind_of_source
 
     lines = [f"written: {path}" for path in written_paths(args, summary)]
+    lines += [f"unlike calibration: {source}: {text}" for source, text in _unlike_texts(sinks)]
     if saves_nothing(args) and kind_of_source(args.source) != CAMERA:
         lines += [f"found: {text}" for sink in sinks if (text := _shares_text(sink))]
         lines.append(f"Nothing was asked to be saved. With the masks drawn in: {_saving_command(args)}")
     return lines
+
+
+def unlike_calibration(sinks: Sequence[Sink]) -> dict[str, list[dict[str, Any]]]:
+    """In which traits the pictures of each source looked like none of calibration."""
+    return {source: [one.to_dict() for one in unlike] for source, unlike in _unlike(sinks).items()}
+
+
+def _unlike(sinks: Sequence[Sink]) -> dict[str, list[Unlike]]:
+    from edgeseg.runtime.sinks_likeness import LikenessSink
+
+    return {source: unlike for sink in sinks if isinstance(sink, LikenessSink) for source, unlike in sink.found.items()}
+
+
+def _unlike_texts(sinks: Sequence[Sink]) -> list[tuple[str, str]]:
+    return [(source, "; ".join(map(str, unlike))) for source, unlike in _unlike(sinks).items()]
 
 
 def share_sinks(args: argparse.Namespace, sink: ShareSink) -> list[Sink]:

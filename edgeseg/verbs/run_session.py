@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 LIVE_RECORDING_BYTES, LIVE_MASKS_BYTES, LIVE_LINES_BYTES = 20_000_000_000, 10_000_000_000, 1_000_000_000
 """What is kept of a camera's outputs where nothing else is asked for, so that none fills a disk."""
+ASIDE = ("likeness", "shares")
+"""Sinks that write nothing: what they miss is no loss."""
 SHOWN_S = 2.0
 """How long a window shows each image of a folder."""
 
@@ -75,10 +77,11 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
 
 def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], log: Log, pipeline: Pipeline) -> None:
     """Print the summary; whether somebody takes it changes nothing about a run that did its work."""
-    from edgeseg.verbs.run_results import result_lines, written_paths
+    from edgeseg.verbs.run_results import result_lines, unlike_calibration, written_paths
 
     if args.json:
-        text = json.dumps(redact_values({**_as_json(summary), "written": written_paths(args, summary)}))
+        found = {"written": written_paths(args, summary), "unlike_calibration": unlike_calibration(sinks)}
+        text = json.dumps(redact_values({**_as_json(summary), **found}))
     else:
         text = "\n".join([_as_text(summary), *map(visible, redact_values(result_lines(args, summary, sinks)))])
     text = visible_lines(text)
@@ -152,8 +155,10 @@ def _sinks(
     args: argparse.Namespace, artifact: Artifact, source: Source, log: Log, quit_asked: Callable[[], None]
 ) -> list[Sink]:
     from edgeseg.runtime.class_shares import ShareSink
+    from edgeseg.runtime.likeness import trait_ranges
     from edgeseg.runtime.mask_folder import origin_of
     from edgeseg.runtime.sinks_jsonl import JsonlSink
+    from edgeseg.runtime.sinks_likeness import LikenessSink
     from edgeseg.runtime.sinks_masks import MaskSink
     from edgeseg.runtime.sinks_window import WindowSink
     from edgeseg.verbs.run_results import share_sinks
@@ -169,6 +174,8 @@ def _sinks(
         sinks.append(JsonlSink(args.jsonl, spec, source.live, _rotation(args, source.live), log.event))
     if args.show:
         sinks.append(WindowSink(spec, quit_asked, names, every=not source.live))
+    if ranges := trait_ranges(artifact):
+        sinks.append(LikenessSink(ranges, log.event))
     return [*sinks, *share_sinks(args, ShareSink(spec))]
 
 
@@ -255,13 +262,13 @@ def _as_text(summary: Summary) -> str:
     lines += [
         f"{name:<14}{stage.count:>8}{stage.p50_ms:>10.2f}{stage.p95_ms:>10.2f}{stage.p99_ms:>10.2f}"
         for name, stage in summary.stages.items()
-        if stage.count
+        if stage.count and name.removeprefix("sink ") not in ASIDE
     ]
     return "\n".join([*lines, ", ".join(_losses(summary))])
 
 
 def _losses(summary: Summary) -> Sequence[str]:
-    sinks = [f"{name} dropped {count}" for name, count in summary.sink_dropped.items() if count]
+    sinks = [f"{name} dropped {count}" for name, count in summary.sink_dropped.items() if count and name not in ASIDE]
     notes = [f"dropped {summary.dropped}", f"skipped {summary.skipped}", *sinks]
     notes += [f"{name} failed" for name in summary.sink_errors]
     if summary.stale:

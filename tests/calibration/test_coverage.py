@@ -13,9 +13,9 @@ import pytest
 from edgeseg.calibration.calibration_set import calibration_set
 from edgeseg.calibration.coverage import coverage_of
 from edgeseg.calibration.coverage_picture import coverage_picture
-from edgeseg.calibration.image_traits import Trait, traits_of
 from edgeseg.calibration.samples import samples_from
 from edgeseg.calibration.set_file import write_set
+from edgeseg.image_traits import Trait, traits_of
 from edgeseg.spec import ModelSpec
 
 CLASSES = ("ground", "disc", "box")

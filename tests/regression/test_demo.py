@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -70,6 +71,33 @@ def test_the_command_it_ends_with_runs_in_this_shell(demo: Path, monkeypatch: py
     (video,) = demo.glob("live*.mp4")
     with av.open(str(video)) as container:
         assert sum(1 for _ in container.decode(video=0)) > 50
+
+
+class TestPicturesOfAnotherKind:
+    """The demo's INT8 model was calibrated on cells."""
+
+    def run(self, demo: Path, source: str, capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
+        flags = ["--max-frames", "60", "--no-supervise", "--json", "--log-json"]
+        assert main(["run", str(demo / "cells-int8-openvino"), "--source", source, *flags]) == 0
+        told = capsys.readouterr()
+        events = [json.loads(line) for line in told.err.splitlines()]
+        found: dict[str, object] = json.loads(told.out)["unlike_calibration"]
+        assert [event["source"] for event in events if event["event"] == "unlike-calibration"] == list(found)
+        return found
+
+    def test_cells_are_what_it_knows(self, demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert self.run(demo, "test://cells", capsys) == {}
+        assert self.run(demo, str(demo / "clip.mp4"), capsys) == {}
+
+    def test_a_room_and_the_cells_at_night_are_not(
+        self, demo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        room = np.zeros((240, 320, 3), np.uint8)
+        room[:160], room[160:], room[60:120, 100:180] = (150, 190, 205), (40, 60, 90), (250, 252, 255)
+        night = (read_image(next((demo / "scenes" / "images" / "val").iterdir())) * 0.15).astype(np.uint8)
+        for name, picture in (("room", room), ("night", night)):
+            cv2.imwrite(str(tmp_path / f"{name}.png"), picture)
+            assert self.run(demo, str(tmp_path / f"{name}.png"), capsys), name
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
