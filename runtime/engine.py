@@ -26,6 +26,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.command import edgeseg_command
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.image import UInt8
+from edgeseg.runtime.events import OnEvent, event_to_stderr
 from edgeseg.runtime.frame import Prediction
 from edgeseg.spec import ModelSpec
 
@@ -88,6 +89,7 @@ class EngineOptions:
         precision: ``f32`` computes float layers in float32, as verification did; ``auto`` lets
             the engine choose (bfloat16 on CPUs with AMX: faster, and masks may differ).
         may_build: whether TensorRT may build the engine for this device when there is none that fits.
+        on_event: is told what happens to compiled models that were kept.
     """
 
     device: str = "CPU"
@@ -96,6 +98,7 @@ class EngineOptions:
     threads: int | None = None
     precision: str = "f32"
     may_build: bool = True
+    on_event: OnEvent = event_to_stderr
 
     def __post_init__(self) -> None:
         for name, value in (("slots", self.slots), ("threads", self.threads)):
@@ -124,7 +127,11 @@ def open_engine(
         MissingExtra: the engine's package is not installed.
         EngineError: the engine refuses the model.
     """
-    options = EngineOptions(device, slots, cache_dir, threads, precision, may_build)
+    return open_with(artifact, EngineOptions(device, slots, cache_dir, threads, precision, may_build))
+
+
+def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
+    """Do as :func:`open_engine` does."""
     if artifact.format not in _OPENERS:
         raise ArtifactError(f"No engine runs {artifact.format!r} artifacts; known formats are {', '.join(_OPENERS)}.")
     module, name = _OPENERS[artifact.format]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +10,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 from edgeseg.artifact import Artifact
-from edgeseg.errors import EngineError, EnvironmentFault, UserError
+from edgeseg.errors import EngineError, UserError
 from edgeseg.image import UInt8
-from edgeseg.runtime.cache_folder import cache_folder, private_folder
+from edgeseg.runtime.cache_folder import cache_folder
 from edgeseg.runtime.engine import (
     CONFIDENCE,
     ENGINE_KEY,
@@ -31,6 +28,7 @@ from edgeseg.runtime.engine import (
 )
 from edgeseg.runtime.frame import Prediction
 from edgeseg.runtime.openvino_core import load_openvino, shared_core
+from edgeseg.runtime.openvino_store import ModelStore
 from edgeseg.spec import ModelSpec
 
 
@@ -89,9 +87,8 @@ def _compiled(artifact: Artifact, options: EngineOptions) -> Any:
     core = shared_core()
     with _translated(f"OpenVINO cannot compile {artifact.model_path} for {options.device}"):
         _check_device(core, options.device)
-        cache = _cache_folder(artifact, options.cache_dir or default_cache_dir())
-        config = {**_config(options), "CACHE_DIR": str(cache or "")}
-        return core.compile_model(str(artifact.model_path), options.device, config)
+        store = ModelStore(core, options.cache_dir or default_cache_dir(), options.on_event)
+        return store.compiled(artifact, options.device, _config(options))
 
 
 def _check_device(core: Any, device: str) -> None:
@@ -111,24 +108,12 @@ def _config(options: EngineOptions) -> dict[str, Any]:
     return config
 
 
-def _cache_folder(artifact: Artifact, root: Path) -> Path | None:
-    """A private folder for the compiled form of exactly these files; None where none can be made.
-
-    OpenVINO's own key is the path and its time stamp; a replaced artifact could match both.
-    """
-    key = hashlib.sha256(json.dumps(dict(artifact.files), sort_keys=True).encode()).hexdigest()[:32]
-    folder = root / key
-    try:
-        private_folder(root)
-        private_folder(folder)
-    except (OSError, EnvironmentFault):
-        return None
-    return folder if os.access(folder, os.W_OK) else None
-
-
 def _engine_tag(path: Path) -> str | None:
     """Which engine an IR says it is for; OpenVINO's converter keeps the tag of an ONNX file under ``framework``."""
-    info = ElementTree.parse(path).find("rt_info")
+    try:
+        info = ElementTree.parse(path).find("rt_info")
+    except (OSError, ElementTree.ParseError) as error:
+        raise EngineError(f"OpenVINO cannot load {path}: {error}. Export the model again.") from None
     places = ("/".join(ENGINE_KEY.split(".")), f"framework/{ENGINE_KEY}")
     found = [entry.get("value") for place in places if info is not None and (entry := info.find(place)) is not None]
     return next((tag for tag in found if tag != OPENVINO), OPENVINO if found else None)

@@ -57,7 +57,7 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
     threshold = thresholding(artifact, args.conf)
     with ExitStack() as stack:
         source = stack.enter_context(_source(args, log))
-        engine = _engine(args, artifact)
+        engine = _engine(args, artifact, log)
         pipeline = Pipeline(engine, source, args.slots, threshold, args.max_frames, log.event)
         if pulse is not None:
             pulse.progress = lambda: _progress_of(pipeline, source)
@@ -145,10 +145,13 @@ def _paced(source: Source, name: str) -> Source:
     return PacedSource(source, 1.0 if kind_of_source(name) == VIDEO else SHOWN_S * FOLDER_FPS)
 
 
-def _engine(args: argparse.Namespace, artifact: Artifact) -> Engine:
-    from edgeseg.runtime.engine import open_engine
+def _engine(args: argparse.Namespace, artifact: Artifact, log: Log) -> Engine:
+    from edgeseg.runtime.engine import EngineOptions, open_with
 
-    return open_engine(artifact, args.device, args.slots, precision=args.precision, may_build=not args.no_build)
+    options = EngineOptions(
+        args.device, args.slots, precision=args.precision, may_build=not args.no_build, on_event=log.event
+    )
+    return open_with(artifact, options)
 
 
 def _sinks(
