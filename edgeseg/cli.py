@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ VERBS = {
     "check": "prove that an artifact still does here what it did when it was made",
     "inspect": "show what is inside a checkpoint, an ONNX file or an artifact",
     "doctor": "show engines, devices and what INT8 will bring on this machine",
+    "cache": "show and clear what is kept to start faster: compiled models and engines",
+    "completion": "print what a shell needs to complete verbs, flags and file names",
     "demo": "the whole path on rendered cells, in a few minutes",
 }
 EXAMPLES = ("edgeseg demo", "edgeseg run --help", "edgeseg run ARTIFACT --source test://cells --max-frames 100")
@@ -74,6 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
+    if "_ARGCOMPLETE" in os.environ:
+        from edgeseg.completion import answer
+
+        answer(build_parser)
     arguments = list(argv)
     verb = next((word for word in arguments if not word.startswith("-")), None)
     parser = build_parser(verb)

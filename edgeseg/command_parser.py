@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +18,8 @@ class CommandParser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse as argparse does, but name an unknown flag first: a missing one may be the same, mistyped."""
+        if "_ARGCOMPLETE" in os.environ:  # a shell asks how this line may go on: it is not whole
+            return super().parse_known_args(args, namespace)
         if args is not None and self._subparsers is None:
             self._check_flags(args)
         found, beyond = super().parse_known_args(args, namespace)

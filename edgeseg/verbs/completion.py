@@ -1,0 +1,29 @@
+"""``edgeseg completion``: what a shell needs to complete verbs, flags, choices and file names."""
+
+from __future__ import annotations
+
+import argparse
+
+from edgeseg.command import NAME
+
+SHELLS = ("bash", "zsh", "fish")
+EXAMPLES = (
+    "edgeseg completion bash",
+    "edgeseg completion fish",
+)
+SETUP = """to have it in every new shell:
+  bash  echo 'eval "$(edgeseg completion bash)"' >> ~/.bashrc
+  zsh   echo 'eval "$(edgeseg completion zsh)"' >> ~/.zshrc
+  fish  edgeseg completion fish > ~/.config/fish/completions/edgeseg.fish"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = f"{parser.description}\n\n{SETUP}"
+    parser.add_argument("shell", choices=SHELLS, help="which shell asks")
+
+
+def run(args: argparse.Namespace) -> int:
+    from argcomplete.shell_integration import shellcode
+
+    print(shellcode([NAME], shell=args.shell))
+    return 0
