@@ -18,7 +18,9 @@ from edgeseg.runtime.capture_clock import MAX_LATE_S, CaptureClock
 from edgeseg.runtime.capture_fault import StreamFault, fault_from_av
 from edgeseg.runtime.capture_h264 import GapWatch
 from edgeseg.runtime.capture_output import Output
+from edgeseg.runtime.capture_tls import check_certificate, tls_options
 from edgeseg.runtime.ring import Picture
+from edgeseg.runtime.tls_trust import SYSTEM, Trust
 
 _NETWORK = "rtp,srtp,tcp,udp,tls,crypto"
 # Not fflags=nobuffer: it throws away what was read while opening, and with it the key frame that a camera
@@ -54,14 +56,22 @@ class AvReader:
         target: address, device or display.
         options: of the address.
         timeouts_s: for opening, and for each read.
+        trust: which certificate is taken.
     """
 
-    def __init__(self, kind: str, target: str, options: dict[str, str], timeouts_s: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        target: str,
+        options: dict[str, str],
+        timeouts_s: tuple[float, float],
+        trust: Trust = SYSTEM,
+    ) -> None:
         import av
 
         self._av = av
         self._kind = kind
-        self._container = self._open(kind, target, options, timeouts_s)
+        self._container = self._open(kind, target, options, timeouts_s, trust)
         stream = next((s for s in self._container.streams.video if s.codec_context is not None), None)
         if stream is None:
             self._container.close()
@@ -138,21 +148,27 @@ class AvReader:
         except self._av.error.FFmpegError:
             return [None]
 
-    def _open(self, kind: str, target: str, options: dict[str, str], timeouts_s: tuple[float, float]) -> Any:
+    def _open(
+        self, kind: str, target: str, options: dict[str, str], timeouts_s: tuple[float, float], trust: Trust
+    ) -> Any:
         if kind in ("rtsp", "http"):
             check_host(target)
+        encrypted = tls_options(target, trust)
         try:
             return self._av.open(
                 target,
                 format=_FORMATS.get(kind),
-                options={**_OPEN_OPTIONS[kind], **_device_options(kind, options)},
+                options={**_OPEN_OPTIONS[kind], **_device_options(kind, options), **encrypted},
                 timeout=timeouts_s,
                 metadata_errors="replace",
             )
         except (self._av.error.FFmpegError, OSError) as error:
             if kind == "http" and isinstance(error, self._av.error.ArgumentError):
                 raise StreamFault("not a video", "what came is no video, or of a kind that is not read") from None
-            raise fault_from_av(self._av, error) from None
+            fault = fault_from_av(self._av, error)
+            if encrypted and fault.reason == "broken":
+                check_certificate(target, trust)
+            raise fault from None
 
 
 def bgr_view(converted: Any) -> Picture:

@@ -21,6 +21,7 @@ from edgeseg.runtime.capture_orphan import end_with_parent
 from edgeseg.runtime.capture_output import Output
 from edgeseg.runtime.ring import Ring
 from edgeseg.runtime.standard_streams import open_missing
+from edgeseg.runtime.tls_trust import Trust
 
 
 class Reader(Protocol):
@@ -82,7 +83,7 @@ def open_reader(job: dict[str, Any]) -> Reader:
         return GstReader(job["target"], timeouts_s)
     from edgeseg.runtime.capture_av import AvReader
 
-    return AvReader(job["kind"], job["target"], job["options"], timeouts_s)
+    return AvReader(job["kind"], job["target"], job["options"], timeouts_s, Trust(**job.get("trust", {})))
 
 
 def _prepare(kind: str) -> None:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-PERMANENT = {"unauthorized", "forbidden", "not found", "unknown host", "not a video", "too large", "unsupported"}
+PERMANENT = {
+    "unauthorized",
+    "certificate",
+    "forbidden",
+    "not found",
+    "unknown host",
+    "not a video",
+    "too large",
+    "unsupported",
+}
 """Reasons that waiting does not cure, unless the stream has worked before."""
 
 

@@ -22,6 +22,7 @@ from edgeseg.runtime.capture_output import GO
 from edgeseg.runtime.child_python import child_environment, module_command
 from edgeseg.runtime.ring import Picture, Ring, create_ring_memory
 from edgeseg.runtime.stream_address import Address
+from edgeseg.runtime.tls_trust import SYSTEM, Trust
 
 _CLOSE_TIMEOUT_S = 0.7
 _TAIL_BYTES = 2000
@@ -50,12 +51,14 @@ class Limits:
         open_timeout_s: a connection that takes longer to its first picture has failed.
         start_timeout_s: a process that takes longer to get ready has failed.
         memory_bytes: address space of the process; 0 for no limit.
+        trust: which certificate of a camera is taken.
     """
 
     timeout_s: float = 5.0
     open_timeout_s: float = 10.0
     start_timeout_s: float = 30.0
     memory_bytes: int = 4 << 30
+    trust: Trust = SYSTEM
 
 
 class CaptureProcess:
@@ -192,4 +195,6 @@ def _checked(news: Any) -> News:
 
 def _job(address: Address, limits: Limits) -> dict[str, Any]:
     job = {**dataclasses.asdict(address), **dataclasses.asdict(limits)}
-    return {key: job[key] for key in ("kind", "target", "options", "open_timeout_s", "timeout_s", "memory_bytes")}
+    return {
+        key: job[key] for key in ("kind", "target", "options", "open_timeout_s", "timeout_s", "memory_bytes", "trust")
+    }

@@ -53,6 +53,9 @@ def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--timeout", type=number_above(0, 3600), default=5.0, metavar="S", help="a camera silent for so long is lost"
     )
+    group.add_argument("--tls-ca", metavar="FILE", help="PEM file: who may sign certificates of rtsps:// and https://")
+    group.add_argument("--tls-fingerprint", metavar="SHA256", help="take this certificate of a camera and no other")
+    group.add_argument("--tls-insecure", action="store_true", help="take any certificate, that of an eavesdropper too")
     group.add_argument("--max-frames", type=whole(1), metavar="N", help="stop after this many frames")
 
 

@@ -122,13 +122,15 @@ def _source(args: argparse.Namespace, log: Log) -> Source:
     from edgeseg.runtime.capture_process import Limits
     from edgeseg.runtime.sources import open_source
     from edgeseg.runtime.sources_select import Region, SelectedSource, Selection
+    from edgeseg.runtime.tls_trust import Trust
 
     region = Region.parse(args.roi) if args.roi else None
     selection = Selection(args.every, args.max_fps, args.rotate, region)
     selection.check()
     if not 0 < args.timeout <= 3600:
         raise UserError(f"--timeout must lie between 0 and 3600 seconds; found {args.timeout:g}.")
-    limits = Limits(timeout_s=args.timeout, open_timeout_s=max(args.timeout, Limits.open_timeout_s))
+    trust = Trust.given(args.tls_ca, args.tls_fingerprint, args.tls_insecure)
+    limits = Limits(args.timeout, max(args.timeout, Limits.open_timeout_s), trust=trust)
     source = open_source(args.source, log.sentence, log.event, limits)
     if source.live:
         check_address_space(len(source.names))
