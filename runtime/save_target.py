@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +64,20 @@ def save_target(path: Path, source: str) -> SaveTarget:
 
 def _in_folder(folder: Path, kind: str, source: str) -> SaveTarget:
     if kind in (IMAGE, IMAGES):
+        if kind == IMAGES and _holds_images_of(folder, source):
+            raise OutputError(
+                f"{folder} holds the images of {source} themselves: one of them could be written over, and all that is "
+                "written would be taken for an image the next time. Choose another folder."
+            )
         return SaveTarget(folder=folder)
     stem = "camera" if kind == CAMERA else f"{Path(source).stem}{MARK}"
     return SaveTarget(video=folder / f"{stem}{'.mkv' if kind == CAMERA else '.mp4'}")
+
+
+def _holds_images_of(folder: Path, source: str) -> bool:
+    if not folder.is_dir():
+        return False
+    places = (
+        {Path(name).parent for name in glob.glob(source, recursive=True)} if glob.has_magic(source) else {Path(source)}
+    )
+    return any(place.is_dir() and place.samefile(folder) for place in places)

@@ -26,12 +26,13 @@ def saves_nothing(args: argparse.Namespace) -> bool:
 def written_paths(args: argparse.Namespace, summary: Summary) -> list[str]:
     """Files and folders that this run wrote, as far as one name says them.
 
-    Parts of a recording are said in events, each when it is whole.
+    What is recorded of a camera, and parts of a recording, are said in events, each when it is whole.
     """
     from edgeseg.runtime.save_target import save_target
+    from edgeseg.runtime.source_kind import CAMERA, kind_of_source
 
     found: list[tuple[str, Path]] = []
-    if args.save and not args.save_every:
+    if args.save and not args.save_every and kind_of_source(args.source) != CAMERA:
         target = save_target(args.save, args.source)
         found.append(("video" if target.video else "pictures", target.path))
     found += [(name, path) for name, path in (("masks", args.save_masks), ("jsonl", args.jsonl)) if path]

@@ -114,8 +114,17 @@ class TestAFolder:
             assert sum(1 for _ in container.decode(video=0)) == 12
         assert f"written: {clip.parent / 'street-overlay.mp4'}" in capsys.readouterr().out
 
-    def test_of_the_images_themselves_is_refused(self, tiny: Artifact, photo: Path) -> None:
-        assert run(tiny, photo.parent, "--save", photo.parent) == 2
+    @pytest.mark.parametrize("pattern", ["", "*.jpg", "../*/*.jpg"])
+    def test_of_the_images_themselves_is_refused(
+        self, tiny: Artifact, photo: Path, pattern: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """An image of the run may be called as the overlay of another."""
+        mine = photo.with_name("photo-overlay.jpg")
+        mine.write_bytes(photo.read_bytes())
+        source = f"{photo.parent}/{pattern}" if pattern else photo.parent
+        assert run(tiny, source, "--save", photo.parent) == 2
+        assert "Choose another folder" in capsys.readouterr().err
+        assert mine.read_bytes() == photo.read_bytes()
 
 
 def test_every_output_is_named_at_the_end(
