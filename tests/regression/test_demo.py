@@ -107,8 +107,10 @@ def test_a_missing_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_clip_of_no_frames_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--frames", "0", "--out", str(tmp_path / "out")]) == 2
-    assert "--frames must be at least 1; found 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as left:
+        main(["demo", "--frames", "0", "--out", str(tmp_path / "out")])
+    assert left.value.code == 2
+    assert "--frames: it takes a whole number from 1" in capsys.readouterr().err
 
 
 def test_an_unwritable_folder_is_named_before_the_long_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
