@@ -23,9 +23,9 @@ MAX_REPORT_BYTES = 16 << 20
 ENOUGH = 5
 """So many pictures tell what a source looks like; fewer are judged more mildly."""
 SLACK, SLACK_OF_FEW = 0.25, 0.5
-"""How far beyond, as a share of the span. In 30 random halves each of photos, streets, microscope sections, eyes and
-rendered cells, pictures that did not calibrate were called unlike in at most 0.52 % of the cases when judged alone (28 of
-5400 photos, 60 calibrating), and in none of 4070 when judged by five."""
+"""How far beyond, as a share of the span. In 30 random divisions each of photos, streets, microscope sections, eyes
+and rendered cells, pictures that did not calibrate were called unlike in at most 0.52 % of the cases when judged alone
+(28 of 5400 photos, 60 calibrating), and in none of 4110 when judged by five."""
 
 
 @dataclass(frozen=True)
