@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shlex
 import subprocess
 import time
@@ -11,6 +13,7 @@ from edgeseg.runtime.capture_fault import StreamFault
 from edgeseg.runtime.capture_orphan import end_with_parent
 from edgeseg.runtime.capture_output import Output
 from edgeseg.runtime.capture_y4m import Y4mReader, frame_of
+from edgeseg.runtime.child_python import child_environment, module_command
 
 # y4m, because raw bytes through a pipe do not say how large the picture is.
 _TAIL = "! videoconvert ! video/x-raw,format=I420 ! y4menc ! fdsink fd=1 sync=false"
@@ -18,7 +21,7 @@ _CLOSE_TIMEOUT_S = 0.3
 
 
 class GstReader:
-    """Runs ``gst-launch-1.0`` and reads what it writes; both end together.
+    """Runs :mod:`edgeseg.runtime.gst_launch` and reads what it writes; both end together.
 
     Args:
         pipeline: a source and what it needs, up to raw video; the rest is added.
@@ -30,17 +33,20 @@ class GstReader:
 
         self._av = av
         try:
+            words = shlex.split(f"{pipeline} {_TAIL}")
             self._process = subprocess.Popen(
-                ["gst-launch-1.0", "-q", *shlex.split(f"{pipeline} {_TAIL}")],
-                stdin=subprocess.DEVNULL,
+                module_command("edgeseg.runtime.gst_launch"),
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
                 preexec_fn=end_with_parent,  # noqa: PLW1509
+                env=child_environment(),
             )
+            self._give(words)
         except ValueError as error:
             raise StreamFault("unsupported", f"the pipeline is not written as one ({error})") from None
         except OSError as error:
-            raise StreamFault("unsupported", f"gst-launch-1.0 cannot be started ({error.strerror})") from None
+            raise StreamFault("unsupported", f"GStreamer cannot be started ({error.strerror})") from None
         try:
             self._reader = Y4mReader(self._output_fd(), timeouts_s)
         except StreamFault:
@@ -68,6 +74,11 @@ class GstReader:
             self._process.wait()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _give(self, words: list[str]) -> None:
+        if self._process.stdin is not None:
+            with self._process.stdin as pipe, contextlib.suppress(BrokenPipeError):
+                pipe.write(json.dumps(words).encode() + b"\n")
 
     def _output_fd(self) -> int:
         if self._process.stdout is None:

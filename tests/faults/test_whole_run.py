@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import av
+import psutil
 import pytest
 from fault_camera import StartCamera
 from linear_model import ArtifactMaker
@@ -230,3 +231,31 @@ def test_a_limit_on_address_space_is_kept_and_one_that_is_too_low_is_a_sentence(
         if code:
             assert f"may address {kilobytes * 1024 / 1e9:.1f} GB of memory" in done.stderr
             assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="no /proc here")
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(
+            "gst://videotestsrc name=hunter22 is-live=true ! video/x-raw,width=64,height=48",
+            marks=pytest.mark.skipif(not shutil.which("gst-launch-1.0"), reason="no GStreamer here"),
+            id="gst",
+        ),
+        pytest.param("rtsp://user:hunter22@127.0.0.1:{port}/live", id="rtsp"),
+    ],
+)
+def test_no_process_shows_a_password_to_others(
+    source: str, artifact: Path, fault_camera: StartCamera, tmp_path: Path
+) -> None:
+    """Neither in its command line nor in its environment."""
+    port = fault_camera("ok").port if "{port}" in source else 0
+    config = tmp_path / "camera.toml"
+    config.write_text(f'artifact = "{artifact}"\nsource = "{source.replace("{port}", str(port))}"\n')
+    with RunProcess("run", "--config", config) as run:
+        run.wait_for("running", 60)
+        family = [Path(f"/proc/{process.pid}") for process in (psutil.Process(run.pid), *run.family())]
+        assert len(family) >= (4 if source.startswith("gst") else 3)
+        for process in family:
+            assert b"hunter22" not in (process / "cmdline").read_bytes()
+            assert b"hunter22" not in (process / "environ").read_bytes()

@@ -332,7 +332,7 @@ def test_gstreamer_ends_with_a_capture_process_that_is_killed() -> None:
 def launched() -> set[int]:
     """GStreamer processes below this one."""
     children = psutil.Process().children(recursive=True)
-    return {child.pid for child in children if child.name().startswith("gst-launch")}
+    return {child.pid for child in children if "edgeseg.runtime.gst_launch" in child.cmdline()}
 
 
 # The screen
