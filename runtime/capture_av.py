@@ -17,6 +17,7 @@ import numpy as np
 from edgeseg.runtime.capture_clock import MAX_LATE_S, CaptureClock
 from edgeseg.runtime.capture_fault import StreamFault, fault_from_av
 from edgeseg.runtime.capture_h264 import GapWatch
+from edgeseg.runtime.capture_h265 import GapWatch265
 from edgeseg.runtime.capture_output import Output
 from edgeseg.runtime.capture_tls import check_certificate, tls_options
 from edgeseg.runtime.ring import Picture
@@ -99,7 +100,7 @@ class AvReader:
         """
         clock = CaptureClock()
         whole, idle_s = False, 0.0
-        gaps = GapWatch(self._stream.codec_context.extradata or b"") if self._name == "h264" else None
+        gaps = self._gap_watch()
         for packet, waited_s in self._packets(output):
             arrived_s, idle_s = time.monotonic(), idle_s + waited_s
             if packet.size and (packet.is_corrupt or (gaps and gaps.has_gap(memoryview(packet)))):
@@ -121,6 +122,12 @@ class AvReader:
                 return
         if not self._finite:
             raise StreamFault("closed", "the stream ended")
+
+    def _gap_watch(self) -> GapWatch | GapWatch265 | None:
+        extradata = self._stream.codec_context.extradata or b""
+        if self._name == "h264":
+            return GapWatch(extradata)
+        return GapWatch265(extradata) if self._name == "hevc" else None
 
     def _give(self, frame: Any, output: Output, captured_s: float) -> None:
         place = output.place(frame.height, frame.width)

@@ -54,7 +54,7 @@ class GapWatch:
         return number not in (last, (last + 1) % (1 << self._number_bits))
 
     def _frame_number(self, unit: bytes) -> int:
-        bits = _Bits(unit)
+        bits = Bits(unit)
         for _ in range(3):  # first_mb_in_slice, slice_type, pic_parameter_set_id
             bits.golomb()
         if self._color_planes:
@@ -75,7 +75,7 @@ def units(data: bytes | memoryview) -> Iterator[bytes]:
 
 def _frame_number_coding(sps: bytes) -> tuple[int, bool]:
     """How many bits ``frame_num`` has (0: gaps are allowed, or it cannot be told), and if slices have a plane's id."""
-    bits = _Bits(sps)
+    bits = Bits(sps)
     profile = bits.take(8)
     bits.take(16)
     bits.golomb()
@@ -95,7 +95,7 @@ def _frame_number_coding(sps: bytes) -> tuple[int, bool]:
     return (0 if gaps_allowed or number_bits > 16 else number_bits), planes
 
 
-def _skip_picture_order(bits: _Bits) -> None:
+def _skip_picture_order(bits: Bits) -> None:
     kind = bits.golomb()
     if kind == 0:
         bits.golomb()
@@ -107,7 +107,7 @@ def _skip_picture_order(bits: _Bits) -> None:
             bits.golomb()
 
 
-class _Bits:
+class Bits:
     """Bits of a NAL unit after its first byte, without emulation prevention. Raises IndexError at the end."""
 
     def __init__(self, unit: bytes) -> None:
