@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def test_a_certificate_for_another_host_is_refused(fault_camera: StartCamera, ce
     other = certificates.signed("other", "DNS:camera.lan")
     with TlsFront(other, fault_camera("ok").port) as front:
         assert "IP address mismatch" in refusal(front, Trust(ca_file=str(certificates.ca)))
+
+
+def test_dates_are_looked_at_and_waited_for(fault_camera: StartCamera, certificates: Certificates) -> None:
+    """A box without a clock battery has a wrong date until it has a network."""
+    expired = certificates.signed("expired", "IP:127.0.0.1", days=0)
+    time.sleep(1.1)
+    with (
+        TlsFront(expired, fault_camera("ok").port) as front,
+        watched(front, Trust(ca_file=str(certificates.ca))) as camera,
+    ):
+        camera.wait_for("events", lambda: len(camera.events) >= 2, START_S)
+    assert [(event.kind, event.reason) for event in camera.events[:2]] == [
+        ("lost", "certificate date"),
+        ("reconnecting", "certificate date"),
+    ]
+    assert "certificate has expired" in camera.events[0].message
 
 
 def test_a_pinned_certificate_is_taken_whatever_its_name(fault_camera: StartCamera, own: Path) -> None:
