@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeseg.command import edgeseg_command
+from edgeseg.terminal import say_lines
 
 if TYPE_CHECKING:
     from edgeseg.runtime.cache_contents import CacheEntry
@@ -33,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     removed = [entry for entry in entries if clear(entry)] if args.clear else []
     if args.json:
         values = [{**entry.to_dict(), "removed": entry in removed} for entry in entries]
-        print(json.dumps({"folder": str(cache_folder()), "entries": values}, indent=2))
+        say_lines(json.dumps({"folder": str(cache_folder()), "entries": values}, indent=2))
     else:
-        print(f"{cache_folder()}\n{_text(entries, removed, args.clear)}")
+        say_lines(f"{cache_folder()}\n{_text(entries, removed, args.clear)}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from edgeseg.command import NAME
+from edgeseg.terminal import say_lines
 
 SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = (
@@ -25,5 +26,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from argcomplete.shell_integration import shellcode
 
-    print(shellcode([NAME], shell=args.shell))
+    say_lines(shellcode([NAME], shell=args.shell))
     return 0
