@@ -109,6 +109,11 @@ def artifact_dir(parent: Path, name: str, precision: str, model_format: str) -> 
     return parent / f"{name}-{precision}-{model_format}"
 
 
+def artifact_folder(path: Path) -> Path:
+    """The folder of the artifact that ``path`` names: itself, or that of a file inside."""
+    return path.parent if path.is_file() and (path.parent / MANIFEST).is_file() else path
+
+
 @contextlib.contextmanager
 def writing_artifact(path: Path, manifest: dict[str, Any]) -> Iterator[Path]:
     """Give an empty directory to put ``model.*`` into; it becomes an artifact when the block ends well.

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from edgeseg.errors import OutputError
 
+TEMPORARY_ADDS_BYTES = 20
+"""What the name of a file that is being written has beside its own: two dots, eight letters, the ending again."""
+
 
 def sha256_of(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""

@@ -11,7 +11,7 @@ from edgeseg.files import writing
 from edgeseg.runtime.line_lock import claim_use, line_lock
 from edgeseg.runtime.line_pieces import Pieces
 
-_TRIES = 5
+_TRIES = 50
 
 
 class LineFile:

@@ -20,6 +20,7 @@ from edgeseg.errors import UserError
 from edgeseg.runtime.quantities import said_bytes
 
 _STAMP = r"\d{8}T\d{6}Z"
+PIECE_ADDS_BYTES = 26
 _SHARE = 8
 """A file is full, at the latest, at this part of what is kept."""
 _LONGEST_LINE = 1 << 16

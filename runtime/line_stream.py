@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+import select
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -32,6 +34,12 @@ def is_standard_output(path: Path) -> bool:
     return _own_fd(path) == 1
 
 
+def from_child(path: Path) -> Path:
+    """The name by which a child of this process, which inherits only 0, 1 and 2, finds ``path``: bash's ``>(...)``."""
+    own = _own_fd(path)
+    return path if own is None or own <= 2 or sys.platform != "linux" else Path(f"/proc/{os.getpid()}/fd/{own}")
+
+
 class LineStream:
     """Writes lines to what :func:`is_stream` is true for.
 
@@ -55,7 +63,10 @@ class LineStream:
                 if self._file is None:
                     self._file = self._open()
                 while line:
-                    line = line[os.write(self._file, line) :]
+                    try:
+                        line = line[os.write(self._file, line) :]
+                    except BlockingIOError:  # another program made what this one inherited so
+                        select.select([], [self._file], [])
             except OSError as error:
                 self.close()
                 if error.errno in (errno.EPIPE, errno.ENXIO):

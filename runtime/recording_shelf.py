@@ -24,6 +24,8 @@ from edgeseg.runtime.recording_lock import unclaimed
 from edgeseg.runtime.recording_probe import holds_pictures
 
 _STAMP = r"\d{8}T\d{6}Z"
+SEGMENT_ADDS_BYTES = 80
+"""What a name gets beside what was asked for: camera (41), number (8), time (17), ``.partial`` (8) and a bit."""
 _STUB_BYTES = 1 << 16
 
 Say = Callable[..., object]

@@ -1,19 +1,16 @@
 """Where masks go. A sink is one verb, ``write``, and ``close``.
 
 Sinks are made before the work and touch the disk with the first frame, in a thread of their own:
-:class:`SinkThread`. What can be known to be wrong earlier is said by :func:`check_outputs`.
+:class:`SinkThread`. What can be known to be wrong earlier is said by :mod:`edgeseg.runtime.output_check`.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Protocol
 
 from edgeseg.errors import OutputError
-from edgeseg.files import check_writable
 from edgeseg.runtime.events import Event, OnEvent, event_to_stderr
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.handoff import Handoff
@@ -132,28 +129,3 @@ class SinkThread:
             message = f"{error} Inference goes on; tried again each {REST_S:g} s."
             self._on_event(Event("output-stopped", self.name, message, "output"))
         self._resting_until_s = now_s + REST_S
-
-
-def check_outputs(files: Iterable[Path], folders: Iterable[Path], source: str) -> None:
-    """Find out before the work whether its results can be written.
-
-    Args:
-        files, folders: what is going to be written.
-        source: what is read; writing over it is refused.
-
-    Raises:
-        OutputError: no permission, something else in the way, or the source itself.
-    """
-    for path in files:
-        if path.is_dir():
-            raise OutputError(f"{path} is a folder; give the name of a file in it.")
-        check_writable(path.parent)
-        _check_not_source(path, source)
-    for path in folders:
-        check_writable(path)
-        _check_not_source(path, source)
-
-
-def _check_not_source(path: Path, source: str) -> None:
-    if path.exists() and os.path.exists(source) and path.samefile(source):
-        raise OutputError(f"{path} is the source itself and would be written over. Choose another output path.")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import cv2
 
-from edgeseg.files import atomic_file
+from edgeseg.files import TEMPORARY_ADDS_BYTES, atomic_file
 from edgeseg.runtime.frame import Frame, Prediction
+from edgeseg.runtime.mask_file import longest_name_bytes, shortened
 from edgeseg.runtime.painter import Painter
 from edgeseg.runtime.save_target import MARK, SaveTarget
 from edgeseg.spec import ModelSpec
@@ -44,7 +45,13 @@ class PictureSink:
         """Two images may differ in their ending only, or come from two folders."""
         assert self._target.folder is not None
         name = Path(frame.name or f"{frame.index:06d}")
-        stem = name.stem if name.stem not in self._stems else f"{name.stem}_{frame.index:06d}"
-        self._stems.add(stem)
-        ending = ".jpg" if name.suffix.lower() in (".jpg", ".jpeg") else ".png"
-        return self._target.folder / f"{stem}{MARK}{ending}"
+        stem = name.stem if name.stem.casefold() not in self._stems else f"{name.stem}_{frame.index:06d}"
+        self._stems.add(stem.casefold())
+        return self._target.folder / overlay_name(name.with_name(f"{stem}{name.suffix}"), self._target.folder)
+
+
+def overlay_name(image: Path, folder: Path) -> str:
+    """What the picture of an image is called in ``folder``."""
+    ending = f"{MARK}.jpg" if image.suffix.lower() in (".jpg", ".jpeg") else f"{MARK}.png"
+    room = longest_name_bytes(folder) - len(ending) - TEMPORARY_ADDS_BYTES
+    return f"{shortened(image.stem, room)}{ending}"

@@ -190,7 +190,10 @@ def _supervised(words: Sequence[str], args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
+    from edgeseg.runtime.line_stream import from_child
     from edgeseg.runtime.supervisor import Plan
     from edgeseg.verbs.run_config import words_of
 
+    if args.jsonl:
+        args.jsonl = from_child(args.jsonl)
     return Plan(words_of(args), args.engine_timeout, args.restarts)

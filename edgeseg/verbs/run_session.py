@@ -77,6 +77,7 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
 
 def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], log: Log, pipeline: Pipeline) -> None:
     """Print the summary; whether somebody takes it changes nothing about a run that did its work."""
+    from edgeseg.runtime.line_stream import is_standard_output
     from edgeseg.verbs.run_results import result_lines, unlike_calibration, written_paths
 
     if args.json:
@@ -85,6 +86,9 @@ def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], lo
     else:
         text = "\n".join([_as_text(summary), *map(visible, redact_values(result_lines(args, summary, sinks)))])
     text = visible_lines(text)
+    if args.jsonl and is_standard_output(args.jsonl):
+        print(text, file=sys.stderr)  # standard output is for the lines
+        return
     try:
         taken = print_result(text, lambda: pipeline.stopping)
     except ReaderGone:
@@ -99,21 +103,36 @@ def _progress_of(pipeline: Pipeline, source: Source) -> Progress:
 
 def _check(args: argparse.Namespace) -> None:
     """Everything that can be known to be wrong before the work."""
+    from edgeseg.artifact import artifact_folder
+    from edgeseg.runtime.output_check import check_outputs
     from edgeseg.runtime.save_target import save_target
-    from edgeseg.runtime.sinks import check_outputs
     from edgeseg.runtime.sinks_window import check_display
 
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames must be at least 1; found {args.max_frames}.")
     target = save_target(args.save, args.source) if args.save else None
     _saving(args, live=True).check()
-    if args.save_every and not (target and target.video):
-        raise UserError("--save-every is for a recording: give --save OUT.mkv too.")
+    _rotation(args, live=True).check()
+    _check_meant(args, bool(target and target.video))
     files = [path for path in (target and (target.video or target.picture), args.jsonl) if path]
-    folders = [path for path in (target and target.folder, args.save_masks) if path]
-    check_outputs(files, folders, args.source)
+    others = [artifact_folder(args.artifact), *([args.config] if args.config else [])]
+    overlays = target and target.folder
+    check_outputs(files, args.save_masks, args.source, others, overlays, deletes=bool(args.save_every and args.keep))
     if args.show:
         check_display()
+
+
+def _check_meant(args: argparse.Namespace, records: bool) -> None:
+    """Refuse a flag about an output that is not asked for."""
+    recording, masks, lines = "--save OUT.mkv", "--save-masks DIR", "--jsonl FILE"
+    for flag, value, output, missing in (
+        ("--save-every", args.save_every, records, recording),
+        ("--masks-keep", args.masks_keep, args.save_masks, masks),
+        ("--jsonl-every", args.jsonl_every, args.jsonl, lines),
+        ("--jsonl-keep", args.jsonl_keep, args.jsonl, lines),
+    ):
+        if value and not output:
+            raise UserError(f"{flag} needs something to apply to: give {missing} too.")
 
 
 def _source(args: argparse.Namespace, log: Log) -> Source:

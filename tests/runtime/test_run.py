@@ -193,7 +193,7 @@ MISTAKES: list[tuple[Callable[[Path], list[object]], str]] = [
     (lambda tmp: ["--source", "77"], "There is no camera 77"),
     (lambda tmp: ["--source", "{clip}", "--save", "o.gif"], "--save takes a video (.mp4"),
     (lambda tmp: ["--source", "{clip}", "--save", "/proc/o.mp4"], "/proc"),
-    (lambda tmp: ["--source", "{clip}", "--save", "{clip}"], "is the source itself"),
+    (lambda tmp: ["--source", "{clip}", "--save", "{clip}"], "is read here and would be written over"),
     (lambda tmp: ["--source", "{clip}", "--conf", "50"], "--conf must lie between 0 and 1"),
     (lambda tmp: ["--source", "{clip}", "--device", "TOASTER"], "no device 'TOASTER'"),
 ]

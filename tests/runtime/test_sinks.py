@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from edgeseg.errors import OutputError
 from edgeseg.image import UInt8, read_mask, unfit
 from edgeseg.runtime.frame import Frame, Prediction
 from edgeseg.runtime.painter import Painter
-from edgeseg.runtime.sinks import Sink, check_outputs
+from edgeseg.runtime.sinks import Sink
 from edgeseg.runtime.sinks_jsonl import JsonlSink
 from edgeseg.runtime.sinks_masks import MaskSink
 from edgeseg.runtime.sinks_video import VideoSink, check_video_path
@@ -148,32 +147,3 @@ def test_painting_leaves_the_frame_alone(tiny_spec: ModelSpec) -> None:
     original = frame()
     Painter(tiny_spec).paint(original, halves(tiny_spec))
     assert np.all(original.image == 60)
-
-
-def test_outputs_are_checked_and_nothing_is_made(tmp_path: Path) -> None:
-    check_outputs([tmp_path / "a" / "b" / "x.mp4"], [tmp_path / "c"], "0")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("file")
-    with pytest.raises(OutputError, match="is a file, but a folder is needed"):
-        check_outputs([tmp_path / "x" / "y.mp4"], [], "0")
-
-
-def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="is a folder"):
-        check_outputs([tmp_path], [], "0")
-
-
-def test_the_source_is_never_written_over(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(OutputError, match="is the source itself"):
-        check_outputs([tmp_path / "a.png"], [], str(tmp_path / "." / "a.png"))
-    with pytest.raises(OutputError, match="is the source itself"):
-        check_outputs([], [tmp_path], str(tmp_path))
-
-
-def test_a_folder_that_cannot_be_written_is_refused() -> None:
-    with pytest.raises(OutputError, match="/proc"):
-        check_outputs([Path("/proc/edgeseg/out.mp4")], [], "0")
