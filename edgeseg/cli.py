@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     guard()
     sys.excepthook = complain_of_fault
     try:
-        return _main(sys.argv[1:])
+        return guarded("", lambda: _main(sys.argv[1:]))
     finally:
         finish()
 
@@ -88,7 +88,11 @@ def _main(argv: Sequence[str]) -> int:
         parser.error(
             f"there is no verb {verb!r}.{did_you_mean(verb, VERBS) or ' The verbs: ' + ', '.join(VERBS) + '.'}"
         )
-    args = parser.parse_args(arguments)
+    try:
+        args = parser.parse_args(arguments)
+    except SystemExit:
+        sys.stdout.flush()  # what cannot be printed of a help is said as for a verb
+        raise
     args.words = arguments[arguments.index(args.verb) + 1 :]
     work = importlib.import_module(f"edgeseg.verbs.{args.verb}").run
     return guarded(args.verb, lambda: int(work(args)), getattr(args, "log_json", False))
@@ -109,11 +113,11 @@ def guarded(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
         sys.stdout.flush()
         return code
     except EdgesegError as error:
-        _complain(f"edgeseg {verb}", str(error), as_json, error.exit_code)
+        _complain(f"edgeseg {verb}".strip(), str(error), as_json, error.exit_code)
         return error.exit_code
     except KeyboardInterrupt:
         discard_output()
-        _complain(f"edgeseg {verb}", "interrupted.", as_json, INTERRUPTED)
+        _complain(f"edgeseg {verb}".strip(), "interrupted.", as_json, INTERRUPTED)
         return INTERRUPTED
     except ReaderGone:
         discard_output()

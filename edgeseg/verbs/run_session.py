@@ -116,7 +116,7 @@ def _check(args: argparse.Namespace) -> None:
     _check_meant(args, bool(target and target.video))
     files = [path for path in (target and (target.video or target.picture), args.jsonl) if path]
     others = [artifact_folder(args.artifact), *([args.config] if args.config else [])]
-    overlays = target and target.folder
+    overlays = target.folder if target else None
     check_outputs(files, args.save_masks, args.source, others, overlays, deletes=bool(args.save_every and args.keep))
     if args.show:
         check_display()
