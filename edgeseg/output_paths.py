@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgeseg.errors import OutputError
+from edgeseg.image_bytes import IMAGE_SUFFIXES
 
 Identity = tuple[int, int, str]
 
@@ -44,6 +45,15 @@ def check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         if identity in seen:
             raise OutputError(f"Two outputs are one file: {seen[identity]} and {path}. Choose another for one of them.")
         seen[identity] = path
+
+
+def picture_folders(data: Path | None) -> list[Path]:
+    """The folders of a data folder in which every picture counts as data; nothing else belongs there."""
+    if data is None or not data.is_dir():
+        return []
+    if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in data.iterdir()):
+        return [data]
+    return [folder for folder in (data / "images", data / "masks") if folder.is_dir()]
 
 
 def identity_of(path: Path) -> Identity | None:

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.artifact import MANIFEST
+from edgeseg.artifact import MANIFEST, artifact_folder
 from edgeseg.errors import SpecError, UserError
 from edgeseg.files import atomic_file, check_writable
+from edgeseg.output_paths import check_apart, picture_folders
 from edgeseg.runtime.quantities import whole
 from edgeseg.terminal import say, say_lines
 from edgeseg.verbs.export import check_name, default_out, report
@@ -92,6 +93,8 @@ def _choose(args: argparse.Namespace) -> int:
     from edgeseg.calibration.set_file import weights_of, write_set
 
     _check_set_file(args.set_file)
+    folders = [folder for data in (args.data, args.eval_data) for folder in picture_folders(data)]
+    check_apart([args.set_file, args.set_file.with_suffix(".png")], [artifact_folder(args.artifact), *folders])
     need("export", "matplotlib")
     spec, name = _contract(args.artifact)
     images = calibration_images(args, spec)

@@ -47,9 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 when a gate fails; every gate is measured first."""
-    from edgeseg.artifact import Artifact
+    from edgeseg.artifact import Artifact, artifact_folder
+    from edgeseg.output_paths import check_apart, picture_folders
     from edgeseg.runtime.check import check_runs
 
+    if args.save_baseline:
+        check_apart([args.save_baseline], [artifact_folder(args.artifact), *picture_folders(args.data)])
     artifact = Artifact.open(args.artifact)
     labels = check_runs(artifact, args.device)
     gates = list(_gates(args, artifact))

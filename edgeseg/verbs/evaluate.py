@@ -48,12 +48,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edgeseg.artifact import Artifact
+    from edgeseg.artifact import Artifact, artifact_folder
+    from edgeseg.output_paths import check_apart, picture_folders
     from edgeseg.runtime.evaluate import open_dataset
     from edgeseg.runtime.predict import open_predictor
 
     if args.out:
         check_writable(args.out)
+        inputs = [artifact_folder(args.artifact), *picture_folders(args.data)]
+        check_apart([args.out / name for name in WRITTEN], inputs)
     artifact = Artifact.open(args.artifact)
     dataset = open_dataset(args.data, artifact, args.ignore_index)
     with open_predictor(artifact, args.conf, args.device) as predict:

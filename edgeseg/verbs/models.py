@@ -104,12 +104,14 @@ def _options(one: dict[str, Any]) -> str:
 
 def _prune(args: argparse.Namespace) -> int:
     from edgeseg.models.registry import count_weights
+    from edgeseg.output_paths import check_apart
     from edgeseg.training.checkpoint import load_model, save_checkpoint
     from edgeseg.training.depth_cut import cut_to_depth
 
     if args.depth is None or args.out is None:
         raise UserError("--prune needs --depth, the levels to keep, and --out, the checkpoint to write.")
     check_writable(args.out.parent)
+    check_apart([args.out], [args.prune])
     loaded = load_model(args.prune)
     small = cut_to_depth(loaded, args.depth)
     facts = {"pruned_from": loaded.digest, "depth": args.depth}

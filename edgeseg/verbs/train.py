@@ -184,8 +184,10 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for module in ("torch", "accelerate", "matplotlib"):
         require(module, "train")
+    from edgeseg.output_paths import check_apart
     from edgeseg.training.loop import train
 
+    check_apart([args.out / "last.pt", args.out / "best.pt"], [path for path in (args.weights, args.teacher) if path])
     complete(args)
     settings = _settings(args)
     check_writable(args.out)

@@ -60,13 +60,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _trace(args: argparse.Namespace) -> int:
     need("export", "onnxruntime", "matplotlib")
+    from edgeseg.artifact import artifact_folder
     from edgeseg.calibration.progress import bar_on_tty
     from edgeseg.export.trace_picture import check_picture, write_trace
     from edgeseg.export.trace_report import check_traces, traces_dict, traces_text
     from edgeseg.export.verify import traces_of
+    from edgeseg.output_paths import check_apart, picture_folders
 
     out = args.trace_out or Path("trace.png")
     check_picture(out)
+    check_apart([out], [*map(artifact_folder, args.models), *picture_folders(args.data)])
     traces = traces_of(args.models, (args.data, args.split, args.ignore_index), args.trace_images, bar_on_tty)
     write_trace(out, traces)
     say_lines(json.dumps(traces_dict(traces, out), indent=2) if args.json else traces_text(traces, out))
