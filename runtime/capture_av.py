@@ -99,14 +99,18 @@ class AvReader:
             StreamFault: the stream broke off.
         """
         clock = CaptureClock()
-        whole, idle_s = False, 0.0
+        whole, missing, idle_s = False, False, 0.0
         gaps = self._gap_watch()
         for packet, waited_s in self._packets(output):
             arrived_s, idle_s = time.monotonic(), idle_s + waited_s
             if packet.size and (packet.is_corrupt or (gaps and gaps.has_gap(memoryview(packet)))):
-                whole = False
-            for frame in self._decoded(packet):
+                whole, missing = False, True
+            frames = self._decoded(packet)
+            if missing and not frames:
+                output.count_damaged()  # FFmpeg's H.265 decoder gives nothing for it
+            for frame in frames:
                 whole = frame is not None and not frame.is_corrupt and (whole or frame.key_frame)
+                missing = missing and not whole
                 if not whole:
                     output.count_damaged()
                     continue

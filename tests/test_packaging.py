@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -115,3 +116,13 @@ def test_make_says_when_there_is_no_python(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 2
     assert "There is no 'python-of-nowhere' here. Install Python 3.10 to 3.13" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze (Debian: apt install systemd)")
+def test_the_unit_says_nothing_that_systemd_does_not_know(tmp_path: Path) -> None:
+    unit = (ROOT / "packaging" / "edgeseg.service").read_text(encoding="utf-8")
+    (tmp_path / "edgeseg.service").write_text(unit.replace("/opt/edgeseg/bin/edgeseg", sys.executable))
+    told = subprocess.run(
+        ["systemd-analyze", "verify", str(tmp_path / "edgeseg.service")], capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, told.stderr) == (0, "")

@@ -1,6 +1,7 @@
-"""A camera that misbehaves on request: H.264 over RTSP, interleaved in TCP (RFC 2326, RFC 6184).
+"""A camera that misbehaves on request: H.264 or H.265 over RTSP, interleaved in TCP (RFC 2326, RFC 6184, RFC 7798).
 
     python rtsp_server.py MODE [--port 0 --size 480x288 --fps 25 --slices 1 --after 1.0 --login user:password]
+    python rtsp_server.py MODE --codec h265
 
 Prints ``PORT n`` when it listens, on loopback only. Modes: ``ok``; ``deaf`` (DESCRIBE is never answered);
 ``missing`` (404); ``login`` (401 without the right user and password); ``cut`` (closes after ``--after``
@@ -37,18 +38,27 @@ import av
 from marked_picture import draw
 
 PAYLOAD = 1390
+_X265 = "log-level=none:pools=none:frame-threads=1:repeat-headers=1:scenecut=0:keyint={0}:min-keyint={0}:open-gop=0"
 CLIENTS = 16
 
 
-class Encoder:
-    """Zero-latency H.264 with a key frame twice a second, each picture in so many slices."""
+_SDP = (
+    "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+    "m=video 0 RTP/AVP 96\r\na=rtpmap:96 {}\r\n{}a=control:trackID=0\r\n"
+)
 
-    def __init__(self, width: int, height: int, fps: int, slices: int = 1) -> None:
-        codec: Any = av.CodecContext.create("libx264", "w")
+
+class Encoder:
+    """Zero-latency video with a key frame twice a second, each picture in so many slices (H.264 only)."""
+
+    def __init__(self, width: int, height: int, fps: int, slices: int = 1, codec_name: str = "h264") -> None:
+        codec: Any = av.CodecContext.create({"h264": "libx264", "h265": "libx265"}[codec_name], "w")
         codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
         codec.time_base, codec.framerate = Fraction(1, fps), Fraction(fps, 1)
         codec.gop_size, codec.max_b_frames = max(1, fps // 2), 0
         codec.options = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1", "slices": str(slices)}
+        if codec_name == "h265":
+            codec.options = {"preset": "ultrafast", "tune": "zerolatency", "x265-params": _X265.format(codec.gop_size)}
         self._codec, self._size = codec, (height, width)
 
     def units(self, number: int) -> list[bytes]:
@@ -114,18 +124,16 @@ class Session(threading.Thread):
         self._client.sendall(f"RTSP/1.0 {status}\r\nCSeq: {headers['cseq']}\r\n{extra}{length}\r\n{body}".encode())
 
     def _sdp(self) -> str:
+        if self._args.codec == "h265":
+            return _SDP.format("H265/90000", "")
         first = Encoder(self._width, self._height, self._args.fps, self._args.slices).units(0)
         sets = ",".join(base64.b64encode(unit).decode() for unit in first if unit[0] & 31 in (7, 8))
         known = "" if self._args.mode == "bare" else f";sprop-parameter-sets={sets}"
-        return (
-            "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
-            "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
-            f"a=fmtp:96 packetization-mode=1{known}\r\na=control:trackID=0\r\n"
-        )
+        return _SDP.format("H264/90000", f"a=fmtp:96 packetization-mode=1{known}\r\n")
 
     def _play(self) -> None:
         args = self._args
-        encoder = Encoder(self._width, self._height, args.fps, args.slices)
+        encoder = Encoder(self._width, self._height, args.fps, args.slices, args.codec)
         start = time.monotonic()
         for at in itertools.count():
             age = time.monotonic() - start
@@ -168,10 +176,14 @@ class Session(threading.Thread):
         if len(unit) <= PAYLOAD:
             self._send(unit, ticks, last)
             return
-        kind, rest = unit[0], unit[1:]
+        head = 2 if self._args.codec == "h265" else 1
+        kind, rest = unit[0], unit[head:]
         for at in range(0, len(rest), PAYLOAD):
-            start, end = at == 0, at + PAYLOAD >= len(rest)
-            header = bytes([(kind & 0xE0) | 28, (0x80 if start else 0) | (0x40 if end else 0) | (kind & 31)])
+            ends = (0x80 if at == 0 else 0) | (0x40 if (end := at + PAYLOAD >= len(rest)) else 0)
+            if head == 2:
+                header = bytes([(kind & 0x81) | 49 << 1, unit[1], ends | (kind >> 1 & 63)])
+            else:
+                header = bytes([(kind & 0xE0) | 28, ends | (kind & 31)])
             self._send(header + rest[at : at + PAYLOAD], ticks, last and end)
 
     def _send(self, payload: bytes, ticks: int, marker: bool) -> None:
@@ -206,6 +218,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--size", default="480x288")
     parser.add_argument("--fps", type=int, default=25)
+    parser.add_argument("--codec", choices=("h264", "h265"), default="h264")
     parser.add_argument("--slices", type=int, default=1)
     parser.add_argument("--after", type=float, default=1.0)
     parser.add_argument("--login", default="user:password")

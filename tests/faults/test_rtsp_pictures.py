@@ -92,8 +92,9 @@ def test_damaged_pictures_are_counted_and_never_shown(fault_camera: StartCamera,
     assert len(seen) > 10
 
 
-def test_pictures_that_refer_to_a_missing_one_are_not_shown(fault_camera: StartCamera) -> None:
-    with Watched([fault_camera("holes").url], LIMITS) as watched:
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_pictures_that_refer_to_a_missing_one_are_not_shown(fault_camera: StartCamera, codec: str) -> None:
+    with Watched([fault_camera("holes", codec=codec).url], LIMITS) as watched:
         watched.wait_for("damage", lambda: watched.source.skipped > 40, START_S)
         seen = list(watched.seen)
     assert all(one.whole for one in seen)
@@ -136,3 +137,10 @@ def test_a_slow_reader_gets_fresh_pictures_and_the_others_are_counted(fault_came
 def largest_misjudgement_s(seen: list[Seen]) -> float:
     """How far the time that a frame carries is from when it was drawn."""
     return max(abs(one.frame.time_s - one.marks.made_s) for one in seen if one.marks)
+
+
+def test_every_picture_of_a_sound_h265_camera_is_shown(fault_camera: StartCamera) -> None:
+    with Watched([fault_camera("ok", codec="h265").url], LIMITS) as watched:
+        seen = watched.frames(60, START_S)
+    assert all(one.whole for one in seen)
+    assert watched.source.skipped == 0
