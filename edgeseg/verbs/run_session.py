@@ -20,7 +20,7 @@ from edgeseg.runtime.pulse import Progress, Pulse
 from edgeseg.runtime.quantities import duration_or_size, duration_s, kept_bytes
 from edgeseg.runtime.redact import redact_values
 from edgeseg.runtime.standard_streams import ReaderGone, finish, print_result
-from edgeseg.terminal import visible, visible_lines
+from edgeseg.terminal import say_lines, visible, visible_lines
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -87,7 +87,7 @@ def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], lo
         text = "\n".join([_as_text(summary), *map(visible, redact_values(result_lines(args, summary, sinks)))])
     text = visible_lines(text)
     if args.jsonl and is_standard_output(args.jsonl):
-        print(text, file=sys.stderr)  # standard output is for the lines
+        say_lines(text, file=sys.stderr)  # standard output is for the lines
         return
     try:
         taken = print_result(text, lambda: pipeline.stopping)
