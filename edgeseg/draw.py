@@ -1,4 +1,4 @@
-"""Masks drawn for people: overlays, legends and contact sheets, with OpenCV only."""
+"""Masks drawn for people: overlays and contact sheets, with OpenCV only."""
 
 from __future__ import annotations
 
@@ -34,22 +34,6 @@ def overlay(image: UInt8, labels: UInt8, table: UInt8, alpha: float = 0.5) -> UI
     blended = cv2.addWeighted(image, 1 - alpha, colorize(labels, table), alpha, 0)
     bare = np.where(table.any(2), 0, 255).astype(np.uint8)
     return np.asarray(cv2.copyTo(image, cv2.LUT(labels, bare), blended), np.uint8)
-
-
-def draw_legend(image: UInt8, spec: ModelSpec, lines: Sequence[str] = ()) -> None:
-    """Draw class names with their colours, and ``lines`` of text, into the top left corner, in place."""
-    scale = max(0.35, image.shape[0] / 1100)
-    step = round(30 * scale) + 4
-    rows = len(lines) + spec.num_classes
-    width = max(cv2.getTextSize(t, _FONT, scale, 1)[0][0] for t in (*lines, *spec.classes)) + 2 * step
-    panel = image[: rows * step + 6, :width]
-    panel[...] = panel // 3
-    for row, text in enumerate(lines):
-        _text(image, text, 6, (row + 1) * step - 4, scale)
-    for row, (name, (red, green, blue)) in enumerate(zip(spec.classes, spec.palette, strict=True), len(lines)):
-        top = row * step + 6
-        cv2.rectangle(image, (6, top), (6 + step - 6, top + step - 6), (blue, green, red), -1)
-        _text(image, name, step + 8, top + step - 8, scale)
 
 
 def _text(image: UInt8, text: str, x: int, y: int, scale: float) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import cv2
 
 from edgeseg.artifact import Artifact
-from edgeseg.draw import color_table, draw_legend, overlay
+from edgeseg.draw import color_table, overlay
 from edgeseg.image import read_image
+from edgeseg.legend import draw_legend
 from edgeseg.runtime.engine import open_engine
 from edgeseg.runtime.predict import Predictor
 

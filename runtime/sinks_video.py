@@ -36,6 +36,7 @@ class VideoSink:
         saving: live or not, segments, how much is kept. Several cameras share ``keep_bytes`` equally.
         on_event: see :class:`edgeseg.runtime.recording.Recording`.
         sources: names of the cameras; one or none need no names.
+        painter: draws the masks; None for one of the spec.
 
     Raises:
         OutputError: an ending that is no known container.
@@ -53,12 +54,13 @@ class VideoSink:
         saving: Saving = Saving(),  # noqa: B008
         on_event: OnEvent = ignore_event,
         sources: Sequence[str] = (),
+        painter: Painter | None = None,
     ) -> None:
         check_video_path(path)
         saving.check()
         require("av")
         self._path, self._fps, self._on_event = path, fps, on_event
-        self._painter = Painter(spec)
+        self._painter = painter or Painter(spec)
         self._slugs = slugs_of(sources) if len(sources) > 1 else {}
         self._saving = saving.shared_by(len(self._slugs))
         self._recordings: dict[str, Recording] = {}

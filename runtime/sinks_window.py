@@ -30,17 +30,23 @@ class WindowSink:
 
     Args:
         every: show every frame, and let the source wait, in place of the newest.
+        painter: draws the masks; None for one of the spec.
     """
 
     name = "window"
 
     def __init__(
-        self, spec: ModelSpec, quit_asked: Callable[[], None], sources: Sequence[str] = (), every: bool = False
+        self,
+        spec: ModelSpec,
+        quit_asked: Callable[[], None],
+        sources: Sequence[str] = (),
+        every: bool = False,
+        painter: Painter | None = None,
     ) -> None:
         self.newest_only = not every
         for name, value in _QUIET.items():
             os.environ.setdefault(name, value)
-        self._painter = Painter(spec)
+        self._painter = painter or Painter(spec)
         self._quit_asked = quit_asked
         self._titles = {source: f"{_TITLE}: {redact(source)}" for source in sources} if len(sources) > 1 else {}
         self._open: set[str] = set()

@@ -12,9 +12,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgeseg.draw import color_table, colorize, contact_sheet, draw_legend, overlay
+from edgeseg.draw import color_table, colorize, contact_sheet, overlay
 from edgeseg.files import atomic_file
 from edgeseg.image import UInt8
+from edgeseg.legend import draw_legend
 from edgeseg.metrics import Confusion
 from edgeseg.spec import ModelSpec
 

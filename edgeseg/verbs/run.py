@@ -67,6 +67,7 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="OUT",
         help="with the masks drawn in: OUT.mp4 (.mov, .mkv), of an image OUT.png (.jpg), or a folder",
     )
+    group.add_argument("--no-legend", action="store_true", help="no class names on what --save and --show draw")
     group.add_argument("--save-every", metavar="TIME", help="begin a new file of --save so often, as in 10min")
     group.add_argument(
         "--keep",

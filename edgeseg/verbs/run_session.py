@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.engine import Engine
     from edgeseg.runtime.line_pieces import Rotation
+    from edgeseg.runtime.painter import Painter
     from edgeseg.runtime.pipeline import Pipeline, Summary
     from edgeseg.runtime.recording import Saving
     from edgeseg.runtime.sinks import Sink
@@ -181,6 +182,7 @@ def _sinks(
     from edgeseg.runtime.class_shares import ShareSink
     from edgeseg.runtime.likeness import trait_ranges
     from edgeseg.runtime.mask_folder import origin_of
+    from edgeseg.runtime.painter import Painter
     from edgeseg.runtime.sinks_jsonl import JsonlSink
     from edgeseg.runtime.sinks_likeness import LikenessSink
     from edgeseg.runtime.sinks_masks import MaskSink
@@ -188,22 +190,23 @@ def _sinks(
     from edgeseg.verbs.run_results import share_sinks
 
     spec, names = artifact.spec, source.names
+    painter = Painter(spec, not args.no_legend, log.sentence)
     sinks: list[Sink] = []
     if args.save:
-        sinks.append(_drawn(args, artifact, source, log))
+        sinks.append(_drawn(args, source, log, painter, artifact))
     if args.save_masks:
         kept = kept_bytes(args.masks_keep, LIVE_MASKS_BYTES if source.live else None)
         sinks.append(MaskSink(args.save_masks, spec, names, source.live, kept, origin_of(args.source), log.event))
     if args.jsonl:
         sinks.append(JsonlSink(args.jsonl, spec, source.live, _rotation(args, source.live), log.event))
     if args.show:
-        sinks.append(WindowSink(spec, quit_asked, names, every=not source.live))
+        sinks.append(WindowSink(spec, quit_asked, names, not source.live, painter))
     if ranges := trait_ranges(artifact):
         sinks.append(LikenessSink(ranges, log.event))
     return [*sinks, *share_sinks(args, ShareSink(spec))]
 
 
-def _drawn(args: argparse.Namespace, artifact: Artifact, source: Source, log: Log) -> Sink:
+def _drawn(args: argparse.Namespace, source: Source, log: Log, painter: Painter, artifact: Artifact) -> Sink:
     """Where frames with their masks drawn in go."""
     from edgeseg.runtime.save_target import save_target
     from edgeseg.runtime.sinks_pictures import PictureSink
@@ -211,9 +214,9 @@ def _drawn(args: argparse.Namespace, artifact: Artifact, source: Source, log: Lo
 
     target = save_target(args.save, args.source)
     if target.video is None:
-        return PictureSink(target, artifact.spec)
+        return PictureSink(target, artifact.spec, painter)
     saving = _saving(args, source.live)
-    return VideoSink(target.video, artifact.spec, source.fps, saving, log.event, source.names)
+    return VideoSink(target.video, artifact.spec, source.fps, saving, log.event, source.names, painter)
 
 
 def _saving(args: argparse.Namespace, live: bool) -> Saving:

@@ -143,6 +143,18 @@ def test_a_painted_frame_keeps_hidden_classes_bright(tiny_spec: ModelSpec) -> No
     assert np.abs(picture[300:, 310:].reshape(-1, 3).mean(0)[::-1] - (np.array(spec.palette[1]) + 60) / 2).max() < 2
 
 
+def test_a_legend_that_does_not_fit_is_left_out_and_said_once(tiny_spec: ModelSpec) -> None:
+    spec = tiny_spec.replace(classes=tuple(f"class {i}" for i in range(20)), palette=None)
+    said: list[str] = []
+    painter = Painter(spec, say=said.append)
+    for _ in range(3):
+        small = painter.paint(frame(height=144, width=176), halves(spec))
+    assert said == ["A legend of 20 classes would cover over 15 % of pictures of 176x144 and is left out."]
+    assert np.array_equal(small, Painter(spec, legend=False).paint(frame(height=144, width=176), halves(spec)))
+    large = painter.paint(frame(height=480, width=640), halves(spec))
+    assert not np.array_equal(large, Painter(spec, legend=False).paint(frame(height=480, width=640), halves(spec)))
+
+
 def test_painting_leaves_the_frame_alone(tiny_spec: ModelSpec) -> None:
     original = frame()
     Painter(tiny_spec).paint(original, halves(tiny_spec))
