@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -19,6 +20,8 @@ from edgeseg.training.boundary_weights import BoundaryWeights, WeightCache
 from edgeseg.training.losses import VOID
 
 CACHE_BYTES = 2 << 30
+CACHE_SHARE = 0.2
+"""Of the memory that is free when a dataset is opened; train and val have a cache each."""
 
 Key = tuple[int, int]
 """(epoch, index): the epoch travels with the index, so that a sample's random numbers depend on
@@ -37,7 +40,7 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
         seed: of the random numbers.
         boundary: crops get a third tensor, these weights; None leaves it out.
 
-    Decoded images are kept in memory up to 2 GiB.
+    Decoded images are kept in memory up to 2 GiB, or a fifth of what is free.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
         self.augmentation = augmentation or Augmentation()
         self._cache: dict[int, tuple[UInt8, UInt8]] = {}
         self._cached_bytes = 0
+        self._cache_bytes = min(CACHE_BYTES, int(CACHE_SHARE * free_bytes()))
         self._weights = WeightCache(boundary) if boundary else None
 
     def __len__(self) -> int:
@@ -67,7 +71,7 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
         image, mask = self.data.read(self.pairs[index])
         if self.spec.ignore_index not in (None, VOID):
             mask = np.where(mask == self.spec.ignore_index, np.uint8(VOID), mask)
-        if self._cached_bytes + image.nbytes + mask.nbytes <= CACHE_BYTES:
+        if self._cached_bytes + image.nbytes + mask.nbytes <= self._cache_bytes:
             self._cache[index] = image, mask
             self._cached_bytes += image.nbytes + mask.nbytes
         return image, mask
@@ -127,6 +131,14 @@ class EpochSampler(Sampler[Key]):
     def __iter__(self) -> Iterator[Key]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
         return iter([(self.epoch, int(index)) for index in order])
+
+
+def free_bytes() -> int:
+    """Free memory of this machine, or what suffices where the system does not say it."""
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return CACHE_BYTES * 100
 
 
 def check_splits(data: Dataset) -> None:

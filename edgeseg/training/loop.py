@@ -323,7 +323,8 @@ class Trainer:
         for step, batch in enumerate(bar):
             loss = self._step_or_advice(batch)
             self.left.count("step", -began + (began := time.monotonic()))
-            self.left.state = f"loss {(total + loss) / (step + 1):.3f}, best val mIoU {max(self._best(), 0):.3f}"
+            best = f", best val mIoU {self._best():.3f}" if self.best_scores else ""
+            self.left.state = f"loss {(total + loss) / (step + 1):.3f}{best}"
             if not math.isfinite(loss):
                 out = self.settings.out
                 kept = f"The checkpoint of the epoch before is kept in {out}" if epoch else "No epoch was finished"

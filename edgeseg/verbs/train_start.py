@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,8 +92,9 @@ def fit_to_data(args: argparse.Namespace, settings: TrainSettings, data: Dataset
     crop = tuple(args.crop) if args.crop else defaults.choose_crop(spec.height, spec.width)
     epochs = args.epochs
     if epochs is None:
-        steps = args.steps or defaults.choose_steps(pictures, batch, args.qat)
-        epochs = defaults.epochs_of(steps, pictures, batch)
+        together = batch * _processes()
+        steps = args.steps or defaults.choose_steps(pictures, together, args.qat)
+        epochs = defaults.epochs_of(steps, pictures, together)
     val_every = args.val_every or (1 if args.epochs else defaults.choose_val_every(epochs))
     settings = dataclasses.replace(settings, batch=batch, crop=crop, epochs=epochs, val_every=val_every)
     return dataclasses.replace(settings, sparse=args.epochs is None, budget_s=args.time)
@@ -120,7 +122,7 @@ def warn_of_little(settings: TrainSettings, data: Dataset) -> None:
             f"{pictures} training pictures are few: the score will say little about other pictures. Label more, or "
             "begin with a network that knows pictures (--weights CKPT, or lite-unet with its pretrained weights)."
         )
-    steps = settings.epochs * (pictures // settings.batch)
+    steps = settings.epochs * (pictures // (settings.batch * _processes()))
     if steps < FEW_STEPS and not (settings.qat or settings.start_from or settings.budget_s):
         _say(
             f"{steps} steps are few, a network seldom learns in less than {FEW_STEPS}. Leave --epochs, --steps and "
@@ -128,8 +130,15 @@ def warn_of_little(settings: TrainSettings, data: Dataset) -> None:
         )
 
 
+def _processes() -> int:
+    """How many processes take a step together, as a launcher tells each of them."""
+    return max(1, int(os.environ.get("WORLD_SIZE", "1")))
+
+
 def _say(text: str) -> None:
-    complain(f"warning: {text}")
+    """Warn, once for all processes of a launch."""
+    if os.environ.get("RANK", "0") == "0":
+        complain(f"warning: {text}")
 
 
 def spec_of_weights(args: argparse.Namespace, data: Dataset) -> ModelSpec:

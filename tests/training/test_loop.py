@@ -239,36 +239,18 @@ def test_worker_processes_see_the_same_crops(tmp_path: Path, disc_folder: Path) 
     assert all(torch.equal(alone[name], helped[name]) for name in alone)
 
 
-def test_accelerate_launch_runs_the_same_command_on_two_processes(tmp_path: Path, disc_folder: Path) -> None:
-    launch = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--cpu",
-        "--num_processes",
-        "2",
-        "--num_machines",
-        "1",
-    ]
-    launch += [
-        "--mixed_precision",
-        "no",
-        "--dynamo_backend",
-        "no",
-        "--main_process_port",
-        "0",
-        "-m",
-        "edgeseg",
-        "train",
-    ]
-    options = ["--data", str(disc_folder), "--out", str(tmp_path), "--width", "0.25", "--batch", "3", "--epochs", "1"]
+def test_a_launcher_runs_the_same_command_on_two_processes(tmp_path: Path, disc_folder: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "edgeseg"]
+    options = ["--data", str(disc_folder), "--out", str(tmp_path), "--width", "0.25", "--batch", "3", "--steps", "24"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launch, *options], capture_output=True, text=True, env=environment, timeout=200, check=False
-    )
+    command = [*launch, "train", *options, "--amp", "no", "--device", "cpu"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch 1/1") == 1
-    assert read_checkpoint(tmp_path / "last.pt")["training"]["epoch"] == 1
+    # 12 pictures, two processes of 3: two steps an epoch.
+    assert done.stdout.count("epoch 12/12") == 1
+    assert done.stderr.count("24 steps of 3 crops of 48x48, in 12 epochs of 2; ") == 1
+    assert done.stderr.count("24 steps are few") == 1
+    assert read_checkpoint(tmp_path / "last.pt")["training"]["epoch"] == 12
 
 
 def test_wrong_settings_are_refused(tmp_path: Path) -> None:
