@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,19 +57,28 @@ def int8_artifact(
     job = Job(encoding, parent, images, samples, recipe, place)
     path = artifact_dir(place.out, place.name, "int8", model_format)
     manifest = job.manifest()
-    with writing_artifact(path, manifest) as staged:
-        journal = Journal(journal_path(path), job.inputs())
-        with Trials(job, journal) as trials:
-            trial, ladder = _best(trials, journal, budget)
-            _copy(trials.artifact(trial), staged)
-            manifest["calibration"] |= _calibration(job, trial)
-            manifest["measured"] = _measured(trial.comparison, budget, ladder)
-            speed = timed(trials, trial)
-            manifest["measured"]["speed"] = speed and speed.to_dict()
-            proof = replace(proof_of(trials, trial, manifest, budget), ladder=ladder, methods=methods, speed=speed)
-            write_proof(staged, proof)
-    journal.remove()
-    return Built(Artifact.open(path), trial.comparison, ladder, methods, speed)
+    with contextlib.ExitStack() as holding:
+        with writing_artifact(path, manifest) as staged:
+            journal = holding.enter_context(Journal(journal_path(path), job.inputs()))
+            built = _proven(job, journal, staged, manifest, budget, methods)
+        journal.remove()
+    return built(Artifact.open(path))
+
+
+def _proven(
+    job: Job, journal: Journal, staged: Path, manifest: dict[str, Any], budget: Budget, methods: MethodChoice | None
+) -> Callable[[Artifact], Built]:
+    """Search, write into ``staged`` and prove; what is built is complete with the artifact that becomes of it."""
+    with Trials(job, journal) as trials:
+        trial, ladder = _best(trials, journal, budget)
+        _copy(trials.artifact(trial), staged)
+        manifest["calibration"] |= _calibration(job, trial)
+        manifest["measured"] = _measured(trial.comparison, budget, ladder)
+        speed = timed(trials, trial)
+        manifest["measured"]["speed"] = speed and speed.to_dict()
+        proof = replace(proof_of(trials, trial, manifest, budget), ladder=ladder, methods=methods, speed=speed)
+        write_proof(staged, proof)
+    return lambda artifact: Built(artifact, trial.comparison, ladder, methods, speed)
 
 
 def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladder | None]:

@@ -10,22 +10,25 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import platform
 import shutil
-import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import OutputError
 from edgeseg.files import atomic_file, writing
+from edgeseg.unfinished import held, remove_leftovers, unfinished_directory
 
-INPUTS = "inputs.json"
-_UNFINISHED = "making-"
+INPUTS, HOLDER = "inputs.json", "holder.json"
+SUFFIX = ".search"
 
 
 def journal_path(artifact: Path) -> Path:
     """``.NAME.search`` beside the directory of an artifact."""
-    return artifact.with_name(f".{artifact.name}.search")
+    return artifact.with_name(f".{artifact.name}{SUFFIX}")
 
 
 class Journal:
@@ -36,18 +39,31 @@ class Journal:
         inputs: plain values that decide every result.
 
     Raises:
-        OutputError: the directory cannot be written, or something else has its name.
+        OutputError: the directory cannot be written, something else has its name, or another run holds it. It is
+            held until :meth:`close`, or until the process ends in whatever way.
     """
 
     def __init__(self, path: Path, inputs: Mapping[str, Any]) -> None:
         self.path = path
         if path.is_symlink() or (path.exists() and not path.is_dir()):
             raise OutputError(f"{path} is in the way: the search keeps its results there. Remove it.")
+        self._held = contextlib.ExitStack()
+        self._hold()
+        remove_leftovers(path)
         if self._read(INPUTS) != json.loads(json.dumps(inputs)):
-            shutil.rmtree(path, ignore_errors=True)
+            self._empty()
             self._write(INPUTS, inputs)
-        for leftover in path.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+        self._write(HOLDER, {"pid": os.getpid(), "host": platform.node(), "since": time.strftime("%F %T")})
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let other runs have it; a second call does nothing."""
+        self._held.close()
 
     def get(self, name: str) -> dict[str, Any] | None:
         """The result called ``name``, or None when there is none yet."""
@@ -73,14 +89,10 @@ class Journal:
         Raises:
             OutputError: the disk is full. Nothing is left of the directory.
         """
-        with writing(self.path / name):
-            staged = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.path))
-            try:
-                yield staged
-                shutil.rmtree(self.path / name, ignore_errors=True)
-                staged.rename(self.path / name)
-            finally:
-                shutil.rmtree(staged, ignore_errors=True)
+        with writing(self.path / name), unfinished_directory(self.path / name) as staged:
+            yield staged
+            shutil.rmtree(self.path / name, ignore_errors=True)
+            staged.rename(self.path / name)
 
     def drop(self, name: str) -> None:
         """Forget the files of ``name``; its result stays."""
@@ -89,6 +101,38 @@ class Journal:
     def remove(self) -> None:
         """Forget everything."""
         shutil.rmtree(self.path, ignore_errors=True)
+        self.close()
+
+    def _hold(self) -> None:
+        """Make the directory and lock it; one that its holder removed in between is made again."""
+        while True:
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+            with contextlib.ExitStack() as holding:
+                try:
+                    is_mine = holding.enter_context(held(self.path))
+                except FileNotFoundError:
+                    continue
+                if not is_mine:
+                    raise OutputError(self._who())
+                if self.path.is_dir():
+                    self._held = holding.pop_all()
+                    return
+
+    def _who(self) -> str:
+        holder = self._read(HOLDER) or {}
+        by = f"process {holder['pid']} on {holder.get('host')} since {holder.get('since')}" if "pid" in holder else "it"
+        return (
+            f"Another run is making {self.path.name[1 : -len(SUFFIX)]} in {self.path.parent} ({by}). Wait for it, "
+            "stop it, or give this run another --out or --name."
+        )
+
+    def _empty(self) -> None:
+        for entry in list(self.path.iterdir()):
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
 
     def _read(self, file: str) -> dict[str, Any] | None:
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from edgeseg.calibration.progress import Progress, no_progress
 from edgeseg.calibration.recipe import USUAL, Recipe
 from edgeseg.calibration.samples import FEW_UNSEEN, UNLABELLED_LIMIT, Samples, samples_from
 from edgeseg.errors import ArtifactError, DataError
+from edgeseg.unfinished import scratch_directory
 
 TIE_POINTS = 0.05
 SAME_IMAGES = (
@@ -173,10 +173,10 @@ def method_trials(
         reference = Stage(fp32.name, remembered(fp32.predict))
 
         def attempt(recipe: Recipe) -> Comparison:
-            with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as opening:
+            with scratch_directory() as scratch, contextlib.ExitStack() as opening:
                 with progress(f"calibrate {recipe.method}", len(images)) as tick:
-                    facts = encoding.quantise(parent, images, recipe, Path(scratch), tick)
-                int8 = opened(Path(scratch), _manifest(parent, encoding.format, dict(facts)))
+                    facts = encoding.quantise(parent, images, recipe, scratch, tick)
+                int8 = opened(scratch, _manifest(parent, encoding.format, dict(facts)))
                 stage = artifact_stage(int8, opening, engine=encoding.open_proof(int8))
                 with progress(f"measure {recipe.method}", len(samples)) as tick:
                     return compare([reference, stage], samples, parent.spec, tick)

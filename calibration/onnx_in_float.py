@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from edgeseg.calibration.onnx_graph import LOGITS, load_graph
 from edgeseg.calibration.recipe import Recipe
 from edgeseg.extras import require
 from edgeseg.image import UInt8
+from edgeseg.unfinished import scratch_directory
 
 
 class OnnxInFloat:
@@ -27,12 +27,12 @@ class OnnxInFloat:
         self.layers = tuple(name for name in encoding.layers(parent) if name not in recipe.keep_float)
 
     def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[npt.NDArray[np.float32]]:
-        with tempfile.TemporaryDirectory() as folder:
+        with scratch_directory() as folder:
             if set(kept) >= set(self.layers):
                 model = load_graph(self._parent.model_path)
             else:
-                self.write(kept, Path(folder))
-                model = load_graph(Path(folder, MODEL_FILES[self._encoding.format]))
+                self.write(kept, folder)
+                model = load_graph(folder / MODEL_FILES[self._encoding.format])
         session = _session_to_logits(model)
         return [session.run([LOGITS], {"image": tensor})[0] for tensor in tensors]
 

@@ -11,7 +11,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeseg.errors import OutputError
+from edgeseg.errors import EdgesegError, OutputError
+from edgeseg.unfinished import OLD, held, unfinished_directory, unfinished_file
+
+_ROOM = 1 << 16
 
 TEMPORARY_ADDS_BYTES = 20
 """What the name of a file that is being written has beside its own: two dots, eight letters, the ending again."""
@@ -32,11 +35,33 @@ def _digest(stream: object) -> str:
 
 @contextlib.contextmanager
 def writing(target: Path) -> Iterator[None]:
-    """Translate OS errors of a write to ``target`` into an :class:`OutputError`."""
+    """Translate what goes wrong while ``target`` is written into an :class:`OutputError`.
+
+    A full disk is one sentence, whatever the library that met it makes of it: OpenVINO says "basic_ios::clear".
+    """
     try:
         yield
+    except EdgesegError:
+        raise
     except OSError as error:
-        raise output_error(target, error) from error
+        raise output_error(target, _full(target.parent) or error) from error
+    except Exception as error:
+        if (full := _full(target.parent)) is not None:
+            raise output_error(target, full) from error
+        raise
+
+
+def _full(folder: Path) -> OSError | None:
+    """The error of a disk that takes no more; None where it does."""
+    while not folder.exists():
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(bytes(_ROOM))
+            stream.flush()
+    except OSError as error:
+        return error if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    return None
 
 
 def output_error(target: Path, error: OSError) -> OutputError:
@@ -57,16 +82,11 @@ def atomic_file(target: Path) -> Iterator[Path]:
     """
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        staged = Path(name)
-        try:
+        with unfinished_file(target) as staged:
             yield staged
             _sync(staged)
             staged.chmod(0o666 & ~_umask())
             staged.replace(target)
-        finally:
-            staged.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -83,15 +103,12 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         raise OutputError(f"{target} is a file and a folder is to be written there. Choose another output path.")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        staged = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
+        with unfinished_directory(target) as staged:
             yield staged
             for path in staged.iterdir():
                 _sync(path)
             staged.chmod(0o777 & ~_umask())
             _swap(staged, target)
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
 
 
 def check_writable(folder: Path) -> None:
@@ -109,16 +126,18 @@ def check_writable(folder: Path) -> None:
 
 
 def _swap(staged: Path, target: Path) -> None:
-    old = staged.with_name(staged.name + ".old")
-    if target.exists():
-        target.rename(old)
-    try:
+    if not target.exists():
         staged.rename(target)
-    except OSError:
-        if old.exists():
+        return
+    old = staged.with_name(staged.name + OLD)
+    with held(target):  # so that nobody takes the old one for a leftover meanwhile
+        target.rename(old)
+        try:
+            staged.rename(target)
+        except OSError:
             old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

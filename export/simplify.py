@@ -7,8 +7,6 @@ They fold constants and BatchNorm, drop dead nodes, and write standard ONNX. Mea
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import onnx
@@ -18,6 +16,7 @@ from edgeseg.calibration.quiet import quiet
 from edgeseg.export.opset import STANDARD_DOMAINS
 from edgeseg.export.ort_session import FATAL_ONLY
 from edgeseg.extras import require
+from edgeseg.unfinished import scratch_directory
 
 FILE = "model.onnx"
 
@@ -29,11 +28,11 @@ def simplified(net: onnx.ModelProto) -> onnx.ModelProto:
     options = runtime.SessionOptions()
     options.log_severity_level = FATAL_ONLY
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with tempfile.TemporaryDirectory() as folder:
-        options.optimized_model_filepath = str(Path(folder) / FILE)
+    with scratch_directory() as folder:
+        options.optimized_model_filepath = str(folder / FILE)
         with quiet():
             runtime.InferenceSession(net.SerializeToString(), options, providers=["CPUExecutionProvider"])
-        lean = onnx.load(str(Path(folder) / FILE))
+        lean = onnx.load(str(folder / FILE))
     return _standard(lean) if _is_standard(lean.graph) else net
 
 

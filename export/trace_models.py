@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
@@ -20,6 +19,7 @@ from edgeseg.export.trace_openvino import OpenVinoForm
 from edgeseg.extras import require
 from edgeseg.runtime.engine import LABELS, TENSORRT
 from edgeseg.spec import ModelSpec
+from edgeseg.unfinished import scratch_directory
 
 ENGINES = ("onnx", "openvino", TENSORRT)
 
@@ -72,9 +72,9 @@ def onnx_form(path: Path, engine: str, name: str | None = None) -> Form:
         return OnnxForm(name, model, fused=engine != TENSORRT)
     if (spec := embedded_spec(model)) is None:
         raise UserError(f"{path} carries no spec; it is not a deployed graph of edgeseg.")
-    with tempfile.TemporaryDirectory() as folder:
-        ir_from_onnx(path, Path(folder, "model.xml"), spec, [output.name for output in model.graph.output])
-        return openvino_form(Path(folder, "model.xml"), name)
+    with scratch_directory() as folder:
+        ir_from_onnx(path, folder / "model.xml", spec, [output.name for output in model.graph.output])
+        return openvino_form(folder / "model.xml", name)
 
 
 def openvino_form(path: Path, name: str) -> Form:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from pathlib import Path
 
 from edgeseg.errors import EnvironmentFault
+from edgeseg.unfinished import unfinished_file
 
 
 def cache_folder(name: str = "") -> Path:
@@ -56,13 +56,9 @@ def write_private(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written; nothing of it is left.
     """
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    staged = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
+    with unfinished_file(path) as staged:
+        with staged.open("wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
         staged.replace(path)
-    finally:
-        staged.unlink(missing_ok=True)
