@@ -17,6 +17,7 @@ from edgeseg.runtime.engine import ENGINE_KEY
 from edgeseg.spec import ModelSpec
 
 MAX_REASON = 300
+ROUNDS = frozenset({"Loop", "Scan", "SequenceMap"})
 QUANTISED_OPS = frozenset(
     {"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"}
     | {"ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QGemm", "QLinearAdd", "QLinearConcat"}
@@ -72,7 +73,22 @@ def open_onnx(path: Path) -> OnnxFile:
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).replace("==> Context:", "in:").split()).rstrip(".")[:MAX_REASON]
         raise ArtifactError(f"{path} breaks the rules of ONNX: {reason}. Export it anew.") from None
+    refuse_rounds(model, path)
     return OnnxFile(model, hashlib.sha256(data).hexdigest(), beside)
+
+
+def refuse_rounds(model: onnx.ModelProto, path: Path) -> None:
+    """A file says itself how many rounds its loops take: 2**62 of them hang whatever runs or simplifies the graph."""
+    bodies = [model.graph.node, *(function.node for function in model.functions)]
+    while bodies:
+        for node in bodies.pop():
+            if node.op_type in ROUNDS:
+                raise ArtifactError(
+                    f"{path} has the operation {node.op_type} ({node.name or next(iter(node.output), '?')!r}), "
+                    "which may take any number of rounds and is not run. Export without loops: torch.onnx.export "
+                    "unrolls them where the number of rounds is known."
+                )
+            bodies += [sub.node for attribute in node.attribute for sub in (attribute.g, *attribute.graphs)]
 
 
 def embedded_spec(model: onnx.ModelProto) -> ModelSpec | None:

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from edgeseg.artifact import Artifact
-from edgeseg.errors import EngineError, UserError
+from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.cache_folder import cache_folder
 from edgeseg.runtime.engine import (
@@ -83,7 +83,19 @@ def default_cache_dir() -> Path:
     return cache_folder("openvino")
 
 
+def refuse_entities(path: Path) -> None:
+    """Raise ArtifactError for an IR with a document type: its entities grow, or read files, when it is parsed."""
+    with path.open("rb") as stream:
+        start = stream.read(1 << 20).partition(b"<net")[0]
+    if b"<!DOCTYPE" in start or b"<!ENTITY" in start or b"\0" in start:
+        raise ArtifactError(
+            f"{path} declares XML entities or is no XML in UTF-8; an OpenVINO IR does neither, and it is not parsed. "
+            "Export the model again."
+        )
+
+
 def _compiled(artifact: Artifact, options: EngineOptions) -> Any:
+    refuse_entities(artifact.model_path)
     core = shared_core()
     with _translated(f"OpenVINO cannot compile {artifact.model_path} for {options.device}"):
         _check_device(core, options.device)

@@ -14,6 +14,7 @@ from edgeseg.errors import ArtifactError, EdgesegError, SpecError
 from edgeseg.export.bare_net import softmax
 from edgeseg.export.deployed_graph import deployed_graph
 from edgeseg.export.foreign_spec import SpecFlags, class_names
+from edgeseg.export.onnx_file import refuse_rounds
 from edgeseg.export.opset import opset_of
 from edgeseg.export.ort_session import forward_of
 from edgeseg.export.source_net import SourceNet, source_net
@@ -250,3 +251,16 @@ def test_malformed_files_of_the_world(data_dir):
     for path in found:
         with pytest.raises(EdgesegError):
             source_net(path, FLAGS)
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_a_loop_is_refused_before_anything_runs_it(depth, tmp_path):
+    """2**62 rounds would hang the simplifier as well as the engine."""
+    nodes = [helper.make_node("Loop", ["n", ""], ["z"], body=helper.make_graph([], "body", [], []))]
+    for level in range(depth):
+        inner = helper.make_graph(nodes, f"b{level}", [], [])
+        nodes = [helper.make_node("If", ["c"], ["z"], then_branch=inner, else_branch=inner)]
+    path = write(tmp_path / "a.onnx")
+    model = onnx.load(str(path))
+    with pytest.raises(ArtifactError, match=r"the operation Loop .*any number of rounds"):
+        refuse_rounds(onnx.ModelProto(graph=helper.make_graph(nodes, "g", [], []), ir_version=model.ir_version), path)
