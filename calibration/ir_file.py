@@ -12,6 +12,7 @@ from edgeseg.extras import require
 from edgeseg.image import LETTERBOX_VALUE
 from edgeseg.runtime.engine import ENGINE_KEY, OPENVINO
 from edgeseg.runtime.openvino_core import shared_core
+from edgeseg.runtime.openvino_engine import refuse_entities
 from edgeseg.spec import ModelSpec
 
 MODEL_API_RESIZE = {"stretch": "standard", "letterbox": "fit_to_window_letterbox"}
@@ -33,6 +34,7 @@ def read_ir(path: Path) -> Any:
     Raises:
         ArtifactError: OpenVINO cannot read it.
     """
+    refuse_entities(path)
     with quiet():
         core = shared_core("export")
         try:
