@@ -50,7 +50,7 @@ class LineWriter:
         self._stuck = False
         # Reentrant: a warning of the garbage collector may come in the middle of put().
         self._changed = threading.Condition(threading.RLock())
-        self._thread = threading.Thread(target=self._run, name="edgeseg-log", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
         self._thread.start()
 
     def put(self, text: bytes) -> None:

@@ -85,6 +85,7 @@ def test_what_is_long_is_bounded_too(pipe: Pipe) -> None:
 
 def test_a_reader_that_is_gone_hurts_nobody(pipe: Pipe) -> None:
     os.close(pipe.reader)
+    pipe.reader = os.open(os.devnull, os.O_RDONLY)  # for the fixture to close
     writer = LineWriter(pipe.writer)
     start = time.monotonic()
     for _ in range(2000):
