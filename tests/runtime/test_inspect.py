@@ -101,7 +101,7 @@ class TestOtherFiles:
     def test_something_else_says_what_is_taken(self, tmp_path: Path, capsys: Captured) -> None:
         (tmp_path / "notes.txt").write_text("hello")
         assert main(["inspect", str(tmp_path / "notes.txt")]) == 2
-        assert "not an edgeseg artifact" in capsys.readouterr().err
+        assert "is no model that" in capsys.readouterr().err
         assert main(["inspect", str(tmp_path / "gone")]) == 2
         assert "There is no" in capsys.readouterr().err
 

@@ -314,5 +314,5 @@ class TestForeignFiles:
             inspect_engine_file(tmp_path / "x.engine")
 
     def test_a_missing_file(self, tmp_path: Path) -> None:
-        with pytest.raises(ArtifactError, match="Cannot read"):
+        with pytest.raises(ArtifactError, match="There is no file"):
             inspect_engine_file(tmp_path / "none.engine")
