@@ -103,7 +103,7 @@ def commands(
         "calibrate openvino": (["calibrate", ir, "--data", data], OV | PLOT | {"nncf"}),
         "calibrate onnx": (["calibrate", onnx, "--data", data], ORT | PLOT | {"onnx"}),
         "calibrate -o": (
-            ["calibrate", str(checkpoint), "--data", data, "-o", str(folder / "s.json")],
+            ["calibrate", str(checkpoint), "--data", data, "-o", str(folder.parent / "verbs-set.json")],
             TORCH | PLOT,
         ),
         "export checkpoint": (["export", str(checkpoint), *out], FROM_TORCH),

@@ -155,7 +155,7 @@ class TestText:
 
 def test_a_manifest_that_is_a_pipe_is_no_artifact(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "edgeseg.json")
-    with pytest.raises(UserError, match=r"no edgeseg\.json"):
+    with pytest.raises(UserError, match=r"edgeseg\.json"):
         Artifact.open(tmp_path)
 
 

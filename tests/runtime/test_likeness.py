@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,9 +103,10 @@ class TestARun:
 
 class TestFigures:
     @pytest.fixture
-    def artifact(self, tiny_artifact: ArtifactMaker) -> Artifact:
+    def artifact(self, tiny_artifact: ArtifactMaker, tmp_path: Path) -> Artifact:
         made = tiny_artifact("openvino")
-        return dataclasses.replace(made, precision="int8", files={**made.files, REPORT: "0"})
+        copy = Path(shutil.copytree(made.path, tmp_path / made.path.name))
+        return dataclasses.replace(made, path=copy, precision="int8", files={**made.files, REPORT: "0"})
 
     def write(self, artifact: Artifact, text: str) -> None:
         (artifact.path / REPORT).write_text(text)
