@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgeseg.aspect import warn_of_stretch
 from edgeseg.calibration.calibration_video import VideoFrame, video_frames
-from edgeseg.calibration.image_choice import SHOWN, ImageChoice, ImageFile, PassedOver
+from edgeseg.calibration.image_choice import ImageChoice, ImageFile, PassedOver
 from edgeseg.calibration.recipe import Recipe
 from edgeseg.dataset import Dataset, list_images, unread_pictures
 from edgeseg.errors import DataError, UserError
@@ -24,7 +25,9 @@ from edgeseg.spec import ModelSpec
 
 FEW_IMAGES = 8
 LOOKS_AN_IMAGE = 10
-STRETCHED = 1.25
+STRETCH_ADVICE = (
+    "That is right only where training and the camera do the same; else crop them, or train with --resize letterbox."
+)
 DIGEST_VERSION = "edgeseg calibration 1"
 
 Item = ImageFile | VideoFrame
@@ -81,19 +84,12 @@ class CalibrationSet:
         return hashlib.sha256("\n".join((self.policy, *self.hashes)).encode()).hexdigest()
 
     @property
-    def stretched(self) -> tuple[Item, ...]:
-        """Items whose sides the network sees in another proportion: by a quarter or more."""
-        if self.spec.resize != "stretch":
-            return ()
-        wanted = self.spec.width / self.spec.height
-        return tuple(item for item in self.items if _ratio(item.size[1] / item.size[0], wanted) > STRETCHED)
-
-    @property
     def warnings(self) -> tuple[str, ...]:
         """What a person should know before trusting the ranges."""
         notes = list(self.passed_over.warnings)
-        if stretched := self.stretched:
-            notes.append(_about_stretched(stretched, self))
+        sizes = [(_file(item).name, item.size) for item in self.items]
+        if stretched := warn_of_stretch(sizes, self.spec, "calibration", STRETCH_ADVICE):
+            notes.append(stretched)
         if len(self) < FEW_IMAGES:
             notes.append(
                 f"Only {len(self)} calibration images: INT8 ranges come from what they show, and anything "
@@ -257,20 +253,5 @@ def _about_nothing(count: int, path: Path, passed_over: PassedOver) -> str:
     return f"None of the {count} images in {path} can calibrate: {counts}. First: {first}"
 
 
-def _about_stretched(stretched: tuple[Item, ...], images: CalibrationSet) -> str:
-    spec = images.spec
-    names = [f"{_file(item).name} ({item.size[1]}x{item.size[0]})" for item in stretched]
-    named = ", ".join(list(dict.fromkeys(names))[:SHOWN])
-    return (
-        f"{len(stretched)} of {len(images)} calibration images have another aspect than the network "
-        f"({spec.width}x{spec.height}) and are stretched to it, first {named}. That is right only where training "
-        "and the camera do the same; else crop them, or train with --resize letterbox."
-    )
-
-
 def _file(item: Item) -> Path:
     return item.video if isinstance(item, VideoFrame) else item.path
-
-
-def _ratio(one: float, other: float) -> float:
-    return max(one / other, other / one)

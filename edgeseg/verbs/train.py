@@ -22,6 +22,7 @@ from edgeseg.verbs.train_start import (
     spec_of_weights,
     take_length,
     warn_of_little,
+    warn_of_stretch,
 )
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def run(args: argparse.Namespace) -> int:
     if args.time and resume:
         settings = take_length(settings, resume)
     warn_of_little(settings, data)
+    warn_of_stretch(data, spec)
     try:
         result = train(data, spec, settings, resume)
     except KeyboardInterrupt:

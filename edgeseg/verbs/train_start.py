@@ -25,6 +25,8 @@ OF_THE_NETWORK = ("model", *MODEL_OPTIONS, "pretrained", "task", "color_order", 
 DEFAULTS: dict[str, Any] = {"color_order": "rgb", "resize": "stretch", "lr": 2e-3}
 QAT_DEFAULTS: dict[str, Any] = {"lr": 2e-4}
 FEW_PICTURES, FEW_STEPS = 10, 300
+LOOKED_AT = 50
+"""Training pictures, spread over all, whose sizes are looked at before the training."""
 LENGTHS = ("epochs", "steps", "time")
 
 
@@ -128,6 +130,20 @@ def warn_of_little(settings: TrainSettings, data: Dataset) -> None:
             f"{steps} steps are few, a network seldom learns in less than {FEW_STEPS}. Leave --epochs, --steps and "
             "--batch out, or give --steps 1000."
         )
+
+
+def warn_of_stretch(data: Dataset, spec: ModelSpec) -> None:
+    """Say when pictures lose their proportions, and which pictures of the folder are not read at all."""
+    from edgeseg.aspect import warn_of_stretch as word_stretch
+
+    pairs = data.pairs("train")
+    looked_at = [pairs[index] for index in range(0, len(pairs), -(-len(pairs) // LOOKED_AT))]
+    sizes = [(pair.image.name, data.read(pair)[1].shape) for pair in looked_at]
+    advice = "Train with --resize letterbox to keep their proportions, or crop them alike."
+    texts = [word_stretch([(name, (size[0], size[1])) for name, size in sizes], spec, "training", advice)]
+    for text in [*texts, *(data.left_out(split) for split in data.folders)]:
+        if text:
+            _say(text)
 
 
 def _processes() -> int:

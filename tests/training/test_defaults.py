@@ -11,8 +11,10 @@ import pytest
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
 from edgeseg.models import efficientnet_lite
+from edgeseg.spec import ModelSpec
 from edgeseg.training import defaults
 from edgeseg.training.checkpoint import load_model, read_checkpoint
+from edgeseg.verbs.train_start import warn_of_stretch
 
 
 def folder_of(root: Path, mask: np.ndarray) -> Dataset:
@@ -137,3 +139,31 @@ def test_a_length_in_steps_is_rounded_up_to_whole_epochs(tmp_path: Path, disc_fo
     command = ["train", "--data", str(disc_folder), "--out", str(tmp_path), "--width", "0.25", "--steps", "7"]
     assert main([*command, "--device", "cpu"]) == 0
     assert read_checkpoint(tmp_path / "last.pt")["training"]["epochs"] == 3
+
+
+class TestProportions:
+    @pytest.fixture
+    def data(self, tmp_path: Path) -> Dataset:
+        """Portrait pictures, and one that is not read."""
+        mask = np.zeros((96, 54), np.uint8)
+        mask[30:60, 10:40] = 1
+        data = folder_of(tmp_path, mask)
+        (tmp_path / "images/train/phone.heic").write_bytes(b"\0\0\0\x18ftypheic")
+        return data
+
+    def test_pictures_that_are_squashed_are_named_and_so_are_those_left_out(
+        self, data: Dataset, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        warn_of_stretch(data, ModelSpec("binary", data.classes, 48, 64))
+        err = capsys.readouterr().err
+        assert "1 of 1 training images have another aspect than the network (64x48)" in err
+        assert "0.png (54x96)" in err
+        assert "--resize letterbox" in err
+        assert "phone.heic" in err
+
+    @pytest.mark.parametrize(("resize", "height", "width"), [("letterbox", 48, 64), ("stretch", 64, 36)])
+    def test_kept_proportions_are_nothing_to_say(
+        self, data: Dataset, capsys: pytest.CaptureFixture[str], resize: str, height: int, width: int
+    ) -> None:
+        warn_of_stretch(data, ModelSpec("binary", data.classes, height, width, resize=resize))
+        assert "aspect" not in capsys.readouterr().err
