@@ -82,7 +82,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
     """
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished_file(target) as staged:
+        with unfinished_file(target) as staged, writing(target):  # inside: what filled the disk is still there
             yield staged
             _sync(staged)
             staged.chmod(0o666 & ~_umask())
@@ -103,7 +103,7 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         raise OutputError(f"{target} is a file and a folder is to be written there. Choose another output path.")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished_directory(target) as staged:
+        with unfinished_directory(target) as staged, writing(target):  # inside: what filled the disk is still there
             yield staged
             for path in staged.iterdir():
                 _sync(path)
