@@ -35,7 +35,8 @@ def unfinished_file(target: Path) -> Iterator[Path]:
     remove_leftovers(target.parent)
     with contextlib.ExitStack() as held:
         while True:
-            handle, name = tempfile.mkstemp(f"{MARK}{target.suffix}", f".{target.name}.", target.parent)
+            # The beginning of the name: the longest that a folder takes leaves no room for more.
+            handle, name = tempfile.mkstemp(f"{MARK}{target.suffix}", f".{target.name[:30]}.", target.parent)
             held.callback(os.close, handle)
             if _hold(handle, Path(name)):
                 break

@@ -79,7 +79,7 @@ def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
 def _add_cut_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--drop-levels",
-        type=whole(1, 64),
+        type=whole(0, 64),
         metavar="N",
         help="cut the levels below level N of a checkpoint's U-Net (edgeseg inspect --levels says which); needs --data",
     )

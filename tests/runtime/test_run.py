@@ -51,7 +51,8 @@ def test_a_clip_becomes_video_masks_and_lines(
 ) -> None:
     artifact = tiny_artifact(model_format)
     video, masks, lines = tmp_path / "o.mp4", tmp_path / "masks", tmp_path / "o.jsonl"
-    answer = run(artifact.path, "--source", clip, "--save", video, "--save-masks", masks, "--jsonl", lines)
+    words = ["--save", video, "--no-legend", "--save-masks", masks, "--jsonl", lines]
+    answer = run(artifact.path, "--source", clip, *words)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "40 frames in" in answer.stdout
     for stage in ("decode", "resize", "infer", "post", "sink video", "sink masks", "sink jsonl"):
@@ -152,7 +153,7 @@ def test_neither_torch_nor_onnx_nor_nncf_is_needed(clip: Path, tiny_artifact: Ar
         "raise SystemExit(main(sys.argv[1:]))"
     )
     for model_format in ("onnx", "openvino"):
-        words = ["run", tiny_artifact(model_format).path, "--source", clip, "--save", tmp_path / "o.mkv"]
+        words = ["run", tiny_artifact(model_format).path, "--source", clip, "--save", tmp_path / "o.mkv", "--no-legend"]
         answer = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, check=False)
         assert (answer.returncode, answer.stderr) == (0, b"")
         assert frame_count(tmp_path / "o.mkv") == 40

@@ -141,7 +141,8 @@ def test_inspect_levels_from_the_command_line(
     assert printed.splitlines()[-1].strip().endswith(command)
     values = json.loads((tmp_path / "levels.json").read_text())
     assert [level["stride"] for level in values["levels"]] == [1, 2, 4, 8]
-    assert (values["command"], values["cut_below_level"]) == (command, 0)
+    assert values["command"].endswith(command)
+    assert values["cut_below_level"] == 0
     assert cv2.imread(str(tmp_path / "levels.png")).shape == (440, 880, 3)
 
 
