@@ -33,6 +33,8 @@ def unfinished_file(target: Path) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     remove_leftovers(target.parent)
+    with contextlib.suppress(FileNotFoundError):
+        target.lstat()  # a name that the disk does not take is said now, not after the work
     with contextlib.ExitStack() as held:
         while True:
             # The beginning of the name: the longest that a folder takes leaves no room for more.
@@ -54,6 +56,8 @@ def unfinished_directory(target: Path) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     remove_leftovers(target.parent)
+    with contextlib.suppress(FileNotFoundError):
+        target.lstat()  # a name that the disk does not take is said now, not after the work
     with contextlib.ExitStack() as held:
         while True:
             path = Path(tempfile.mkdtemp(MARK, f".{target.name}.", target.parent))
