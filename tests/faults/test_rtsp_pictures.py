@@ -141,6 +141,8 @@ def largest_misjudgement_s(seen: list[Seen]) -> float:
 
 def test_every_picture_of_a_sound_h265_camera_is_shown(fault_camera: StartCamera) -> None:
     with Watched([fault_camera("ok", codec="h265").url], LIMITS) as watched:
+        watched.frames(1, START_S)
+        before = watched.source.skipped  # a stream that was joined between key frames begins with what has no reference
         seen = watched.frames(60, START_S)
     assert all(one.whole for one in seen)
-    assert watched.source.skipped == 0
+    assert watched.source.skipped == before
