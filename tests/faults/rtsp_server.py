@@ -173,10 +173,10 @@ class Session(threading.Thread):
         return bytes(data)
 
     def _send_unit(self, unit: bytes, ticks: int, last: bool) -> None:
-        if len(unit) <= PAYLOAD:
+        head = 2 if self._args.codec == "h265" else 1
+        if len(unit) <= PAYLOAD + head:  # in pieces there are two or more: no piece may both start and end a unit
             self._send(unit, ticks, last)
             return
-        head = 2 if self._args.codec == "h265" else 1
         kind, rest = unit[0], unit[head:]
         for at in range(0, len(rest), PAYLOAD):
             ends = (0x80 if at == 0 else 0) | (0x40 if (end := at + PAYLOAD >= len(rest)) else 0)
