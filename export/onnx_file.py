@@ -73,6 +73,10 @@ def open_onnx(path: Path) -> OnnxFile:
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).replace("==> Context:", "in:").split()).rstrip(".")[:MAX_REASON]
         raise ArtifactError(f"{path} breaks the rules of ONNX: {reason}. Export it anew.") from None
+    except UnicodeError:
+        raise ArtifactError(
+            f"{path} breaks the rules of ONNX: a name in it is no UTF-8 text. Copy it again or export it anew."
+        ) from None
     refuse_rounds(model, path)
     return OnnxFile(model, hashlib.sha256(data).hexdigest(), beside)
 
