@@ -126,11 +126,30 @@ def writing_artifact(path: Path, manifest: dict[str, Any]) -> Iterator[Path]:
     Raises:
         OutputError: the directory cannot be written, or holds something that is no artifact.
     """
-    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
-        raise OutputError(f"{path} exists and is not an artifact; it is not replaced. Choose another output folder.")
+    check_replaceable(path)
     with atomic_directory(path) as staged:
         yield staged
         write_manifest(staged, manifest)
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to make an artifact where a folder holds what no artifact of ours left there.
+
+    Raises:
+        OutputError: there is a folder that is no artifact, or one with files of somebody else, named.
+    """
+    if not path.is_dir() or not (found := {entry.name for entry in path.iterdir()} - LITTER):
+        return
+    if not (path / MANIFEST).is_file():
+        raise OutputError(f"{path} exists and is not an artifact; it is not replaced. Choose another output folder.")
+    listed: object = None
+    with contextlib.suppress(OSError, ValueError, RecursionError, AttributeError):
+        listed = json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("files")
+    if added := sorted(found - set(listed if isinstance(listed, dict) else ())):
+        raise OutputError(
+            f"{path / added[0]} is no part of the artifact there and would be deleted with it. Move it away, or choose "
+            "another output folder."
+        )
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:

@@ -188,6 +188,20 @@ class TestWriting:
             (staged / "model.xml").write_text("<new/>")
         assert sorted(p.name for p in path.iterdir()) == [MANIFEST, "model.xml"]
 
+    def test_what_somebody_put_into_an_artifact_is_never_deleted_with_it(self, path: Path) -> None:
+        (path / "notes.txt").write_text("which camera this is for")
+        with (
+            pytest.raises(OutputError, match=r"notes\.txt is no part of the artifact"),
+            writing_artifact(path, manifest()),
+        ):
+            pytest.fail("it is said before the work")
+        assert (path / "notes.txt").read_text() == "which camera this is for"
+        (path / "notes.txt").unlink()
+        with writing_artifact(path, manifest()) as staged:
+            (staged / "model.xml").write_text("<net2/>", encoding="utf-8")
+            (staged / "model.bin").write_bytes(bytes(10))
+        assert Artifact.open(path).model_path.read_text() == "<net2/>"
+
     def test_a_folder_of_other_things_is_never_replaced(self, tmp_path: Path) -> None:
         (tmp_path / "photos").mkdir()
         (tmp_path / "photos/holiday.jpg").write_bytes(b"x")
