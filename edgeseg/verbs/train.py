@@ -17,6 +17,7 @@ from edgeseg.spec import ModelSpec
 from edgeseg.terminal import complain, say
 from edgeseg.verbs.train_start import (
     MODEL_OPTIONS,
+    alone_in,
     complete,
     fit_to_data,
     spec_of_weights,
@@ -186,12 +187,18 @@ def run(args: argparse.Namespace) -> int:
     for module in ("torch", "accelerate", "matplotlib"):
         require(module, "train")
     from edgeseg.output_paths import check_apart
-    from edgeseg.training.loop import train
 
     check_apart([args.out / "last.pt", args.out / "best.pt"], [path for path in (args.weights, args.teacher) if path])
     complete(args)
     settings = _settings(args)
     check_writable(args.out)
+    with alone_in(args.out):
+        return _train(args, settings)
+
+
+def _train(args: argparse.Namespace, settings: TrainSettings) -> int:
+    from edgeseg.training.loop import train
+
     given = Dataset.open(args.data, args.ignore_index)
     data = _with_val_split(given, args.out)
     spec, resume = _spec(args, data), _resume_path(args)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.dataset import Dataset
-from edgeseg.errors import MissingExtra, UserError
+from edgeseg.errors import MissingExtra, OutputError, UserError
 from edgeseg.extras import require
+from edgeseg.files import writing
 from edgeseg.runtime.quantities import duration_s
 from edgeseg.spec import ModelSpec
 from edgeseg.terminal import complain
+from edgeseg.unfinished import held
 
 if TYPE_CHECKING:
     from edgeseg.training.settings import TrainSettings
@@ -28,6 +32,28 @@ FEW_PICTURES, FEW_STEPS = 10, 300
 LOOKED_AT = 50
 """Training pictures, spread over all, whose sizes are looked at before the training."""
 LENGTHS = ("epochs", "steps", "time")
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of ``folder``; the processes of one launch are one training.
+
+    Raises:
+        OutputError: another training writes there.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with held(folder) as is_mine:
+        if not is_mine:
+            raise OutputError(f"Another training writes into {folder}. Wait for it, stop it, or choose another --out.")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # not empty, as a rule
+                folder.rmdir()
 
 
 def complete(args: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from edgeseg.models import efficientnet_lite
 from edgeseg.spec import ModelSpec
 from edgeseg.training import defaults
 from edgeseg.training.checkpoint import load_model, read_checkpoint
-from edgeseg.verbs.train_start import warn_of_stretch
+from edgeseg.verbs.train_start import alone_in, warn_of_stretch
 
 
 def folder_of(root: Path, mask: np.ndarray) -> Dataset:
@@ -167,3 +167,13 @@ class TestProportions:
     ) -> None:
         warn_of_stretch(data, ModelSpec("binary", data.classes, height, width, resize=resize))
         assert "aspect" not in capsys.readouterr().err
+
+
+def test_a_second_training_into_the_same_folder_is_refused(
+    disc_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--data", str(disc_folder), "--model", "unet", "--width", "0.25", "--steps", "2"]
+    with alone_in(tmp_path / "out"):
+        assert main([*command, "--out", str(tmp_path / "out")]) == 2
+        assert "Another training writes into" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
