@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 try:
@@ -32,20 +32,11 @@ def unfinished_file(target: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    remove_leftovers(target.parent)
-    with contextlib.suppress(FileNotFoundError):
-        target.lstat()  # a name that the disk does not take is said now, not after the work
-    with contextlib.ExitStack() as held:
-        while True:
-            # The beginning of the name: the longest that a folder takes leaves no room for more.
-            handle, name = tempfile.mkstemp(f"{MARK}{target.suffix}", f".{target.name[:30]}.", target.parent)
-            held.callback(os.close, handle)
-            if _hold(handle, Path(name)):
-                break
+    with _held_temporary(target, _make_file) as path:
         try:
-            yield Path(name)
+            yield path
         finally:
-            Path(name).unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -55,18 +46,7 @@ def unfinished_directory(target: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    remove_leftovers(target.parent)
-    with contextlib.suppress(FileNotFoundError):
-        target.lstat()  # a name that the disk does not take is said now, not after the work
-    with contextlib.ExitStack() as held:
-        while True:
-            path = Path(tempfile.mkdtemp(MARK, f".{target.name}.", target.parent))
-            if fcntl is None:
-                break
-            handle = os.open(path, os.O_RDONLY)
-            held.callback(os.close, handle)
-            if _hold(handle, path):
-                break
+    with _held_temporary(target, _make_directory) as path:
         try:
             yield path
         finally:
@@ -82,6 +62,34 @@ def scratch_directory() -> Iterator[Path]:
     """
     with unfinished_directory(Path(tempfile.gettempdir(), "edgeseg")) as path:
         yield path
+
+
+@contextlib.contextmanager
+def _held_temporary(target: Path, make: Callable[[Path], tuple[Path, int | None]]) -> Iterator[Path]:
+    """Give what ``make`` made beside ``target``, locked as long as the block lasts."""
+    remove_leftovers(target.parent)
+    with contextlib.suppress(FileNotFoundError):
+        target.lstat()  # a name that the disk does not take is said now, not after the work
+    with contextlib.ExitStack() as handles:
+        while True:
+            path, handle = make(target)
+            if handle is None:
+                break
+            handles.callback(os.close, handle)
+            if _hold(handle, path):
+                break
+        yield path
+
+
+def _make_file(target: Path) -> tuple[Path, int | None]:
+    # The beginning of the name: the longest that a folder takes leaves no room for more.
+    handle, name = tempfile.mkstemp(f"{MARK}{target.suffix}", f".{target.name[:30]}.", target.parent)
+    return Path(name), handle
+
+
+def _make_directory(target: Path) -> tuple[Path, int | None]:
+    path = Path(tempfile.mkdtemp(MARK, f".{target.name}.", target.parent))
+    return path, None if fcntl is None else os.open(path, os.O_RDONLY)
 
 
 def remove_leftovers(folder: Path) -> None:

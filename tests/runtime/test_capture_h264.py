@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from noise_packets import noise_packets
 
 from edgeseg.runtime.capture_h264 import GapWatch
 
@@ -25,19 +25,9 @@ STYLES: dict[str, dict[str, str]] = {
 def packets_of(options: dict[str, str], count: int = 80, size: tuple[int, int] = (64, 48)) -> list[bytes]:
     """A key frame each 25 pictures, in Annex B form with parameter sets."""
     codec: Any = av.CodecContext.create("libx264", "w")
-    codec.width, codec.height, codec.pix_fmt = *size, "yuv420p"
-    codec.time_base, codec.framerate, codec.gop_size = Fraction(1, 25), Fraction(25, 1), 25
-    codec.max_b_frames = int(options.get("bf", 0))
+    codec.gop_size, codec.max_b_frames = 25, int(options.get("bf", 0))
     codec.options = {"threads": "1", "sc_threshold": "0", **options}
-    rng = np.random.default_rng(3)
-    found = []
-    for number in range(count):
-        picture = rng.integers(0, 255, (size[1], size[0], 3), np.uint8)
-        picture[:, : size[0] // 2] = number * 3
-        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-        frame.pts = number
-        found += [bytes(packet) for packet in codec.encode(frame)]
-    return found + [bytes(packet) for packet in codec.encode(None)]
+    return noise_packets(codec, count, size, 3)
 
 
 def gaps(packets: list[bytes], extradata: bytes = b"") -> list[int]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from fractions import Fraction
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from noise_packets import noise_packets
 
 from edgeseg.runtime.capture_h265 import GapWatch265
 
@@ -31,18 +31,8 @@ def packets_of(style: str, count: int = 100, size: tuple[int, int] = (160, 128))
     if style in _MADE:
         return _MADE[style]
     codec: Any = av.CodecContext.create("libx265", "w")
-    codec.width, codec.height, codec.pix_fmt = *size, "yuv420p"
-    codec.time_base, codec.framerate = Fraction(1, 25), Fraction(25, 1)
     codec.options = {"preset": "ultrafast", "x265-params": f"{QUIET}:{STYLES[style]}"}
-    rng = np.random.default_rng(3)
-    found = []
-    for number in range(count):
-        picture = rng.integers(0, 255, (size[1], size[0], 3), np.uint8)
-        picture[:, : size[0] // 2] = number * 2
-        frame = av.VideoFrame.from_ndarray(picture, format="bgr24")
-        frame.pts = number
-        found += [bytes(packet) for packet in codec.encode(frame)]
-    _MADE[style] = found + [bytes(packet) for packet in codec.encode(None)]
+    _MADE[style] = noise_packets(codec, count, size, 2)
     return _MADE[style]
 
 
