@@ -12,6 +12,7 @@ from pathlib import Path
 from edgeseg.errors import OutputError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.events import Event, OnEvent
+from edgeseg.runtime.recording_file import NoRoom
 from edgeseg.runtime.recording_shelf import Shelf, partial_of
 from edgeseg.runtime.recording_video import VideoFile
 
@@ -24,7 +25,8 @@ class Saving:
         live: True for cameras: finished files are never replaced, a size that changes begins a new file, and a disk
             that fills stops the recording but not the run.
         every_s: begin a new segment after so much time of the frames' own clock; None for one file.
-        keep_bytes: delete the oldest segments rather than hold more; None to keep all.
+        keep_bytes: delete the oldest segments rather than hold more; a live recording that is one file stops there.
+            None to keep all.
         retry_s: how long a live recording that stopped waits before it tries again.
     """
 
@@ -37,7 +39,7 @@ class Saving:
         """Raise UserError for what cannot be meant."""
         if self.every_s is not None and self.every_s < 1:
             raise UserError(f"--save-every must be at least 1s; found {self.every_s:g}s.")
-        if self.keep_bytes is not None and self.every_s is None:
+        if self.keep_bytes is not None and self.every_s is None and not self.live:
             raise UserError("--keep deletes whole segments and there is one file only. Give --save-every too.")
 
     def shared_by(self, cameras: int) -> Saving:
@@ -183,7 +185,9 @@ class Recording:
 
 
 def _failure_reason(error: OutputError) -> str:
-    """One word for why something could not be written: ``disk-full`` or ``not-writable``."""
+    """One word for why something could not be written: ``disk-full``, ``limit`` or ``not-writable``."""
     cause = error.__cause__
+    if isinstance(cause, NoRoom):
+        return "limit"
     full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
     return "disk-full" if full else "not-writable"

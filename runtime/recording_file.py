@@ -9,6 +9,10 @@ from pathlib import Path
 from edgeseg.runtime.recording_lock import claimed
 
 
+class NoRoom(OSError):
+    """As many bytes as may be kept are there, and none of them can be deleted; the text is the whole sentence."""
+
+
 class RecordingFile:
     """A file that a muxer writes and that plays at any moment.
 

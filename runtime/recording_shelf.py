@@ -20,6 +20,7 @@ from pathlib import Path
 from edgeseg.errors import OutputError
 from edgeseg.files import writing
 from edgeseg.runtime.quantities import said_bytes
+from edgeseg.runtime.recording_file import NoRoom
 from edgeseg.runtime.recording_lock import unclaimed
 from edgeseg.runtime.recording_probe import holds_pictures
 
@@ -48,7 +49,8 @@ class Shelf:
     Args:
         path: folder, name and ending of all of them.
         segmented: True for counted segments.
-        keep_bytes: delete the oldest finished segments rather than hold more than this.
+        keep_bytes: delete the oldest finished segments rather than hold more than this. Whole recordings are never
+            deleted: with those of this name that are there already there is no room for more.
         say: takes what was done.
     """
 
@@ -62,6 +64,7 @@ class Shelf:
         self._said_too_large = False
         name, ending = re.escape(path.stem), re.escape(path.suffix)
         self._segment = re.compile(rf"{name}-(\d{{6,}})-{_STAMP}(?:-\d+)?(\.partial)?{ending}")
+        self._whole = re.compile(rf"{name}(?:-\d+)?{ending}")
         self._leftover = re.compile(rf"{name}(?:-\d+(?:-{_STAMP}(?:-\d+)?)?)?\.partial{ending}")
 
     def salvage(self) -> None:
@@ -88,8 +91,10 @@ class Shelf:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             if self._segmented:
                 return self._new_segment()
-        if not overwrite:
-            return _free(self._path, 0)
+            if not overwrite:
+                whole = [path for path in self._path.parent.iterdir() if self._whole.fullmatch(path.name)]
+                self._finished_bytes = sum(path.stat().st_size for path in whole)
+                return _free(self._path, 0)
         if partial_of(self._path).exists():
             raise OutputError(f"{partial_of(self._path)} is being written by another run. Choose another output path.")
         return self._path
@@ -98,9 +103,18 @@ class Shelf:
         """Delete the oldest before the file that is written has ``size`` bytes and all together are too many.
 
         Raises:
+            NoRoom: they are no segments, of which the oldest could go.
             OSError: one cannot be deleted.
         """
         if self._keep_bytes is None:
+            return
+        if not self._segmented:
+            if self._finished_bytes + size > self._keep_bytes:
+                raise NoRoom(
+                    f"{self._path}, with what was recorded under its name before, has the "
+                    f"{said_bytes(self._keep_bytes)} that are kept. Move it away, or record in segments, of which the "
+                    "oldest are deleted."
+                )
             return
         while self._finished and self._finished_bytes + size > self._keep_bytes:
             self._delete_oldest(self._keep_bytes)

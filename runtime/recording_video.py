@@ -15,7 +15,7 @@ from edgeseg.errors import OutputError
 from edgeseg.extras import require
 from edgeseg.files import output_error
 from edgeseg.image import UInt8
-from edgeseg.runtime.recording_file import RecordingFile
+from edgeseg.runtime.recording_file import NoRoom, RecordingFile
 
 CONTAINERS = {".mp4": "mp4", ".mov": "mov", ".mkv": "matroska"}
 _TICKS = 60000
@@ -136,6 +136,8 @@ class VideoFile:
         except self._av.error.FFmpegError as error:
             message = f"Cannot write {self._target}: {error.strerror}. Choose another size or ending."
             raise OutputError(message) from error
+        except NoRoom as error:
+            raise OutputError(str(error)) from error
         except OSError as error:
             raise output_error(self._target, error) from error
 

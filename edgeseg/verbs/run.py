@@ -72,7 +72,7 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--keep",
         metavar="SIZE",
-        help="delete the oldest files of --save-every beyond this (default: 20GB for cameras, else all)",
+        help="delete the oldest files of --save-every beyond this, or stop the one file (default: 20GB for cameras)",
     )
     group.add_argument("--save-masks", type=Path, metavar="DIR", help="label indices as PNG, at the frame's size")
     group.add_argument(

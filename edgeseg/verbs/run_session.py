@@ -108,11 +108,12 @@ def _check(args: argparse.Namespace) -> None:
     from edgeseg.runtime.output_check import check_outputs
     from edgeseg.runtime.save_target import save_target
     from edgeseg.runtime.sinks_window import check_display
+    from edgeseg.runtime.source_kind import CAMERA, kind_of_source
 
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames must be at least 1; found {args.max_frames}.")
     target = save_target(args.save, args.source) if args.save else None
-    _saving(args, live=True).check()
+    _saving(args, live=kind_of_source(args.source) == CAMERA).check()
     _rotation(args, live=True).check()
     _check_meant(args, bool(target and target.video))
     files = [path for path in (target and (target.video or target.picture), args.jsonl) if path]
@@ -128,6 +129,7 @@ def _check_meant(args: argparse.Namespace, records: bool) -> None:
     recording, masks, lines = "--save OUT.mkv", "--save-masks DIR", "--jsonl FILE"
     for flag, value, output, missing in (
         ("--save-every", args.save_every, records, recording),
+        ("--keep", args.keep, records, recording),
         ("--masks-keep", args.masks_keep, args.save_masks, masks),
         ("--jsonl-every", args.jsonl_every, args.jsonl, lines),
         ("--jsonl-keep", args.jsonl_keep, args.jsonl, lines),
@@ -223,8 +225,7 @@ def _saving(args: argparse.Namespace, live: bool) -> Saving:
     from edgeseg.runtime.recording import Saving
 
     every_s = duration_s(args.save_every) if args.save_every else None
-    default = LIVE_RECORDING_BYTES if live and every_s is not None else None
-    return Saving(live, every_s, kept_bytes(args.keep, default))
+    return Saving(live, every_s, kept_bytes(args.keep, LIVE_RECORDING_BYTES if live else None))
 
 
 def _rotation(args: argparse.Namespace, live: bool) -> Rotation:

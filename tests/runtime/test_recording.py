@@ -118,6 +118,34 @@ def test_a_segment_larger_than_all_that_is_kept_is_said_once(tmp_path: Path, tin
     assert shape_and_count(tmp_path / names(tmp_path)[0])[2] == 40
 
 
+def test_one_file_of_a_camera_stops_at_the_limit_and_goes_on_when_there_is_room(
+    tmp_path: Path, tiny_spec: ModelSpec
+) -> None:
+    others = {"out-notes.mkv": 10**6, "out-000001-20261125T000000Z.mkv": 10**6, "out-1.mkv": 50_000}
+    for name, size in others.items():
+        (tmp_path / name).write_bytes(bytes(size))
+    saving = Saving(live=True, keep_bytes=300_000, retry_s=1)
+    camera, largest = Camera(tmp_path / "out.mkv", tiny_spec, saving), 0
+    for _ in camera.frames(100):
+        recorded = (path for path in tmp_path.iterdir() if path.name not in others)
+        largest = max(largest, sum(path.stat().st_size for path in recorded))
+    assert 150_000 < largest <= 250_000, "what an earlier run left counts"
+    assert names(tmp_path) == sorted([*others, "out.mkv"])
+    assert shape_and_count(tmp_path / "out.mkv")[2] > 5
+    assert [event.reason for event in camera.events if event.kind == "recording-stopped"] == ["limit"]
+    stopped = next(str(event) for event in camera.events if event.kind == "recording-stopped")
+    assert stopped.startswith(
+        f"camera: {tmp_path}/out.mkv, with what was recorded under its name before, has the 300 KB"
+    )
+
+    (tmp_path / "out.mkv").rename(tmp_path / "yesterday.mkv")
+    camera.record(15)
+    camera.sink.close()
+    assert camera.kinds()[-2:] == ["recording-resumed", "recorded"]
+    assert shape_and_count(tmp_path / "out.mkv")[2] > 5
+    assert {name: (tmp_path / name).stat().st_size for name in others} == others
+
+
 def test_a_finished_recording_of_a_camera_is_never_replaced(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     (tmp_path / "out.mkv").write_bytes(b"yesterday")
     (tmp_path / "out-1.mkv").write_bytes(b"this morning")
@@ -278,6 +306,6 @@ def test_key_frames_come_by_time_at_any_rate(tmp_path: Path, tiny_spec: ModelSpe
 
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     with pytest.raises(UserError, match="Give --save-every too"):
-        VideoSink(tmp_path / "out.mkv", tiny_spec, None, Saving(live=True, keep_bytes=1))
+        VideoSink(tmp_path / "out.mkv", tiny_spec, None, Saving(keep_bytes=1))
     with pytest.raises(UserError, match=r"at least 1s; found 0.1s"):
         VideoSink(tmp_path / "out.mkv", tiny_spec, None, Saving(every_s=0.1))
