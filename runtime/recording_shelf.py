@@ -28,6 +28,9 @@ _STAMP = r"\d{8}T\d{6}Z"
 SEGMENT_ADDS_BYTES = 80
 """What a name gets beside what was asked for: camera (41), number (8), time (17), ``.partial`` (8) and a bit."""
 _STUB_BYTES = 1 << 16
+_BEGINS_WITH = 0.1
+"""A whole recording begins where so much of what is kept is free; with less it would be tried again and again, for a
+second's worth each time."""
 
 Say = Callable[..., object]
 """``say(kind, message, reason="", **facts)``"""
@@ -85,7 +88,7 @@ class Shelf:
             overwrite: True to replace a finished recording, which is not for segments.
 
         Raises:
-            OutputError: another run is writing it.
+            OutputError: another run is writing it; or there is room for next to nothing.
         """
         with writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -94,7 +97,12 @@ class Shelf:
             if not overwrite:
                 whole = [path for path in self._path.parent.iterdir() if self._whole.fullmatch(path.name)]
                 self._finished_bytes = sum(path.stat().st_size for path in whole)
-                return _free(self._path, 0)
+        if not overwrite:
+            try:
+                self._check_room(round(_BEGINS_WITH * (self._keep_bytes or 0)))
+            except NoRoom as error:
+                raise OutputError(str(error)) from error
+            return _free(self._path, 0)
         if partial_of(self._path).exists():
             raise OutputError(f"{partial_of(self._path)} is being written by another run. Choose another output path.")
         return self._path
@@ -109,12 +117,7 @@ class Shelf:
         if self._keep_bytes is None:
             return
         if not self._segmented:
-            if self._finished_bytes + size > self._keep_bytes:
-                raise NoRoom(
-                    f"{self._path}, with what was recorded under its name before, has the "
-                    f"{said_bytes(self._keep_bytes)} that are kept. Move it away, or record in segments, of which the "
-                    "oldest are deleted."
-                )
+            self._check_room(size)
             return
         while self._finished and self._finished_bytes + size > self._keep_bytes:
             self._delete_oldest(self._keep_bytes)
@@ -135,6 +138,13 @@ class Shelf:
             self._finished.append((target, size))
             self._finished_bytes += size
         return target
+
+    def _check_room(self, size: int) -> None:
+        if self._keep_bytes is not None and self._finished_bytes + size > self._keep_bytes:
+            raise NoRoom(
+                f"{self._path}, with what was recorded under its name before, has the {said_bytes(self._keep_bytes)} "
+                "that are kept. Move it away, or record in segments, of which the oldest are deleted."
+            )
 
     def _new_segment(self) -> Path:
         found = sorted(

@@ -138,6 +138,12 @@ def test_one_file_of_a_camera_stops_at_the_limit_and_goes_on_when_there_is_room(
         f"camera: {tmp_path}/out.mkv, with what was recorded under its name before, has the 300 KB"
     )
 
+    with (tmp_path / "out-1.mkv").open("r+b") as earlier:  # little room is no reason to begin, for a second's worth
+        earlier.truncate(300_000 - (tmp_path / "out.mkv").stat().st_size - 29_000)
+    camera.record(30)
+    assert names(tmp_path) == sorted([*others, "out.mkv"])
+    (tmp_path / "out-1.mkv").write_bytes(bytes(others["out-1.mkv"]))
+
     (tmp_path / "out.mkv").rename(tmp_path / "yesterday.mkv")
     camera.record(15)
     camera.sink.close()
