@@ -13,6 +13,7 @@ the others and the inference go on, unless nobody is left to work for.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 import time
@@ -32,7 +33,9 @@ from edgeseg.runtime.timing import Percentiles, Stage, clock_s
 _POLL_S = 0.1
 _READER_TIMEOUT_S = 0.5
 _STOP_S = 0.8
-"""How long, after :meth:`Pipeline.stop`, to wait for what is being inferred, and then for the sinks."""
+"""How long, after :meth:`Pipeline.stop`, to wait for what is being inferred, and then at least for the sinks."""
+_SINKS_STOP_S = 1.4
+"""How long after it they have in all cases: what no inference needs of the time is theirs, for a slow disk."""
 _FRESH_S = 2.0
 """A live frame that has waited longer than this, because the engine hung, is never inferred."""
 
@@ -137,7 +140,7 @@ class Pipeline:
         self._began_s: list[float | None] = [None] * slots
         self._sink_errors: dict[str, Exception] = {}
         self._frames = self._read_frames = 0
-        self._stopping = False
+        self._stopping, self._stop_s = False, -math.inf
 
     @property
     def frames(self) -> int:
@@ -177,6 +180,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """End soon: finish what is being inferred, write it, close the sinks. Safe in a signal handler."""
+        self._stop_s = time.monotonic()
         self._stopping = True
 
     def run(self, sinks: Sequence[Sink] = (), on_frame: Callable[[], object] = lambda: None) -> Summary:
@@ -225,7 +229,7 @@ class Pipeline:
         """
         for sink in sinks:
             sink.close()
-        due_s = time.monotonic() + _STOP_S
+        due_s = max(time.monotonic() + _STOP_S, self._stop_s + _SINKS_STOP_S)
         for sink in sinks:
             while not sink.join(_POLL_S):
                 if (self._stopping or in_haste) and time.monotonic() > due_s:

@@ -144,7 +144,7 @@ def test_sigterm_during_a_stall_leaves_a_file_that_plays(
         time.sleep(1)
         code, seconds = run.stop()
         camera.thaw()
-    assert (code, seconds < 3) == (0, True)
+    assert (code, seconds < 3) == (0, True), run.stderr
     assert seconds_of(tmp_path / "o.mp4") > 1
 
 

@@ -252,6 +252,19 @@ def test_stop_does_not_wait_for_a_sink_that_hangs(tiny_spec: ModelSpec) -> None:
     release.set()
 
 
+def test_a_sink_that_closes_slowly_has_the_time_that_no_inference_needs(tiny_spec: ModelSpec) -> None:
+    class Slow(Kept):
+        def close(self) -> None:
+            time.sleep(1.0)
+            super().close()
+
+    sink, pipeline = Slow(), Pipeline(FakeEngine(tiny_spec), Pictures(10**6, live=True, period_s=0.002))
+    threading.Timer(0.3, pipeline.stop).start()
+    pipeline.run([sink])
+    assert not pipeline.stuck
+    assert sink.closed == 1
+
+
 def test_stop_finishes_what_was_begun(tiny_spec: ModelSpec) -> None:
     kept = Kept()
     pipeline = Pipeline(FakeEngine(tiny_spec, delay_s=lambda: 0.05), Pictures(10**6))
