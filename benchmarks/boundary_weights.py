@@ -4,7 +4,7 @@
     python benchmarks/boundary_weights.py --picture docs/pictures/boundary_weights.png
     python benchmarks/boundary_weights.py --count ARTIFACT ARTIFACT --data DIR --object cell
 
-The scenes of `edgeseg.cells` become a binary task as the U-Net paper drew its data: every cell is
+The scenes of `edgeseg.demo.cells` become a binary task as the U-Net paper drew its data: every cell is
 foreground out to its outline, and where two cells touch one pixel of background lies between
 them. The same small U-Net is trained twice on them, from the same seed and on the same crops:
 without and with `--boundary-weights W0 SIGMA`. Then whole objects are counted on the validation scenes:
@@ -27,14 +27,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edgeseg import cells
 from edgeseg.artifact import Artifact
 from edgeseg.dataset import Dataset
+from edgeseg.demo import cells
 from edgeseg.image import UInt8
-from edgeseg.metrics import Confusion
-from edgeseg.runtime.predict import open_predictor
+from edgeseg.metrics.confusion import Confusion
+from edgeseg.runtime.engines.predictor import open_predictor
 from edgeseg.spec import ModelSpec
-from edgeseg.training.boundary_weights import BoundaryWeights, instances
+from edgeseg.training.data.boundary_weights import BoundaryWeights, instances
 
 Counts = dict[str, float]
 FIRST_VAL = 500_000

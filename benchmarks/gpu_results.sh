@@ -14,7 +14,7 @@ OUT=${OUT:-docs/results-gpu.md}
 page() (
     set -e
     "$BIN/python" benchmarks/tensorrt_engine.py --device "$DEVICE"
-    "$BIN/python" -m edgeseg.cells "$WORK/data" --train 64 --val 24
+    "$BIN/python" -m edgeseg.demo.cells "$WORK/data" --train 64 --val 24
     cp edgeseg/assets/cells.pt "$WORK/cells.pt"
     "$BIN/edgeseg" export "$WORK/cells.pt" --format tensorrt --out "$WORK"
     "$BIN/edgeseg" export "$WORK/cells.pt" --format tensorrt --half --out "$WORK"

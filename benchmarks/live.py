@@ -31,10 +31,10 @@ import marked_picture
 from fault_camera import FaultCamera
 
 from edgeseg.artifact import Artifact
-from edgeseg.runtime.engine import Engine, open_engine
-from edgeseg.runtime.frame import Frame, Prediction
+from edgeseg.runtime.engines.engine import Engine, open_engine
+from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.pipeline import Pipeline, Summary
-from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.source import open_source
 
 BARE_S = 5.0
 AGE_SLACK_MS = 30.0

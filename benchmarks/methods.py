@@ -22,17 +22,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.budget import Budget
-from edgeseg.calibration.calibration_set import calibration_set
-from edgeseg.calibration.compare import Comparison
-from edgeseg.calibration.encoding import Encoding, encoding_for
-from edgeseg.calibration.gates import table
-from edgeseg.calibration.method_choice import MethodTry, choose_method, method_trials
-from edgeseg.calibration.recipe import Recipe
-from edgeseg.calibration.samples import samples_from
-from edgeseg.calibration.speed import median_and_noise
-from edgeseg.runtime.bench import latency_of, rounds_in_turns
-from edgeseg.runtime.machine import this_cpu
+from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.quantizers.quantizer import Encoding, encoding_for
+from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.search.method_choice import MethodTry, choose_method, method_trials
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Comparison
+from edgeseg.proof.gates import table
+from edgeseg.proof.samples import samples_from
+from edgeseg.proof.speed import median_and_noise
+from edgeseg.runtime.measure.bench import latency_of, rounds_in_turns
+from edgeseg.runtime.system.machine import this_cpu
 
 FORMATS = {"openvino": ("openvino",), "onnx": ("onnx", "tensorrt")}
 

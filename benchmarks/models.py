@@ -192,9 +192,9 @@ def _report(
     import numpy as np
 
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.gates import table
-    from edgeseg.runtime.bench import rounds_in_turns
-    from edgeseg.runtime.machine import this_cpu
+    from edgeseg.proof.gates import table
+    from edgeseg.runtime.measure.bench import rounds_in_turns
+    from edgeseg.runtime.system.machine import this_cpu
 
     opened = [Artifact.open(path) for paths in artifacts.values() for path in paths.values()]
     made = [kind in paths for paths in artifacts.values() for kind in KINDS]

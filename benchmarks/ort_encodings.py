@@ -29,14 +29,14 @@ import numpy as np
 import onnxruntime
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.calibration_set import calibration_set
-from edgeseg.calibration.onnx_graph import load_graph
-from edgeseg.calibration.onnx_ranges import ranges_of
-from edgeseg.calibration.qdq_from_onnx import QdqStyle, qdq_from_onnx, tensors_to_watch
-from edgeseg.calibration.samples import Samples, samples_from
+from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.quantizers.onnx_ranges import ranges_of
+from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, tensors_to_watch
+from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.image import fit, unfit
-from edgeseg.metrics import Confusion
-from edgeseg.runtime.machine import this_cpu
+from edgeseg.metrics.confusion import Confusion
+from edgeseg.proof.samples import Samples, samples_from
+from edgeseg.runtime.system.machine import this_cpu
 from edgeseg.spec import ModelSpec
 
 LAYERS = ("Conv", "Gemm", "MatMul")

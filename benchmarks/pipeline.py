@@ -124,10 +124,10 @@ def _cpu_s() -> float:
 
 def _edgeseg(path: Path, args: argparse.Namespace) -> Iterator[int]:
     from edgeseg.artifact import Artifact
-    from edgeseg.runtime.engine import open_engine
+    from edgeseg.runtime.engines.engine import open_engine
+    from edgeseg.runtime.engines.threshold import thresholding
     from edgeseg.runtime.pipeline import Pipeline
-    from edgeseg.runtime.sources import open_source
-    from edgeseg.runtime.threshold import thresholding
+    from edgeseg.runtime.sources.source import open_source
 
     artifact = Artifact.open(path)
     engine = open_engine(artifact, slots=2, precision=args.precision)

@@ -15,16 +15,16 @@ import time
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.budget import Budget
-from edgeseg.calibration.built import Place
-from edgeseg.calibration.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_set
 from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.calibration.progress import bar_on_tty
-from edgeseg.calibration.recipe import Recipe
-from edgeseg.calibration.samples import Samples, samples_from, synthetic_samples
+from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.console.progress import bar_on_tty
 from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.export.foreign_spec import SpecFlags
-from edgeseg.export.source_net import source_net
+from edgeseg.export.source.foreign_spec import SpecFlags
+from edgeseg.export.source.source_net import source_net
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.publishing import Place
+from edgeseg.proof.samples import Samples, samples_from, synthetic_samples
 
 # The authors normalise (x - mean) / std on 0..255 and then divide by 255 once more.
 AUTHORS = SpecFlags(

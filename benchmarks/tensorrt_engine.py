@@ -32,12 +32,12 @@ import numpy as np
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EdgesegError
 from edgeseg.image import UInt8, fit, read_image
-from edgeseg.runtime.cuda_calls import load_cuda
-from edgeseg.runtime.engine import EngineOptions, Slot
-from edgeseg.runtime.tensorrt_dialect import RTX, find_library
-from edgeseg.runtime.tensorrt_doctor import described
-from edgeseg.runtime.tensorrt_engine import TensorRtEngine, target_of
-from edgeseg.runtime.tensorrt_slot import TensorRtSlot
+from edgeseg.runtime.engines.engine import EngineOptions, Slot
+from edgeseg.runtime.trt.cuda import load_cuda
+from edgeseg.runtime.trt.diagnosis import described
+from edgeseg.runtime.trt.slot import TensorRtSlot
+from edgeseg.runtime.trt.trt_engine import TensorRtEngine, target_of
+from edgeseg.runtime.trt.versions import RTX, find_library
 from edgeseg.spec import ModelSpec
 
 LIMIT, SPEED_UP = 1.05, 1.5
@@ -175,7 +175,7 @@ def agreement(slot: Slot, truth: Slot, images: Sequence[UInt8]) -> float:
 
 
 def exact(artifact: Artifact) -> Slot:
-    from edgeseg.calibration.exact_engine import ExactEngine
+    from edgeseg.runtime.engines.exact_engine import ExactEngine
 
     return ExactEngine(artifact, EngineOptions()).open_slot()
 

@@ -24,8 +24,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from edgeseg import cells
 from edgeseg.dataset import Dataset
+from edgeseg.demo import cells
 from edgeseg.spec import ModelSpec
 from edgeseg.training.loop import Trainer
 from edgeseg.training.settings import TrainSettings

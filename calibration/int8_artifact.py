@@ -10,23 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
-from edgeseg.calibration.budget import Budget
-from edgeseg.calibration.built import Built, Place
-from edgeseg.calibration.calibration_set import CalibrationSet, calibration_digest
-from edgeseg.calibration.compare import Comparison, finite
-from edgeseg.calibration.encoding import encoding_for, expect_parent
-from edgeseg.calibration.float_search import searched
-from edgeseg.calibration.gates import check_budget, misses, worst_class
-from edgeseg.calibration.journal import Journal, journal_path, short_key
-from edgeseg.calibration.ladder import Ladder
-from edgeseg.calibration.method_choice import MethodChoice
-from edgeseg.calibration.proof_of import proof_of, timed
-from edgeseg.calibration.proof_report import write_proof
-from edgeseg.calibration.recipe import USUAL, Recipe
-from edgeseg.calibration.samples import Samples
-from edgeseg.calibration.toolchain import cpu_name
-from edgeseg.calibration.trials import Job, Trial, Trials
+from edgeseg.calibration.evidence import proof_of, timed
+from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_digest
+from edgeseg.calibration.quantizers.quantizer import encoding_for, expect_parent
+from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
+from edgeseg.calibration.search.journal import Journal, journal_path, short_key
+from edgeseg.calibration.search.ladder import Ladder
+from edgeseg.calibration.search.method_choice import MethodChoice
+from edgeseg.calibration.search.mixed_precision import searched
+from edgeseg.calibration.search.trials import Job, Trial, Trials
 from edgeseg.errors import GateFailed
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Comparison, finite
+from edgeseg.proof.gates import check_budget, misses, worst_class
+from edgeseg.proof.publishing import Built, Place
+from edgeseg.proof.report.report import write_proof
+from edgeseg.proof.samples import Samples
+from edgeseg.proof.toolchain import cpu_name
 
 
 def int8_artifact(

@@ -1,6 +1,6 @@
 import sys
 
-from edgeseg.runtime.child_python import leave_working_directory
+from edgeseg.runtime.system.child_python import leave_working_directory
 
 leave_working_directory()
 

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
-from edgeseg.files import atomic_directory, sha256_of
-from edgeseg.foreign_kind import describe_foreign
-from edgeseg.input_file import read_text
+from edgeseg.files.atomic import atomic_directory, sha256_of
+from edgeseg.files.foreign_kind import describe_foreign
+from edgeseg.files.input_file import read_text
 from edgeseg.spec import ModelSpec
 
 FORMAT_VERSION = 1

@@ -15,9 +15,9 @@ from types import TracebackType
 from typing import NoReturn
 
 from edgeseg import __version__
-from edgeseg.command_parser import CommandParser, did_you_mean, examples_text
+from edgeseg.console.command_parser import CommandParser, did_you_mean, examples_text
+from edgeseg.console.terminal import complain, visible
 from edgeseg.errors import EdgesegError
-from edgeseg.terminal import complain, visible
 
 VERBS = {
     "train": "train a compact network on images and masks",
@@ -63,10 +63,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     if argv is not None:
         return _main(argv)
-    from edgeseg.runtime.child_python import leave_working_directory
+    from edgeseg.runtime.system.child_python import leave_working_directory
 
     leave_working_directory()
-    from edgeseg.runtime.standard_streams import finish, guard
+    from edgeseg.runtime.events.standard_streams import finish, guard
 
     guard()
     sys.excepthook = complain_of_fault
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(argv: Sequence[str]) -> int:
     if "_ARGCOMPLETE" in os.environ:
-        from edgeseg.completion import answer
+        from edgeseg.console.completion import answer
 
         answer(build_parser)
     arguments = list(argv)
@@ -106,7 +106,7 @@ def guarded(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
         work: returns an exit code.
         as_json: the line is a JSON object, as those of ``run --log-json``.
     """
-    from edgeseg.runtime.standard_streams import ReaderGone, discard_output
+    from edgeseg.runtime.events.standard_streams import ReaderGone, discard_output
 
     try:
         code = work()
@@ -125,9 +125,9 @@ def guarded(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
 
 
 def _complain(who: str, message: str, as_json: bool, code: int) -> None:
-    from edgeseg.runtime.events import Event
-    from edgeseg.runtime.log import Log
-    from edgeseg.runtime.redact import redact
+    from edgeseg.runtime.events.event import Event
+    from edgeseg.runtime.events.event_log import Log
+    from edgeseg.runtime.events.redact import redact
 
     if as_json:
         Log(as_json=True).event(Event("error", who, message, facts={"exit_code": code}))
@@ -137,7 +137,7 @@ def _complain(who: str, message: str, as_json: bool, code: int) -> None:
 
 def complain_of_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Print the traceback of a fault of edgeseg itself, without credentials."""
-    from edgeseg.runtime.redact import redact
+    from edgeseg.runtime.events.redact import redact
 
     complain(redact("".join(traceback.format_exception(kind, error, trace))))
 
@@ -146,7 +146,7 @@ class _Parser(CommandParser):
     """Shows no password of an address when it complains about a command line."""
 
     def error(self, message: str) -> NoReturn:
-        from edgeseg.runtime.redact import redact
+        from edgeseg.runtime.events.redact import redact
 
         super().error(visible(redact(message)))
 

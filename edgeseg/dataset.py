@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.console.extras import require
 from edgeseg.errors import DataError
-from edgeseg.extras import require
+from edgeseg.files.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from edgeseg.files.input_file import read_text
 from edgeseg.image import UInt8, read_image, read_mask
-from edgeseg.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
-from edgeseg.input_file import read_text
 
 Int64 = npt.NDArray[np.int64]
 

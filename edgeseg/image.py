@@ -33,8 +33,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import DataError
-from edgeseg.image_bytes import Picture, open_picture, picture_in
-from edgeseg.image_tiff import SeveralPicturesError, is_tiff
+from edgeseg.files.image_bytes import Picture, open_picture, picture_in
+from edgeseg.files.tiff import SeveralPicturesError, is_tiff
 from edgeseg.spec import ModelSpec
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

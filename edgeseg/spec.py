@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgeseg.console.terminal import has_commands
 from edgeseg.errors import SpecError
 from edgeseg.palette import default_palette
-from edgeseg.terminal import has_commands
 
 TASKS = ("binary", "multiclass")
 COLOR_ORDERS = ("rgb", "bgr", "gray")

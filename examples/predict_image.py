@@ -16,8 +16,8 @@ from edgeseg.artifact import Artifact
 from edgeseg.draw import color_table, overlay
 from edgeseg.image import read_image
 from edgeseg.legend import draw_legend
-from edgeseg.runtime.engine import open_engine
-from edgeseg.runtime.predict import Predictor
+from edgeseg.runtime.engines.engine import open_engine
+from edgeseg.runtime.engines.predictor import Predictor
 
 
 def main(model: str, source: str, target: str) -> None:

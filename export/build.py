@@ -10,17 +10,17 @@ from typing import Any
 import onnx
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
-from edgeseg.calibration.built import Built, Place, artifact_stage, opened
-from edgeseg.calibration.compare import Comparison, Stage, compare
-from edgeseg.calibration.gates import check_parity
-from edgeseg.calibration.progress import Progress
-from edgeseg.calibration.samples import Samples
-from edgeseg.calibration.toolchain import cpu_name, toolchain
-from edgeseg.export.deployed_graph import deployed_graph, deployed_outputs
-from edgeseg.export.ir_from_onnx import ir_from_onnx
-from edgeseg.export.reference_engine import ReferenceEngine
-from edgeseg.export.source_net import SourceNet
-from edgeseg.runtime.predict import Predictor
+from edgeseg.console.progress import Progress
+from edgeseg.export.graphs.deployed_graph import deployed_graph, deployed_outputs
+from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
+from edgeseg.export.source.reference_engine import ReferenceEngine
+from edgeseg.export.source.source_net import SourceNet
+from edgeseg.proof.compare import Comparison, Stage, compare
+from edgeseg.proof.gates import check_parity
+from edgeseg.proof.publishing import Built, Place, artifact_stage, opened
+from edgeseg.proof.samples import Samples
+from edgeseg.proof.toolchain import cpu_name, toolchain
+from edgeseg.runtime.engines.predictor import Predictor
 
 PARITY_IMAGES = 16
 

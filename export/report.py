@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeseg.calibration.built import Built
-from edgeseg.calibration.compare import Comparison
-from edgeseg.calibration.gates import class_table, comparison_notes, stage_table
-from edgeseg.calibration.proof_report import HTML_FILE
-from edgeseg.terminal import visible
+from edgeseg.console.terminal import visible
+from edgeseg.proof.compare import Comparison
+from edgeseg.proof.gates import class_table, comparison_notes, stage_table
+from edgeseg.proof.publishing import Built
+from edgeseg.proof.report.report import HTML_FILE
 
 
 def comparison_text(comparison: Comparison, by_class: bool = True) -> str:

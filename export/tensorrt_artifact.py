@@ -13,21 +13,21 @@ import onnx
 from onnx import TensorProto, helper
 
 from edgeseg.artifact import MANIFEST, Artifact, artifact_dir, writing_artifact
-from edgeseg.calibration.budget import Budget, budget_for
-from edgeseg.calibration.built import Built, Place, artifact_stage, opened
-from edgeseg.calibration.compare import Comparison, Stage, compare
-from edgeseg.calibration.exact_engine import ExactEngine
-from edgeseg.calibration.gates import check_budget, check_parity
-from edgeseg.calibration.onnx_graph import load_graph
-from edgeseg.calibration.samples import Samples
-from edgeseg.calibration.tensorrt_lint import expect_clean
-from edgeseg.calibration.toolchain import cpu_name, toolchain
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError
-from edgeseg.export.half_graph import Kept, half_graph
-from edgeseg.runtime.engine import ENGINE_KEY, TENSORRT, EngineOptions
-from edgeseg.runtime.predict import Predictor
-from edgeseg.runtime.tensorrt_settings import FILE, BuildSettings
+from edgeseg.export.graphs.half_from_float import Kept, half_graph
+from edgeseg.graphs.onnx_graph import load_graph
+from edgeseg.graphs.tensorrt_lint import expect_clean
+from edgeseg.proof.budget import Budget, budget_for
+from edgeseg.proof.compare import Comparison, Stage, compare
+from edgeseg.proof.gates import check_budget, check_parity
+from edgeseg.proof.publishing import Built, Place, artifact_stage, opened
+from edgeseg.proof.samples import Samples
+from edgeseg.proof.toolchain import cpu_name, toolchain
+from edgeseg.runtime.engines.engine import ENGINE_KEY, TENSORRT, EngineOptions
+from edgeseg.runtime.engines.exact_engine import ExactEngine
+from edgeseg.runtime.engines.predictor import Predictor
+from edgeseg.runtime.trt.build_settings import FILE, BuildSettings
 
 PROBES = 16
 

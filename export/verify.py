@@ -7,18 +7,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.built import artifact_stage
-from edgeseg.calibration.compare import Stage
-from edgeseg.calibration.progress import Progress, no_progress
-from edgeseg.calibration.samples import Samples, UnreadableImageError, samples_from
+from edgeseg.console.extras import require
+from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import DataError, UserError
-from edgeseg.export.reference_engine import ReferenceEngine
-from edgeseg.export.source_net import CHECKPOINT_SUFFIXES, torch_forward
-from edgeseg.export.trace import Trace, trace
-from edgeseg.export.trace_models import traced_models
-from edgeseg.extras import require
+from edgeseg.export.source.reference_engine import ReferenceEngine
+from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
+from edgeseg.export.trace.open_forms import traced_models
+from edgeseg.export.trace.trace import Trace, trace
 from edgeseg.image import UInt8, fit
-from edgeseg.runtime.predict import Predictor
+from edgeseg.proof.compare import Stage
+from edgeseg.proof.publishing import artifact_stage
+from edgeseg.proof.samples import Samples, UnreadableImageError, samples_from
+from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.spec import ModelSpec
 
 
@@ -49,7 +49,7 @@ def traces_of(
 
     Args:
         paths: checkpoints and artifacts, the reference first and in float.
-        data: folder, split and ignore index, see :func:`~edgeseg.calibration.samples.samples_from`.
+        data: folder, split and ignore index, see :func:`~edgeseg.proof.samples.samples_from`.
         count: 1 or more.
         progress: ticks once an image.
 

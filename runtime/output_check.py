@@ -8,16 +8,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from edgeseg.errors import OutputError
-from edgeseg.files import check_writable
-from edgeseg.output_paths import check_apart, is_same
-from edgeseg.runtime.cache_folder import cache_folder
-from edgeseg.runtime.line_pieces import PIECE_ADDS_BYTES
-from edgeseg.runtime.line_stream import is_stream
-from edgeseg.runtime.mask_file import longest_name_bytes
-from edgeseg.runtime.recording_shelf import SEGMENT_ADDS_BYTES, partial_of
-from edgeseg.runtime.recording_video import CONTAINERS
-from edgeseg.runtime.sinks_pictures import overlay_name
-from edgeseg.runtime.source_files import check_pictures_apart, source_files
+from edgeseg.files.atomic import check_writable
+from edgeseg.files.output_paths import check_apart, is_same
+from edgeseg.runtime.recording.folder import SEGMENT_ADDS_BYTES, partial_of
+from edgeseg.runtime.recording.video_file import CONTAINERS
+from edgeseg.runtime.sinks.lines.pieces import PIECE_ADDS_BYTES
+from edgeseg.runtime.sinks.lines.stream import is_stream
+from edgeseg.runtime.sinks.mask_file import longest_name_bytes
+from edgeseg.runtime.sinks.pictures import overlay_name
+from edgeseg.runtime.sources.files_read import check_pictures_apart, source_files
+from edgeseg.runtime.system.cache_folder import cache_folder
 
 
 def check_outputs(

@@ -21,14 +21,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgeseg.image import fit
-from edgeseg.runtime.engine import Engine, Slot
-from edgeseg.runtime.events import Event, OnEvent, event_to_stderr
-from edgeseg.runtime.frame import Frame, Prediction
-from edgeseg.runtime.handoff import Handoff
-from edgeseg.runtime.sinks import Sink, SinkThread
-from edgeseg.runtime.sources import Source
-from edgeseg.runtime.threshold import Threshold
-from edgeseg.runtime.timing import Percentiles, Stage, clock_s
+from edgeseg.runtime.engines.engine import Engine, Slot
+from edgeseg.runtime.engines.threshold import Threshold
+from edgeseg.runtime.events.event import Event, OnEvent, event_to_stderr
+from edgeseg.runtime.frames.frame import Frame, Prediction
+from edgeseg.runtime.frames.handoff import Handoff
+from edgeseg.runtime.frames.timing import Percentiles, Stage, clock_s
+from edgeseg.runtime.sinks.sink import Sink, SinkThread
+from edgeseg.runtime.sources.source import Source
 
 _POLL_S = 0.1
 _READER_TIMEOUT_S = 0.5
@@ -107,7 +107,7 @@ class Pipeline:
         engine: gives the slots.
         source: open; the caller closes it.
         slots: how many inferences run at the same time.
-        threshold: from :func:`edgeseg.runtime.threshold.thresholding`.
+        threshold: from :func:`edgeseg.runtime.engines.threshold.thresholding`.
         max_frames: stop after this many results.
         on_event: called when an output stops or goes on.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from edgeseg.runtime.events import Event, OnEvent
+from edgeseg.runtime.events.event import Event, OnEvent
 
 if TYPE_CHECKING:
     from edgeseg.runtime.pipeline import Pipeline

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edgeseg.dataset import Dataset
 from edgeseg.errors import EdgesegError, UserError
-from edgeseg.training.hold_out import link_splits
+from edgeseg.training.data.hold_out import link_splits
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from installed_fixtures import wheel  # noqa: F401
 from edgeseg.artifact import Artifact
 from edgeseg.spec import ModelSpec
 
-pytest.register_assert_rewrite("engine_contract", "encoding_contract", "model_contract")
+pytest.register_assert_rewrite("engine_contract", "quantizer_contract", "model_contract")
 
 
 def pytest_configure() -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from fitted import SPEC, fitted_net, write_dataset
 
-from edgeseg.calibration.budget import Budget
-from edgeseg.calibration.built import Built, Place
-from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.calibration.images.calibration_set import calibration_set
 from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.calibration.samples import samples_from
 from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
-from edgeseg.export.source_net import SourceNet, torch_forward
+from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+from edgeseg.export.source.source_net import SourceNet, torch_forward
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.publishing import Built, Place
+from edgeseg.proof.samples import samples_from
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Data and artifacts that the commands are given; made by this environment, which has everything."""
     folder = tmp_path_factory.mktemp("made")
     cells = folder / "cells"
-    run([*_here("-m", "edgeseg.cells"), cells, "--train", "6", "--val", "3", "--size", "128"])
+    run([*_here("-m", "edgeseg.demo.cells"), cells, "--train", "6", "--val", "3", "--size", "128"])
     run([*_here("-m", "edgeseg"), "export", CHECKPOINT, "--format", "openvino", "--out", folder])
     data = write_dataset(folder / "blobs", 4, 2)
     found = {"data": data, "cells": cells, "checkpoint": CHECKPOINT}

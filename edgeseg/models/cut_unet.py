@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.models.attention_unet import AttentionGate, AttentionUNet
 from edgeseg.models.blocks import AnySize, DoubleConv, ResidualBlock, SeparableBlock

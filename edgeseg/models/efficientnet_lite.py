@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from edgeseg.extras import require
+from edgeseg.console.extras import require
 
 STEM = 32
 STAGES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.models.blocks import AnySize, DoubleConv, PoolingEncoder, cropped, scaled
 from edgeseg.models.joins import Join

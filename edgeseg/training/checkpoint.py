@@ -22,9 +22,9 @@ import torch
 from torch import nn
 
 from edgeseg.errors import CheckpointError, SpecError, UserError
-from edgeseg.files import atomic_file, sha256_of
-from edgeseg.foreign_kind import describe_foreign
-from edgeseg.input_file import check_regular
+from edgeseg.files.atomic import atomic_file, sha256_of
+from edgeseg.files.foreign_kind import describe_foreign
+from edgeseg.files.input_file import check_regular
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from edgeseg.errors import CheckpointError
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model
-from edgeseg.training.losses import VOID
+from edgeseg.training.losses.losses import VOID
 from edgeseg.training.settings import Distillation
 
 MUST_AGREE = ("task", "classes", "height", "width", "color_order", "mean", "std", "resize")

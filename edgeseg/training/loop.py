@@ -19,20 +19,20 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, default_collate
 from tqdm import tqdm
 
+from edgeseg.console.terminal import complain, say
 from edgeseg.dataset import Dataset
 from edgeseg.errors import CheckpointError, DataError, UserError
-from edgeseg.metrics import Confusion
+from edgeseg.metrics.confusion import Confusion
 from edgeseg.models.registry import count_weights
 from edgeseg.spec import ModelSpec
-from edgeseg.terminal import complain, say
-from edgeseg.training.augment import Augmentation
-from edgeseg.training.boundary_weights import BoundaryWeights
 from edgeseg.training.checkpoint import read_checkpoint, save_checkpoint
+from edgeseg.training.data.augment import Augmentation
+from edgeseg.training.data.boundary_weights import BoundaryWeights
+from edgeseg.training.data.folder import EpochSampler, FolderDataset, check_splits, count_pixels
 from edgeseg.training.distill import Teacher
 from edgeseg.training.ema import Ema
 from edgeseg.training.fake_quant import FakeQuantised
-from edgeseg.training.folder import EpochSampler, FolderDataset, check_splits, count_pixels
-from edgeseg.training.loss_registry import check_loss, make_loss
+from edgeseg.training.losses.registry import check_loss, make_loss
 from edgeseg.training.memory import advice, fitting_batch, ran_out_of_memory
 from edgeseg.training.objective import Objective
 from edgeseg.training.pace import Pace, TimeLeft, in_words

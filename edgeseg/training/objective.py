@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgeseg.training.distill import Teacher
-from edgeseg.training.losses import Loss
+from edgeseg.training.losses.losses import Loss
 
 AUXILIARY_WEIGHT = 0.4
 """Of each auxiliary's loss (PSPNet, arXiv:1612.01105, found 0.4 best for its one)."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
-from edgeseg.terminal import say
+from edgeseg.console.terminal import say
 from edgeseg.training.defaults import VALIDATIONS
 
 VALIDATION_SHARE = 0.2

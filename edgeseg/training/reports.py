@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from edgeseg.draw import color_table, colorize, contact_sheet, overlay
-from edgeseg.files import atomic_file
+from edgeseg.files.atomic import atomic_file
 from edgeseg.image import UInt8
 from edgeseg.legend import draw_legend
-from edgeseg.metrics import Confusion
+from edgeseg.metrics.confusion import Confusion
 from edgeseg.spec import ModelSpec
 
 Row = dict[str, float]

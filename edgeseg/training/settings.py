@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import UserError
-from edgeseg.training.boundary_weights import BoundaryWeights
+from edgeseg.training.data.boundary_weights import BoundaryWeights
 
 PRETRAINED_ENCODER_LR = 0.3
 

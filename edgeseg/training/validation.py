@@ -12,8 +12,8 @@ from accelerate import Accelerator
 from torch import nn
 
 from edgeseg.image import UInt8, unfit
-from edgeseg.metrics import Confusion
-from edgeseg.training.folder import FolderDataset
+from edgeseg.metrics.confusion import Confusion
+from edgeseg.training.data.folder import FolderDataset
 
 
 @dataclass(frozen=True)

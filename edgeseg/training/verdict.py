@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgeseg.metrics import Confusion
-from edgeseg.training.losses import VOID, Loss
-from edgeseg.training.losses import class_weights as weights_of
+from edgeseg.metrics.confusion import Confusion
+from edgeseg.training.losses.losses import VOID, Loss
+from edgeseg.training.losses.losses import class_weights as weights_of
 
 EVERYWHERE = 0.999
 """Share of the pixels from which on one label counts as given everywhere."""
@@ -69,7 +69,7 @@ def constant_loss(loss: Loss, pixels: Tensor, mode: str, targets: Sequence[Tenso
     Args:
         loss: without boundary weights.
         pixels: (K,) pixel counts of the training masks.
-        mode: of the class weights (:func:`~edgeseg.training.losses.class_weights`).
+        mode: of the class weights (:func:`~edgeseg.training.losses.losses.class_weights`).
         targets: (H, W) int64 masks to take it on.
         binary: one logit.
     """

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.runtime.quantities import number_above, whole
-from edgeseg.terminal import say_lines
+from edgeseg.console.quantities import number_above, whole
+from edgeseg.console.terminal import say_lines
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.bench import BenchResult
+    from edgeseg.runtime.measure.bench import BenchResult
 
 EXAMPLES = (
     "edgeseg bench ARTIFACT --seconds 10",
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
-    from edgeseg.runtime.bench import bench_engine
+    from edgeseg.runtime.measure.bench import bench_engine
 
     if args.against is not None:
         return _against(args)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _against(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.speed import speed_of
+    from edgeseg.proof.speed import speed_of
 
     speed = speed_of(Artifact.open(args.against), Artifact.open(args.artifact), args.seconds, args.device)
     say_lines(json.dumps(speed.to_dict(), indent=2) if args.json else speed.text())

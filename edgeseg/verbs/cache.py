@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgeseg.command import edgeseg_command
-from edgeseg.terminal import say_lines
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.terminal import say_lines
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.cache_contents import CacheEntry
+    from edgeseg.runtime.system.cache_contents import CacheEntry
 
 EXAMPLES = ("edgeseg cache", "edgeseg cache --clear --older-than 30d")
 
@@ -26,9 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from edgeseg.runtime.cache_contents import cache_entries, clear
-    from edgeseg.runtime.cache_folder import cache_folder
-    from edgeseg.runtime.quantities import duration_s
+    from edgeseg.console.quantities import duration_s
+    from edgeseg.runtime.system.cache_contents import cache_entries, clear
+    from edgeseg.runtime.system.cache_folder import cache_folder
 
     entries = cache_entries(duration_s(args.older_than) if args.older_than else 0.0)
     removed = [entry for entry in entries if clear(entry)] if args.clear else []

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.artifact import MANIFEST, artifact_folder
+from edgeseg.console.quantities import whole
+from edgeseg.console.terminal import say, say_lines
 from edgeseg.errors import SpecError, UserError
-from edgeseg.files import atomic_file, check_writable
-from edgeseg.output_paths import check_apart, picture_folders
-from edgeseg.runtime.quantities import whole
-from edgeseg.terminal import say, say_lines
+from edgeseg.files.atomic import atomic_file, check_writable
+from edgeseg.files.output_paths import check_apart, picture_folders
 from edgeseg.verbs.export import check_name, default_out, report
-from edgeseg.verbs.int8_flags import (
+from edgeseg.verbs.flags.int8 import (
     add_int8_arguments,
     calibration_images,
     check_evidence,
@@ -23,11 +23,11 @@ from edgeseg.verbs.int8_flags import (
     quantised,
     verification_images,
 )
-from edgeseg.verbs.needs import need, need_to_calibrate
+from edgeseg.verbs.flags.needs import need, need_to_calibrate
 
 if TYPE_CHECKING:
-    from edgeseg.calibration.coverage import Coverage
-    from edgeseg.calibration.samples import Samples
+    from edgeseg.calibration.images.coverage import Coverage
+    from edgeseg.proof.samples import Samples
     from edgeseg.spec import ModelSpec
 
 CHECKPOINT_SUFFIXES = (".pt", ".pth")
@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _quantise(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.encoding import encoding_for, expect_parent
+    from edgeseg.calibration.quantizers.quantizer import encoding_for, expect_parent
 
     check_evidence(args)
     check_int8_arguments(args)
@@ -88,9 +88,9 @@ def _quantise(args: argparse.Namespace) -> int:
 
 def _choose(args: argparse.Namespace) -> int:
     """Write a calibration set and the picture of its coverage, and print the table."""
-    from edgeseg.calibration.coverage import coverage_of
-    from edgeseg.calibration.progress import bar_on_tty
-    from edgeseg.calibration.set_file import weights_of, write_set
+    from edgeseg.calibration.images.coverage import coverage_of
+    from edgeseg.calibration.images.set_file import weights_of, write_set
+    from edgeseg.console.progress import bar_on_tty
 
     _check_set_file(args.set_file)
     folders = [folder for data in (args.data, args.eval_data) for folder in picture_folders(data)]
@@ -123,7 +123,7 @@ def _check_set_file(path: Path) -> None:
 def _contract(path: Path) -> tuple[ModelSpec, str]:
     """The spec and the name of a checkpoint, an artifact or an ONNX file that brings its spec."""
     from edgeseg.artifact import Artifact
-    from edgeseg.extras import require
+    from edgeseg.console.extras import require
 
     if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
         require("torch", "export")
@@ -132,7 +132,7 @@ def _contract(path: Path) -> tuple[ModelSpec, str]:
         loaded = load_model(path)
         return loaded.spec, loaded.name
     if path.suffix == ".onnx" and path.is_file() and not (path.parent / MANIFEST).is_file():
-        from edgeseg.export.onnx_file import embedded_spec, read_onnx
+        from edgeseg.export.source.onnx_file import embedded_spec, read_onnx
 
         if (spec := embedded_spec(read_onnx(path))) is None:
             raise SpecError(
@@ -145,8 +145,8 @@ def _contract(path: Path) -> tuple[ModelSpec, str]:
 
 def _reference(args: argparse.Namespace, spec: ModelSpec) -> Samples | None:
     """What the set is compared with: --eval-data, else the evaluation images of --data where they are others."""
-    from edgeseg.calibration.calibration_set import is_dataset
-    from edgeseg.calibration.samples import samples_from
+    from edgeseg.calibration.images.calibration_set import is_dataset
+    from edgeseg.proof.samples import samples_from
 
     where = args.eval_data
     if where is None and args.data is not None and (is_dataset(args.data) or args.calib is not None):
@@ -157,7 +157,7 @@ def _reference(args: argparse.Namespace, spec: ModelSpec) -> Samples | None:
 def _write_picture(path: Path, coverage: Coverage) -> None:
     import cv2
 
-    from edgeseg.calibration.coverage_picture import coverage_picture
+    from edgeseg.calibration.images.coverage_picture import coverage_picture
 
     with atomic_file(path) as staged:
         staged.write_bytes(cv2.imencode(".png", coverage_picture(coverage))[1].tobytes())

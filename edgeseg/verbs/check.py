@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.console.quantities import number, number_above, whole
+from edgeseg.console.terminal import complain, say, say_lines
 from edgeseg.errors import GateFailed, UserError
-from edgeseg.runtime.quantities import number, number_above, whole
-from edgeseg.terminal import complain, say, say_lines
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.runtime.check import Gate
+    from edgeseg.runtime.measure.check import Gate
 
 EXAMPLES = (
     "edgeseg check ARTIFACT --data DIR --max-drop 0.5",
@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 when a gate fails; every gate is measured first."""
     from edgeseg.artifact import Artifact, artifact_folder
-    from edgeseg.output_paths import check_apart, picture_folders
-    from edgeseg.runtime.check import check_runs
+    from edgeseg.files.output_paths import check_apart, picture_folders
+    from edgeseg.runtime.measure.check import check_runs
 
     if args.save_baseline:
         check_apart([args.save_baseline], [artifact_folder(args.artifact), *picture_folders(args.data)])
@@ -79,8 +79,8 @@ def _gates(args: argparse.Namespace, artifact: Artifact) -> Iterator[Gate]:
 def _iou(args: argparse.Namespace, artifact: Artifact) -> Gate:
     from tqdm import tqdm
 
-    from edgeseg.runtime.check import iou_gate
-    from edgeseg.runtime.evaluate import open_dataset
+    from edgeseg.runtime.measure.check import iou_gate
+    from edgeseg.runtime.measure.evaluate import open_dataset
 
     dataset = open_dataset(args.data, artifact, args.ignore_index)
     with tqdm(desc="check", leave=False, disable=not sys.stderr.isatty()) as bar:
@@ -88,8 +88,8 @@ def _iou(args: argparse.Namespace, artifact: Artifact) -> Gate:
 
 
 def _latency_ms(args: argparse.Namespace, artifact: Artifact) -> Gate:
-    from edgeseg.runtime.bench import bench_in_turns
-    from edgeseg.runtime.check import Gate
+    from edgeseg.runtime.measure.bench import bench_in_turns
+    from edgeseg.runtime.measure.check import Gate
 
     latency = bench_in_turns([artifact], 2.0, args.device)[0]
     sentence = f"p95 was {latency.p95_ms:.2f} ms over {latency.runs} runs."
@@ -97,8 +97,8 @@ def _latency_ms(args: argparse.Namespace, artifact: Artifact) -> Gate:
 
 
 def _baseline(args: argparse.Namespace, artifact: Artifact) -> Iterator[Gate]:
-    from edgeseg.runtime.check import latency_gate, read_baseline, save_baseline
-    from edgeseg.runtime.latency_gate import latency_ratio
+    from edgeseg.runtime.measure.check import latency_gate, read_baseline, save_baseline
+    from edgeseg.runtime.measure.latency_gate import latency_ratio
 
     if args.device != "CPU":
         raise UserError(f"A baseline is a ratio to CPU work; found --device {args.device}. Use --max-latency-ms there.")

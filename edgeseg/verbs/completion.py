@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from edgeseg.command import NAME
-from edgeseg.terminal import say_lines
+from edgeseg.console.command import NAME
+from edgeseg.console.terminal import say_lines
 
 SHELLS = ("bash", "zsh", "fish")
 EXAMPLES = (

@@ -10,16 +10,16 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.extras import require
+from edgeseg.console.quantities import number, whole
+from edgeseg.console.terminal import say, say_lines, visible
 from edgeseg.errors import CheckpointError, UserError
-from edgeseg.extras import require
-from edgeseg.files import check_writable
-from edgeseg.runtime.quantities import number, whole
-from edgeseg.terminal import say, say_lines, visible
+from edgeseg.files.atomic import check_writable
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.built import Built
+    from edgeseg.proof.publishing import Built
     from edgeseg.runtime.pipeline import Summary
 
 SEED = 2026
@@ -90,8 +90,8 @@ def _step(sentence: str) -> Iterator[None]:
 
 
 def _render(out: Path, frames: int) -> None:
-    from edgeseg import cells
-    from edgeseg.demo_report import write_clip
+    from edgeseg.demo import cells
+    from edgeseg.demo.report import write_clip
 
     cells.write_dataset(out / "scenes", CALIBRATION, VALIDATION, SIZE, SEED)
     write_clip(out / "clip.mp4", (image for image, _ in cells.render_clip(SEED, frames, CLIP_SIZE, CLIP_SIZE)))
@@ -99,14 +99,14 @@ def _render(out: Path, frames: int) -> None:
 
 def _artifacts(checkpoint: Path, out: Path, max_drop: float) -> tuple[Built, Built]:
     """The fp32 and the INT8 OpenVINO artifact, both verified on the rendered val split."""
-    from edgeseg.calibration.budget import Budget
-    from edgeseg.calibration.built import Place
-    from edgeseg.calibration.calibration_set import calibration_set
+    from edgeseg.calibration.images.calibration_set import calibration_set
     from edgeseg.calibration.int8_artifact import int8_artifact
-    from edgeseg.calibration.samples import samples_from
     from edgeseg.export import build
-    from edgeseg.export.foreign_spec import SpecFlags
-    from edgeseg.export.source_net import source_net
+    from edgeseg.export.source.foreign_spec import SpecFlags
+    from edgeseg.export.source.source_net import source_net
+    from edgeseg.proof.budget import Budget
+    from edgeseg.proof.publishing import Place
+    from edgeseg.proof.samples import samples_from
 
     with _step("checkpoint to ONNX"):
         source = source_net(checkpoint, SpecFlags())
@@ -132,8 +132,8 @@ def _measure(fp32: Artifact, int8: Artifact, results: dict[str, Any]) -> None:
     """Latency and throughput of the bare engines, in turns so that both meet the same load."""
     from statistics import median
 
-    from edgeseg.runtime.bench import bench_in_turns, throughput
-    from edgeseg.runtime.engine import open_engine
+    from edgeseg.runtime.engines.engine import open_engine
+    from edgeseg.runtime.measure.bench import bench_in_turns, throughput
 
     latencies = bench_in_turns((fp32, int8), 4.0)
     with contextlib.ExitStack() as stack:
@@ -144,10 +144,10 @@ def _measure(fp32: Artifact, int8: Artifact, results: dict[str, Any]) -> None:
 
 
 def _run_clip(artifact: Artifact, out: Path) -> Summary:
-    from edgeseg.runtime.engine import open_engine
+    from edgeseg.runtime.engines.engine import open_engine
     from edgeseg.runtime.pipeline import Pipeline
-    from edgeseg.runtime.sinks_video import VideoSink
-    from edgeseg.runtime.sources import open_source
+    from edgeseg.runtime.sinks.video import VideoSink
+    from edgeseg.runtime.sources.source import open_source
 
     with contextlib.closing(open_engine(artifact, slots=SLOTS)) as engine, open_source(str(out / "clip.mp4")) as source:
         return Pipeline(engine, source, SLOTS).run([VideoSink(out / "overlay.mp4", artifact.spec, source.fps)])
@@ -155,9 +155,9 @@ def _run_clip(artifact: Artifact, out: Path) -> Summary:
 
 def _contact_sheet(fp32: Artifact, int8: Artifact, out: Path) -> None:
     from edgeseg.dataset import Dataset
-    from edgeseg.demo_report import sheet_row, write_sheet
-    from edgeseg.runtime.engine import open_engine
-    from edgeseg.runtime.predict import Predictor
+    from edgeseg.demo.report import sheet_row, write_sheet
+    from edgeseg.runtime.engines.engine import open_engine
+    from edgeseg.runtime.engines.predictor import Predictor
 
     data = Dataset.open(out / "scenes")
     rows = []
@@ -169,9 +169,9 @@ def _contact_sheet(fp32: Artifact, int8: Artifact, out: Path) -> None:
 
 
 def _tell(out: Path, results: dict[str, Any], summary: Summary, seconds: float) -> None:
-    from edgeseg.calibration.gates import table
-    from edgeseg.calibration.toolchain import cpu_name, toolchain
-    from edgeseg.demo_report import report_rows, write_report
+    from edgeseg.demo.report import report_rows, write_report
+    from edgeseg.proof.gates import table
+    from edgeseg.proof.toolchain import cpu_name, toolchain
 
     drop = 100 * (results["fp32"]["mean_iou"] - results["int8"]["mean_iou"])
     results["drop_points"] = drop
@@ -192,7 +192,7 @@ def _tell(out: Path, results: dict[str, Any], summary: Summary, seconds: float) 
 
 def next_command(out: Path) -> str:
     """A live source that this network understands: in a window where there is a display, else into a video."""
-    from edgeseg.runtime.sinks_window import check_display
+    from edgeseg.runtime.sinks.window import check_display
 
     live = ("run", out / "cells-int8-openvino", "--source", "test://cells")
     try:

@@ -7,11 +7,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edgeseg.installation import install_line
-from edgeseg.terminal import say_lines
+from edgeseg.console.installation import install_line
+from edgeseg.console.terminal import say_lines
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.doctor import Diagnosis, Finding
+    from edgeseg.runtime.measure.doctor import Diagnosis, Finding
 
 NO_ENGINE = 3
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 0 when at least one engine works, else 3."""
-    from edgeseg.runtime.doctor import diagnose
+    from edgeseg.runtime.measure.doctor import diagnose
 
     diagnosis = diagnose()
     say_lines(json.dumps(diagnosis.to_dict(), indent=2) if args.json else _text(diagnosis))

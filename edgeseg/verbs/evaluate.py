@@ -9,15 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.files import atomic_file, check_writable
-from edgeseg.runtime.quantities import number, whole
-from edgeseg.terminal import say_lines, visible
+from edgeseg.console.quantities import number, whole
+from edgeseg.console.terminal import say_lines, visible
+from edgeseg.files.atomic import atomic_file, check_writable
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.dataset import Dataset
     from edgeseg.image import UInt8
-    from edgeseg.runtime.evaluate import Evaluation
+    from edgeseg.runtime.measure.evaluate import Evaluation
     from edgeseg.spec import Color
 
 SIZES_ASIDE = "(number of objects: connected areas of one class in the masks; each is scored alone, sizes in pixels)"
@@ -49,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact, artifact_folder
-    from edgeseg.output_paths import check_apart, picture_folders
-    from edgeseg.runtime.evaluate import open_dataset
-    from edgeseg.runtime.predict import open_predictor
+    from edgeseg.files.output_paths import check_apart, picture_folders
+    from edgeseg.runtime.engines.predictor import open_predictor
+    from edgeseg.runtime.measure.evaluate import open_dataset
 
     if args.out:
         check_writable(args.out)
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 def _evaluated(predict: Any, dataset: Dataset, split: str) -> Evaluation:
     from tqdm import tqdm
 
-    from edgeseg.runtime.evaluate import evaluate
+    from edgeseg.runtime.measure.evaluate import evaluate
 
     total = len(dataset.pairs(split))
     with tqdm(desc="evaluate", total=total, leave=False, disable=not sys.stderr.isatty()) as bar:
@@ -91,8 +91,8 @@ def _result(args: argparse.Namespace, artifact: Artifact, dataset: Dataset, eval
 
 
 def _write(out: Path, result: dict[str, Any], evaluation: Evaluation, palette: Sequence[Color]) -> None:
-    from edgeseg.runtime.confusion_picture import confusion_picture
-    from edgeseg.size_picture import size_picture
+    from edgeseg.metrics.size_picture import size_picture
+    from edgeseg.runtime.measure.confusion_picture import confusion_picture
 
     title = f"{result['artifact']}  {result['split']}  mIoU {evaluation.confusion.mean_iou:.3f}"
     _write_png(out / "confusion.png", confusion_picture(evaluation.confusion, evaluation.classes, title))

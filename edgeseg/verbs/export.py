@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.console.quantities import number, number_above, whole
+from edgeseg.console.terminal import say_lines
 from edgeseg.errors import UserError
-from edgeseg.files import check_writable
-from edgeseg.runtime.quantities import number, number_above, whole
-from edgeseg.terminal import say_lines
-from edgeseg.verbs.int8_flags import (
+from edgeseg.files.atomic import check_writable
+from edgeseg.verbs.flags.int8 import (
     add_int8_arguments,
     calibration_images,
     check_evidence,
@@ -21,8 +21,8 @@ from edgeseg.verbs.int8_flags import (
     quantised,
     verification_images,
 )
-from edgeseg.verbs.needs import need_to_export
-from edgeseg.verbs.tensorrt_flags import (
+from edgeseg.verbs.flags.needs import need_to_export
+from edgeseg.verbs.flags.tensorrt import (
     add_tensorrt_arguments,
     as_tensorrt,
     check_tensorrt_arguments,
@@ -34,13 +34,13 @@ from edgeseg.verbs.tensorrt_flags import (
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.built import Built, Place
-    from edgeseg.calibration.calibration_set import CalibrationSet
-    from edgeseg.calibration.preferred import Choice
-    from edgeseg.calibration.samples import Samples
-    from edgeseg.export.foreign_spec import SpecFlags
-    from edgeseg.export.source_net import DepthCut, LevelCut, SourceNet
-    from edgeseg.runtime.tensorrt_engines import DeviceEngine
+    from edgeseg.calibration.images.calibration_set import CalibrationSet
+    from edgeseg.calibration.search.preferred_format import Choice
+    from edgeseg.export.source.foreign_spec import SpecFlags
+    from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet
+    from edgeseg.proof.publishing import Built, Place
+    from edgeseg.proof.samples import Samples
+    from edgeseg.runtime.trt.device_engine import DeviceEngine
 
 FORMATS = ("onnx", "openvino", "tensorrt", "engine", "engine-rtx")
 
@@ -129,9 +129,9 @@ def run(args: argparse.Namespace) -> int:
         report_engine(engine_of(args, ready), ready, args.json)
         return 0
     need_to_export(args.model, "openvino" if args.prefer else args.format, args.int8)
-    from edgeseg.export.deployed_graph import check_outputs
-    from edgeseg.export.source_net import source_net
-    from edgeseg.export.spec_file import merged_flags
+    from edgeseg.export.graphs.deployed_graph import check_outputs
+    from edgeseg.export.source.source_net import source_net
+    from edgeseg.export.source.spec_file import merged_flags
 
     outputs = check_outputs([name.strip() for name in args.outputs.split(",")])
     out = args.out or default_out(args.model)
@@ -212,7 +212,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _flags(args: argparse.Namespace) -> SpecFlags:
-    from edgeseg.export.foreign_spec import SpecFlags, class_names
+    from edgeseg.export.source.foreign_spec import SpecFlags, class_names
 
     return SpecFlags(
         task=args.task,
@@ -231,7 +231,7 @@ def _flags(args: argparse.Namespace) -> SpecFlags:
 
 
 def _cut(args: argparse.Namespace) -> LevelCut | DepthCut | None:
-    from edgeseg.export.source_net import DepthCut, LevelCut
+    from edgeseg.export.source.source_net import DepthCut, LevelCut
 
     if args.depth is not None:
         return DepthCut(args.depth)
@@ -248,8 +248,8 @@ def _build(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list
 
 def _offered(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list[str]) -> Choice:
     """fp32 and INT8 for every engine that runs here."""
-    from edgeseg.calibration.preferred import offer
-    from edgeseg.calibration.progress import bar_on_tty
+    from edgeseg.calibration.search.preferred_format import offer
+    from edgeseg.console.progress import bar_on_tty
 
     images, found = _evidence(args, source)
     assert images is not None
@@ -277,7 +277,7 @@ def _floats(source: SourceNet, to: Place, outputs: list[str], found: Samples, mo
 
 def _samples(args: argparse.Namespace, source: SourceNet) -> Samples:
     """Images for the parity of float exports: given ones, else synthetic."""
-    from edgeseg.calibration.samples import samples_from, synthetic_samples
+    from edgeseg.proof.samples import samples_from, synthetic_samples
 
     shown = args.eval_data or args.data
     return samples_from(shown, source.spec, None, args.ignore_index) if shown else synthetic_samples(source.spec)

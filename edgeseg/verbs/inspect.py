@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.terminal import say_lines, visible
 from edgeseg.errors import EnvironmentFault, UserError
-from edgeseg.terminal import say_lines, visible
 from edgeseg.verbs import inspect_levels
 
 CHECKPOINTS = (".pt", ".pth")
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _inspected(path: Path, layers: bool) -> dict[str, Any]:
     from edgeseg.artifact import MANIFEST
-    from edgeseg.runtime.tensorrt_plan import SUFFIXES, inspect_engine_file
+    from edgeseg.runtime.trt.engine_file import SUFFIXES, inspect_engine_file
 
     if not path.exists():
         raise UserError(f"There is no {path}. Give an artifact directory, an .onnx file or a .pt checkpoint.")
@@ -83,7 +83,7 @@ def _artifact(path: Path, layers: bool) -> dict[str, Any]:
 
 def _layers(artifact: Any, every: bool) -> dict[str, Any]:
     """Precisions as executed here; a machine that cannot execute the artifact says so instead."""
-    from edgeseg.runtime.layers import executed_layers, headline, summary
+    from edgeseg.runtime.measure.layer_precision import executed_layers, headline, summary
 
     if artifact.format != "openvino":
         return {"executed": f"{_SILENT.get(artifact.format, 'unknown')}; the file's precision is {artifact.precision}"}
@@ -98,7 +98,7 @@ def _layers(artifact: Any, every: bool) -> dict[str, Any]:
 
 
 def _checkpoint(path: Path) -> dict[str, Any]:
-    from edgeseg.extras import require
+    from edgeseg.console.extras import require
 
     require("torch", "train")
     from edgeseg.training.checkpoint import load_model
@@ -115,10 +115,10 @@ def _checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _onnx(path: Path) -> dict[str, Any]:
-    from edgeseg.extras import require
+    from edgeseg.console.extras import require
 
     require("onnx", "export")
-    from edgeseg.export.onnx_file import embedded_spec, open_onnx
+    from edgeseg.export.source.onnx_file import embedded_spec, open_onnx
 
     file = open_onnx(path)
     model = file.model

@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.extras import require
+from edgeseg.console.quantities import number
+from edgeseg.console.terminal import say_lines
 from edgeseg.errors import UserError
-from edgeseg.extras import require
-from edgeseg.files import atomic_file, check_writable
-from edgeseg.runtime.quantities import number
-from edgeseg.terminal import say_lines
+from edgeseg.files.atomic import atomic_file, check_writable
 
 if TYPE_CHECKING:
-    from edgeseg.training.levels import LevelReport
+    from edgeseg.training.pruning.levels import LevelReport
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("--levels measures on labelled images; give --data DIR.")
     for module in ("torch", "accelerate", "matplotlib"):
         require(module, "train")
-    from edgeseg.training.levels_report import level_lines, level_values, write_levels
+    from edgeseg.training.pruning.levels_report import level_lines, level_values, write_levels
 
     if args.out:
         check_writable(args.out)
@@ -62,8 +62,8 @@ def _measured(args: argparse.Namespace) -> tuple[LevelReport, bool]:
 
     from edgeseg.models.cut_unet import can_cut
     from edgeseg.training.checkpoint import load_model
-    from edgeseg.training.level_cut import labelled_validator
-    from edgeseg.training.levels import joins_of, measure_levels
+    from edgeseg.training.pruning.level_cut import labelled_validator
+    from edgeseg.training.pruning.levels import joins_of, measure_levels
 
     loaded = load_model(args.file)
     validator = labelled_validator(args.data, loaded.spec, args.split)

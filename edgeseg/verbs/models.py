@@ -9,13 +9,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.extras import require
+from edgeseg.console.quantities import whole
+from edgeseg.console.terminal import say, say_lines
 from edgeseg.errors import UserError
-from edgeseg.extras import require
-from edgeseg.files import check_writable
-from edgeseg.runtime.quantities import whole
+from edgeseg.files.atomic import check_writable
 from edgeseg.spec import ModelSpec
-from edgeseg.terminal import say, say_lines
 
 ASIDE = """GFLOP: 2 a multiply-add, convolutions only. Field: side in pixels of what one pixel's class depends on.
 Every network takes images of any size: inside it pads them to a multiple of its stride and crops the logits."""
@@ -103,10 +103,10 @@ def _options(one: dict[str, Any]) -> str:
 
 
 def _prune(args: argparse.Namespace) -> int:
+    from edgeseg.files.output_paths import check_apart
     from edgeseg.models.registry import count_weights
-    from edgeseg.output_paths import check_apart
     from edgeseg.training.checkpoint import load_model, save_checkpoint
-    from edgeseg.training.depth_cut import cut_to_depth
+    from edgeseg.training.pruning.depth_cut import cut_to_depth
 
     if args.depth is None or args.out is None:
         raise UserError("--prune needs --depth, the levels to keep, and --out, the checkpoint to write.")

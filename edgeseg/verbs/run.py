@@ -1,7 +1,7 @@
 """``edgeseg run``: segment a camera, a video or images.
 
 What has an end runs in this process. A camera runs in a worker that this process watches over, starts again
-when it crashes or hangs, and replaces after SIGHUP: :mod:`edgeseg.runtime.supervisor`.
+when it crashes or hangs, and replaces after SIGHUP: :mod:`edgeseg.runtime.service.supervisor`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.quantities import duration_or_size, duration_s, kept_bytes, number, number_above, whole
 from edgeseg.errors import UserError
-from edgeseg.runtime.child_python import module_command
-from edgeseg.runtime.quantities import duration_or_size, duration_s, kept_bytes, number, number_above, whole
+from edgeseg.runtime.system.child_python import module_command
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.supervisor import Plan
+    from edgeseg.runtime.service.supervisor import Plan
 
 EXAMPLES = (
     "edgeseg run ARTIFACT --source street.mp4 --save overlay.mp4",
@@ -143,7 +143,7 @@ def run(args: argparse.Namespace) -> int:
     args = arguments(words)
     _check(args)
     if _is_live(args):
-        from edgeseg.runtime.address_space import check_address_space
+        from edgeseg.runtime.system.address_space import check_address_space
 
         check_address_space()
         if not args.no_supervise and os.name == "posix":
@@ -171,14 +171,14 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _is_live(args: argparse.Namespace) -> bool:
-    from edgeseg.runtime.stream_address import is_live
+    from edgeseg.runtime.cameras.address import is_live
 
     return is_live(args.source) or args.source.endswith(".streams")
 
 
 def _supervised(words: Sequence[str], args: argparse.Namespace) -> int:
-    from edgeseg.runtime.log import Log
-    from edgeseg.runtime.supervisor import Supervisor
+    from edgeseg.runtime.events.event_log import Log
+    from edgeseg.runtime.service.supervisor import Supervisor
     from edgeseg.verbs.run_config import arguments
 
     def reread() -> Plan:
@@ -191,8 +191,8 @@ def _supervised(words: Sequence[str], args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> Plan:
-    from edgeseg.runtime.line_stream import from_child
-    from edgeseg.runtime.supervisor import Plan
+    from edgeseg.runtime.service.supervisor import Plan
+    from edgeseg.runtime.sinks.lines.stream import from_child
     from edgeseg.verbs.run_config import words_of
 
     if args.jsonl:

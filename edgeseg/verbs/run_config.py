@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from edgeseg.errors import UserError
-from edgeseg.input_file import read_text
+from edgeseg.files.input_file import read_text
 
 _KINDS = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
 
 if TYPE_CHECKING:
-    from edgeseg.runtime.class_shares import ShareSink
-    from edgeseg.runtime.likeness import Unlike
     from edgeseg.runtime.pipeline import Summary
-    from edgeseg.runtime.sinks import Sink
+    from edgeseg.runtime.sinks.class_shares import ShareSink
+    from edgeseg.runtime.sinks.likeness import Unlike
+    from edgeseg.runtime.sinks.sink import Sink
 
 OUTPUTS = ("save", "save_masks", "jsonl", "show")
 
@@ -28,8 +28,8 @@ def written_paths(args: argparse.Namespace, summary: Summary) -> list[str]:
 
     What is recorded of a camera, and parts of a recording, are said in events, each when it is whole.
     """
-    from edgeseg.runtime.save_target import save_target
-    from edgeseg.runtime.source_kind import CAMERA, kind_of_source
+    from edgeseg.runtime.sinks.save_target import save_target
+    from edgeseg.runtime.sources.kind import CAMERA, kind_of_source
 
     found: list[tuple[str, Path]] = []
     if args.save and not args.save_every and kind_of_source(args.source) != CAMERA:
@@ -41,7 +41,7 @@ def written_paths(args: argparse.Namespace, summary: Summary) -> list[str]:
 
 def result_lines(args: argparse.Namespace, summary: Summary, sinks: Sequence[Sink]) -> list[str]:
     """Sentences for the end of a run's summary."""
-    from edgeseg.runtime.source_kind import CAMERA, kind_of_source
+    from edgeseg.runtime.sources.kind import CAMERA, kind_of_source
 
     lines = [f"written: {path}" for path in written_paths(args, summary)]
     lines += [f"unlike calibration: {source}: {text}" for source, text in _unlike_texts(sinks)]
@@ -57,7 +57,7 @@ def unlike_calibration(sinks: Sequence[Sink]) -> dict[str, list[dict[str, Any]]]
 
 
 def _unlike(sinks: Sequence[Sink]) -> dict[str, list[Unlike]]:
-    from edgeseg.runtime.sinks_likeness import LikenessSink
+    from edgeseg.runtime.sinks.likeness_watch import LikenessSink
 
     return {source: unlike for sink in sinks if isinstance(sink, LikenessSink) for source, unlike in sink.found.items()}
 
@@ -68,20 +68,20 @@ def _unlike_texts(sinks: Sequence[Sink]) -> list[tuple[str, str]]:
 
 def share_sinks(args: argparse.Namespace, sink: ShareSink) -> list[Sink]:
     """The sink that keeps what was found in one image, where nothing else would say it."""
-    from edgeseg.runtime.source_kind import IMAGE, kind_of_source
+    from edgeseg.runtime.sources.kind import IMAGE, kind_of_source
 
     return [sink] if saves_nothing(args) and kind_of_source(args.source) == IMAGE else []
 
 
 def _shares_text(sink: Sink) -> str:
-    from edgeseg.runtime.class_shares import ShareSink
+    from edgeseg.runtime.sinks.class_shares import ShareSink
 
     return sink.text() if isinstance(sink, ShareSink) else ""
 
 
 def _saving_command(args: argparse.Namespace) -> str:
-    from edgeseg.runtime.save_target import MARK
-    from edgeseg.runtime.source_kind import IMAGE, IMAGES, kind_of_source
+    from edgeseg.runtime.sinks.save_target import MARK
+    from edgeseg.runtime.sources.kind import IMAGE, IMAGES, kind_of_source
 
     kind = kind_of_source(args.source)
     stem = Path(args.source).stem

@@ -13,24 +13,24 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from edgeseg.console.quantities import duration_or_size, duration_s, kept_bytes
+from edgeseg.console.terminal import say_lines, visible, visible_lines
 from edgeseg.errors import UserError
-from edgeseg.runtime.events import Event
-from edgeseg.runtime.log import Log
-from edgeseg.runtime.pulse import Progress, Pulse
-from edgeseg.runtime.quantities import duration_or_size, duration_s, kept_bytes
-from edgeseg.runtime.redact import redact_values
-from edgeseg.runtime.standard_streams import ReaderGone, finish, print_result
-from edgeseg.terminal import say_lines, visible, visible_lines
+from edgeseg.runtime.events.event import Event
+from edgeseg.runtime.events.event_log import Log
+from edgeseg.runtime.events.redact import redact_values
+from edgeseg.runtime.events.standard_streams import ReaderGone, finish, print_result
+from edgeseg.runtime.service.heartbeat import Progress, Pulse
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.runtime.engine import Engine
-    from edgeseg.runtime.line_pieces import Rotation
-    from edgeseg.runtime.painter import Painter
+    from edgeseg.runtime.engines.engine import Engine
     from edgeseg.runtime.pipeline import Pipeline, Summary
-    from edgeseg.runtime.recording import Saving
-    from edgeseg.runtime.sinks import Sink
-    from edgeseg.runtime.sources import Source
+    from edgeseg.runtime.recording.recording import Saving
+    from edgeseg.runtime.sinks.lines.pieces import Rotation
+    from edgeseg.runtime.sinks.painter import Painter
+    from edgeseg.runtime.sinks.sink import Sink
+    from edgeseg.runtime.sources.source import Source
 
 
 LIVE_RECORDING_BYTES, LIVE_MASKS_BYTES, LIVE_LINES_BYTES = 20_000_000_000, 10_000_000_000, 1_000_000_000
@@ -49,8 +49,8 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
         pulse: to the supervisor, if there is one.
     """
     from edgeseg.artifact import Artifact
+    from edgeseg.runtime.engines.threshold import thresholding
     from edgeseg.runtime.pipeline import Pipeline
-    from edgeseg.runtime.threshold import thresholding
 
     _check(args)
     log = Log(args.log_json)
@@ -78,7 +78,7 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
 
 def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], log: Log, pipeline: Pipeline) -> None:
     """Print the summary; whether somebody takes it changes nothing about a run that did its work."""
-    from edgeseg.runtime.line_stream import is_standard_output
+    from edgeseg.runtime.sinks.lines.stream import is_standard_output
     from edgeseg.verbs.run_results import result_lines, unlike_calibration, written_paths
 
     if args.json:
@@ -106,9 +106,9 @@ def _check(args: argparse.Namespace) -> None:
     """Everything that can be known to be wrong before the work."""
     from edgeseg.artifact import artifact_folder
     from edgeseg.runtime.output_check import check_outputs
-    from edgeseg.runtime.save_target import save_target
-    from edgeseg.runtime.sinks_window import check_display
-    from edgeseg.runtime.source_kind import CAMERA, kind_of_source
+    from edgeseg.runtime.sinks.save_target import save_target
+    from edgeseg.runtime.sinks.window import check_display
+    from edgeseg.runtime.sources.kind import CAMERA, kind_of_source
 
     if args.max_frames is not None and args.max_frames < 1:
         raise UserError(f"--max-frames must be at least 1; found {args.max_frames}.")
@@ -140,11 +140,11 @@ def _check_meant(args: argparse.Namespace, records: bool) -> None:
 
 def _source(args: argparse.Namespace, log: Log) -> Source:
     """The source, or the part of it that the flags ask for."""
-    from edgeseg.runtime.address_space import check_address_space
-    from edgeseg.runtime.capture_process import Limits
-    from edgeseg.runtime.sources import open_source
-    from edgeseg.runtime.sources_select import Region, SelectedSource, Selection
-    from edgeseg.runtime.tls_trust import Trust
+    from edgeseg.runtime.cameras.capture.tls_trust import Trust
+    from edgeseg.runtime.cameras.capture_process import Limits
+    from edgeseg.runtime.sources.selection import Region, SelectedSource, Selection
+    from edgeseg.runtime.sources.source import open_source
+    from edgeseg.runtime.system.address_space import check_address_space
 
     region = Region.parse(args.roi) if args.roi else None
     selection = Selection(args.every, args.max_fps, args.rotate, region)
@@ -162,15 +162,15 @@ def _source(args: argparse.Namespace, log: Log) -> Source:
 
 def _paced(source: Source, name: str) -> Source:
     """A file for a window: a video at its own rate, of images one every two seconds."""
-    from edgeseg.runtime.source_kind import VIDEO, kind_of_source
-    from edgeseg.runtime.sources_images import FOLDER_FPS
-    from edgeseg.runtime.sources_paced import PacedSource
+    from edgeseg.runtime.sources.images import FOLDER_FPS
+    from edgeseg.runtime.sources.kind import VIDEO, kind_of_source
+    from edgeseg.runtime.sources.paced import PacedSource
 
     return PacedSource(source, 1.0 if kind_of_source(name) == VIDEO else SHOWN_S * FOLDER_FPS)
 
 
 def _engine(args: argparse.Namespace, artifact: Artifact, log: Log) -> Engine:
-    from edgeseg.runtime.engine import EngineOptions, open_with
+    from edgeseg.runtime.engines.engine import EngineOptions, open_with
 
     options = EngineOptions(
         args.device, args.slots, precision=args.precision, may_build=not args.no_build, on_event=log.event
@@ -181,14 +181,14 @@ def _engine(args: argparse.Namespace, artifact: Artifact, log: Log) -> Engine:
 def _sinks(
     args: argparse.Namespace, artifact: Artifact, source: Source, log: Log, quit_asked: Callable[[], None]
 ) -> list[Sink]:
-    from edgeseg.runtime.class_shares import ShareSink
-    from edgeseg.runtime.likeness import trait_ranges
-    from edgeseg.runtime.mask_folder import origin_of
-    from edgeseg.runtime.painter import Painter
-    from edgeseg.runtime.sinks_jsonl import JsonlSink
-    from edgeseg.runtime.sinks_likeness import LikenessSink
-    from edgeseg.runtime.sinks_masks import MaskSink
-    from edgeseg.runtime.sinks_window import WindowSink
+    from edgeseg.runtime.sinks.class_shares import ShareSink
+    from edgeseg.runtime.sinks.jsonl import JsonlSink
+    from edgeseg.runtime.sinks.likeness import trait_ranges
+    from edgeseg.runtime.sinks.likeness_watch import LikenessSink
+    from edgeseg.runtime.sinks.mask_folder import origin_of
+    from edgeseg.runtime.sinks.masks import MaskSink
+    from edgeseg.runtime.sinks.painter import Painter
+    from edgeseg.runtime.sinks.window import WindowSink
     from edgeseg.verbs.run_results import share_sinks
 
     spec, names = artifact.spec, source.names
@@ -210,9 +210,9 @@ def _sinks(
 
 def _drawn(args: argparse.Namespace, source: Source, log: Log, painter: Painter, artifact: Artifact) -> Sink:
     """Where frames with their masks drawn in go."""
-    from edgeseg.runtime.save_target import save_target
-    from edgeseg.runtime.sinks_pictures import PictureSink
-    from edgeseg.runtime.sinks_video import VideoSink
+    from edgeseg.runtime.sinks.pictures import PictureSink
+    from edgeseg.runtime.sinks.save_target import save_target
+    from edgeseg.runtime.sinks.video import VideoSink
 
     target = save_target(args.save, args.source)
     if target.video is None:
@@ -222,14 +222,14 @@ def _drawn(args: argparse.Namespace, source: Source, log: Log, painter: Painter,
 
 
 def _saving(args: argparse.Namespace, live: bool) -> Saving:
-    from edgeseg.runtime.recording import Saving
+    from edgeseg.runtime.recording.recording import Saving
 
     every_s = duration_s(args.save_every) if args.save_every else None
     return Saving(live, every_s, kept_bytes(args.keep, LIVE_RECORDING_BYTES if live else None))
 
 
 def _rotation(args: argparse.Namespace, live: bool) -> Rotation:
-    from edgeseg.runtime.line_pieces import Rotation
+    from edgeseg.runtime.sinks.lines.pieces import Rotation
 
     every_s, every_bytes = duration_or_size(args.jsonl_every) if args.jsonl_every else (None, None)
     default = max(LIVE_LINES_BYTES, 2 * (every_bytes or 0)) if live else None

@@ -10,8 +10,8 @@ import signal
 import sys
 
 from edgeseg.cli import complain_of_fault, guarded
-from edgeseg.runtime.pulse import Pulse
-from edgeseg.runtime.standard_streams import finish, guard
+from edgeseg.runtime.events.standard_streams import finish, guard
+from edgeseg.runtime.service.heartbeat import Pulse
 from edgeseg.verbs.run_config import arguments
 from edgeseg.verbs.run_session import segment
 

@@ -7,14 +7,14 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.command import edgeseg_command
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.extras import require
+from edgeseg.console.quantities import number, number_above, whole
+from edgeseg.console.terminal import complain, say
 from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
-from edgeseg.extras import require
-from edgeseg.files import check_writable
-from edgeseg.runtime.quantities import number, number_above, whole
+from edgeseg.files.atomic import check_writable
 from edgeseg.spec import ModelSpec
-from edgeseg.terminal import complain, say
 from edgeseg.verbs.train_start import (
     MODEL_OPTIONS,
     alone_in,
@@ -27,7 +27,7 @@ from edgeseg.verbs.train_start import (
 )
 
 if TYPE_CHECKING:
-    from edgeseg.training.boundary_weights import BoundaryWeights
+    from edgeseg.training.data.boundary_weights import BoundaryWeights
     from edgeseg.training.loop import TrainResult
     from edgeseg.training.settings import Distillation, TrainSettings
 
@@ -186,7 +186,7 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     for module in ("torch", "accelerate", "matplotlib"):
         require(module, "train")
-    from edgeseg.output_paths import check_apart
+    from edgeseg.files.output_paths import check_apart
 
     check_apart([args.out / "last.pt", args.out / "best.pt"], [path for path in (args.weights, args.teacher) if path])
     complete(args)
@@ -236,7 +236,7 @@ def _tell(result: TrainResult, data: str | Path, settings: TrainSettings, spec: 
 
 def _with_val_split(data: Dataset, out: Path) -> Dataset:
     """The data, with a part of train held out where it has no val split, and said."""
-    from edgeseg.training.hold_out import with_val_split
+    from edgeseg.training.data.hold_out import with_val_split
 
     whole = with_val_split(data, out / "data")
     if whole is not data:
@@ -282,7 +282,7 @@ def _pretrained(args: argparse.Namespace) -> bool:
 
 
 def _boundary(args: argparse.Namespace, data: Dataset) -> BoundaryWeights | None:
-    from edgeseg.training.boundary_weights import BoundaryWeights
+    from edgeseg.training.data.boundary_weights import BoundaryWeights
 
     if args.boundary_weights is None:
         if args.boundary_objects:

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeseg.console.extras import require
+from edgeseg.console.quantities import duration_s
+from edgeseg.console.terminal import complain
 from edgeseg.dataset import Dataset
 from edgeseg.errors import MissingExtra, OutputError, UserError
-from edgeseg.extras import require
-from edgeseg.files import writing
-from edgeseg.runtime.quantities import duration_s
+from edgeseg.files.atomic import writing
+from edgeseg.files.unfinished import held
 from edgeseg.spec import ModelSpec
-from edgeseg.terminal import complain
-from edgeseg.unfinished import held
 
 if TYPE_CHECKING:
     from edgeseg.training.settings import TrainSettings

@@ -6,9 +6,9 @@ import argparse
 import json
 from pathlib import Path
 
-from edgeseg.runtime.quantities import number, whole
-from edgeseg.terminal import say_lines
-from edgeseg.verbs.needs import need, need_to_compare
+from edgeseg.console.quantities import number, whole
+from edgeseg.console.terminal import say_lines
+from edgeseg.verbs.flags.needs import need, need_to_compare
 
 EXAMPLES = (
     "edgeseg verify best.pt best-fp32-openvino best-int8-openvino --data DIR",
@@ -41,13 +41,13 @@ def run(args: argparse.Namespace) -> int:
     need_to_compare(args.models)
     if args.trace:
         return _trace(args)
-    from edgeseg.calibration.budget import budget_for
-    from edgeseg.calibration.compare import compare
-    from edgeseg.calibration.gates import check_drop
-    from edgeseg.calibration.progress import bar_on_tty
-    from edgeseg.calibration.samples import samples_from
+    from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.report import comparison_text
     from edgeseg.export.verify import opened_models
+    from edgeseg.proof.budget import budget_for
+    from edgeseg.proof.compare import compare
+    from edgeseg.proof.gates import check_drop
+    from edgeseg.proof.samples import samples_from
 
     with opened_models(args.models) as (stages, spec):
         samples = samples_from(args.data, spec, args.split, args.ignore_index)
@@ -61,11 +61,11 @@ def run(args: argparse.Namespace) -> int:
 def _trace(args: argparse.Namespace) -> int:
     need("export", "onnxruntime", "matplotlib")
     from edgeseg.artifact import artifact_folder
-    from edgeseg.calibration.progress import bar_on_tty
-    from edgeseg.export.trace_picture import check_picture, write_trace
-    from edgeseg.export.trace_report import check_traces, traces_dict, traces_text
+    from edgeseg.console.progress import bar_on_tty
+    from edgeseg.export.trace.picture import check_picture, write_trace
+    from edgeseg.export.trace.report import check_traces, traces_dict, traces_text
     from edgeseg.export.verify import traces_of
-    from edgeseg.output_paths import check_apart, picture_folders
+    from edgeseg.files.output_paths import check_apart, picture_folders
 
     out = args.trace_out or Path("trace.png")
     check_picture(out)

@@ -9,12 +9,12 @@ from fitted import SPEC
 from planted import chain_net, with_outlier
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.built import Place
-from edgeseg.calibration.calibration_set import calibration_set
-from edgeseg.calibration.samples import samples_from, synthetic_samples
+from edgeseg.calibration.images.calibration_set import calibration_set
 from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
-from edgeseg.export.source_net import SourceNet, torch_forward
+from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+from edgeseg.export.source.source_net import SourceNet, torch_forward
+from edgeseg.proof.publishing import Place
+from edgeseg.proof.samples import samples_from, synthetic_samples
 
 
 @pytest.fixture(scope="session")

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 from fake_engine import FakeEngine, FakeSlot
 
-from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.calibration.images.calibration_set import calibration_set
 from edgeseg.dataset import Dataset
 from edgeseg.image import LETTERBOX_VALUE, UInt8, fit, normalise, placement, read_image
-from edgeseg.runtime.evaluate import evaluate
-from edgeseg.runtime.frame import Prediction
+from edgeseg.runtime.engines.predictor import Predictor
+from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.runtime.measure.evaluate import evaluate
 from edgeseg.runtime.pipeline import Pipeline
-from edgeseg.runtime.predict import Predictor
-from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.source import open_source
 from edgeseg.spec import ModelSpec
-from edgeseg.training.folder import FolderDataset
+from edgeseg.training.data.folder import FolderDataset
 
 SPECS = [
     ModelSpec("multiclass", ("background", "cell"), 48, 64, color_order, (0.4,) * channels, (0.2,) * channels, resize)

@@ -12,19 +12,19 @@ import pytest
 from fitted import scene
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.budget import Budget
-from edgeseg.calibration.built import Place
-from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.calibration.images.calibration_set import calibration_set
 from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.calibration.int8_ir_from_ir import quantised_inputs, quantised_surroundings
-from edgeseg.calibration.ir_file import read_ir
-from edgeseg.calibration.samples import samples_from, synthetic_samples
+from edgeseg.calibration.quantizers.int8_ir_from_ir import quantised_inputs, quantised_surroundings
 from edgeseg.errors import ArtifactError, GateFailed, OutputError, TamperedError
 from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.files import sha256_of
+from edgeseg.files.atomic import sha256_of
+from edgeseg.graphs.ir_file import read_ir
 from edgeseg.image import fit
-from edgeseg.runtime.engine import open_engine
-from edgeseg.runtime.openvino_core import shared_core
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.publishing import Place
+from edgeseg.proof.samples import samples_from, synthetic_samples
+from edgeseg.runtime.engines.engine import open_engine
+from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
 

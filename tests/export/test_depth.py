@@ -13,9 +13,9 @@ from model_contract import randomised, tiny
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
-from edgeseg.export.foreign_spec import SpecFlags
-from edgeseg.export.ort_session import forward_of
-from edgeseg.export.source_net import DepthCut, source_net
+from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.source.foreign_spec import SpecFlags
+from edgeseg.export.source.source_net import DepthCut, source_net
 from edgeseg.models.unetpp import UNetPlusPlus
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import save_checkpoint

@@ -15,16 +15,16 @@ from model_contract import randomised, tiny
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
-from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
-from edgeseg.export.ort_session import forward_of
+from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.models.cut_unet import cut_below
 from edgeseg.models.joins import constant_part
 from edgeseg.models.registry import count_weights
-from edgeseg.runtime.openvino_core import shared_core
+from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model, save_checkpoint
-from edgeseg.training.level_cut import labelled_validator
-from edgeseg.training.levels import join_means, measure_levels
+from edgeseg.training.pruning.level_cut import labelled_validator
+from edgeseg.training.pruning.levels import join_means, measure_levels
 
 SPEC = ModelSpec("multiclass", ("a", "b", "c"), 40, 56)
 

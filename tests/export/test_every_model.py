@@ -9,11 +9,11 @@ import pytest
 import torch
 from model_contract import randomised, tiny
 
-from edgeseg.export.onnx_from_checkpoint import onnx_from_checkpoint
-from edgeseg.export.opset import opset_of
-from edgeseg.export.ort_session import forward_of
+from edgeseg.export.graphs.opset import opset_of
+from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.models.registry import ENGINES, MODELS
-from edgeseg.runtime.openvino_core import shared_core
+from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
 SPEC = ModelSpec("multiclass", ("a", "b", "c"), 40, 56)

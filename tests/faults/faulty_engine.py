@@ -18,9 +18,9 @@ from pathlib import Path
 from edgeseg import cli
 from edgeseg.errors import EngineError
 from edgeseg.image import UInt8
-from edgeseg.runtime import engine
-from edgeseg.runtime.frame import Prediction
-from edgeseg.runtime.openvino_engine import OpenVinoEngine, OpenVinoSlot
+from edgeseg.runtime.engines import engine
+from edgeseg.runtime.engines.openvino_engine import OpenVinoEngine, OpenVinoSlot
+from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.verbs import run, run_worker
 
 _LONG_S = 600

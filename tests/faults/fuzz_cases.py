@@ -29,9 +29,9 @@ from edgeseg import artifact
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EdgesegError
 from edgeseg.image import read_image, read_mask
-from edgeseg.runtime.capture_process import Limits
-from edgeseg.runtime.onnx_header import read_onnx_header
-from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.cameras.capture_process import Limits
+from edgeseg.runtime.sources.source import open_source
+from edgeseg.runtime.trt.onnx_header import read_onnx_header
 
 Case = Callable[[random.Random, Path, Path], None]
 _FRAMES = 50

@@ -12,7 +12,7 @@ import pytest
 from fault_camera import StartCamera
 from watched import Seen, Watched
 
-from edgeseg.runtime.capture_process import Limits
+from edgeseg.runtime.cameras.capture_process import Limits
 
 TIMEOUT_S = 2.0
 LIMITS = Limits(timeout_s=TIMEOUT_S, open_timeout_s=8)

@@ -10,7 +10,7 @@ import pytest
 from fault_camera import StartCamera
 from watched import Seen, Watched
 
-from edgeseg.runtime.capture_process import Limits
+from edgeseg.runtime.cameras.capture_process import Limits
 
 LIMITS = Limits(timeout_s=3, open_timeout_s=10)
 START_S = 60

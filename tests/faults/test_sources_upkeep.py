@@ -16,8 +16,8 @@ import pytest
 from fault_camera import StartCamera
 from watched import Watched
 
-from edgeseg.runtime.capture_process import Limits
-from edgeseg.runtime.ring import SLOTS
+from edgeseg.runtime.cameras.capture.ring import SLOTS
+from edgeseg.runtime.cameras.capture_process import Limits
 
 LIMITS = Limits(timeout_s=10, open_timeout_s=20)
 START_S = 60
@@ -139,7 +139,7 @@ def test_capture_processes_end_with_a_parent_that_is_killed(fault_camera: StartC
 
 READER = """
 import sys, time
-from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.source import open_source
 with open_source(sys.argv[1]) as source:
     if sys.argv[2] != "connecting":
         next(iter(source))

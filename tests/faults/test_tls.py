@@ -12,8 +12,8 @@ from tls_front import Certificates, TlsFront, fingerprint
 from watched import Watched
 
 from edgeseg.errors import UserError
-from edgeseg.runtime.capture_process import Limits
-from edgeseg.runtime.tls_trust import Trust
+from edgeseg.runtime.cameras.capture.tls_trust import Trust
+from edgeseg.runtime.cameras.capture_process import Limits
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="the openssl command makes the certificates")
 START_S = 60

@@ -12,11 +12,11 @@ from typing import TypeVar
 import marked_picture
 
 from edgeseg.errors import SourceError
-from edgeseg.runtime.capture_process import Limits
-from edgeseg.runtime.events import Event
-from edgeseg.runtime.frame import Frame
-from edgeseg.runtime.sources_stream import StreamSource
-from edgeseg.runtime.stream_address import address_of
+from edgeseg.runtime.cameras.address import address_of
+from edgeseg.runtime.cameras.capture_process import Limits
+from edgeseg.runtime.cameras.live_source import StreamSource
+from edgeseg.runtime.events.event import Event
+from edgeseg.runtime.frames.frame import Frame
 
 T = TypeVar("T")
 WHOLE = 20.0

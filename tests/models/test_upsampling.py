@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from edgeseg.calibration.quiet import quiet
+from edgeseg.console.quiet import quiet
 from edgeseg.models.upsampling import (
     MaxUnpooling,
     Transposed,
@@ -17,7 +17,7 @@ from edgeseg.models.upsampling import (
     transposed_size,
     upsampler,
 )
-from edgeseg.runtime.openvino_core import shared_core
+from edgeseg.runtime.engines.openvino_core import shared_core
 
 INPUT = np.float32([[[[2, 4], [0, 1]]]])
 KERNEL = np.float32([[3, 1], [1, 5]])

@@ -14,16 +14,16 @@ import numpy as np
 import pytest
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.budget import Budget
-from edgeseg.calibration.built import Place
-from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.calibration.images.calibration_set import calibration_set
 from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.calibration.samples import samples_from
-from edgeseg.cells import render_scene
+from edgeseg.demo.cells import render_scene
 from edgeseg.errors import GateFailed
-from edgeseg.metrics import Confusion
-from edgeseg.runtime.engine import open_engine
-from edgeseg.runtime.predict import Predictor
+from edgeseg.metrics.confusion import Confusion
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.publishing import Place
+from edgeseg.proof.samples import samples_from
+from edgeseg.runtime.engines.engine import open_engine
+from edgeseg.runtime.engines.predictor import Predictor
 
 SCENES = [render_scene(40_000 + number, number % 7, 256, 256) for number in range(24)]
 FLOOR = {"mean": 0.955, "background": 0.985, "cell": 0.955, "border": 0.90}

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from edgeseg.artifact import Artifact
-from edgeseg.runtime import latency_gate
-from edgeseg.runtime.bench import realistic_inputs, timed_runs
-from edgeseg.runtime.engine import Engine, open_engine
-from edgeseg.runtime.openvino_core import shared_core
+from edgeseg.runtime.engines.engine import Engine, open_engine
+from edgeseg.runtime.engines.openvino_core import shared_core
+from edgeseg.runtime.measure import latency_gate
+from edgeseg.runtime.measure.bench import realistic_inputs, timed_runs
 
 MAX_RATIO = 15.0
 """fp32 against the OpenCV workload: 7.7 on an AVX-512 Xeon, idle or busy; doubled for other CPUs."""

@@ -11,10 +11,10 @@ CODE = """
 import gc, os, signal, sys
 from pathlib import Path
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.calibration_set import calibration_set
-from edgeseg.calibration.int8_ir_from_ir import int8_ir_from_ir
-from edgeseg.calibration.ir_file import read_ir
-from edgeseg.runtime.engine import open_engine
+from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
+from edgeseg.graphs.ir_file import read_ir
+from edgeseg.runtime.engines.engine import open_engine
 
 demo = Path(sys.argv[1])
 signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))

@@ -21,21 +21,21 @@ from onnx import TensorProto, helper, numpy_helper
 from qdq_graphs import Float32, inputs, loud_convolution, skip_connection
 
 from edgeseg.artifact import MODEL_FILES, Artifact, artifact_dir, writing_artifact
-from edgeseg.calibration.calibration_set import CalibrationSet, calibration_set
-from edgeseg.calibration.encoding import encoding_for
-from edgeseg.calibration.ort_encoding import STYLE as FOR_ORT
-from edgeseg.calibration.qdq_from_onnx import QdqStyle
-from edgeseg.calibration.recipe import Recipe
-from edgeseg.calibration.tensorrt_encoding import STYLE as FOR_TENSORRT
-from edgeseg.calibration.tensorrt_lint import lint
+from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.quantizers.ort_quantizer import STYLE as FOR_ORT
+from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
+from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.quantizers.tensorrt_quantizer import STYLE as FOR_TENSORRT
 from edgeseg.cli import main
 from edgeseg.errors import ArtifactError
-from edgeseg.export.deployed_graph import deployed_graph
-from edgeseg.runtime.engine import EngineOptions, open_engine
-from edgeseg.runtime.machine import this_cpu
-from edgeseg.runtime.openvino_core import shared_core
-from edgeseg.runtime.openvino_engine import OpenVinoEngine
-from edgeseg.runtime.ort_engine import OrtEngine
+from edgeseg.export.graphs.deployed_graph import deployed_graph
+from edgeseg.graphs.tensorrt_lint import lint
+from edgeseg.runtime.engines.engine import EngineOptions, open_engine
+from edgeseg.runtime.engines.openvino_core import shared_core
+from edgeseg.runtime.engines.openvino_engine import OpenVinoEngine
+from edgeseg.runtime.engines.ort_engine import OrtEngine
+from edgeseg.runtime.system.machine import this_cpu
 from edgeseg.spec import ModelSpec
 
 SPEC = ModelSpec("multiclass", ("ground", "thing", "edge"), 16, 24, color_order="rgb")
@@ -268,11 +268,11 @@ class TestOpenVinoFoldsTheColourOrderWrongly:
 
         straight = openvino.convert_model(parent.model_path)
         assert error(self.logits(straight), self.by_onnxruntime(parent)) > WRONG, (
-            f"mended in OpenVINO {metadata.version('openvino')}: export/ir_from_onnx.py may return its model"
+            f"mended in OpenVINO {metadata.version('openvino')}: export/graphs/ir_from_onnx.py may return its model"
         )
 
     def test_written_and_read_back_it_is_right(self, parent: Artifact, tmp_path: Path) -> None:
-        from edgeseg.export.ir_from_onnx import ir_from_onnx
+        from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
 
         ir_from_onnx(parent.model_path, tmp_path / "model.xml", SPEC, parent.outputs)
         read = shared_core().read_model(tmp_path / "model.xml")

@@ -13,11 +13,11 @@ from linear_model import ArtifactMaker
 
 from edgeseg.errors import EngineError, OutputError, SourceError
 from edgeseg.image import fit
-from edgeseg.runtime.engine import open_engine
-from edgeseg.runtime.events import Event
-from edgeseg.runtime.frame import Frame, Prediction
+from edgeseg.runtime.engines.engine import open_engine
+from edgeseg.runtime.events.event import Event
+from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.pipeline import Pipeline
-from edgeseg.runtime.sources import open_source
+from edgeseg.runtime.sources.source import open_source
 from edgeseg.spec import ModelSpec
 
 
@@ -183,7 +183,7 @@ def test_a_file_whose_only_sink_failed_is_not_inferred_to_its_end(tiny_spec: Mod
 
 
 def test_a_live_sink_that_cannot_write_rests_and_goes_on(tiny_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edgeseg.runtime.sinks.REST_S", 0.05)
+    monkeypatch.setattr("edgeseg.runtime.sinks.sink.REST_S", 0.05)
     full, other = Kept(fail_at=5, name="full"), Kept(name="other")
     events: list[Event] = []
 

@@ -16,7 +16,7 @@ from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import read_checkpoint
 from edgeseg.training.distill import Teacher, distillation_loss
 from edgeseg.training.loop import Trainer, train
-from edgeseg.training.losses import VOID, cross_entropy
+from edgeseg.training.losses.losses import VOID, cross_entropy
 from edgeseg.training.objective import AUXILIARY_WEIGHT, Objective
 from edgeseg.training.settings import Distillation, TrainSettings
 

@@ -9,17 +9,17 @@ import pytest
 import torch
 from hard_to_quantise import disc_data, hard_checkpoint
 
-from edgeseg.calibration.budget import Budget
-from edgeseg.calibration.built import Place
-from edgeseg.calibration.calibration_set import calibration_set
+from edgeseg.calibration.images.calibration_set import calibration_set
 from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.calibration.samples import samples_from
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
 from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.export.foreign_spec import SpecFlags
-from edgeseg.export.source_net import source_net
+from edgeseg.export.source.foreign_spec import SpecFlags
+from edgeseg.export.source.source_net import source_net
 from edgeseg.models.registry import MODELS, build_model
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.publishing import Place
+from edgeseg.proof.samples import samples_from
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model, read_checkpoint
 from edgeseg.training.fake_quant import FakeQuantised, rounded_weight

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from edgeseg.cli import main
-from edgeseg.metrics import Confusion
+from edgeseg.metrics.confusion import Confusion
 from edgeseg.spec import ModelSpec
-from edgeseg.training.loss_registry import make_loss
+from edgeseg.training.losses.registry import make_loss
 from edgeseg.training.verdict import constant_loss, judge
 
 CLASSES = ("background", "disc", "rim")

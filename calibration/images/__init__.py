@@ -1,0 +1,1 @@
+"""Which images calibrate, and what they show."""

@@ -1,0 +1,1 @@
+"""Float file to INT8 file, one quantizer an engine."""

@@ -1,0 +1,52 @@
+"""Layers of a Q/DQ file in float again, by writing the file again: the encoding remembers its ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.artifact import MODEL_FILES, Artifact
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.quantizers.quantizer import Encoding
+from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.console.extras import require
+from edgeseg.files.unfinished import scratch_directory
+from edgeseg.graphs.onnx_graph import LOGITS, load_graph
+from edgeseg.image import UInt8
+
+
+class OnnxInFloat:
+    """See :class:`~edgeseg.calibration.search.sensitivity.InFloat`."""
+
+    def __init__(self, encoding: Encoding, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> None:
+        self._encoding, self._parent, self._images, self._recipe = encoding, parent, images, recipe
+        self.layers = tuple(name for name in encoding.layers(parent) if name not in recipe.keep_float)
+
+    def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[npt.NDArray[np.float32]]:
+        with scratch_directory() as folder:
+            if set(kept) >= set(self.layers):
+                model = load_graph(self._parent.model_path)
+            else:
+                self.write(kept, folder)
+                model = load_graph(folder / MODEL_FILES[self._encoding.format])
+        session = _session_to_logits(model)
+        return [session.run([LOGITS], {"image": tensor})[0] for tensor in tensors]
+
+    def write(self, kept: Collection[str], out: Path) -> None:
+        recipe = self._recipe.keeping(self._recipe.keep_float | set(kept))
+        self._encoding.quantise(self._parent, self._images, recipe, out, lambda: None)
+
+
+def _session_to_logits(model: Any) -> Any:
+    """ONNX Runtime without optimisations, which computes Q/DQ exactly, with the logits as an output."""
+    onnx, ort = require("onnx", "export"), require("onnxruntime", "export")
+    if LOGITS not in {output.name for output in model.graph.output}:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(LOGITS, onnx.TensorProto.FLOAT, None))
+    settings = ort.SessionOptions()
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    settings.log_severity_level = 3
+    return ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])

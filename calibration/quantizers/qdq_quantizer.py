@@ -1,0 +1,95 @@
+"""What the INT8 encodings share that start from the fp32 ONNX artifact: one calibration for many trials."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeseg.artifact import MODEL_FILES, Artifact
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, ranges_of
+from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, quantisable_layers, tensors_to_watch
+from edgeseg.calibration.quantizers.quantizer import expect_parent
+from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.console.extras import require
+from edgeseg.errors import ArtifactError
+from edgeseg.graphs.onnx_graph import load_graph
+from edgeseg.runtime.engines.engine import ENGINE_KEY, Engine
+
+
+class OnnxEncoding:
+    """Base of :class:`OrtEncoding` and :class:`TensorRtEncoding`.
+
+    See :class:`~edgeseg.calibration.quantizers.quantizer.Encoding`.
+
+    Ranges do not depend on which layers are kept in float, so an encoding remembers them: quantising
+    again with another ``keep_float`` shows no image.
+
+    Attributes:
+        style: how the file is written.
+        engine: who may run it, see :data:`edgeseg.runtime.engines.engine.ENGINE_KEY`.
+    """
+
+    format: str
+    parent_format = "onnx"
+    methods: tuple[str, ...] = METHODS
+    proof_note = ""
+    style: QdqStyle
+    engine: str
+
+    def __init__(self) -> None:
+        self._ranges: dict[str, Ranges] = {}
+
+    def layers(self, parent: Artifact) -> tuple[str, ...]:
+        expect_parent(self, parent)
+        return quantisable_layers(load_graph(parent.model_path), self.style)
+
+    def quantise(
+        self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
+    ) -> Mapping[str, Any]:
+        expect_parent(self, parent)
+        if recipe.method not in self.methods:
+            raise ArtifactError(
+                f"INT8 for {self.format} is calibrated by {', '.join(self.methods)}; found --method {recipe.method}."
+            )
+        model = load_graph(parent.model_path)
+        ranges = self.ranges(parent, model, images, recipe.method, on_image)
+        quantised = qdq_from_onnx(model, ranges, self.style, recipe.keep_float)
+        entry = quantised.metadata_props.add()
+        entry.key, entry.value = ENGINE_KEY, self.engine
+        path = out / MODEL_FILES[self.format]
+        require("onnx", "export").save_model(quantised, str(path))
+        return {"algorithm": self._algorithm(), **self._checked(quantised, path, images)}
+
+    def ranges(
+        self,
+        parent: Artifact,
+        model: Any,
+        images: CalibrationSet,
+        method: str,
+        on_image: Callable[[], object] = lambda: None,
+    ) -> Ranges:
+        """The ranges of one calibration, found once for the same weights, images and method."""
+        weights = parent.files[parent.model_path.name]
+        key = hashlib.sha256(f"{weights} {images.digest} {method}".encode()).hexdigest()
+        if key not in self._ranges:
+            self._ranges[key] = ranges_of(model, tensors_to_watch(model, self.style), images, method, on_image)
+        return self._ranges[key]
+
+    def open_proof(self, artifact: Artifact) -> Engine:
+        raise NotImplementedError
+
+    def _algorithm(self) -> str:
+        kind = "symmetric" if self.style.symmetric else "asymmetric"
+        bits = "7-bit " if self.style.reduce_range else ""
+        channels = "per channel" if self.style.per_channel else "per tensor"
+        return (
+            f"onnxruntime.quantization, {self.style.activation} {kind} activations, "
+            f"{bits}{self.style.weight} weights {channels}"
+        )
+
+    def _checked(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
+        """Facts for the manifest; raises ArtifactError when the engine would not compute what the file says."""
+        raise NotImplementedError

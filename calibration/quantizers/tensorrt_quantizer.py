@@ -1,0 +1,39 @@
+"""INT8 for TensorRT: signed symmetric Q/DQ, one weight scale a channel, biases and the last layer in float.
+
+Only the inputs of layers with weights are quantised, as NVIDIA advises for explicit quantisation: TensorRT
+then fuses a convolution with the ReLU or sum behind it and writes INT8 at the end of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgeseg.artifact import Artifact
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
+from edgeseg.calibration.quantizers.qdq_quantizer import OnnxEncoding
+from edgeseg.graphs.tensorrt_lint import expect_clean
+from edgeseg.runtime.engines.engine import TENSORRT, Engine, EngineOptions
+from edgeseg.runtime.engines.exact_engine import ExactEngine
+
+STYLE = QdqStyle("QInt8", "QInt8", ("Conv", "ConvTranspose", "Gemm", "MatMul"), symmetric=True, float_bias=True)
+
+
+class TensorRtEncoding(OnnxEncoding):
+    """See :class:`~edgeseg.calibration.quantizers.quantizer.Encoding`."""
+
+    format = engine = TENSORRT
+    style = STYLE
+    proof_note = (
+        "Proven in ONNX Runtime with all graph optimisations off, which computes the INT8 file exactly and stands in "
+        "for TensorRT; check the engine once more on the device."
+    )
+
+    def open_proof(self, artifact: Artifact) -> Engine:
+        return ExactEngine(artifact, EngineOptions())
+
+    def _checked(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
+        expect_clean(quantised)
+        return {"engine": self.engine}

@@ -1,0 +1,1 @@
+"""The best method and the fewest layers in float, resumable."""

@@ -1,0 +1,118 @@
+"""What a search for layers to keep in float tried, as a table: layers kept, accuracy, size, latency."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgeseg.proof.compare import finite
+from edgeseg.proof.gates import table
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One model that was made and measured.
+
+    Attributes:
+        kept: layers in float.
+        agreement: part of the pixels, 0..1, with the float model's label.
+        mean_iou: against the masks, or the float model's masks where there are none.
+        drop_points: points lost, see :meth:`~edgeseg.proof.compare.Comparison.drop`.
+        worst_class, worst_class_drop: the class that lost most, and its points of IoU.
+        boundary_drop: points of mean boundary IoU lost.
+        bytes: of the model files.
+        holds: whether it stays within the budget.
+        latency_ratio: median time of one run over the fp32 model's, timed in turns; None when not timed.
+    """
+
+    kept: tuple[str, ...]
+    agreement: float
+    mean_iou: float
+    drop_points: float
+    worst_class: str
+    worst_class_drop: float
+    boundary_drop: float
+    bytes: int
+    holds: bool
+    latency_ratio: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; what could not be measured is None."""
+        values = {key: finite(value) if isinstance(value, float) else value for key, value in asdict(self).items()}
+        return {**values, "kept": list(self.kept)}
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The rungs of one search.
+
+    Attributes:
+        rungs: in the order they were measured; the first one has nothing in float but what was asked for.
+        chosen: layers that the search keeps in float, or None when nothing held the budget.
+        layers: how many layers are quantised in the first rung.
+        risk: layers that put most pixels at risk when they alone are quantised, and the share, worst first.
+        drop_of: what is lost, ``mIoU`` or ``pixels``.
+        reused: how many rungs an interrupted run had measured.
+    """
+
+    rungs: tuple[Rung, ...]
+    chosen: tuple[str, ...] | None
+    layers: int
+    risk: tuple[tuple[str, float], ...]
+    drop_of: str = "mIoU"
+    reused: int = 0
+
+    @property
+    def sentence(self) -> str:
+        """What came of it."""
+        tried = f"{len(self.rungs)} models were made and measured"
+        if self.reused:
+            tried += f", {self.reused} of them before this run was interrupted"
+        if self.chosen is None:
+            guilty = ", ".join(name for name, _ in self.risk[:SHOWN])
+            return (
+                f"No choice of layers in float restores the budget ({tried}). The layers that risk most are {guilty}."
+            )
+        return f"{len(self.chosen)} of {self.layers} layers stay in float: {', '.join(self.chosen)} ({tried})."
+
+    def text(self) -> str:
+        """The table for people, fewest layers in float first."""
+        head = [
+            "layers in float",
+            "mIoU",
+            f"{self.drop_of} drop",
+            "worst class",
+            "boundary drop",
+            "MB",
+            "time/fp32",
+            "",
+        ]
+        rows = [self._row(rung) for rung in sorted(self.rungs, key=lambda rung: (len(rung.kept), rung.drop_points))]
+        return "\n".join([self.sentence, table([head, *rows])])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "rungs": [rung.to_dict() for rung in self.rungs],
+            "chosen": None if self.chosen is None else list(self.chosen),
+            "layers": self.layers,
+            "risk": [{"layer": name, "at_risk": finite(value)} for name, value in self.risk],
+            "drop_of": self.drop_of,
+            "reused": self.reused,
+            "sentence": self.sentence,
+        }
+
+    def _row(self, rung: Rung) -> list[str]:
+        verdict = "chosen" if rung.kept == self.chosen else "holds" if rung.holds else "missed"
+        return [
+            str(len(rung.kept)),
+            f"{rung.mean_iou:.4f}",
+            f"{rung.drop_points:+.2f}",
+            f"{rung.worst_class} {rung.worst_class_drop:+.2f}",
+            f"{rung.boundary_drop:+.2f}",
+            f"{rung.bytes / 1e6:.2f}",
+            "-" if rung.latency_ratio is None else f"{rung.latency_ratio:.2f}",
+            verdict,
+        ]

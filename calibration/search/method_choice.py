@@ -1,0 +1,199 @@
+"""``--method auto``: every method an engine's library has is tried, and the measured drop decides.
+
+The images that choose a method are not those that prove the result, wherever there are others: of
+several drops measured on the same images the smallest is smaller than what it stands for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeseg.artifact import Artifact
+from edgeseg.calibration.images.calibration_set import CalibrationSet, is_dataset
+from edgeseg.calibration.quantizers.quantizer import Encoding
+from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
+from edgeseg.console.progress import Progress, no_progress
+from edgeseg.errors import ArtifactError, DataError
+from edgeseg.files.unfinished import scratch_directory
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Comparison, Stage, compare, finite, remembered
+from edgeseg.proof.gates import misses, table, worst_class
+from edgeseg.proof.publishing import artifact_stage, opened
+from edgeseg.proof.samples import FEW_UNSEEN, UNLABELLED_LIMIT, Samples, samples_from
+
+TIE_POINTS = 0.05
+SAME_IMAGES = (
+    "The images that chose the method also prove it, so its drop is a little flattering. "
+    "Calibrate on a split with masks, and verify on another, to avoid this."
+)
+
+TryRecipe = Callable[[Recipe], Comparison]
+
+
+@dataclass(frozen=True)
+class MethodTry:
+    """What one method cost, in points; None for what could not be measured.
+
+    Attributes:
+        method: its name.
+        drop, class_drop, boundary_drop: of mIoU (or pixels), of the worst class, of boundary IoU.
+        within_budget: no limit was exceeded.
+        refused: why the library would not do it, or empty.
+    """
+
+    method: str
+    drop: float | None = None
+    class_drop: float | None = None
+    boundary_drop: float | None = None
+    within_budget: bool = False
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method and why it was taken.
+
+    Attributes:
+        recipe: with the method that was chosen.
+        tries: all of them, the usual one first.
+        measured_on: which images.
+        note: what a reader must know about them, or empty.
+    """
+
+    recipe: Recipe
+    tries: tuple[MethodTry, ...]
+    measured_on: str
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        tries = [asdict(one) for one in self.tries]
+        return {"method": self.recipe.method, "measured_on": self.measured_on, "tries": tries, "note": self.note}
+
+    def text(self) -> str:
+        """The table of tries, for people."""
+        rows = [["method", "drop", "worst class", "boundary IoU", ""]]
+        rows += [self._row(one) for one in self.tries]
+        notes = [f"note: {self.note}"] if self.note else []
+        return "\n".join([f"methods, measured on {self.measured_on}", table(rows), *notes])
+
+    def _row(self, one: MethodTry) -> list[str]:
+        said = "chosen" if one.method == self.recipe.method else one.refused or ("" if one.within_budget else "over")
+        return [one.method, *(_points(value) for value in (one.drop, one.class_drop, one.boundary_drop)), said]
+
+
+def choose_method(
+    encoding: Encoding, try_recipe: TryRecipe, budget: Budget, base: Recipe = USUAL, note: str = ""
+) -> MethodChoice:
+    """Try every method of ``encoding`` and take the one that loses least.
+
+    Methods within the budget come before those that are not. Drops that differ by less than 0.05
+    points are equal, and of equals the encoding's usual method wins.
+
+    Args:
+        encoding: its methods, the usual one first.
+        try_recipe: quantises and measures, see :func:`method_trials`.
+        budget: what may be lost.
+        base: everything but the method.
+        note: what a reader must know about the images, see :func:`choosing_samples`.
+
+    Raises:
+        ArtifactError: the library refuses every method.
+    """
+    tries: list[MethodTry] = []
+    measured_on = ""
+    for method in encoding.methods:
+        try:
+            comparison = try_recipe(Recipe(method, base.keep_float))
+        except ArtifactError as error:
+            tries.append(MethodTry(method, refused=str(error)))
+            continue
+        tries.append(_tried(method, comparison, budget))
+        measured_on = _images_of(comparison)
+    return MethodChoice(Recipe(_best(tries), base.keep_float), tuple(tries), measured_on, note)
+
+
+def _tried(method: str, comparison: Comparison, budget: Budget) -> MethodTry:
+    stage = comparison.stages[-1]
+    drop = finite(comparison.drop(stage))
+    if not comparison.labelled:
+        return MethodTry(method, drop, within_budget=not misses(comparison, stage, budget))
+    lost = finite(worst_class(comparison, stage)[1]), finite(comparison.boundary_drop(stage))
+    return MethodTry(method, drop, *lost, within_budget=not misses(comparison, stage, budget))
+
+
+def _best(tries: list[MethodTry]) -> str:
+    able = [one for one in tries if not one.refused]
+    if not able:
+        raise ArtifactError(tries[0].refused)
+    candidates = [one for one in able if one.within_budget] or able
+    least = min(_drop(one) for one in candidates)
+    return next(one.method for one in candidates if _drop(one) <= least + TIE_POINTS or math.isinf(least))
+
+
+def _drop(one: MethodTry) -> float:
+    return math.inf if one.drop is None else one.drop
+
+
+def _images_of(comparison: Comparison) -> str:
+    split = f" ({comparison.split})" if comparison.split else ""
+    return f"{comparison.images} images of {comparison.source}{split}"
+
+
+def choosing_samples(images: CalibrationSet, proof: Samples) -> tuple[Samples, str]:
+    """Images to choose a method on, and a note when they are those that prove it.
+
+    They are those of the calibration split, with masks, that calibration does not see, where there
+    are at least eight and the proof is made on others.
+    """
+    if is_dataset(Path(images.source)) and (images.source, images.split) != (proof.source, proof.split):
+        # No masks there: the proof's images are all there is.
+        with contextlib.suppress(DataError):
+            found = samples_from(Path(images.source), images.spec, images.split, proof.ignore_index)
+            seen = {path.name for path in images.images}
+            items = tuple(item for item in found.items if item.name not in seen)
+            if len(items) >= FEW_UNSEEN:
+                unseen = Samples(items, found.source, found.split, True, found.ignore_index)
+                return unseen.spread(UNLABELLED_LIMIT), ""
+    return proof, SAME_IMAGES
+
+
+@contextlib.contextmanager
+def method_trials(
+    encoding: Encoding, parent: Artifact, images: CalibrationSet, samples: Samples, progress: Progress = no_progress
+) -> Iterator[TryRecipe]:
+    """What quantises by a recipe and measures the result in the engine it is for; nothing is kept of it."""
+    with contextlib.ExitStack() as stack:
+        fp32 = artifact_stage(parent, stack)
+        reference = Stage(fp32.name, remembered(fp32.predict))
+
+        def attempt(recipe: Recipe) -> Comparison:
+            with scratch_directory() as scratch, contextlib.ExitStack() as opening:
+                with progress(f"calibrate {recipe.method}", len(images)) as tick:
+                    facts = encoding.quantise(parent, images, recipe, scratch, tick)
+                int8 = opened(scratch, _manifest(parent, encoding.format, dict(facts)))
+                stage = artifact_stage(int8, opening, engine=encoding.open_proof(int8))
+                with progress(f"measure {recipe.method}", len(samples)) as tick:
+                    return compare([reference, stage], samples, parent.spec, tick)
+
+        yield attempt
+
+
+def _manifest(parent: Artifact, model_format: str, facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "name": parent.name,
+        "precision": "int8",
+        "format": model_format,
+        "spec": parent.spec,
+        "outputs": list(parent.outputs),
+        "calibration": facts,
+    }
+
+
+def _points(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.2f}"

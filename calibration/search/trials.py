@@ -1,0 +1,253 @@
+"""INT8 models of one network, each made and measured once, in the engine that will run it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseg.artifact import MANIFEST, Artifact
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.quantizers.quantizer import Encoding
+from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.search.journal import Journal, short_key
+from edgeseg.calibration.search.sensitivity import InFloat, in_float_of, layer_risk, probes
+from edgeseg.errors import ArtifactError
+from edgeseg.files.atomic import sha256_of
+from edgeseg.metrics.boundary_iou import BoundaryIoU
+from edgeseg.metrics.confusion import Confusion
+from edgeseg.proof.compare import Comparison, Stage, StageScore, compare, remembered
+from edgeseg.proof.publishing import Place, artifact_stage, opened
+from edgeseg.proof.samples import Samples, UnreadableImageError
+from edgeseg.proof.toolchain import toolchain
+
+RISK = "risk"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be quantised, on what evidence, for which engine."""
+
+    encoding: Encoding
+    parent: Artifact
+    images: CalibrationSet
+    samples: Samples
+    recipe: Recipe
+    place: Place
+
+    def manifest(self) -> dict[str, Any]:
+        """The fields of ``edgeseg.json`` that are known before anything is measured."""
+        return {
+            "name": self.place.name,
+            "precision": "int8",
+            "format": self.encoding.format,
+            "spec": self.parent.spec,
+            "outputs": list(self.parent.outputs),
+            "parents": {**self.parent.parents, f"fp32-{self.parent.format}": sha256_of(self.parent.path / MANIFEST)},
+            "calibration": self.images.describe(),
+            "toolchain": {**self.parent.toolchain, **toolchain()},
+        }
+
+    def inputs(self) -> dict[str, Any]:
+        """Whatever decides what is measured; limits do not, so another budget finds the same measurements."""
+        return {
+            "weights": dict(self.parent.files),
+            "calibration": self.images.digest,
+            "evaluation": samples_digest(self.samples),
+            "recipe": self.recipe.describe(),
+            "format": self.encoding.format,
+            "toolchain": toolchain(),
+        }
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model that was made and measured.
+
+    Attributes:
+        kept: layers that were put back to float, beside those of the recipe.
+        comparison: the float model and this one.
+        facts: what the encoding said of it.
+        bytes: of its files.
+        reused: measured by an earlier run.
+    """
+
+    kept: tuple[str, ...]
+    comparison: Comparison
+    facts: Mapping[str, Any]
+    bytes: int
+    reused: bool = False
+
+
+class Trials:
+    """Makes and measures models of a job; what the journal knows is not done again."""
+
+    def __init__(self, job: Job, journal: Journal) -> None:
+        self.job, self._journal = job, journal
+        self._manifest = job.manifest()
+        self._stack = contextlib.ExitStack()
+        self._reference: Stage | None = None
+        self._in_float: InFloat | None = None
+
+    def __enter__(self) -> Trials:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self._stack.close()
+
+    def plain(self) -> Trial:
+        """The job's recipe as it is."""
+        return self._trial((), "int8", self._quantise)
+
+    def with_float(self, kept: tuple[str, ...], title: str) -> Trial:
+        """The same with ``kept`` in float as well."""
+        return self._trial(kept, title, self._writer(kept))
+
+    def artifact(self, trial: Trial) -> Artifact:
+        """The files of a trial; made and measured once more when they were dropped meanwhile."""
+        folder = self._journal.folder(_name(trial.kept))
+        if folder is None:
+            self._measure(trial.kept, "int8", self._quantise if not trial.kept else self._writer(trial.kept))
+            folder = self._journal.path / _name(trial.kept)
+        return Artifact.open(folder)
+
+    def drop(self, trial: Trial) -> None:
+        """Its files are not wanted any more."""
+        self._journal.drop(_name(trial.kept))
+
+    def risk(self) -> dict[str, float]:
+        """Share of the pixels that each quantised layer alone puts at risk, see :func:`layer_risk`."""
+        if (known := self._journal.get(RISK)) is not None:
+            return {str(name): float(value) for name, value in known.items()}
+        layers = self._undoing().layers
+        with self.job.place.progress("rank layers", len(layers)) as tick:
+            risk = layer_risk(self._undoing(), probes(self.job.images), tick)
+        self._journal.put(RISK, risk)
+        return risk
+
+    def _writer(self, kept: tuple[str, ...]) -> Callable[[Path], Mapping[str, Any]]:
+        return lambda out: self._write(kept, out)
+
+    def _quantise(self, out: Path) -> Mapping[str, Any]:
+        job = self.job
+        with job.place.progress("calibrate", len(job.images)) as tick:
+            return job.encoding.quantise(job.parent, job.images, job.recipe, out, tick)
+
+    def _write(self, kept: tuple[str, ...], out: Path) -> Mapping[str, Any]:
+        self._undoing().write(kept, out)
+        return self.plain().facts
+
+    def _undoing(self) -> InFloat:
+        if self._in_float is None:
+            job = self.job
+            plain = self.artifact(self.plain())
+            self._in_float = in_float_of(job.encoding, job.parent, plain, job.images, job.recipe)
+        return self._in_float
+
+    def _trial(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:
+        if (known := self._journal.get(_name(kept))) is not None:
+            return _from_values(kept, known)
+        return self._measure(kept, title, make)
+
+    def _measure(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:
+        with self._journal.making(_name(kept)) as staged:
+            facts = make(staged)
+            artifact = opened(staged, self._manifest)
+            comparison = self._compared(artifact, title)
+            trial = Trial(kept, comparison, facts, artifact.size_bytes)
+        self._journal.put(_name(kept), _values(trial))
+        return trial
+
+    def _compared(self, artifact: Artifact, title: str) -> Comparison:
+        job = self.job
+        with contextlib.ExitStack() as stack, job.place.progress(f"verify {title}", len(job.samples)) as tick:
+            int8 = artifact_stage(artifact, stack, engine=job.encoding.open_proof(artifact))
+            comparison = compare([self.float_stage(), int8], job.samples, job.parent.spec, tick)
+        comparison.proof_note = job.encoding.proof_note
+        return comparison
+
+    def float_stage(self) -> Stage:
+        """The float model; an image that it has seen is answered from memory."""
+        if self._reference is None:
+            stage = artifact_stage(self.job.parent, self._stack)
+            self._reference = Stage(stage.name, remembered(stage.predict))
+        return self._reference
+
+
+def samples_digest(samples: Samples) -> str:
+    """Sixteen hex digits for the pixels and masks of all images, in their order."""
+    digests = []
+    for sample in samples:
+        try:
+            image, mask = sample.read()
+        except UnreadableImageError as error:
+            digests.append(str(error))
+            continue
+        digests.append(_pixels(image) + ("" if mask is None else _pixels(mask)))
+    return short_key([digests, samples.labelled, samples.ignore_index])
+
+
+def _pixels(array: Any) -> str:
+    return hashlib.sha256(repr(array.shape).encode() + np.ascontiguousarray(array).data).hexdigest()
+
+
+def _name(kept: tuple[str, ...]) -> str:
+    return f"model-{short_key(sorted(kept))}"
+
+
+def _values(trial: Trial) -> dict[str, Any]:
+    found = trial.comparison
+    plain = ("classes", "labelled", "source", "split", "images", "skipped", "proof_note")
+    return {
+        "kept": list(trial.kept),
+        "facts": dict(trial.facts),
+        "bytes": trial.bytes,
+        **{name: getattr(found, name) for name in plain},
+        "labels_seen": sorted(found.labels_seen),
+        "stages": [_score_values(stage) for stage in found.stages],
+    }
+
+
+def _score_values(stage: StageScore) -> dict[str, Any]:
+    return {
+        **{name: getattr(stage, name) for name in ("name", "equal", "pixels", "differing")},
+        "ignore_index": stage.confusion.ignore_index,
+        "counts": stage.confusion.counts.tolist(),
+        "intersection": stage.boundary.intersection.tolist(),
+        "union": stage.boundary.union.tolist(),
+    }
+
+
+def _from_values(kept: tuple[str, ...], values: Mapping[str, Any]) -> Trial:
+    try:
+        comparison = Comparison(
+            [_score_from(stage) for stage in values["stages"]],
+            tuple(values["classes"]),
+            values["labelled"],
+            values["source"],
+            values["split"],
+            values["images"],
+            list(values["skipped"]),
+            set(values["labels_seen"]),
+            values["proof_note"],
+        )
+        return Trial(kept, comparison, values["facts"], values["bytes"], reused=True)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"The search's journal is damaged ({error}). Remove the folder .*.search and repeat."
+        ) from None
+
+
+def _score_from(values: Mapping[str, Any]) -> StageScore:
+    confusion = Confusion(len(values["counts"]), values["ignore_index"])
+    confusion.counts = np.array(values["counts"], np.int64)
+    boundary = BoundaryIoU(len(values["counts"]), values["ignore_index"])
+    boundary.intersection = np.array(values["intersection"], np.int64)
+    boundary.union = np.array(values["union"], np.int64)
+    rest = (values[name] for name in ("equal", "pixels", "differing"))
+    return StageScore(values["name"], confusion, boundary, *rest)

@@ -1,0 +1,1 @@
+"""What a terminal shows and takes: names, numbers, commands, missing extras, progress."""

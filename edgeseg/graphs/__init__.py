@@ -1,0 +1,1 @@
+"""ONNX and OpenVINO IR files: read, changed, checked and written."""

@@ -1,0 +1,70 @@
+"""Reading and writing OpenVINO IR, the spec in its ``rt_info``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from edgeseg.console.extras import require
+from edgeseg.console.quiet import quiet
+from edgeseg.errors import ArtifactError
+from edgeseg.image import LETTERBOX_VALUE
+from edgeseg.runtime.engines.engine import ENGINE_KEY, OPENVINO
+from edgeseg.runtime.engines.openvino_core import shared_core
+from edgeseg.runtime.engines.openvino_engine import refuse_entities
+from edgeseg.spec import ModelSpec
+
+MODEL_API_RESIZE = {"stretch": "standard", "letterbox": "fit_to_window_letterbox"}
+
+
+def describe_ir(model: Any, spec: ModelSpec, outputs: Sequence[str]) -> None:
+    """Write the spec, the engine it is for, and what Intel's Model API wants to know, into ``rt_info``."""
+    model.set_rt_info(spec.to_json(), ["edgeseg", "spec"])
+    model.set_rt_info(OPENVINO, ENGINE_KEY.split("."))
+    if "logits" not in outputs:
+        return
+    for key, value in _model_api_info(spec).items():
+        model.set_rt_info(value, ["model_info", key])
+
+
+def read_ir(path: Path) -> Any:
+    """Read an IR from an artifact that has been verified.
+
+    Raises:
+        ArtifactError: OpenVINO cannot read it.
+    """
+    refuse_entities(path)
+    with quiet():
+        core = shared_core("export")
+        try:
+            return core.read_model(path)
+        except RuntimeError as error:
+            raise ArtifactError(f"OpenVINO cannot read {path}: {str(error).strip()}") from error
+
+
+def save_ir(model: Any, path: Path) -> None:
+    """Write ``model.xml`` and ``model.bin``; float constants stay float32.
+
+    Raises:
+        OSError: the disk is full or the folder not writable.
+    """
+    openvino = require("openvino", "export")
+    try:
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except RuntimeError as error:
+        raise OSError(str(error).strip()) from error
+
+
+def _model_api_info(spec: ModelSpec) -> dict[str, str]:
+    """Normalisation and colour order are inside the graph, so Model API has to leave pixels alone."""
+    return {
+        "model_type": "Segmentation",
+        "labels": " ".join(name.replace(" ", "_") for name in spec.classes),
+        "layout": "image:NHWC",
+        "mean_values": "",
+        "scale_values": "",
+        "reverse_input_channels": "False",
+        "resize_type": MODEL_API_RESIZE[spec.resize],
+        "pad_value": str(LETTERBOX_VALUE),
+    }

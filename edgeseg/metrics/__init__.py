@@ -1,0 +1,1 @@
+"""How well masks agree: confusion and IoU, boundary IoU, IoU by object size."""

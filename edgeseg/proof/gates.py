@@ -1,0 +1,180 @@
+"""What a comparison must satisfy before a model is handed over, and how it is told."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgeseg.errors import GateFailed
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Comparison, StageScore
+
+MAX_DISAGREEMENT = 0.005
+
+
+def check_parity(comparison: Comparison) -> None:
+    """A float export must give the reference's masks.
+
+    Raises:
+        GateFailed: over 0.5 % of an image's pixels have another label.
+    """
+    for stage in comparison.stages[1:]:
+        if not stage.worst <= MAX_DISAGREEMENT:
+            raise GateFailed(
+                f"{stage.name} does not segment what {comparison.reference.name} segments: "
+                f"{100 * stage.worst:.2f} % of the pixels of {stage.worst_image} have another label "
+                f"(limit {100 * MAX_DISAGREEMENT} %). Nothing was written for it; please report this network."
+            )
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A limit of a budget that a stage exceeded: ``flag`` is ``limit``, and ``what`` lost ``points``."""
+
+    flag: str
+    limit: float
+    points: float
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} lost {self.points:.2f} points; {self.flag} is {self.limit:g}"
+
+
+def misses(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Miss]:
+    """The limits that a stage exceeds, the one of the whole first.
+
+    Without masks only ``max_drop`` applies, to the percentage of changed pixels. A class that the
+    truth does not show is not judged. What could not be measured is exceeded.
+    """
+    judged = [("--max-drop", budget.max_drop, comparison.drop(stage), comparison.drop_of)]
+    if comparison.labelled:
+        worst, points = worst_class(comparison, stage)
+        judged.append(("--max-class-drop", budget.max_class_drop, points, f"the class {worst}"))
+        outlines = comparison.boundary_drop(stage)
+        judged.append(("--max-boundary-drop", budget.max_boundary_drop, outlines, "boundary IoU"))
+    return [Miss(flag, limit, points, what) for flag, limit, points, what in judged if not points <= limit]
+
+
+def worst_class(comparison: Comparison, stage: StageScore) -> tuple[str, float]:
+    """The class of the truth that lost most, and its points of IoU; NaN when there is none."""
+    drops = comparison.class_drops(stage)
+    if np.isnan(drops).all():
+        return "", math.nan
+    at = int(np.nanargmax(drops))
+    return comparison.classes[at], float(drops[at])
+
+
+def check_budget(comparison: Comparison, budget: Budget) -> None:
+    """Every stage must stay within every limit.
+
+    Raises:
+        GateFailed: one did not, or nothing could be scored; with the table of classes.
+    """
+    for stage in comparison.stages[1:]:
+        if found := misses(comparison, stage, budget):
+            sentence = budget_sentence(comparison, stage, found)
+            raise GateFailed(f"{sentence} {_advice(comparison, found)}\n{class_table(comparison)}")
+
+
+def check_drop(comparison: Comparison, max_drop: float) -> None:
+    """No stage may lose more than ``max_drop`` points; see :meth:`Comparison.drop` for of what.
+
+    Raises:
+        GateFailed: one did, or nothing could be scored; with the table of classes.
+    """
+    check_budget(comparison, Budget(max_drop, math.inf, math.inf))
+
+
+def budget_sentence(comparison: Comparison, stage: StageScore, found: list[Miss]) -> str:
+    """What a stage lost, and each limit that it exceeds."""
+    drop = comparison.drop(stage)
+    if comparison.labelled:
+        before, after = comparison.reference.confusion.mean_iou, stage.confusion.mean_iou
+        what = f"lost {drop:.2f} points of mIoU on {comparison.images} images ({before:.4f} became {after:.4f})"
+    else:
+        what = f"changed the label of {drop:.2f} % of the pixels of {comparison.images} images without masks"
+    whole = [f"--max-drop is {miss.limit:g}" for miss in found if miss.flag == "--max-drop"]
+    others = [str(miss) for miss in found if miss.flag != "--max-drop"]
+    return f"{stage.name} {'; '.join([what, *whole, *others])}."
+
+
+def _advice(comparison: Comparison, found: list[Miss]) -> str:
+    larger = " or ".join(miss.flag for miss in found)
+    if comparison.labelled:
+        return f"Give more, or more typical, images with --data, or accept the loss with a larger {larger}."
+    return f"Give a data folder with masks to measure the real loss in mIoU, or a larger {larger}."
+
+
+def class_table(comparison: Comparison) -> str:
+    """IoU of every class in every stage, and what the last stage lost."""
+    names = ["class", *(stage.name for stage in comparison.stages), "drop"]
+    drops = comparison.class_drops(comparison.stages[-1])
+    rows = [
+        [name, *(_number(stage.confusion.iou[i], ".4f") for stage in comparison.stages), _number(drops[i], "+.2f")]
+        for i, name in enumerate(comparison.classes)
+    ]
+    return table([names, *rows])
+
+
+def stage_table(comparison: Comparison) -> str:
+    """Agreement, mIoU and drop of every stage."""
+    rows = [["stage", "pixels as reference", "worst image", "mIoU", f"{comparison.drop_of} drop", "boundary IoU"]]
+    for stage in comparison.stages:
+        is_reference = stage is comparison.reference
+        rows.append(
+            [
+                stage.name,
+                "reference" if is_reference else f"{100 * stage.agreement:.3f} %",
+                "" if is_reference else f"{100 * (1 - stage.worst):.3f} %",
+                _number(stage.confusion.mean_iou, ".4f"),
+                "" if is_reference else _number(comparison.drop(stage), "+.2f"),
+                _number(stage.boundary.mean_iou, ".4f"),
+            ]
+        )
+    return table(rows)
+
+
+def comparison_notes(comparison: Comparison) -> list[str]:
+    """What a reader of the tables has to know."""
+    notes = [f"Skipped in verification: {sentence}" for sentence in comparison.skipped]
+    if comparison.proof_note:
+        notes.append(comparison.proof_note)
+    if not comparison.labelled:
+        notes.append(
+            f"No masks: mIoU is against the masks of {comparison.reference.name}, not against a truth, and the drop is "
+            "the percentage of pixels whose label changed."
+        )
+    base = comparison.reference.confusion.mean_iou
+    if comparison.labelled and base <= _constant_mask_iou(comparison):
+        notes.append(
+            f"{comparison.reference.name} itself scores mIoU {base:.4f}, no better than one label everywhere. "
+            "Check mean, std, --value-range, --color-order and the order of the classes."
+        )
+    if len(comparison.labels_seen) == 1:
+        notes.append(
+            f"Every pixel of the {comparison.images} reference masks has one label, so equal masks prove little. "
+            "Give images with --data that show the classes."
+        )
+    return notes
+
+
+def _constant_mask_iou(comparison: Comparison) -> float:
+    """mIoU of giving every pixel the most frequent label of the masks."""
+    pixels = comparison.reference.confusion.counts.sum(1)
+    return float(pixels.max() / max(1, pixels.sum()) / max(1, int((pixels > 0).sum())))
+
+
+def table(rows: list[list[str]]) -> str:
+    """Rows as aligned text: the first column to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)

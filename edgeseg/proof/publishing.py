@@ -1,0 +1,70 @@
+"""What the makers of artifacts share: where results go, and opening what is not published yet."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.artifact import Artifact, write_manifest
+from edgeseg.calibration.search.ladder import Ladder
+from edgeseg.console.progress import Progress, no_progress
+from edgeseg.proof.compare import Comparison, Stage
+from edgeseg.runtime.engines.engine import Engine, open_engine
+from edgeseg.runtime.engines.predictor import Predictor
+
+if TYPE_CHECKING:
+    from edgeseg.calibration.search.method_choice import MethodChoice
+    from edgeseg.proof.speed import Speed
+
+
+@dataclass(frozen=True)
+class Built:
+    """A published artifact and its proof.
+
+    Attributes:
+        artifact: the files.
+        comparison: what let it pass.
+        ladder: the search for layers to keep in float, where one was needed.
+        methods: what ``--method auto`` tried.
+        speed: INT8 against fp32 on this machine, where it was timed.
+    """
+
+    artifact: Artifact
+    comparison: Comparison
+    ladder: Ladder | None = None
+    methods: MethodChoice | None = None
+    speed: Speed | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where artifacts go and what they are called.
+
+    Attributes:
+        out: the folder that they are made in.
+        name: what they are called.
+        progress: shown while they are made.
+        timed_s: seconds for which fp32 and INT8 are timed in turns; 0 leaves their speed unknown.
+    """
+
+    out: Path
+    name: str
+    progress: Progress = field(default=no_progress)
+    timed_s: float = 0.0
+
+
+def opened(staged: Path, manifest: Mapping[str, Any]) -> Artifact:
+    """The artifact in a directory that has no final name yet."""
+    write_manifest(staged, manifest)
+    return Artifact.open(staged)
+
+
+def artifact_stage(
+    artifact: Artifact, stack: contextlib.ExitStack, name: str | None = None, engine: Engine | None = None
+) -> Stage:
+    """An artifact in ``engine`` (default: its own); ``stack`` closes it."""
+    name = name or f"{artifact.format} {artifact.precision}"
+    return Stage(name, stack.enter_context(Predictor(engine or open_engine(artifact))))

@@ -1,0 +1,1 @@
+"""The proof as a page and as JSON."""

@@ -1,0 +1,145 @@
+"""The proof of an INT8 artifact as plain values: what ``report.json`` holds and ``report.html`` shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.image import UInt8
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Comparison, finite
+from edgeseg.proof.gates import comparison_notes, misses, worst_class
+from edgeseg.proof.report.page import page
+from edgeseg.proof.report.pictures import png_uri, worst_cells
+from edgeseg.proof.toolchain import cpu_name
+from edgeseg.proof.worst_images import WorstImage
+
+JSON_FILE, HTML_FILE = "report.json", "report.html"
+REPORT_VERSION = 1
+ENGINES = {"openvino": "OpenVINO", "onnx": "ONNX Runtime", "tensorrt": "TensorRT"}
+
+
+class Described(Protocol):
+    """Something measured that can say itself in plain values."""
+
+    def to_dict(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Everything a report shows.
+
+    Attributes:
+        manifest: fields of ``edgeseg.json``, ``spec`` as a :class:`~edgeseg.spec.ModelSpec`.
+        comparison: float model first, INT8 last.
+        budget: what INT8 was allowed to lose.
+        images: what found the ranges.
+        proof_note: a sentence when the masks came from a stand-in for the engine; else the comparison's own.
+        coverage: what the calibration images show, or None.
+        coverage_picture: HWC uint8 BGR, see :mod:`~edgeseg.calibration.images.coverage_picture`, or None.
+        methods: :class:`~edgeseg.calibration.search.method_choice.MethodChoice`, or None when none was chosen.
+        ladder: :class:`~edgeseg.calibration.search.ladder.Ladder`, or None when nothing was searched.
+        speed: :class:`~edgeseg.proof.speed.Speed`, or None when it was not measured.
+        worst: images on which the two disagree most.
+    """
+
+    manifest: Mapping[str, Any]
+    comparison: Comparison
+    budget: Budget
+    images: CalibrationSet
+    proof_note: str = ""
+    coverage: Described | None = None
+    coverage_picture: UInt8 | None = None
+    methods: Described | None = None
+    ladder: Described | None = None
+    speed: Described | None = None
+    worst: tuple[WorstImage, ...] = ()
+
+
+def write_proof(directory: Path, proof: Proof) -> None:
+    """Write ``report.json`` and ``report.html`` into the directory of an artifact, before its manifest.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    report = report_of(proof)
+    spec = proof.manifest["spec"]
+    pictures = {} if proof.coverage_picture is None else {"coverage": png_uri(proof.coverage_picture)}
+    text = json.dumps(report, indent=2, allow_nan=False) + "\n"
+    (directory / JSON_FILE).write_text(text, encoding="utf-8")
+    html = page(report, worst_cells(proof.worst, spec), pictures)
+    (directory / HTML_FILE).write_text(html, encoding="utf-8")
+
+
+def report_of(proof: Proof) -> dict[str, Any]:
+    """The report without its pictures, in values that JSON has."""
+    manifest, spec = proof.manifest, proof.manifest["spec"]
+    return {
+        "report_version": REPORT_VERSION,
+        **{key: manifest[key] for key in ("name", "precision", "format")},
+        "network": {
+            "task": spec.task,
+            "input": f"{spec.height}x{spec.width} {spec.color_order}, {spec.resize}",
+            "classes": dict(zip(spec.classes, map(_hex, spec.palette), strict=True)),
+            "not_drawn": spec.classes[spec.unknown_label] if spec.unknown_label < spec.num_classes else None,
+        },
+        "verdict": _verdict(proof),
+        "calibration": {
+            **proof.images.describe(),
+            **manifest.get("calibration", {}),
+            "warnings": list(proof.images.warnings),
+        },
+        **{part: _described(getattr(proof, part)) for part in ("coverage", "methods", "ladder", "speed")},
+        "comparison": _compared(proof.comparison),
+        "worst_images": [{"name": one.name, "disagreement": one.disagreement} for one in proof.worst],
+        "provenance": {
+            "parents": dict(manifest.get("parents", {})),
+            "toolchain": dict(manifest.get("toolchain", {})),
+            "machine": cpu_name(),
+        },
+    }
+
+
+def _verdict(proof: Proof) -> dict[str, Any]:
+    checks = budget_checks(proof.comparison, proof.budget)
+    return {
+        "passed": all(check["passed"] for check in checks),
+        "engine": ENGINES.get(str(proof.manifest["format"]), str(proof.manifest["format"])),
+        "proof_note": proof.proof_note or proof.comparison.proof_note,
+        "checks": checks,
+    }
+
+
+def budget_checks(comparison: Comparison, budget: Budget) -> list[dict[str, Any]]:
+    """What was lost and what might be, in points; held or missed as the gate sees it."""
+    stage = comparison.stages[-1]
+    whole = "mIoU" if comparison.labelled else "pixels changed"
+    judged = [("--max-drop", whole, comparison.drop(stage), budget.max_drop)]
+    if comparison.labelled:
+        worst, points = worst_class(comparison, stage)
+        judged.append(("--max-class-drop", f"worst class, {worst or 'none shown'}", points, budget.max_class_drop))
+        outlines = comparison.boundary_drop(stage)
+        judged.append(("--max-boundary-drop", "boundary IoU", outlines, budget.max_boundary_drop))
+    missed = {miss.flag for miss in misses(comparison, stage, budget)}
+    return [
+        {"what": what, "flag": flag, "lost": finite(lost), "limit": finite(limit), "passed": flag not in missed}
+        for flag, what, lost, limit in judged
+    ]
+
+
+def _compared(comparison: Comparison) -> dict[str, Any]:
+    last = comparison.class_drops(comparison.stages[-1])
+    drops = {name: finite(drop) for name, drop in zip(comparison.classes, last, strict=True)}
+    return {**comparison.to_dict(), "class_drops": drops, "notes": comparison_notes(comparison)}
+
+
+def _described(part: Described | None) -> dict[str, Any] | None:
+    return None if part is None else dict(part.to_dict())
+
+
+def _hex(color: tuple[int, int, int]) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)

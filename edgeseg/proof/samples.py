@@ -1,0 +1,151 @@
+"""The images that a model is verified on, with their masks where there are any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edgeseg.calibration.images.calibration_set import is_dataset
+from edgeseg.dataset import Dataset, Pair, about_unread, list_images, unread_pictures
+from edgeseg.errors import DataError
+from edgeseg.image import UInt8, read_image
+from edgeseg.spec import ModelSpec
+
+UNLABELLED_LIMIT = 100
+FEW_UNSEEN = 8
+SYNTHETIC_COUNT = 6
+
+
+class UnreadableImageError(DataError):
+    """One image of many that cannot be decoded; it is skipped and counted."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and its mask, or None."""
+
+    name: str
+    read: Callable[[], tuple[UInt8, UInt8 | None]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images to verify on.
+
+    Attributes:
+        items: the images, read when they are needed.
+        source: the folder, or ``synthetic``.
+        split: dataset split, or None.
+        labelled: every item has a mask.
+        ignore_index: mask value that is not scored.
+        left_out: the sentence about pictures beside them of a kind that is not read, or empty.
+    """
+
+    items: tuple[Sample, ...]
+    source: str
+    split: str | None = None
+    labelled: bool = False
+    ignore_index: int | None = 255
+    left_out: str = ""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return iter(self.items)
+
+    def spread(self, count: int) -> Samples:
+        """At most ``count`` of them, evenly spaced."""
+        at = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int))
+        items = tuple(self.items[i] for i in at)
+        return replace(self, items=items)
+
+
+def samples_from(
+    path: Path,
+    spec: ModelSpec,
+    split: str | None = None,
+    ignore_index: int | None = None,
+    calibrated: Collection[Path] = (),
+) -> Samples:
+    """Images of a data folder's split with their masks, or of a plain folder without.
+
+    Args:
+        path: a data folder, its ``data.yaml``, or a folder of images.
+        spec: its classes must be the dataset's; its ignore index is used when none is given.
+        split: which split; None for ``val``, or the only one there is.
+        ignore_index: mask value that is not scored.
+        calibrated: images that calibration saw; in a plain folder others are preferred.
+
+    Raises:
+        DataError: no images, masks missing, or other classes than the model's.
+    """
+    if is_dataset(path):
+        return _labelled(path, spec, split, ignore_index)
+    images = list_images(path)
+    seen = {image.resolve() for image in calibrated}
+    unseen = [image for image in images if image.resolve() not in seen]
+    chosen = unseen if len(unseen) >= FEW_UNSEEN else images
+    items = tuple(Sample(image.name, _image_reader(image)) for image in chosen)
+    return Samples(items, str(path), left_out=about_unread(unread_pictures(path))).spread(UNLABELLED_LIMIT)
+
+
+def synthetic_samples(spec: ModelSpec) -> Samples:
+    """A few seeded random images of clouds and edges, for when there are no real ones."""
+    rng = np.random.default_rng(0)
+    images = [_clouds(rng, spec.height, spec.width) for _ in range(SYNTHETIC_COUNT)]
+    items = tuple(Sample(f"synthetic {i}", _array_reader(image)) for i, image in enumerate(images))
+    return Samples(items, "synthetic")
+
+
+def _clouds(rng: np.random.Generator, height: int, width: int) -> UInt8:
+    total = np.zeros((height, width, 3), np.float32)
+    for cells in (2, 5, 12, 40):
+        coarse = rng.normal(0, 1 / cells**0.5, (cells, cells, 3)).astype(np.float32)
+        mode = cv2.INTER_NEAREST if cells == 5 else cv2.INTER_CUBIC
+        total += cv2.resize(coarse, (width, height), interpolation=mode)
+    spread = (total - total.mean()) / (total.std() + 1e-6)
+    return np.asarray(np.clip(127 + 60 * spread, 0, 255), np.uint8)
+
+
+def _labelled(path: Path, spec: ModelSpec, split: str | None, ignore_index: int | None) -> Samples:
+    dataset = Dataset.open(path, spec.ignore_index if ignore_index is None else ignore_index)
+    if dataset.classes != spec.classes:
+        raise DataError(
+            f"{path} has the classes {', '.join(dataset.classes)}, the model {', '.join(spec.classes)}. "
+            "Verify on data with the model's classes in the model's order."
+        )
+    if split is None:
+        split = "val" if "val" in dataset.folders else next(iter(dataset.folders))
+    items = tuple(Sample(pair.image.name, _pair_reader(dataset, pair)) for pair in dataset.pairs(split))
+    return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split))
+
+
+def _array_reader(image: UInt8) -> Callable[[], tuple[UInt8, UInt8 | None]]:
+    return lambda: (image, None)
+
+
+def _image_reader(path: Path) -> Callable[[], tuple[UInt8, UInt8 | None]]:
+    return lambda: (_image(path), None)
+
+
+def _pair_reader(dataset: Dataset, pair: Pair) -> Callable[[], tuple[UInt8, UInt8 | None]]:
+    def read() -> tuple[UInt8, UInt8 | None]:
+        try:
+            return dataset.read(pair)
+        except DataError:
+            _image(pair.image)
+            raise
+
+    return read
+
+
+def _image(path: Path) -> UInt8:
+    try:
+        return read_image(path)
+    except DataError as error:
+        raise UnreadableImageError(str(error)) from None

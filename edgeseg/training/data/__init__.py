@@ -1,0 +1,1 @@
+"""Labelled folders as batches: reading, augmenting, holding out."""

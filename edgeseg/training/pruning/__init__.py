@@ -1,0 +1,1 @@
+"""Levels that a trained network does not need, found and cut."""

@@ -1,0 +1,34 @@
+"""A shallower U-Net++ out of the deeper one that it was trained in."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from edgeseg.console.command import edgeseg_command
+from edgeseg.errors import CheckpointError
+from edgeseg.models.registry import build_model
+from edgeseg.models.unetpp import pruned
+from edgeseg.training.checkpoint import LoadedModel
+
+
+def cut_to_depth(loaded: LoadedModel, depth: int) -> LoadedModel:
+    """The network up to its head at ``depth``, which gives the very logits that the head gave in the whole one.
+
+    Args:
+        loaded: a U-Net++ trained with deep supervision; its name and digest are kept.
+        depth: levels below the finest to keep.
+
+    Raises:
+        CheckpointError: another network.
+        UserError: no trained head at that depth.
+    """
+    if loaded.architecture["name"] != "unetpp":
+        raise CheckpointError(
+            f"{loaded.name} holds {loaded.architecture['name']}; only a unetpp can be cut to a depth. "
+            f"Levels of a U-Net are cut by: {edgeseg_command('export', 'CKPT', '--drop-levels', 'N', '--data', 'DIR')}"
+        )
+    state = pruned(loaded.model.state_dict(), depth)
+    options = {**loaded.architecture["options"], "depth": depth}
+    small = build_model("unetpp", loaded.spec, options).eval()
+    small.load_state_dict(state)
+    return dataclasses.replace(loaded, model=small, architecture={"name": "unetpp", "options": options})

@@ -1,0 +1,57 @@
+"""What a verb cannot do without, asked for before any work: the sentence about it comes first and not at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from edgeseg.console.extras import require
+
+CHECKPOINTS = (".pt", ".pth")
+_OF_FORMAT = {"onnx": ("onnxruntime",), "openvino": ("openvino",), "tensorrt": ("onnxruntime",)}
+
+
+def need(extra: str, *modules: str) -> None:
+    """Import each module.
+
+    Raises:
+        MissingExtra: one is not installed; ``extra`` brings all of them.
+    """
+    for module in modules:
+        require(module, extra)
+
+
+def need_to_export(model: Path, model_format: str, int8: bool) -> None:
+    """What leads from a checkpoint or an ONNX file to artifacts of a format.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    need("export", "onnx", "onnxruntime", *_OF_FORMAT.get(model_format, ()))
+    if is_checkpoint(model):
+        need("export", "torch", "onnxscript")
+    if int8:
+        need_to_calibrate(model_format)
+
+
+def need_to_calibrate(model_format: str) -> None:
+    """What quantises for the engine of a format.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    need("export", *(("openvino", "nncf") if model_format == "openvino" else ("onnx", "onnxruntime")), "matplotlib")
+
+
+def need_to_compare(models: Iterable[Path]) -> None:
+    """What puts models of any form side by side, beside their engines.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    need("export", "onnx", *("torch" for model in models if is_checkpoint(model)))
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a path is taken for a checkpoint, by its name."""
+    return path.suffix in CHECKPOINTS and not path.is_dir()

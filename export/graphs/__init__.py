@@ -1,0 +1,1 @@
+"""From a bare network to the graph that is deployed."""

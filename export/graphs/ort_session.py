@@ -1,0 +1,79 @@
+"""Running a float ONNX graph in memory with ONNX Runtime, to compare graphs with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgeseg.console.extras import require
+from edgeseg.console.quiet import quiet
+from edgeseg.errors import ArtifactError
+from edgeseg.export.graphs.run_limits import LONGEST_RUN_S, limit_memory, limit_time
+from edgeseg.image import Float32
+
+Forward = Callable[[Float32], Float32]
+"""(1, C, H, W) normalised float32 to (1, K, H, W) float32."""
+
+FATAL_ONLY = 4
+
+
+def forward_of(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
+    """A function that runs a one-input, one-output ``onnx.ModelProto``, in free memory and limited time.
+
+    Raises:
+        ArtifactError: ONNX Runtime refuses the graph, now or when it runs; it takes too much memory or time.
+    """
+    session = open_session(model)
+    run_options = require("onnxruntime", "export").RunOptions
+    name, failures = session.get_inputs()[0].name, _failures()
+
+    def forward(values: Float32) -> Float32:
+        options = run_options()
+        options.log_severity_level = FATAL_ONLY
+        try:
+            with limit_memory(), limit_time(options, limit_s):
+                return np.asarray(session.run(None, {name: values}, options)[0], np.float32)
+        except failures as error:
+            if options.terminate:
+                raise ArtifactError(
+                    f"This network was stopped after {limit_s:g} s on one input {list(values.shape)}. No device would "
+                    "run it in time; look for an operation that repeats or grows without need."
+                ) from None
+            raise ArtifactError(
+                f"ONNX Runtime cannot run this network on an input {list(values.shape)}: {_reason(error)}. Where sizes "
+                "are written into the graph, only the size it was exported with works: --imgsz H W."
+            ) from None
+
+    return forward
+
+
+def open_session(model: Any, optimised: bool = True) -> Any:
+    """An ``onnxruntime.InferenceSession`` of an ``onnx.ModelProto`` on the CPU.
+
+    Raises:
+        ArtifactError: ONNX Runtime refuses the graph.
+    """
+    runtime = require("onnxruntime", "export")
+    options = runtime.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not optimised:
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        with quiet(), limit_memory():
+            return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except _failures() as error:
+        raise ArtifactError(f"ONNX Runtime refuses this network: {_reason(error)}") from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """ONNX Runtime's exceptions have no common base of their own."""
+    state = require("onnxruntime.capi.onnxruntime_pybind11_state", "export")
+    kinds = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*kinds, RuntimeError, ValueError, MemoryError)
+
+
+def _reason(error: BaseException) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0]

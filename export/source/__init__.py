@@ -1,0 +1,1 @@
+"""A checkpoint or anyone's ONNX file as one thing."""

@@ -1,0 +1,146 @@
+"""The spec of a model that brings none, from command-line flags."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeseg.console.command import edgeseg_command
+from edgeseg.dataset import read_classes
+from edgeseg.errors import SpecError
+from edgeseg.spec import Color, ModelSpec
+
+
+@dataclass(frozen=True)
+class SpecFlags:
+    """What a person said about a model; None is what was left out.
+
+    Attributes:
+        task, classes, color_order, resize: see :class:`~edgeseg.spec.ModelSpec`.
+        imgsz: height and width.
+        mean, std: normalisation of values scaled to 0..``value_range``.
+        value_range: 1 or 255.
+        threshold: ``--conf``.
+        ignore_index: mask value that means void.
+        palette: RGB triples, one a class.
+        logits: name of the output that holds the logits, in a file with several.
+        upsample: how logits smaller than the input are brought to its size.
+    """
+
+    task: str | None = None
+    classes: tuple[str, ...] | None = None
+    imgsz: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    value_range: int = 1
+    color_order: str | None = None
+    resize: str | None = None
+    threshold: float | None = None
+    ignore_index: int | None = None
+    palette: tuple[Color, ...] | None = None
+    logits: str | None = None
+    upsample: str | None = None
+
+
+def class_names(text: str) -> tuple[str, ...]:
+    """``"a,b"``, or the lines of a file of that name."""
+    if os.path.exists(text):  # unlike Path, false for a list too long for a file name
+        return read_classes(Path(text))
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def changed_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
+    """A model's own spec with size, threshold and ignore index as asked.
+
+    Raises:
+        SpecError: a flag contradicts the spec that training wrote.
+    """
+    fixed = ("task", "classes", "mean", "std", "color_order", "resize", "palette")
+    if given := [name for name in fixed if getattr(flags, name) is not None]:
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise SpecError(f"This model carries its own spec; {names} would contradict how it was trained. Leave it out.")
+    changes: dict[str, Any] = {}
+    if flags.imgsz is not None:
+        changes.update(height=flags.imgsz[0], width=flags.imgsz[1])
+    if flags.threshold is not None:
+        changes["threshold"] = flags.threshold
+    if flags.ignore_index is not None:
+        changes["ignore_index"] = flags.ignore_index
+    return spec.replace(**changes)
+
+
+def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None], logits: int | None) -> ModelSpec:
+    """The spec of a foreign model.
+
+    Args:
+        path: the file, for messages.
+        flags: what was given.
+        input_size: (channels, height, width) of the model's input, None where it is dynamic.
+        logits: channels of its output, or None when unknown.
+
+    Raises:
+        SpecError: something is missing (with every flag that supplies it) or contradicts the model.
+    """
+    _check_complete(path, flags, input_size)
+    task = flags.task or ("binary" if logits == 1 else "multiclass")
+    assert flags.classes is not None
+    height, width = flags.imgsz or (input_size[1], input_size[2])
+    values: dict[str, Any] = {"palette": flags.palette or ()}
+    if flags.ignore_index is not None:
+        values["ignore_index"] = flags.ignore_index
+    spec = ModelSpec(
+        task=task,
+        classes=flags.classes,
+        height=height or 0,
+        width=width or 0,
+        color_order=flags.color_order or "rgb",
+        mean=_scaled(flags.mean or (), flags.value_range),
+        std=_scaled(flags.std or (), flags.value_range),
+        resize=flags.resize or "stretch",
+        threshold=flags.threshold,
+        **values,
+    )
+    _check_against_model(spec, input_size, logits)
+    return spec
+
+
+def _check_complete(path: Path, flags: SpecFlags, input_size: Sequence[int | None]) -> None:
+    missing = {
+        "--classes NAME,NAME,... (or a file, one name a line)": flags.classes is None,
+        "--color-order rgb|bgr|gray": flags.color_order is None,
+        "--mean M M M and --std S S S": flags.mean is None or flags.std is None,
+        "--imgsz H W": flags.imgsz is None and None in input_size[1:],
+    }
+    if absent := [flag for flag, is_missing in missing.items() if is_missing]:
+        raise SpecError(
+            f"{path} has no edgeseg spec, so nobody knows what its pixels and classes mean. Still needed: "
+            f"{'; '.join(absent)}. Mean and std are for values scaled to 0..1, or to 0..255 with --value-range 255; "
+            "--task binary|multiclass, --resize stretch|letterbox and --ignore-index N are optional. For example: "
+            f"{edgeseg_command('export', path, '--classes', 'background,person', '--color-order', 'rgb')} "
+            "--mean 0.485 0.456 0.406 --std 0.229 0.224 0.225"
+        )
+    if flags.value_range == 1 and max(flags.mean or (0.0,)) > 2:
+        raise SpecError(f"--mean {flags.mean} is not for values of 0..1. Say --value-range 255 if they are 0..255.")
+
+
+def _scaled(values: Sequence[float], value_range: int) -> tuple[float, ...]:
+    return tuple(value / value_range for value in values)
+
+
+def _check_against_model(spec: ModelSpec, input_size: Sequence[int | None], logits: int | None) -> None:
+    channels = input_size[0]
+    if channels is not None and channels != spec.channels:
+        wanted = "gray" if channels == 1 else "rgb or bgr"
+        raise SpecError(f"The model takes {channels} channel(s): --color-order must be {wanted}.")
+    for name, found, asked in zip(("height", "width"), input_size[1:], (spec.height, spec.width), strict=True):
+        if found is not None and found != asked:
+            raise SpecError(f"The model's input {name} is fixed at {found}; --imgsz asks for {asked}.")
+    if logits is not None and logits != spec.logit_channels:
+        wanted = "--task binary" if logits == 1 else f"--task multiclass and {logits} classes"
+        raise SpecError(
+            f"The model gives {logits} channel(s) a pixel, but a {spec.task} task with {spec.num_classes} classes "
+            f"({', '.join(spec.classes[:6])}) needs {spec.logit_channels}. Give {wanted}."
+        )

@@ -1,0 +1,87 @@
+"""The bare float network of a checkpoint as ONNX."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.console.extras import require
+from edgeseg.console.quiet import quiet
+from edgeseg.errors import CheckpointError, SpecError
+from edgeseg.export.graphs.opset import OPSET, OpsetError, at_opset_17
+from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NATIVE_OPSET = 18
+
+
+def onnx_from_checkpoint(model: nn.Module, spec: ModelSpec) -> Any:
+    """Export a network by ``torch.onnx``.
+
+    Args:
+        model: in eval mode; normalised float32 ``[1, C, H, W]`` to logits ``[1, K, H, W]``.
+        spec: gives C, H, W and K.
+
+    Returns:
+        An ``onnx.ModelProto`` with input ``input`` and output ``logits`` at opset 17.
+
+    Raises:
+        SpecError: the network does not take this size, or its output contradicts the spec.
+        CheckpointError: the network has an operation that opset 17 cannot say.
+    """
+    torch = require("torch", "export")
+    require("onnxscript", "export")
+    example = torch.zeros(1, spec.channels, spec.height, spec.width)
+    _check_output(torch, model, example, spec)
+    with quiet():
+        try:
+            program = torch.onnx.export(
+                model,
+                (example,),
+                dynamo=True,
+                external_data=False,
+                opset_version=NATIVE_OPSET,
+                input_names=["input"],
+                output_names=["logits"],
+                verbose=False,
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise CheckpointError(f"torch cannot export this network to ONNX: {_first_line(error)}") from error
+    return _lowered(program.model_proto)
+
+
+def _check_output(torch: Any, model: nn.Module, example: Any, spec: ModelSpec) -> None:
+    size = f"{spec.height}x{spec.width}"
+    try:
+        with torch.inference_mode():
+            found = tuple(model(example).shape)
+    except RuntimeError as error:
+        raise SpecError(
+            f"The network does not run at {size}: {_first_line(error)}. "
+            "Give --imgsz H W in multiples of its stride, usually 32."
+        ) from None
+    if found != (1, spec.logit_channels, spec.height, spec.width):
+        raise SpecError(
+            f"The network gives {found} at {size}; its spec says {spec.logit_channels} logits a pixel. "
+            "Give --imgsz H W in multiples of its stride, usually 32."
+        )
+
+
+def _lowered(proto: Any) -> Any:
+    """Opset 17 of what torch wrote at 18, its lowest.
+
+    Asked for 17, torch.onnx converts before it has simplified the graph, and keeps 18 without a
+    word when that fails.
+    """
+    try:
+        return at_opset_17(proto)
+    except OpsetError as error:
+        raise CheckpointError(
+            f"An operation of this network has no form at ONNX opset {OPSET}: {error}. "
+            "Train with another padding, upsampling or normalisation."
+        ) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", maxsplit=1)[0]

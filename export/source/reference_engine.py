@@ -1,0 +1,58 @@
+"""The deployed graph's arithmetic in numpy, around any float network.
+
+It stands behind the engine seam, so that torch and foreign networks go through the very same
+predictor as the artifacts made from them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from edgeseg.errors import EngineError
+from edgeseg.export.graphs.ort_session import Forward
+from edgeseg.export.source.foreign_net import sigmoid, softmax
+from edgeseg.image import Float32, UInt8, normalise
+from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.spec import ModelSpec
+
+
+def prediction_from_logits(logits: Float32, spec: ModelSpec) -> Prediction:
+    """Labels and confidence of logits ``[1, K, H, W]``, as ``docs/architecture.md`` defines them."""
+    if spec.task == "binary":
+        threshold = 0.5 if spec.threshold is None else spec.threshold
+        labels = logits[0, 0] >= np.float32(math.log(threshold / (1 - threshold)))
+        return Prediction(labels.astype(np.uint8), _as_uint8(sigmoid(logits)[0, 0]))
+    labels = logits[0].argmax(0).astype(np.uint8)
+    return Prediction(labels, None if spec.threshold is None else _as_uint8(softmax(logits)[0].max(0)))
+
+
+def _as_uint8(probability: Float32) -> UInt8:
+    return np.round(probability * np.float32(255)).astype(np.uint8)
+
+
+class ReferenceEngine:
+    """Engine around a function from normalised input to logits."""
+
+    def __init__(self, forward: Forward, spec: ModelSpec) -> None:
+        self.spec = spec
+        self._forward: Forward | None = forward
+
+    def open_slot(self) -> ReferenceSlot:
+        if self._forward is None:
+            raise EngineError("This engine is closed; open it again before asking for a slot.")
+        return ReferenceSlot(self._forward, self.spec)
+
+    def close(self) -> None:
+        self._forward = None
+
+
+class ReferenceSlot:
+    def __init__(self, forward: Forward, spec: ModelSpec) -> None:
+        self.input: UInt8 = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
+        self._forward = forward
+        self._spec = spec
+
+    def run(self) -> Prediction:
+        return prediction_from_logits(self._forward(normalise(self.input, self._spec)[np.newaxis]), self._spec)

@@ -1,0 +1,173 @@
+"""What is exported: a checkpoint, an ONNX file, or an fp32 ONNX artifact, brought to one form."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+
+from edgeseg.artifact import MANIFEST, Artifact
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.extras import require
+from edgeseg.errors import ArtifactError, SpecError, UserError
+from edgeseg.export.graphs.deployed_graph import NORMALISED
+from edgeseg.export.graphs.ort_session import Forward, forward_of
+from edgeseg.export.source.finite_net import check_activations, check_weights
+from edgeseg.export.source.foreign_net import bare_net, net_of_deployed, probe_inputs
+from edgeseg.export.source.foreign_spec import SpecFlags, changed_spec, foreign_spec
+from edgeseg.export.source.graph_facts import graph_facts, keep_output
+from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
+from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+from edgeseg.files.foreign_kind import describe_foreign
+from edgeseg.image import Float32
+from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgeseg.training.checkpoint import LoadedModel
+    from edgeseg.training.pruning.level_cut import CutFacts
+
+CHECKPOINT_SUFFIXES = (".pt", ".pth")
+STAGE_FILE = "onnx file"
+
+
+@dataclass(frozen=True)
+class SourceNet:
+    """A trained network, ready to be wrapped.
+
+    Attributes:
+        name: what artifacts made from it are called.
+        spec: its contract.
+        proto: the bare network as ONNX.
+        forward: the network as it was given (torch, or the original file), the reference.
+        stage: what ``forward`` is called in reports.
+        parents: SHA-256 of the file it was read from, by role.
+        cut: what ``--drop-levels`` cost and saved, where levels were dropped.
+        depth: what ``--depth`` cut a U-Net++ to, where it did.
+    """
+
+    name: str
+    spec: ModelSpec
+    proto: onnx.ModelProto
+    forward: Forward
+    stage: str
+    parents: dict[str, str]
+    cut: CutFacts | None = None
+    depth: int | None = None
+
+
+@dataclass(frozen=True)
+class DepthCut:
+    """What ``--depth`` asks for: the levels of a U-Net++ to keep below the finest."""
+
+    depth: int
+
+
+@dataclass(frozen=True)
+class LevelCut:
+    """What ``--drop-levels`` asks for: the deepest level to keep, and the labelled images it is measured on."""
+
+    level: int
+    data: Path | None
+
+
+def source_net(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None = None) -> SourceNet:
+    """Read a checkpoint (``.pt``), an ONNX file or an fp32 ONNX artifact.
+
+    Args:
+        path: the file.
+        flags: what the user said about its spec.
+        cut: levels to drop; the network without them is the source then, and the reference for every export.
+
+    Raises:
+        SpecError: no spec, or one that contradicts the model or the flags.
+        CheckpointError, ArtifactError: the file is not what it should be.
+        UserError: levels that cannot be dropped.
+    """
+    if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
+        return _from_checkpoint(path, flags, cut)
+    if cut is not None:
+        flag = "--depth" if isinstance(cut, DepthCut) else "--drop-levels"
+        raise UserError(f"{flag} cuts checkpoints (.pt); {path} is none. Export its checkpoint again.")
+    if path.is_dir() or (path.parent / MANIFEST).is_file():
+        artifact = Artifact.open(path)
+        if (artifact.format, artifact.precision) != ("onnx", "fp32"):
+            raise ArtifactError(
+                f"{artifact.path} is {artifact.precision} {artifact.format}; export starts from a checkpoint, an ONNX "
+                "file or an fp32-onnx artifact. To quantise an fp32 OpenVINO artifact: "
+                f"{edgeseg_command('calibrate', artifact.path, '--data', 'DIR')}"
+            )
+        return _from_onnx(artifact.model_path, artifact.name, flags)
+    if path.exists() and path.suffix != ".onnx":
+        raise ArtifactError(describe_foreign(path))
+    return _from_onnx(path, path.stem, flags)
+
+
+def torch_forward(model: nn.Module) -> Forward:
+    """A checkpoint's network as a function of arrays."""
+    torch = require("torch", "export")
+
+    def forward(values: Float32) -> Float32:
+        with torch.inference_mode():
+            return np.asarray(model(torch.from_numpy(values)).numpy(), np.float32)
+
+    return forward
+
+
+def _from_checkpoint(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None) -> SourceNet:
+    require("torch", "export")
+    from edgeseg.training.checkpoint import load_model
+    from edgeseg.training.pruning.depth_cut import cut_to_depth
+
+    loaded = load_model(path)
+    check_weights(loaded.model, path)
+    spec = changed_spec(loaded.spec, flags)
+    depth = cut.depth if isinstance(cut, DepthCut) else None
+    if depth is not None:
+        loaded = cut_to_depth(loaded, depth)
+    model, facts = _without_levels(loaded, spec, cut) if isinstance(cut, LevelCut) else (loaded.model, None)
+    proto, parents = onnx_from_checkpoint(model, spec), {"checkpoint": loaded.digest}
+    check_activations(model, probe_inputs(spec), path)
+    return SourceNet(loaded.name, spec, proto, torch_forward(model), "torch", parents, facts, depth)
+
+
+def _without_levels(loaded: LoadedModel, spec: ModelSpec, cut: LevelCut) -> tuple[nn.Module, CutFacts]:
+    if cut.data is None:
+        raise UserError("--drop-levels needs the means of what it drops; give --data DIR with images and masks.")
+    require("accelerate", "train")
+    from tqdm import tqdm
+
+    from edgeseg.training.pruning.level_cut import cut_and_measured, labelled_validator
+
+    validator = labelled_validator(cut.data, spec)
+    with tqdm(desc="drop levels", total=2, leave=False, disable=not sys.stderr.isatty()) as bar:
+        return cut_and_measured(loaded.model, cut.level, validator, bar.update)
+
+
+def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
+    file = open_onnx(path)
+    model, parents = file.model, {"onnx": file.digest}
+    own = embedded_spec(model)
+    if own is not None and any(NORMALISED in node.output for node in model.graph.node):
+        net = net_of_deployed(model)
+        return SourceNet(name, _same_size(own, changed_spec(own, flags)), net, forward_of(net), STAGE_FILE, parents)
+    expect_float(model)  # before flags are asked for: no flag helps a quantised file
+    if flags.logits is not None:
+        model = keep_output(model, flags.logits)
+    facts = graph_facts(model)
+    spec = foreign_spec(path, flags, facts.input_size, facts.logits) if own is None else changed_spec(own, flags)
+    net, forward = bare_net(model, spec, flags.upsample)
+    return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
+
+
+def _same_size(own: ModelSpec, asked: ModelSpec) -> ModelSpec:
+    if (own.height, own.width) != (asked.height, asked.width):
+        raise SpecError(
+            f"This ONNX file is fixed at {own.height}x{own.width}. For another --imgsz export the checkpoint again."
+        )
+    return asked

@@ -1,0 +1,107 @@
+"""Opening models for a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgeseg.artifact import Artifact
+from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.console.extras import require
+from edgeseg.errors import UserError
+from edgeseg.export.graphs.deployed_graph import deployed_graph
+from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
+from edgeseg.export.source.onnx_file import embedded_spec, read_onnx
+from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
+from edgeseg.export.trace.form import LOGITS, Form
+from edgeseg.export.trace.onnx_form import OnnxForm
+from edgeseg.export.trace.openvino_form import OpenVinoForm
+from edgeseg.files.unfinished import scratch_directory
+from edgeseg.graphs.ir_file import read_ir
+from edgeseg.runtime.engines.engine import LABELS, TENSORRT
+from edgeseg.spec import ModelSpec
+
+ENGINES = ("onnx", "openvino", TENSORRT)
+
+
+def traced_models(paths: list[Path]) -> tuple[list[Form], ModelSpec]:
+    """Open checkpoints and artifacts, the reference first.
+
+    A TensorRT artifact is read in ONNX Runtime with its optimisations off.
+
+    Raises:
+        UserError: fewer than two, a quantised reference, or models of other classes or input sizes.
+        ArtifactError, CheckpointError: one cannot be opened, or is meant for another engine.
+    """
+    if len(paths) < 2:
+        raise UserError("--trace compares a reference with at least one other model; only one was given.")
+    opened = [_opened(path) for path in paths]
+    reference, spec = opened[0]
+    if reference.quantised:
+        raise UserError(f"{paths[0]} is INT8; a trace starts from float. Put the checkpoint or fp32 artifact first.")
+    for path, (_, other) in zip(paths, opened, strict=True):
+        if _contract(other) != _contract(spec):
+            raise UserError(
+                f"{path} has the classes {', '.join(other.classes)} at {other.height}x{other.width}; the reference "
+                f"{paths[0]} has {', '.join(spec.classes)} at {spec.height}x{spec.width}. Layers can be compared where "
+                "these are the same."
+            )
+    return [form for form, _ in opened], spec
+
+
+def onnx_form(path: Path, engine: str, name: str | None = None) -> Form:
+    """Any deployed ONNX file in an engine of one's choice; for developers, no tag is looked at.
+
+    The command line refuses a quantised file in another engine than its own. This shows what
+    happens there.
+
+    Args:
+        path: an ONNX file with the tensors of ``docs/architecture.md`` and a spec inside.
+        engine: of :data:`ENGINES`; ``tensorrt`` is ONNX Runtime with its optimisations off.
+        name: what tables call it.
+
+    Raises:
+        UserError: an unknown engine, or a file without a spec.
+        ArtifactError: it cannot be read or converted.
+    """
+    if engine not in ENGINES:
+        raise UserError(f"There is no engine {engine!r} to trace in; there is {', '.join(ENGINES)}.")
+    model = read_onnx(path)
+    name = name or f"{path.name} in {engine}"
+    if engine != "openvino":
+        return OnnxForm(name, model, fused=engine != TENSORRT)
+    if (spec := embedded_spec(model)) is None:
+        raise UserError(f"{path} carries no spec; it is not a deployed graph of edgeseg.")
+    with scratch_directory() as folder:
+        ir_from_onnx(path, folder / "model.xml", spec, [output.name for output in model.graph.output])
+        return openvino_form(folder / "model.xml", name)
+
+
+def openvino_form(path: Path, name: str) -> Form:
+    """An OpenVINO IR; for developers, like :func:`onnx_form`."""
+    return OpenVinoForm(name, read_ir(path))
+
+
+def checkpoint_form(path: Path) -> tuple[Form, ModelSpec]:
+    """A checkpoint: its layers by way of ONNX, its logits by torch itself."""
+    require("torch", "export")
+    from edgeseg.training.checkpoint import load_model
+
+    loaded = load_model(path)
+    graph = deployed_graph(onnx_from_checkpoint(loaded.model, loaded.spec), loaded.spec, (LABELS, LOGITS))
+    return OnnxForm("torch", graph, forward=torch_forward(loaded.model)), loaded.spec
+
+
+def _opened(path: Path) -> tuple[Form, ModelSpec]:
+    if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
+        return checkpoint_form(path)
+    artifact = Artifact.open(path)
+    encoding_for(artifact.format).open_proof(artifact).close()  # every refusal of its own engine
+    name = f"{artifact.format} {artifact.precision}"
+    if artifact.format == "openvino":
+        return openvino_form(artifact.model_path, name), artifact.spec
+    return onnx_form(artifact.model_path, artifact.format, name), artifact.spec
+
+
+def _contract(spec: ModelSpec) -> tuple[object, ...]:
+    return spec.classes, spec.height, spec.width, spec.channels

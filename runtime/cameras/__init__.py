@@ -1,0 +1,1 @@
+"""Network cameras kept alive."""

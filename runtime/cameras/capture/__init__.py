@@ -1,0 +1,1 @@
+"""The child process of one camera: one connection, pictures into shared memory."""

@@ -1,0 +1,200 @@
+"""The parent's side of a capture process: starting it, hearing it, ending it whatever its state."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgeseg.errors import EnvironmentFault
+from edgeseg.runtime.cameras.address import Address
+from edgeseg.runtime.cameras.capture.output import GO
+from edgeseg.runtime.cameras.capture.ring import Picture, Ring, create_ring_memory
+from edgeseg.runtime.cameras.capture.tls_trust import SYSTEM, Trust
+from edgeseg.runtime.system.child_python import child_environment, module_command
+
+_CLOSE_TIMEOUT_S = 0.7
+_TAIL_BYTES = 2000
+_LONGEST_LINE = 4096
+# One thread each: the decoder has its own, and the libraries' pools only cost memory.
+_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+_NUMBER = (int, float)
+_OPTIONAL = (int, float, type(None))
+_ALWAYS: dict[str, Any] = {"kind": str, **dict.fromkeys(("received", "dropped", "stale", "damaged", "packets"), int)}
+_FACTS: dict[str, dict[str, Any]] = {
+    "picture": {"slot": int, "height": int, "width": int, "captured_s": _NUMBER, "presented_s": _OPTIONAL},
+    "open": {"fps": _OPTIONAL},
+    "end": {"reason": str, "message": str},
+}
+
+News = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to wait, and how much a capture process may take.
+
+    Attributes:
+        timeout_s: a stream without a picture for this long is lost.
+        open_timeout_s: a connection that takes longer to its first picture has failed.
+        start_timeout_s: a process that takes longer to get ready has failed.
+        memory_bytes: address space of the process; 0 for no limit.
+        trust: which certificate of a camera is taken.
+    """
+
+    timeout_s: float = 5.0
+    open_timeout_s: float = 10.0
+    start_timeout_s: float = 30.0
+    memory_bytes: int = 4 << 30
+    trust: Trust = SYSTEM
+
+
+class CaptureProcess:
+    """A child that waits for :meth:`go`, then makes one connection to one camera.
+
+    Use it from one thread, which must live as long; :meth:`close` ends the process and gives everything back.
+
+    Raises:
+        OSError: the system has no room for another process.
+    """
+
+    def __init__(self, address: Address, limits: Limits) -> None:
+        if sys.platform == "win32":
+            raise EnvironmentFault("Live streams are read on Linux and macOS only. Give a file, or run edgeseg in WSL.")
+        self._buffer = b""
+        self._said: str | None = None
+        with contextlib.ExitStack() as held:
+            self._ring_fd = create_ring_memory()
+            held.callback(os.close, self._ring_fd)
+            self._ring = held.enter_context(contextlib.closing(Ring(self._ring_fd, writable=False)))
+            self._errors = held.enter_context(tempfile.TemporaryFile())
+            self._news_fd, child_end = os.pipe()
+            held.callback(os.close, self._news_fd)
+            try:
+                self._process = self._started(child_end)
+            finally:
+                os.close(child_end)
+            self._held = held.pop_all()
+        self._send(json.dumps(_job(address, limits)).encode() + b"\n")
+
+    def _started(self, news_fd: int) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            module_command("edgeseg.runtime.cameras.capture.main", str(self._ring_fd), str(news_fd)),
+            bufsize=0,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._errors,
+            pass_fds=(self._ring_fd, news_fd),
+            start_new_session=True,
+            env=child_environment(_ENVIRONMENT),
+        )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def go(self) -> None:
+        """Let it connect."""
+        self._send(bytes([GO]))
+
+    def news(self, timeout_s: float) -> list[News] | None:
+        """What it said, after waiting for something at most ``timeout_s``; None when it has ended.
+
+        Raises:
+            ValueError: that makes no sense.
+        """
+        ready, _, _ = select.select([self._news_fd], [], [], timeout_s)
+        if not ready:
+            return []
+        received = os.read(self._news_fd, 1 << 16)
+        if not received:
+            return None
+        *lines, self._buffer = (self._buffer + received).split(b"\n")
+        if len(self._buffer) > _LONGEST_LINE:
+            raise ValueError("the capture process sends what is no line")
+        return [_checked(json.loads(line)) for line in lines]
+
+    def copy(self, picture: News) -> Picture:
+        """The picture that the news speak of, in memory of its own.
+
+        Raises:
+            ValueError: the child names memory that is not there.
+        """
+        return np.array(self._ring.picture(picture["slot"], picture["height"], picture["width"]))
+
+    def release(self, picture: News) -> None:
+        """The slot may be written again."""
+        self._send(bytes([picture["slot"]]))
+
+    def close(self) -> str:
+        """End it, politely for under a second, then by force; returns the last it wrote to its stderr.
+
+        Closing again only tells this again.
+        """
+        if self._said is None:
+            self._end()
+            self._said = self._last_words()
+            self._held.close()
+        return self._said
+
+    def _end(self) -> None:
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_CLOSE_TIMEOUT_S)
+        self._kill()
+
+    @property
+    def ended_by(self) -> str:
+        """How the process ended: a signal's name, or its exit code; empty while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return ""
+        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+    def _kill(self) -> None:
+        """With all its children, which may live even when it does not: it leads a session of its own."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def _last_words(self) -> str:
+        size = self._errors.seek(0, os.SEEK_END)
+        self._errors.seek(max(0, size - _TAIL_BYTES))
+        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+    def _send(self, data: bytes) -> None:
+        """What cannot be sent shows in :meth:`news`, as the end of the process."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(data)
+
+
+def _checked(news: Any) -> News:
+    """A process that decodes what strangers send may be in their hands."""
+    if isinstance(news, dict):
+        wanted = {**_ALWAYS, **_FACTS.get(str(news.get("kind")), {})}
+        if all(name in news and isinstance(news[name], kind) for name, kind in wanted.items()):
+            return news
+    raise ValueError("the capture process sends what makes no sense")
+
+
+def _job(address: Address, limits: Limits) -> dict[str, Any]:
+    job = {**dataclasses.asdict(address), **dataclasses.asdict(limits)}
+    return {
+        key: job[key] for key in ("kind", "target", "options", "open_timeout_s", "timeout_s", "memory_bytes", "trust")
+    }

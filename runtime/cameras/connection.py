@@ -1,0 +1,127 @@
+"""One connection to a camera, as the parent of its capture process sees it.
+
+A stream is lost when no picture has come for ``timeout_s``, whatever the cause: a silent network, a
+hung decoder, a killed process. The parent's own clock decides that, so nothing that happens in the
+child can hide it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from edgeseg.runtime.cameras.capture.ring import Picture
+from edgeseg.runtime.cameras.capture_process import CaptureProcess, Limits, News
+
+COUNTS = ("received", "dropped", "stale", "damaged")
+_POLL_S = 0.2
+_HUNG_S = 2.0
+
+
+@dataclass(frozen=True)
+class End:
+    """Why a connection is over: a word for programs, and a sentence."""
+
+    reason: str
+    message: str
+
+
+class Connection:
+    """Passes on the newest pictures of a capture process until the connection is over.
+
+    Args:
+        process: ready or getting ready; not closed here.
+        limits: how long to wait for what.
+        deliver: called with each picture, when it was captured (monotonic), its presentation time, and its number
+            in this connection.
+        closing: ends :meth:`run`.
+
+    Attributes:
+        counts: pictures so far, by :data:`COUNTS`.
+        fps: as announced by the stream.
+    """
+
+    def __init__(
+        self,
+        process: CaptureProcess,
+        limits: Limits,
+        deliver: Callable[[Picture, float, float | None, int], object],
+        closing: Callable[[], bool],
+    ) -> None:
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.fps: float | None = None
+        self._process, self._limits, self._deliver, self._closing = process, limits, deliver, closing
+        self._overwritten = 0
+        self._packets = 0
+        self._ready = self._opened = False
+        self._heard_s = time.monotonic()
+        self._deadline_s = self._heard_s + limits.start_timeout_s
+        self._packets_before = 0
+
+    def run(self) -> End:
+        """Say go, and return when the connection is over."""
+        self._process.go()
+        try:
+            return self._listen()
+        except ValueError as error:
+            return End("broken", f"{error}; it is ended by force")
+
+    def _listen(self) -> End:
+        while not self._closing():
+            left_s = self._deadline_s - time.monotonic()
+            news = self._process.news(max(0.0, min(_POLL_S, left_s)))
+            if news is None:
+                return self._died()
+            if (end := self._hear(news)) is not None:
+                return end
+            if not news and time.monotonic() >= self._deadline_s:
+                return self._overdue()
+        return End("closed", "closed on request")
+
+    def _hear(self, news: list[News]) -> End | None:
+        if news:
+            self._heard_s = time.monotonic()
+        for item in news:
+            self._count(item)
+            if item["kind"] == "ready":
+                self._ready, self._deadline_s = True, self._heard_s + self._limits.open_timeout_s
+            if item["kind"] == "open":
+                self.fps = item["fps"]
+        self._take([item for item in news if item["kind"] == "picture"])
+        return next((End(item["reason"], item["message"]) for item in news if item["kind"] == "end"), None)
+
+    def _take(self, pictures: list[News]) -> None:
+        """Pass on the newest; those before it nobody could have used in time."""
+        for older in pictures[:-1]:
+            self._overwritten += 1
+            self._process.release(older)
+        if not pictures:
+            return
+        newest = pictures[-1]
+        picture = self._process.copy(newest)
+        self._process.release(newest)
+        self._opened, self._packets_before = True, self._packets
+        self._deadline_s = time.monotonic() + self._limits.timeout_s
+        self._deliver(picture, newest["captured_s"], newest["presented_s"], newest["received"] - 1)
+
+    def _count(self, item: News) -> None:
+        self._packets = item["packets"]
+        self.counts = {name: item[name] for name in COUNTS}
+        self.counts["dropped"] += self._overwritten
+
+    def _died(self) -> End:
+        said = self._process.close()
+        return End("killed", f"its capture process ended ({self._process.ended_by}{f': {said}' if said else ''})")
+
+    def _overdue(self) -> End:
+        limits = self._limits
+        if not self._ready:
+            return End("hung", f"its capture process did not start within {limits.start_timeout_s:g} s")
+        if time.monotonic() - self._heard_s > _HUNG_S:
+            return End("hung", "its capture process hangs and is ended by force")
+        if not self._opened:
+            return End("timeout", f"no picture came within {limits.open_timeout_s:g} s of connecting")
+        if self._packets > self._packets_before:
+            return End("damaged", f"what came for {limits.timeout_s:g} s was damaged or late")
+        return End("timeout", f"nothing came for {limits.timeout_s:g} s")

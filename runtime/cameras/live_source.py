@@ -1,0 +1,128 @@
+"""Live cameras as one source: each in a process of its own, the newest frame of each in a place of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+from edgeseg.errors import SourceError
+from edgeseg.runtime.cameras.address import Address
+from edgeseg.runtime.cameras.camera import Camera
+from edgeseg.runtime.cameras.capture_process import Limits
+from edgeseg.runtime.events.event import OnEvent, event_to_stderr
+from edgeseg.runtime.frames.frame import Frame
+from edgeseg.runtime.frames.handoff import Handoff
+from edgeseg.runtime.system.backoff import LONGEST_S
+
+_CLOSE_TIMEOUT_S = 2.0
+
+
+class StreamSource:
+    """Frames of one or several live cameras until they end or this is closed.
+
+    Connecting begins with the ``with`` block. A camera that is lost comes back by itself; one that
+    cannot (wrong password, unknown host) fails, and when all have, iteration raises.
+
+    Args:
+        addresses: the cameras; names differ.
+        limits: of each connection.
+        on_event: called with each :class:`Event`, from threads of the cameras.
+        longest_wait_s: between two attempts to connect.
+
+    Raises (when iterated):
+        SourceError: no camera can go on.
+    """
+
+    live = True
+    total: int | None = None
+    ended_early = False
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        limits: Limits = Limits(),  # noqa: B008
+        on_event: OnEvent = event_to_stderr,
+        longest_wait_s: float = LONGEST_S,
+    ) -> None:
+        self._mailbox: Handoff[Frame] = Handoff(1, newest_wins=True, lane=lambda frame: frame.source)
+        self._errors: list[SourceError] = []
+        self._lock = threading.Lock()
+        self._running = len(addresses)
+        self._wanted = False
+        self.cameras = [
+            Camera(address, limits, self._deliver, on_event, self._camera_ended, longest_wait_s)
+            for address in addresses
+        ]
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of the first camera, once known."""
+        return self.cameras[0].size
+
+    @property
+    def fps(self) -> float | None:
+        return self.cameras[0].fps
+
+    @property
+    def skipped(self) -> int:
+        """Damaged pictures left out."""
+        return self._sum("damaged")
+
+    @property
+    def stale(self) -> int:
+        """Pictures that came too late to be of use."""
+        return self._sum("stale")
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that a newer one replaced before they were asked for."""
+        return self._sum("dropped") + self._mailbox.dropped
+
+    @property
+    def waiting(self) -> bool:
+        """Whether every camera is known to be away, and is being tried again or will not come back."""
+        return all(camera.is_away for camera in self.cameras)
+
+    @property
+    def names(self) -> Sequence[str]:
+        return [camera.source for camera in self.cameras]
+
+    def __enter__(self) -> StreamSource:
+        for camera in self.cameras:
+            camera.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        deadline = time.monotonic() + _CLOSE_TIMEOUT_S
+        for camera in self.cameras:
+            camera.join(max(0.0, deadline - time.monotonic()))
+
+    def stop(self) -> None:
+        """End iteration, from any thread."""
+        for camera in self.cameras:
+            camera.close()
+        self._mailbox.abort()
+
+    def __iter__(self) -> Iterator[Frame]:
+        self._wanted = True
+        while (taken := self._mailbox.take()) is not None:
+            yield taken[1]
+        if self._errors and len(self._errors) == len(self.cameras):
+            raise self._errors[0]
+
+    def _deliver(self, frame: Frame) -> None:
+        if self._wanted:
+            self._mailbox.put(frame)
+
+    def _camera_ended(self, error: SourceError | None) -> None:
+        with self._lock:
+            self._running -= 1
+            if error is not None:
+                self._errors.append(error)
+            if not self._running:
+                self._mailbox.close()
+
+    def _sum(self, name: str) -> int:
+        return sum(camera.counts[name] for camera in self.cameras)

@@ -1,0 +1,217 @@
+"""The seam between edgeseg and an inference engine.
+
+An engine is a compiled model; a slot is one request in flight, with its own input memory::
+
+    engine = open_engine(Artifact.open("cells-int8-openvino"), slots=2)
+    slot = engine.open_slot()
+    image.fit(frame, engine.spec, out=slot.input)
+    prediction = slot.run()          # blocks, without the GIL; valid until the next run of this slot
+
+A file made for one engine is refused by the others: the artifact's format decides, and the tag that
+quantised files carry inside (:data:`ENGINE_KEY`), which is still there when a file has been moved.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edgeseg.artifact import Artifact
+from edgeseg.console.command import edgeseg_command
+from edgeseg.errors import ArtifactError, UserError
+from edgeseg.image import UInt8
+from edgeseg.runtime.events.event import OnEvent, event_to_stderr
+from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.spec import ModelSpec
+
+INPUT, LABELS, CONFIDENCE = "image", "labels", "confidence"
+PRECISIONS = ("f32", "auto")
+ENGINE_KEY = "edgeseg.engine"
+ONNXRUNTIME, OPENVINO, TENSORRT = "onnxruntime", "openvino", "tensorrt"
+""":data:`ENGINE_KEY` in ONNX ``metadata_props`` (or ``rt_info``) says which engine a file was encoded for."""
+
+_OPENERS = {
+    "onnx": ("edgeseg.runtime.engines.ort_engine", "OrtEngine"),
+    "openvino": ("edgeseg.runtime.engines.openvino_engine", "OpenVinoEngine"),
+    "tensorrt": ("edgeseg.runtime.trt.trt_engine", "TensorRtEngine"),
+}
+
+
+class Slot(Protocol):
+    """Memory for one inference at a time; use a slot from one thread at a time."""
+
+    @property
+    def input(self) -> UInt8:
+        """(height, width, channels) uint8, to be filled with :func:`edgeseg.image.fit`."""
+
+    def run(self) -> Prediction:
+        """Infer from :attr:`input`; blocks without the GIL.
+
+        The arrays are valid until the next run of this slot.
+
+        Raises:
+            EngineError: the engine refused or failed.
+        """
+
+
+class Engine(Protocol):
+    """A compiled model that gives slots until it is closed."""
+
+    @property
+    def spec(self) -> ModelSpec: ...
+
+    def open_slot(self) -> Slot:
+        """A new slot; slots of one engine may run at the same time from different threads.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
+
+    def close(self) -> None:
+        """Release the compiled model; a second call does nothing."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How an engine is opened.
+
+    Attributes:
+        device: the engine's own name of a device, ``CPU`` everywhere.
+        slots: how many requests are to run at the same time.
+        cache_dir: where compiled models are kept, or None for the user's cache folder.
+        threads: CPU threads for all slots together, or None for every usable core.
+        precision: ``f32`` computes float layers in float32, as verification did; ``auto`` lets
+            the engine choose (bfloat16 on CPUs with AMX: faster, and masks may differ).
+        may_build: whether TensorRT may build the engine for this device when there is none that fits.
+        on_event: is told what happens to compiled models that were kept.
+    """
+
+    device: str = "CPU"
+    slots: int = 1
+    cache_dir: Path | None = None
+    threads: int | None = None
+    precision: str = "f32"
+    may_build: bool = True
+    on_event: OnEvent = event_to_stderr
+
+    def __post_init__(self) -> None:
+        for name, value in (("slots", self.slots), ("threads", self.threads)):
+            if value is not None and not 1 <= value <= 1024:
+                raise UserError(f"{name} must be 1 to 1024; found {value}.")
+        if self.precision not in PRECISIONS:
+            raise UserError(f"precision must be one of {', '.join(PRECISIONS)}; found {self.precision!r}.")
+
+
+def open_engine(
+    artifact: Artifact,
+    device: str = "CPU",
+    slots: int = 1,
+    cache_dir: Path | None = None,
+    threads: int | None = None,
+    precision: str = "f32",
+    may_build: bool = True,
+) -> Engine:
+    """Compile an artifact with the engine it was made for.
+
+    Args: see :class:`EngineOptions`.
+
+    Raises:
+        UserError: an option out of range, or a device that is not there.
+        ArtifactError: no engine for this format, or a graph that contradicts its spec.
+        MissingExtra: the engine's package is not installed.
+        EngineError: the engine refuses the model.
+    """
+    return open_with(artifact, EngineOptions(device, slots, cache_dir, threads, precision, may_build))
+
+
+def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
+    """Do as :func:`open_engine` does."""
+    if artifact.format not in _OPENERS:
+        raise ArtifactError(f"No engine runs {artifact.format!r} artifacts; known formats are {', '.join(_OPENERS)}.")
+    module, name = _OPENERS[artifact.format]
+    engine: Engine = getattr(importlib.import_module(module), name)(artifact, options)
+    return engine
+
+
+def slot_memory(spec: ModelSpec, has_confidence: bool) -> tuple[UInt8, Prediction]:
+    """What every slot preallocates: its input, and the arrays its results are written to."""
+    size = (spec.height, spec.width)
+    confidence = np.empty(size, np.uint8) if has_confidence else None
+    return np.zeros((*size, spec.channels), np.uint8), Prediction(np.empty(size, np.uint8), confidence)
+
+
+def usable_cores() -> int:
+    """CPU cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def expect_format(artifact: Artifact, model_format: str) -> None:
+    """Raise ArtifactError when ``artifact`` was made for another engine."""
+    if artifact.format != model_format:
+        raise ArtifactError(
+            f"{artifact.path.name} was made for {artifact.format} ({artifact.precision}) and is not run as "
+            f"{model_format}: another engine may compute wrong masks from it. Export it with --format {model_format}."
+        )
+
+
+def expect_engine(artifact: Artifact, found: str | None, engine: str) -> None:
+    """Raise ArtifactError when the model file says that it was encoded for another engine.
+
+    Args:
+        artifact: for the message.
+        found: the file's own tag, or None for a float file, which has none.
+        engine: who wants to run it.
+    """
+    if found is not None and found != engine:
+        raise ArtifactError(
+            f"{artifact.model_path} was quantised for {found} and is not run by {engine}, which may compute wrong "
+            "masks from it without a word. Quantise the fp32 artifact for this engine with: "
+            f"{edgeseg_command('calibrate', 'FP32', '--data', 'DIR')}"
+        )
+
+
+def expect_tensors(
+    artifact: Artifact,
+    inputs: Sequence[tuple[str, str, Sequence[object]]],
+    outputs: Sequence[tuple[str, str, Sequence[object]]],
+) -> None:
+    """Check a graph against its spec.
+
+    Args:
+        artifact: gives the spec.
+        inputs, outputs: (name, element type, shape); a dimension that is no int is dynamic.
+
+    Raises:
+        ArtifactError: a tensor is missing or has another type or shape.
+    """
+    spec = artifact.spec
+    if len(inputs) != 1:
+        raise ArtifactError(f"{artifact.path} has {len(inputs)} inputs; one called {INPUT!r} is expected.")
+    _expect_tensor(artifact, INPUT, (1, spec.height, spec.width, spec.channels), inputs)
+    names = {name for name, _, _ in outputs}
+    for name in (LABELS, CONFIDENCE):
+        if name == LABELS or name in names:
+            _expect_tensor(artifact, name, (1, spec.height, spec.width), outputs)
+
+
+def _expect_tensor(
+    artifact: Artifact, name: str, shape: tuple[int, ...], found: Sequence[tuple[str, str, Sequence[object]]]
+) -> None:
+    match = next((tensor for tensor in found if tensor[0] == name), None)
+    if match is None:
+        raise ArtifactError(
+            f"{artifact.path} has no tensor {name!r}; found {[n for n, _, _ in found]}. Export the model again."
+        )
+    _, kind, dims = match
+    fits = len(dims) == len(shape) and all(not isinstance(d, int) or d == s for d, s in zip(dims, shape, strict=True))
+    if kind != "uint8" or not fits:
+        raise ArtifactError(
+            f"{artifact.path}: tensor {name!r} should be uint8 {shape} by its spec; "
+            f"found {kind} {tuple(dims)}. Export the model again."
+        )

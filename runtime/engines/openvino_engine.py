@@ -1,0 +1,149 @@
+"""OpenVINO behind the engine seam."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from edgeseg.artifact import Artifact
+from edgeseg.errors import ArtifactError, EngineError, UserError
+from edgeseg.image import UInt8
+from edgeseg.runtime.engines.engine import (
+    CONFIDENCE,
+    ENGINE_KEY,
+    INPUT,
+    LABELS,
+    OPENVINO,
+    EngineOptions,
+    expect_engine,
+    expect_format,
+    expect_tensors,
+    slot_memory,
+    usable_cores,
+)
+from edgeseg.runtime.engines.openvino_core import load_openvino, shared_core
+from edgeseg.runtime.engines.openvino_store import ModelStore
+from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.runtime.system.cache_folder import cache_folder
+from edgeseg.spec import ModelSpec
+
+
+class OpenVinoEngine:
+    """An OpenVINO IR artifact on a device that OpenVINO knows."""
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        expect_format(artifact, "openvino")
+        self.spec: ModelSpec = artifact.spec
+        self._model: Any = _compiled(artifact, options)
+        expect_engine(artifact, _engine_tag(artifact.model_path), OPENVINO)
+        inputs = [_tensor(port) for port in self._model.inputs]
+        outputs = [_tensor(port) for port in self._model.outputs]
+        expect_tensors(artifact, inputs, outputs)
+        self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
+
+    def open_slot(self) -> OpenVinoSlot:
+        if self._model is None:
+            raise EngineError("This engine is closed; open it again before asking for a slot.")
+        return OpenVinoSlot(self._model, self.spec, self._has_confidence)
+
+    def close(self) -> None:
+        self._model = None
+
+
+class OpenVinoSlot:
+    """One infer request whose tensors share memory with numpy."""
+
+    def __init__(self, model: Any, spec: ModelSpec, has_confidence: bool) -> None:
+        self.input, self._prediction = slot_memory(spec, has_confidence)
+        with _translated("OpenVINO cannot make an infer request"):
+            self._request = model.create_infer_request()
+            self._share(INPUT, self.input)
+            self._share(LABELS, self._prediction.labels)
+            if self._prediction.confidence is not None:
+                self._share(CONFIDENCE, self._prediction.confidence)
+
+    def run(self) -> Prediction:
+        # start and wait instead of infer(): the latter copies every output into a dictionary.
+        with _translated("OpenVINO failed while inferring"):
+            self._request.start_async()
+            self._request.wait()
+        return self._prediction
+
+    def _share(self, name: str, array: UInt8) -> None:
+        tensor = load_openvino().Tensor(array[None], shared_memory=True)
+        self._request.set_tensor(name, tensor)
+
+
+def default_cache_dir() -> Path:
+    """``$XDG_CACHE_HOME/edgeseg/openvino``."""
+    return cache_folder("openvino")
+
+
+def refuse_entities(path: Path) -> None:
+    """Raise ArtifactError for an IR with a document type: its entities grow, or read files, when it is parsed."""
+    with path.open("rb") as stream:
+        start = stream.read(1 << 20).partition(b"<net")[0]
+    if b"<!DOCTYPE" in start or b"<!ENTITY" in start or b"\0" in start:
+        raise ArtifactError(
+            f"{path} declares XML entities or is no XML in UTF-8; an OpenVINO IR does neither, and it is not parsed. "
+            "Export the model again."
+        )
+
+
+def _compiled(artifact: Artifact, options: EngineOptions) -> Any:
+    refuse_entities(artifact.model_path)
+    core = shared_core()
+    with _translated(f"OpenVINO cannot compile {artifact.model_path} for {options.device}"):
+        _check_device(core, options.device)
+        store = ModelStore(core, options.cache_dir or default_cache_dir(), options.on_event)
+        return store.compiled(artifact, options.device, _config(options))
+
+
+def _check_device(core: Any, device: str) -> None:
+    found = [*core.available_devices, "AUTO"]
+    if not any(re.split("[.:]", device)[0] == re.split("[.:]", name)[0] for name in found):
+        raise UserError(f"OpenVINO has no device {device!r} here; found {', '.join(found)}. Use one of them.")
+
+
+def _config(options: EngineOptions) -> dict[str, Any]:
+    config: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT" if options.slots > 1 else "LATENCY"}
+    if options.precision != "auto":
+        # Without this, CPUs with AMX compute fp32 models in bfloat16 and masks stop matching.
+        config["INFERENCE_PRECISION_HINT"] = options.precision
+    if options.device.upper() == "CPU":
+        config["NUM_STREAMS"] = options.slots
+        config["INFERENCE_NUM_THREADS"] = options.threads or usable_cores()
+    return config
+
+
+def _engine_tag(path: Path) -> str | None:
+    """Which engine an IR says it is for; OpenVINO's converter keeps the tag of an ONNX file under ``framework``."""
+    try:
+        info = ElementTree.parse(path).find("rt_info")
+    except (OSError, ElementTree.ParseError) as error:
+        raise EngineError(f"OpenVINO cannot load {path}: {error}. Export the model again.") from None
+    places = ("/".join(ENGINE_KEY.split(".")), f"framework/{ENGINE_KEY}")
+    found = [entry.get("value") for place in places if info is not None and (entry := info.find(place)) is not None]
+    return next((tag for tag in found if tag != OPENVINO), OPENVINO if found else None)
+
+
+def _tensor(port: Any) -> tuple[str, str, list[object]]:
+    shape = [d.get_length() if d.is_static else None for d in port.get_partial_shape()]
+    names = port.get_names()
+    name = next((known for known in (INPUT, LABELS, CONFIDENCE) if known in names), next(iter(sorted(names)), ""))
+    return name, port.get_element_type().to_dtype().name, shape
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """OpenVINO raises RuntimeError for everything; its last line with text is the reason."""
+    try:
+        yield
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[-1].rstrip(".") if lines else type(error).__name__
+        raise EngineError(f"{what}: {reason}. Export the model again, or try another engine.") from error

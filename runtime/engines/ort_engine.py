@@ -1,0 +1,126 @@
+"""ONNX Runtime behind the engine seam."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from edgeseg.artifact import Artifact
+from edgeseg.console.extras import require
+from edgeseg.errors import EngineError, UserError
+from edgeseg.image import UInt8
+from edgeseg.runtime.engines.engine import (
+    CONFIDENCE,
+    ENGINE_KEY,
+    INPUT,
+    LABELS,
+    ONNXRUNTIME,
+    EngineOptions,
+    expect_engine,
+    expect_format,
+    expect_tensors,
+    slot_memory,
+    usable_cores,
+)
+from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.spec import ModelSpec
+
+
+class OrtEngine:
+    """An ONNX artifact on the CPU.
+
+    Attributes:
+        model_format: artifacts that it takes.
+        runs_for: the engine whose quantised files it takes.
+        is_optimised: whether ONNX Runtime may rewrite the graph.
+    """
+
+    model_format = "onnx"
+    runs_for = ONNXRUNTIME
+    is_optimised = True
+
+    def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
+        expect_format(artifact, self.model_format)
+        if options.device.upper() != "CPU":
+            raise UserError(f"ONNX artifacts run on CPU; found device {options.device!r}. Use --device CPU.")
+        self.spec: ModelSpec = artifact.spec
+        self._session: Any = _session(artifact, options, self.is_optimised)
+        expect_engine(artifact, self._session.get_modelmeta().custom_metadata_map.get(ENGINE_KEY), self.runs_for)
+        inputs = [_tensor(node) for node in self._session.get_inputs()]
+        outputs = [_tensor(node) for node in self._session.get_outputs()]
+        expect_tensors(artifact, inputs, outputs)
+        self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
+
+    def open_slot(self) -> OrtSlot:
+        if self._session is None:
+            raise EngineError("This engine is closed; open it again before asking for a slot.")
+        return OrtSlot(self._session, self.spec, self._has_confidence)
+
+    def close(self) -> None:
+        self._session = None
+
+
+class OrtSlot:
+    """One request: input and outputs are bound once, so a run copies nothing."""
+
+    def __init__(self, session: Any, spec: ModelSpec, has_confidence: bool) -> None:
+        self.input, self._prediction = slot_memory(spec, has_confidence)
+        self._session = session
+        self._binding = session.io_binding()
+        _bind(self._binding.bind_input, INPUT, self.input)
+        _bind(self._binding.bind_output, LABELS, self._prediction.labels)
+        if self._prediction.confidence is not None:
+            _bind(self._binding.bind_output, CONFIDENCE, self._prediction.confidence)
+
+    def run(self) -> Prediction:
+        with _translated("ONNX Runtime failed while inferring"):
+            self._session.run_with_iobinding(self._binding)
+        return self._prediction
+
+
+def _bind(bind: Any, name: str, array: UInt8) -> None:
+    bind(name, "cpu", 0, np.uint8, (1, *array.shape), array.ctypes.data)
+
+
+def _session(artifact: Artifact, options: EngineOptions, is_optimised: bool) -> Any:
+    ort = require("onnxruntime", "onnxruntime")
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = _threads(options)
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 4
+    if not is_optimised:
+        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    with _translated(f"ONNX Runtime cannot load {artifact.model_path}"):
+        return ort.InferenceSession(str(artifact.model_path), settings, providers=["CPUExecutionProvider"])
+
+
+def _threads(options: EngineOptions) -> int:
+    """Size of the session's pool.
+
+    Every running slot works itself beside the shared pool of n - 1 threads, so this fills the
+    cores when all slots are busy.
+    """
+    return max(1, (options.threads or usable_cores()) - options.slots + 1)
+
+
+def _tensor(node: Any) -> tuple[str, str, list[object]]:
+    return node.name, node.type.removeprefix("tensor(").removesuffix(")"), list(node.shape)
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """ONNX Runtime raises one class a status code, each straight below Exception."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("onnxruntime"):
+            raise
+        raise EngineError(f"{what}: {_first_line(error)}. Export the model again, or try another engine.") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,64 @@
+"""From an image to its label map, through an engine: what evaluation, verification and callers use."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from edgeseg.artifact import Artifact
+from edgeseg.image import UInt8, fit, unfit
+from edgeseg.runtime.engines.engine import Engine, open_engine
+from edgeseg.runtime.engines.threshold import Threshold, thresholding
+from edgeseg.runtime.frames.frame import Prediction
+
+
+def open_predictor(artifact: Artifact, conf: float | None = None, device: str = "CPU") -> Predictor:
+    """A predictor that applies the threshold of ``artifact``, or ``conf`` instead.
+
+    Raises:
+        UserError: ``conf`` is out of range or needs an output that is not there, or no such device.
+        ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
+    """
+    return Predictor(open_engine(artifact, device), thresholding(artifact, conf))
+
+
+class Predictor:
+    """Segments one image at a time and owns its engine.
+
+    ::
+
+        with open_predictor(artifact) as predict:
+            labels = predict(read_image("cells.png"))
+
+    Args:
+        engine: closed when the block ends.
+        threshold: what is done to each prediction, see :func:`edgeseg.runtime.engines.threshold.thresholding`;
+            without one the graph's own labels stand.
+    """
+
+    def __init__(self, engine: Engine, threshold: Threshold | None = None) -> None:
+        self.spec = engine.spec
+        self._engine = engine
+        self._slot = engine.open_slot()
+        self._threshold = threshold or Prediction.copy
+
+    def __call__(self, image: UInt8) -> UInt8:
+        """Label map, HW uint8 at the image's own size, of an HWC uint8 BGR image.
+
+        Raises:
+            DataError: not an HWC uint8 image.
+            EngineError: the engine failed.
+        """
+        fit(image, self.spec, out=self._slot.input)
+        labels = self._threshold(self._slot.run()).labels
+        return unfit(labels, self.spec, (image.shape[0], image.shape[1]))
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def __enter__(self) -> Predictor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""What happens, said in one place, whoever reads it or not."""

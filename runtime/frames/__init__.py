@@ -1,0 +1,1 @@
+"""A picture on its way, and the places where it waits."""

@@ -1,0 +1,1 @@
+"""What a model does on this machine: speed, IoU, layers, gates."""

@@ -1,0 +1,224 @@
+"""The bare engine, measured: latency, throughput and CPU cost, without sources and sinks.
+
+Every figure is of runs that happened here and now. What a shared machine does to them is measured
+too and said with them (:attr:`Latency.noise`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from edgeseg.artifact import Artifact
+from edgeseg.errors import UserError
+from edgeseg.image import UInt8
+from edgeseg.runtime.engines.engine import Engine, Slot, open_engine
+from edgeseg.runtime.system.machine import load_average, this_cpu
+from edgeseg.spec import ModelSpec
+
+WARM_UP_S, WARM_UP_RUNS, SETTLED = 3.0, 6, 0.05
+MIN_RUNS, NOISY = 20, 0.25
+PICTURES = 8
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How long single runs took, one at a time, in milliseconds."""
+
+    runs: int
+    min_ms: float
+    p50_ms: float
+    p90_ms: float
+    p95_ms: float
+    p99_ms: float
+    max_ms: float
+
+    @property
+    def noise(self) -> float:
+        """How far p95 lies over p50, as a share of p50: 0.1 is quiet, over 0.25 is noisy."""
+        return self.p95_ms / self.p50_ms - 1
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What the engine of one artifact did.
+
+    Attributes:
+        artifact, device, cpu, cores: what ran where.
+        slots: requests in flight for the throughput.
+        latency: one request at a time, engine opened for latency.
+        warm_up_runs, settled: runs before measuring, and whether two batches of six agreed within 5 %.
+        throughput_fps: frames a second with all slots busy.
+        core_ms: CPU time of this process a frame, at that throughput.
+        load_before: load average of the machine before the measurement.
+    """
+
+    artifact: str
+    device: str
+    cpu: str
+    cores: int
+    slots: int
+    latency: Latency
+    warm_up_runs: int
+    settled: bool
+    throughput_fps: float
+    core_ms: float
+    load_before: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "noise": self.latency.noise, "noise_statement": self.noise_statement}
+
+    @property
+    def noise_statement(self) -> str:
+        """One sentence about how far the figures can be trusted."""
+        sentence = f"p95 is {100 * self.latency.noise:.0f} % over p50"
+        if not self.settled:
+            sentence += f", and {self.warm_up_runs} warm-up runs did not settle within {100 * SETTLED:.0f} %"
+        busy = self.load_before is not None and self.load_before > 0.5
+        if busy:
+            sentence += f"; load average before the run was {self.load_before:.1f} on {self.cores} cores"
+        noisy = self.latency.noise > NOISY or not self.settled
+        return f"noisy: {sentence}. Repeat on a quiet machine." if noisy else f"quiet: {sentence}."
+
+
+def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, device: str = "CPU") -> BenchResult:
+    """Measure latency for half of ``seconds`` and throughput for the other half.
+
+    Raises:
+        UserError: ``seconds`` is not positive, or an option is out of range.
+        ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
+    """
+    if not 0 < seconds <= 3600:
+        raise UserError(f"--seconds must lie between 0 and 3600; found {seconds:g}.")
+    load, cpu = load_average(), this_cpu()
+    with closing(open_engine(artifact, device)) as engine:
+        slot = engine.open_slot()
+        warm_up_runs, settled = warm_up(slot, engine.spec)
+        latency = latency_of(timed_runs(slot, engine.spec, seconds / 2))
+    with closing(open_engine(artifact, device, slots)) as engine:
+        fps, core_ms = throughput(engine, seconds / 2, slots)
+    name = artifact.path.name
+    return BenchResult(name, device, cpu.name, cpu.cores, slots, latency, warm_up_runs, settled, fps, core_ms, load)
+
+
+def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU") -> list[Latency]:
+    """Latencies of several artifacts, one run of each in turn, so that noise meets all of them alike.
+
+    Args: see :func:`rounds_in_turns`.
+    """
+    return [latency_of(times) for times in rounds_in_turns(artifacts, seconds, device).T]
+
+
+def rounds_in_turns(
+    artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU"
+) -> npt.NDArray[np.float64]:
+    """Seconds of single runs, (rounds, artifacts): the values of a row were taken one after the other.
+
+    Args:
+        artifacts: all stay open together.
+        seconds: for all of them together; there are at least 20 rounds.
+        device: the engines' name of a device.
+    """
+    with ExitStack() as stack:
+        engines = [stack.enter_context(closing(open_engine(artifact, device))) for artifact in artifacts]
+        slots = [engine.open_slot() for engine in engines]
+        for slot, engine in zip(slots, engines, strict=True):
+            warm_up(slot, engine.spec)
+        runs = [timed_runs(slot, engine.spec) for slot, engine in zip(slots, engines, strict=True)]
+        rounds: list[list[float]] = []
+        end = time.perf_counter() + seconds
+        while len(rounds) < MIN_RUNS or time.perf_counter() < end:
+            rounds.append([next(run) for run in runs])
+    return np.array(rounds)
+
+
+def warm_up(slot: Slot, spec: ModelSpec) -> tuple[int, bool]:
+    """Run until the medians of two batches of six agree within 5 %; returns (runs, whether they did)."""
+    end = time.perf_counter() + WARM_UP_S
+    runs = timed_runs(slot, spec)
+    medians = [_median_of(runs), _median_of(runs)]
+    while not _agree(*medians[-2:]) and time.perf_counter() < end:
+        medians.append(_median_of(runs))
+    return len(medians) * WARM_UP_RUNS, _agree(*medians[-2:])
+
+
+def _agree(before: float, now: float) -> bool:
+    return abs(now - before) <= SETTLED * before
+
+
+def _median_of(runs: Iterator[float]) -> float:
+    return float(np.median([next(runs) for _ in range(WARM_UP_RUNS)]))
+
+
+def timed_runs(
+    slot: Slot, spec: ModelSpec, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[float]:
+    """Seconds by ``clock`` of one run after the other, for ``seconds`` and at least 20 runs; None: without end.
+
+    The input changes from run to run; writing it is not timed.
+    """
+    pictures = realistic_inputs(spec)
+    end = None if seconds is None else time.perf_counter() + seconds
+    count = 0
+    while end is None or count < MIN_RUNS or time.perf_counter() < end:
+        slot.input[...] = pictures[count % len(pictures)]
+        start = clock()
+        slot.run()
+        yield clock() - start
+        count += 1
+
+
+def latency_of(seconds: Iterable[float]) -> Latency:
+    """The distribution of run times given in seconds."""
+    times = 1e3 * np.fromiter(seconds, np.float64)
+    p50, p90, p95, p99 = (float(v) for v in np.percentile(times, (50, 90, 95, 99)))
+    return Latency(len(times), float(times.min()), p50, p90, p95, p99, float(times.max()))
+
+
+def throughput(engine: Engine, seconds: float, slots: int) -> tuple[float, float]:
+    """Frames a second with ``slots`` requests in flight, and core-milliseconds a frame.
+
+    A failure in any slot is raised here.
+    """
+    opened = [engine.open_slot() for _ in range(slots)]
+    for slot, picture in zip(opened, realistic_inputs(engine.spec, slots), strict=True):
+        slot.input[...] = picture
+    with ThreadPoolExecutor(slots) as pool:
+        list(pool.map(lambda slot: _frames_until(slot, time.perf_counter() + 0.2), opened))
+        cpu, start = time.process_time(), time.perf_counter()
+        frames = sum(pool.map(lambda slot: _frames_until(slot, start + seconds), opened))
+        elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return frames / elapsed, 1e3 * cpu / frames
+
+
+def _frames_until(slot: Slot, end: float) -> int:
+    frames = 0
+    while not frames or time.perf_counter() < end:
+        slot.run()
+        frames += 1
+    return frames
+
+
+def realistic_inputs(spec: ModelSpec, count: int = PICTURES) -> list[UInt8]:
+    """Seeded pictures with the smooth areas, edges and fine noise of photographs, at the network's size."""
+    rng = np.random.default_rng(0)
+    shape = (spec.height, spec.width, spec.channels)
+    return [_picture(rng, shape) for _ in range(count)]
+
+
+def _picture(rng: np.random.Generator, shape: tuple[int, int, int]) -> UInt8:
+    height, width, channels = shape
+    coarse = rng.integers(0, 256, (6, 8, channels), dtype=np.uint8)
+    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).reshape(shape).astype(np.float32)
+    for _ in range(12):
+        top, left = rng.integers(0, height), rng.integers(0, width)
+        picture[top : top + height // 4, left : left + width // 6] = rng.integers(0, 256, channels)
+    return np.asarray(np.clip(picture + rng.normal(0, 6, shape), 0, 255), np.uint8)

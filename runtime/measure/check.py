@@ -1,0 +1,182 @@
+"""Gates: an artifact still does here what it did when it was made.
+
+A gate is a field, a threshold and what was found. Masks are compared by mIoU with the figure inside the
+artifact, speed with a baseline saved on this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseg.artifact import Artifact
+from edgeseg.console.command import edgeseg_command
+from edgeseg.dataset import Dataset
+from edgeseg.errors import ArtifactError, EngineError, UserError
+from edgeseg.files.atomic import atomic_file
+from edgeseg.files.input_file import read_text
+from edgeseg.runtime.engines.engine import open_engine
+from edgeseg.runtime.engines.predictor import Predictor, open_predictor
+from edgeseg.runtime.measure.bench import realistic_inputs
+from edgeseg.runtime.measure.evaluate import evaluate
+from edgeseg.runtime.measure.latency_gate import LatencyRatio
+from edgeseg.runtime.system.machine import this_cpu
+
+DEFAULT_MAX_DROP, DEFAULT_MAX_SLOWDOWN = 0.5, 0.15
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One thing that was measured against its limit.
+
+    Attributes:
+        field: what was measured, with its unit.
+        limit: the largest value that passes.
+        found: what was measured.
+        sentence: how both came to be.
+    """
+
+    field: str
+    limit: float
+    found: float
+    sentence: str
+
+    @property
+    def passed(self) -> bool:
+        return self.found <= self.limit
+
+    def __str__(self) -> str:
+        return f"{self.field}: threshold {self.limit:.4g}, found {self.found:.4g}. {self.sentence}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "passed": self.passed}
+
+
+def check_runs(artifact: Artifact, device: str = "CPU") -> int:
+    """Open the engine and segment a few pictures; returns how many labels occurred.
+
+    Raises:
+        EngineError: it fails, gives labels that are no class, or two answers to one picture.
+    """
+    spec = artifact.spec
+    pictures = [np.repeat(p, 3, 2) if spec.channels == 1 else p for p in realistic_inputs(spec, 3)]
+    with open_predictor(artifact, device=device) as predict:
+        first, second = ([predict(picture) for picture in pictures] for _ in range(2))
+    if any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True)):
+        raise EngineError(f"{artifact.path.name} gives two different masks for one picture on {device}.")
+    labels = {int(label) for mask in first for label in np.unique(mask)}
+    if strange := sorted(labels - {*range(spec.num_classes), spec.unknown_label}):
+        raise EngineError(f"{artifact.path.name} gives the label {strange[0]}, but has {spec.num_classes} classes.")
+    return len(labels)
+
+
+def iou_gate(
+    artifact: Artifact,
+    dataset: Dataset,
+    max_drop: float = DEFAULT_MAX_DROP,
+    *,
+    device: str = "CPU",
+    progress: Callable[[], object] = lambda: None,
+) -> Gate:
+    """mIoU points lost on this machine against the figure recorded in the artifact, on the same split.
+
+    Raises:
+        ArtifactError: the artifact records no mIoU against masks, or of another number of images.
+        DataError: see :func:`edgeseg.runtime.measure.evaluate.evaluate`.
+    """
+    expected, split, images = recorded_miou(artifact)
+    # Recorded figures are of the graph's own labels, before any threshold.
+    with Predictor(open_engine(artifact, device)) as predict:
+        evaluation = evaluate(predict, dataset, split, progress=progress)
+    if evaluation.images != images:
+        raise ArtifactError(
+            f"{artifact.path.name} was verified on {images} images of split {split!r}, but {dataset.root} gave "
+            f"{evaluation.images}. Check it on the same data, or measure with: "
+            f"{edgeseg_command('evaluate', artifact.path, '--data', dataset.root)}"
+        )
+    found = evaluation.confusion.mean_iou
+    where = f"mIoU is {found:.4f} here and {expected:.4f} in the artifact, on {images} images of {split!r}."
+    return Gate("mIoU drop in points", max_drop, 100 * (expected - found), where)
+
+
+def recorded_miou(artifact: Artifact) -> tuple[float, str, int]:
+    """(mIoU, split, number of images) that verification recorded.
+
+    Raises:
+        ArtifactError: it recorded none against masks.
+    """
+    measured = artifact.measured
+    stage = _own_stage(measured, f"{artifact.format} {artifact.precision}")
+    miou, split, images = stage.get("mean_iou"), measured.get("split"), measured.get("images")
+    labelled = measured.get("iou_against") == "masks"
+    if not (labelled and isinstance(miou, float) and isinstance(split, str) and type(images) is int):
+        raise ArtifactError(
+            f"{artifact.path.name} records no mIoU against masks, so there is nothing to compare with. "
+            "Export it with --data a folder of images and masks, or check it without --data."
+        )
+    return miou, split, images
+
+
+def _own_stage(measured: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    stages = measured.get("stages")
+    stage = stages.get(name) if isinstance(stages, dict) else None
+    return stage if isinstance(stage, dict) else {}
+
+
+def latency_gate(artifact: Artifact, ratio: LatencyRatio, baseline: Path, max_slowdown: float) -> Gate:
+    """Slowdown against a saved baseline, 0.15 for 15 %.
+
+    Raises:
+        UserError: the baseline is no baseline, of another model or of another CPU.
+    """
+    before = read_baseline(baseline, artifact)
+    sentence = f"One run costs {ratio.ratio:.2f} reference workloads, the baseline says {before:.2f}."
+    return Gate("latency slowdown as a share", max_slowdown, ratio.ratio / before - 1, sentence)
+
+
+def save_baseline(path: Path, artifact: Artifact, ratio: LatencyRatio) -> None:
+    """Write a baseline for later checks of this model on this CPU.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    values = {"model": _identity(artifact), "cpu": this_cpu().name, "latency": asdict(ratio)}
+    with atomic_file(path) as staged:
+        staged.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def read_baseline(path: Path, artifact: Artifact) -> float:
+    """The latency ratio of a baseline.
+
+    Raises:
+        UserError: it cannot be read, or was saved for another model or on another CPU.
+    """
+    text = read_text(path, UserError)
+    try:
+        values = json.loads(text)
+        model, cpu, ratio = values["model"], values["cpu"], float(values["latency"]["ratio"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(
+            f"{path} is no baseline ({error}). Save one with: "
+            f"{edgeseg_command('check', artifact.path, '--save-baseline', path)}"
+        ) from None
+    if not (math.isfinite(ratio) and ratio > 0):
+        raise UserError(f"{path} holds the latency ratio {ratio}. Save a new one with --save-baseline.")
+    here = {"model": _identity(artifact), "CPU": this_cpu().name}
+    for what, found in (("model", model), ("CPU", cpu)):
+        if found != here[what]:
+            raise UserError(
+                f"{path} is of another {what} ({found!s:.40}); here it is {here[what]:.40}. Save a new one."
+            )
+    return ratio
+
+
+def _identity(artifact: Artifact) -> str:
+    """Not a digest: a baseline is to be compared with the next export of the same network."""
+    return f"{artifact.name} {artifact.precision} {artifact.format}"

@@ -1,0 +1,160 @@
+"""What this machine can run, what it lacks, and what INT8 will bring on it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgeseg import __version__
+from edgeseg.console.command import edgeseg_command
+from edgeseg.console.installation import install_line, reinstall_line
+from edgeseg.runtime.engines.openvino_core import shared_core
+from edgeseg.runtime.system.machine import Cpu, this_cpu
+from edgeseg.runtime.trt.diagnosis import tensorrt_rows
+from edgeseg.runtime.trt.install import jetpack
+
+NO_CAMERA = "no /dev/video*: plug one in, or add this user to the group 'video'; files and folders need none"
+NO_ENCODER = "its wheels bring libx264, which recording needs: {}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked for.
+
+    Attributes:
+        name: what.
+        found: version and details, or None where it is missing.
+        hint: how to get it; empty where it is there or cannot be had.
+    """
+
+    name: str
+    found: str | None
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything ``edgeseg doctor`` tells."""
+
+    system: dict[str, str]
+    cpu: Cpu
+    engines: list[Finding]
+    tools: list[Finding]
+    devices: list[Finding]
+    int8: str
+    bf16: str
+
+    @property
+    def can_run(self) -> bool:
+        """At least one engine works here."""
+        return any(engine.found for engine in self.engines)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "can_run": self.can_run}
+
+
+def diagnose() -> Diagnosis:
+    """Look at this machine; takes as long as importing the engines."""
+    cpu = this_cpu()
+    system = {"edgeseg": __version__, "python": platform.python_version(), "system": platform.platform()}
+    if (number := jetpack()) is not None:
+        system["JetPack"] = str(number)
+    engines = [
+        _engine("onnxruntime", "ONNX Runtime", "onnxruntime", _ort_details),
+        _engine("openvino", "OpenVINO", "openvino", _openvino_details),
+        *(Finding(*row) for row in tensorrt_rows()),
+    ]
+    tools = [_package("torch", "train"), _package("nncf", "export"), _package("onnx", "export")]
+    return Diagnosis(system, cpu, engines, tools, [_cameras(), _encoder()], int8_forecast(cpu), bf16_note(cpu))
+
+
+def int8_forecast(cpu: Cpu) -> str:
+    """What INT8 brings on a CPU, by its instructions, in honest words."""
+    if cpu.isa is None:
+        return f"Unknown: this system does not list the CPU's instructions. Measure: {_bench()}"
+    if units := cpu.integer_units:
+        verb = "multiplies" if len(units) == 1 else "multiply"
+        return (
+            f"Expect a gain: {', '.join(units)} {verb} 8-bit integers directly. How much depends on the network, since "
+            f"upsampling and ArgMax stay in float. Measure it: {_bench()}"
+        )
+    if "AVX2" in cpu.isa:
+        return (
+            "Expect a model a quarter of the size and no speed: AVX2 without VNNI has no 8-bit dot product "
+            "(measured on such a CPU: 62.9 ms INT8 against 67.2 ms fp32). Keep fp32 unless size matters."
+        )
+    return "Expect no speed: no 8-bit dot product instructions were found. Keep fp32 unless size matters."
+
+
+def _bench() -> str:
+    return edgeseg_command("bench", "INT8", "--against", "FP32")
+
+
+def bf16_note(cpu: Cpu) -> str:
+    """What OpenVINO would do to fp32 models on this CPU unless it is told otherwise."""
+    if not cpu.isa or "AMX-BF16" not in cpu.isa:
+        return "No AMX-BF16 here: fp32 models run in fp32."
+    return (
+        "AMX-BF16: OpenVINO runs fp32 models in bfloat16 here unless told otherwise, and masks then differ from the "
+        "verified ones. edgeseg asks for f32; edgeseg run --precision auto lets OpenVINO choose."
+    )
+
+
+def _engine(module: str, title: str, extra: str, details: Callable[[Any], str]) -> Finding:
+    """Import an engine: being installed is not yet working."""
+    try:
+        loaded = importlib.import_module(module)
+        return Finding(title, f"{_version(module)}, {details(loaded)}")
+    except ModuleNotFoundError:
+        return Finding(title, None, install_line(extra))
+    except (ImportError, OSError, RuntimeError) as error:
+        return Finding(title, None, f"installed but does not load ({error}); {reinstall_line(module)}")
+
+
+def _ort_details(ort: Any) -> str:
+    return f"providers {', '.join(name.removesuffix('ExecutionProvider') for name in ort.get_available_providers())}"
+
+
+def _openvino_details(_: Any) -> str:
+    return f"devices {', '.join(shared_core().available_devices) or 'none'}"
+
+
+def _package(name: str, extra: str) -> Finding:
+    found = _version(name)
+    return Finding(name, found, "" if found else install_line(extra))
+
+
+def _version(package: str) -> str | None:
+    from importlib import metadata
+
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(package)
+    return None
+
+
+def _cameras(folder: Path = Path("/dev"), names: Path = Path("/sys/class/video4linux")) -> Finding:
+    found = sorted(folder.glob("video[0-9]*"))
+    named = [f"{path} ({_camera_name(names / path.name / 'name')})" for path in found]
+    return Finding("cameras", ", ".join(named) or None, "" if named else NO_CAMERA)
+
+
+def _camera_name(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return "unnamed"
+
+
+def _encoder() -> Finding:
+    import av
+
+    try:
+        av.Codec("libx264", "w")
+    except ValueError:
+        return Finding("H.264 encoder", None, NO_ENCODER.format(reinstall_line("av")))
+    return Finding("H.264 encoder", f"libx264 in PyAV {av.__version__}")

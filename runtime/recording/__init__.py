@@ -1,0 +1,1 @@
+"""Video that survives a power cut, in a folder of bounded size."""

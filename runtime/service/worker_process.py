@@ -1,0 +1,137 @@
+"""The supervisor's side of a worker: starting it, hearing it, ending it whatever its state."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Sequence
+
+from edgeseg.runtime.events.standard_streams import put_error
+from edgeseg.runtime.service.heartbeat import Progress
+from edgeseg.runtime.system.child_python import child_environment
+
+OPENING_S = 3600.0
+"""TensorRT may build an engine first, which takes a Jetson the better part of an hour."""
+_SILENT_S = 10.0
+_LAST_WORDS_S = 0.3
+_LONGEST_LINE = 1 << 16
+
+
+class WorkerProcess:
+    """A child that runs one job and says each half second how far it is.
+
+    Args:
+        command: program and arguments; the number of the pipe to speak into is added.
+        job: words, given as one JSON line on standard input, because a command line with a password could be read
+            by every user of the machine.
+        engine_timeout_s: an inference that takes longer hangs.
+    """
+
+    def __init__(self, command: Sequence[str], job: Sequence[str], engine_timeout_s: float) -> None:
+        self.progress = Progress()
+        self._engine_timeout_s = engine_timeout_s
+        self._fd, child_end = os.pipe()
+        said_fd, errors = os.pipe()
+        os.set_blocking(errors, False)  # nothing that it or a library of it prints waits for anybody
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(child_end)],
+                stdin=subprocess.PIPE,
+                stderr=errors,
+                pass_fds=(child_end,),
+                start_new_session=True,
+                env=child_environment(),
+            )
+        except OSError:
+            os.close(said_fd)
+            os.close(self._fd)
+            raise
+        finally:
+            os.close(child_end)
+            os.close(errors)
+        self._errors = threading.Thread(target=_pass_on, args=(said_fd,), name="edgeseg-errors", daemon=True)
+        self._errors.start()
+        self._buffer = b""
+        self._started_s = self._heard_s = time.monotonic()
+        self._give(json.dumps(list(job)).encode() + b"\n")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def hear(self, timeout_s: float) -> bool:
+        """Take in what it says, waiting at most ``timeout_s``; False when it has ended."""
+        ready, _, _ = select.select([self._fd], [], [], timeout_s)
+        if not ready:
+            return self._process.poll() is None
+        received = os.read(self._fd, 1 << 16)
+        if not received:
+            self._process.wait()
+            return False
+        *lines, self._buffer = (self._buffer + received).split(b"\n")
+        if lines:
+            self._heard_s = time.monotonic()
+            self.progress = Progress(**json.loads(lines[-1]))
+        return True
+
+    @property
+    def overdue(self) -> str:
+        """Why it counts as hung; empty while it does not."""
+        now, limit_s = time.monotonic(), self._engine_timeout_s
+        if not self.progress.opened:
+            return f"its engine did not open within {OPENING_S:g} s" if now - self._started_s > OPENING_S else ""
+        if self.progress.busy_s > limit_s:
+            return f"an inference has not returned for {self.progress.busy_s:.1f} s (limit {limit_s:g} s)"
+        silent_s = now - self._heard_s
+        return f"it gave no sign of life for {silent_s:.1f} s" if silent_s > max(limit_s, _SILENT_S) else ""
+
+    def ask_to_stop(self) -> None:
+        """As a user would: SIGTERM, upon which it finishes its files."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """With all its children: it leads a session of its own."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> int:
+        """Wait for its end, after it was seen or made to end; its exit code, negative for a signal."""
+        code = self._process.wait()
+        self.kill()  # children that it left behind
+        self._errors.join(_LAST_WORDS_S)
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        os.close(self._fd)
+        return code
+
+    def _give(self, line: bytes) -> None:
+        """What cannot be given shows as the end of the process."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.write(line)
+                self._process.stdin.flush()
+
+
+def _pass_on(fd: int) -> None:
+    """Pass on whole lines to the standard error of this process, until all that could write more have ended."""
+    begun = b""
+    while received := os.read(fd, 1 << 16):
+        lines, newline, begun = (begun + received).rpartition(b"\n")
+        if len(begun) > _LONGEST_LINE:
+            lines, begun = lines + newline + begun, b""
+        put_error(lines + newline)
+    put_error(begun)
+    os.close(fd)
+
+
+def ended_by(code: int) -> str:
+    """``SIGSEGV``, or ``exit code 3``."""
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,0 +1,1 @@
+"""Where results go; none of them may slow the engine."""

@@ -1,0 +1,45 @@
+"""How much of a picture each class takes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edgeseg.image import UInt8, placement
+from edgeseg.runtime.frames.frame import Frame, Prediction
+from edgeseg.spec import ModelSpec
+
+
+def class_shares(frame: Frame, labels: UInt8, spec: ModelSpec) -> dict[str, float]:
+    """Share of the picture a class, 0..1; the border of a letterbox does not count.
+
+    Pixels under the threshold of a model without a background class are ``unknown``.
+    """
+    at = placement((frame.image.shape[0], frame.image.shape[1]), spec)
+    inside = labels[at.top : at.top + at.height, at.left : at.left + at.width]
+    counts = np.bincount(inside.ravel(), minlength=256) / inside.size
+    shares = {name: round(float(counts[label]), 5) for label, name in enumerate(spec.classes)}
+    if spec.unknown_label >= spec.num_classes:
+        shares["unknown"] = round(float(counts[spec.unknown_label]), 5)
+    return shares
+
+
+class ShareSink:
+    """Keeps the shares of the last frame, to say what was found where nothing is saved."""
+
+    name = "shares"
+    newest_only = False
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self._spec = spec
+        self.last: dict[str, float] = {}
+
+    def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        self.last = class_shares(frame, prediction.labels, self._spec)
+
+    def close(self) -> None:
+        pass
+
+    def text(self) -> str:
+        """The classes that occur, the largest first."""
+        found = sorted(((share, name) for name, share in self.last.items() if share > 0), reverse=True)
+        return ", ".join(f"{name} {100 * share:.1f} %" for share, name in found)

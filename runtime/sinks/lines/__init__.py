@@ -1,0 +1,1 @@
+"""A file of lines that several processes append to, in bounded pieces."""

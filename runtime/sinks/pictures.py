@@ -1,0 +1,57 @@
+"""Images with their masks drawn in, as pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+
+from edgeseg.files.atomic import TEMPORARY_ADDS_BYTES, atomic_file
+from edgeseg.runtime.frames.frame import Frame, Prediction
+from edgeseg.runtime.sinks.mask_file import longest_name_bytes, shortened
+from edgeseg.runtime.sinks.painter import Painter
+from edgeseg.runtime.sinks.save_target import MARK, SaveTarget
+from edgeseg.spec import ModelSpec
+
+_JPEG_QUALITY = 92
+
+
+class PictureSink:
+    """One picture, or in a folder ``NAME-overlay.jpg`` for each image (``.png`` for images that are none of JPEG).
+
+    Args:
+        target: a picture or a folder.
+    """
+
+    name = "pictures"
+    newest_only = False
+
+    def __init__(self, target: SaveTarget, spec: ModelSpec, painter: Painter | None = None) -> None:
+        self._target = target
+        self._painter = painter or Painter(spec)
+        self._stems: set[str] = set()
+
+    def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        path = self._target.picture or self._path_of(frame)
+        settings = [] if path.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        _, data = cv2.imencode(path.suffix, self._painter.paint(frame, prediction), settings)
+        with atomic_file(path) as staged:
+            staged.write_bytes(data.tobytes())
+
+    def close(self) -> None:
+        pass
+
+    def _path_of(self, frame: Frame) -> Path:
+        """Two images may differ in their ending only, or come from two folders."""
+        assert self._target.folder is not None
+        name = Path(frame.name or f"{frame.index:06d}")
+        stem = name.stem if name.stem.casefold() not in self._stems else f"{name.stem}_{frame.index:06d}"
+        self._stems.add(stem.casefold())
+        return self._target.folder / overlay_name(name.with_name(f"{stem}{name.suffix}"), self._target.folder)
+
+
+def overlay_name(image: Path, folder: Path) -> str:
+    """What the picture of an image is called in ``folder``."""
+    ending = f"{MARK}.jpg" if image.suffix.lower() in (".jpg", ".jpeg") else f"{MARK}.png"
+    room = longest_name_bytes(folder) - len(ending) - TEMPORARY_ADDS_BYTES
+    return f"{shortened(image.stem, room)}{ending}"

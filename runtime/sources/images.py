@@ -1,0 +1,72 @@
+"""Image files as a source."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from edgeseg.dataset import about_unread
+from edgeseg.errors import DataError, SourceError
+from edgeseg.image import read_images
+from edgeseg.runtime.frames.frame import Frame
+
+FOLDER_FPS = 10.0
+
+
+class ImageSource:
+    """Images in the order given; one that cannot be read is reported, counted and left out.
+
+    Of a file with several pictures, a TIFF of several pages or an animated PNG or WebP, every picture is a frame.
+
+
+    Args:
+        paths: the files.
+        name: what the user called the source.
+        report: called with one sentence an unreadable file.
+        unread: pictures beside them of a kind that is not read; reported once and counted in ``skipped``.
+    """
+
+    live = False
+    stale = dropped = 0
+    names = ()
+    size: tuple[int, int] | None = None
+    fps: float | None = FOLDER_FPS
+    waiting = ended_early = False
+
+    def __init__(
+        self, paths: Sequence[Path], name: str, report: Callable[[str], object], unread: Sequence[Path] = ()
+    ) -> None:
+        self._paths = list(paths)
+        self._name = name
+        self._report = report
+        self._unread = unread
+        self.total: int | None = len(self._paths) + len(unread)
+        self.skipped = 0
+
+    def __enter__(self) -> ImageSource:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def stop(self) -> None:
+        """Nothing waits here for longer than a picture takes."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._unread:
+            self.skipped += len(self._unread)
+            self._report(f"{self._name}: {about_unread(self._unread)}")
+        given = index = 0
+        for path in self._paths:
+            try:
+                for image in read_images(path):
+                    yield Frame(image, index, time.monotonic(), self._name, path.name, index / FOLDER_FPS)
+                    given += 1
+                    index += 1
+            except DataError as error:
+                self.skipped += 1
+                index += 1
+                self._report(f"skipped: {error}")
+        if not given:
+            raise SourceError(f"None of the {len(self._paths)} images of {self._name} could be read.")

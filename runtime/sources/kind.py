@@ -1,0 +1,23 @@
+"""What kind of thing ``--source`` names, without opening it."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+
+from edgeseg.files.image_bytes import IMAGE_SUFFIXES
+from edgeseg.runtime.cameras.address import is_live
+
+CAMERA, IMAGE, IMAGES, VIDEO = "camera", "image", "images", "video"
+
+
+def kind_of_source(text: str) -> str:
+    """``camera`` for what is live, ``image`` for one picture, ``images`` for a folder or a glob, else ``video``."""
+    path = Path(text)
+    if is_live(text) or path.suffix == ".streams":
+        return CAMERA
+    if path.is_dir():
+        return IMAGES
+    if path.is_file():
+        return IMAGE if path.suffix.lower() in IMAGE_SUFFIXES else VIDEO
+    return IMAGES if glob.has_magic(text) else VIDEO

@@ -1,0 +1,156 @@
+"""Where frames come from: a camera, a video file, or images.
+
+A source is opened before any work starts, so that a wrong path is noticed at once::
+
+    with open_source("clip.mp4") as source:
+        for frame in source:
+            ...
+
+Files give every frame in order. Live sources give the newest frame of each camera, connect again when
+one is lost, and say so in events; whoever reads them too slowly drops frames (see
+:mod:`edgeseg.runtime.pipeline`). A damaged picture is reported, counted in ``skipped`` and left out; it
+never becomes a black frame.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from edgeseg.console.terminal import complain
+from edgeseg.dataset import list_images, unread_pictures
+from edgeseg.errors import DataError, SourceError
+from edgeseg.files.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from edgeseg.files.input_file import check_regular
+from edgeseg.runtime.cameras.address import addresses_of, is_device, is_live
+from edgeseg.runtime.cameras.capture_process import Limits
+from edgeseg.runtime.cameras.live_source import StreamSource
+from edgeseg.runtime.events.event import OnEvent, event_to_stderr
+from edgeseg.runtime.frames.frame import Frame
+from edgeseg.runtime.sources.images import ImageSource
+from edgeseg.runtime.sources.opencv_camera import CameraSource
+from edgeseg.runtime.sources.video import VideoSource
+
+Report = Callable[[str], object]
+_Self = TypeVar("_Self")
+
+
+class Source(Protocol):
+    """An open source of frames; leaving the ``with`` block closes it.
+
+    Attributes:
+        live: True when frames come whether or not they are read.
+        size: (height, width) in pixels where it is known before the first frame.
+        fps: frames a second where known.
+        total: how many frames to expect, where known.
+        skipped: damaged pictures left out so far.
+        stale: pictures of a live source that came too late to be of use.
+        dropped: pictures of a live source that a newer one replaced before they were asked for.
+        names: of the cameras, where there are several; what ``Frame.source`` says.
+        waiting: no frame is to be expected now: every camera is known to be away and is being tried again, or what
+            comes is not to be used.
+        ended_early: True when a file stopped before its announced end.
+    """
+
+    @property
+    def live(self) -> bool: ...
+    @property
+    def size(self) -> tuple[int, int] | None: ...
+    @property
+    def fps(self) -> float | None: ...
+    @property
+    def total(self) -> int | None: ...
+    @property
+    def skipped(self) -> int: ...
+    @property
+    def stale(self) -> int: ...
+    @property
+    def dropped(self) -> int: ...
+    @property
+    def waiting(self) -> bool: ...
+    @property
+    def ended_early(self) -> bool: ...
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    def __enter__(self: _Self) -> _Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def stop(self) -> None:
+        """Let whoever waits for a frame go; from any thread."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Frames until the end.
+
+        Raises:
+            SourceError: the source failed and gives no more.
+        """
+
+
+def report_to_stderr(message: str) -> None:
+    complain(f"edgeseg: {message}")
+
+
+def open_source(
+    text: str,
+    report: Report = report_to_stderr,
+    on_event: OnEvent = event_to_stderr,
+    limits: Limits = Limits(),  # noqa: B008
+) -> Source:
+    """Open what ``--source`` names.
+
+    Args:
+        text: a video file or GIF, an image, a folder of images, or a glob of images (``'shots/*.jpg'``);
+            a camera's number (``0``) or device (``/dev/video0``, ``/dev/v4l/by-id/NAME``); an address
+            (``rtsp:// rtsps:// http:// https:// csi:// gst:// screen:// test://``); or a ``.streams`` file
+            with several of those.
+        report: called with one sentence a damaged picture.
+        on_event: called with what happens to live cameras.
+        limits: how long live cameras may be silent.
+
+    Raises:
+        SourceError: nothing there, nothing readable in it, or a kind that is not supported.
+        EnvironmentFault: this system lacks what the address needs.
+    """
+    path = Path(text)
+    if is_device(text) and sys.platform != "linux":
+        return CameraSource(text)
+    if is_live(text) or (path.suffix == ".streams" and path.is_file()):
+        return StreamSource(addresses_of(text), limits, on_event)
+    if path.is_dir():
+        return ImageSource(_images_in(path), text, report, unread_pictures(path))
+    if path.is_file():
+        return ImageSource([path], text, report) if _is_image(path) else VideoSource(path, report)
+    if glob.has_magic(text):
+        return _matching(text, report)
+    if os.path.lexists(path):
+        check_regular(path, SourceError)
+    raise SourceError(f"There is no source {text!r}. Give a camera, an address, a video, a folder of images or a glob.")
+
+
+def _images_in(folder: Path) -> list[Path]:
+    try:
+        return list_images(folder)
+    except (DataError, OSError) as error:
+        raise SourceError(str(error)) from None
+
+
+def _matching(pattern: str, report: Report) -> ImageSource:
+    found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
+    images = [path for path in found if _is_image(path)]
+    unread = [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES]
+    if not images:
+        raise SourceError(
+            f"{pattern!r} matches {len(found)} files and no image; "
+            f"known endings are {', '.join(sorted(IMAGE_SUFFIXES))}. Videos are given one at a time."
+        )
+    return ImageSource(images, pattern, report, unread)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES

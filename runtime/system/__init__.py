@@ -1,0 +1,1 @@
+"""What the operating system gives: processes, locks, memory, a cache, the processor."""

@@ -1,0 +1,1 @@
+"""TensorRT: engines built on their device, cached, and run."""

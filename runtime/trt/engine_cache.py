@@ -1,0 +1,137 @@
+"""Built engines on disk: private to this user, whole or absent, and looked at only after their digest was checked.
+
+``<root>/<key>/`` holds ``engine.plan`` and ``engine.json`` (key, size, SHA-256), the latter written last.
+An engine is native code; the folder is 0700 and its files 0600, so that nobody else can plant one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from edgeseg.errors import TamperedError
+from edgeseg.files.atomic import writing
+from edgeseg.runtime.system.cache_folder import cache_folder, is_private, private_folder, write_private
+from edgeseg.runtime.trt.engine_key import EngineKey
+
+PLAN, FACTS, LOCK = "engine.plan", "engine.json", "lock"
+MAX_FACTS_BYTES = 1 << 16
+
+
+class EngineStore:
+    """Args: ``root`` is made when it is not there, and has to belong to this user alone.
+
+    Raises:
+        EnvironmentFault: somebody else may write there.
+        OutputError: it cannot be made.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        with writing(root):
+            private_folder(root)
+
+    def plan_path(self, key: EngineKey) -> Path:
+        """Where the engine of ``key`` is, or would be."""
+        return self.root / key.digest / PLAN
+
+    def get(self, key: EngineKey) -> bytes | None:
+        """The engine of ``key``, its digest checked, or None when there is none.
+
+        Raises:
+            TamperedError: its bytes are not those that were written.
+        """
+        facts = self._facts(self.root / key.digest)
+        if facts is None or facts["key"] != key.to_dict():
+            return None
+        path = self.plan_path(key)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+            raise TamperedError(
+                f"{path} was changed or cut short after it was built: {len(data)} bytes with another SHA-256 than "
+                f"{FACTS} says ({facts['bytes']} bytes). It is not loaded; remove it, or let edgeseg build it again."
+            )
+        return data
+
+    def put(self, key: EngineKey, plan: bytes) -> Path:
+        """Keep an engine.
+
+        Raises:
+            OutputError: the disk is full. Nothing is left of it.
+        """
+        folder = self.root / key.digest
+        facts = {"key": key.to_dict(), "bytes": len(plan), "sha256": hashlib.sha256(plan).hexdigest()}
+        with writing(folder / PLAN):
+            private_folder(folder)
+            (folder / FACTS).unlink(missing_ok=True)
+            write_private(folder / PLAN, plan)
+            write_private(folder / FACTS, json.dumps(facts, indent=2).encode())
+        return folder / PLAN
+
+    def kept(self) -> list[EngineKey]:
+        """The key of every engine that is there."""
+        found = [self._facts(path.parent) for path in sorted(self.root.glob(f"*/{FACTS}"))]
+        return [EngineKey.from_dict(facts["key"]) for facts in found if facts is not None]
+
+    @contextlib.contextmanager
+    def locked(self, key: EngineKey) -> Iterator[None]:
+        """Hold the engine of ``key`` alone among all processes; waits for another builder to end."""
+        folder = self.root / key.digest
+        with writing(folder):
+            private_folder(folder)
+            stream = (folder / LOCK).open("ab")
+        with stream:
+            _lock(stream)
+            yield
+
+    def timings_path(self, key: EngineKey) -> Path:
+        """The timing cache of a TensorRT version and GPU; every engine built by them adds to it."""
+        text = f"{key.library} {key.version} {key.gpu} {key.sm}"
+        return self.root / f"timings-{hashlib.sha256(text.encode()).hexdigest()[:16]}.cache"
+
+    def timings(self, key: EngineKey) -> bytes:
+        """What was measured before; empty for nothing."""
+        try:
+            return self.timings_path(key).read_bytes()
+        except OSError:
+            return b""
+
+    def keep_timings(self, key: EngineKey, timings: bytes) -> None:
+        """Raises OutputError when the disk is full."""
+        with writing(self.timings_path(key)):
+            write_private(self.timings_path(key), timings)
+
+    def _facts(self, folder: Path) -> dict[str, Any] | None:
+        path = folder / FACTS
+        try:
+            if not is_private(folder) or path.stat().st_size > MAX_FACTS_BYTES:
+                return None
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            EngineKey.from_dict(facts["key"])
+            return {"key": dict(facts["key"]), "bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+def default_root() -> Path:
+    """``$XDG_CACHE_HOME/edgeseg/tensorrt``."""
+    return cache_folder("tensorrt")
+
+
+def _lock(stream: IO[bytes]) -> None:
+    """Until the file is closed, or the process ends in whatever way."""
+    try:
+        import fcntl
+    except ModuleNotFoundError:
+        import msvcrt
+
+        getattr(msvcrt, "locking")(stream.fileno(), getattr(msvcrt, "LK_LOCK"), 1)  # noqa: B009
+        return
+    fcntl.flock(stream, fcntl.LOCK_EX)

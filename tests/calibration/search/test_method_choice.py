@@ -1,0 +1,208 @@
+"""``--method auto`` takes what was measured to lose least, on images that do not prove it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fitted import SPEC, write_dataset
+
+from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.search.method_choice import choose_method, choosing_samples, method_trials
+from edgeseg.errors import ArtifactError, DataError, UserError
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Stage, compare
+from edgeseg.proof.samples import Sample, Samples, samples_from
+from edgeseg.verbs.flags.int8 import (
+    add_int8_arguments,
+    check_int8_arguments,
+    method_choice,
+    recipe,
+)
+
+WIDE = Budget(100, 100, 100)
+
+
+class Library:
+    """An encoding of which only the methods matter."""
+
+    methods = ("minmax", "percentile", "mse")
+
+
+@pytest.fixture
+def losing(data):
+    """``losing(minmax=0.5, ...)``: a trial in which that share of every mask becomes wrong; None refuses."""
+    samples = samples_from(data, SPEC)
+
+    def trial_of(**share):
+        def attempt(recipe):
+            if share[recipe.method] is None:
+                raise ArtifactError(f"{recipe.method} is beyond this library")
+            truths = {image.tobytes(): mask for image, mask in (sample.read() for sample in samples)}
+
+            def spoilt(image):
+                mask = truths[image.tobytes()].copy()
+                mask.ravel()[: int(share[recipe.method] * mask.size)] = 1
+                return mask
+
+            stages = [Stage("fp32", lambda image: truths[image.tobytes()]), Stage("int8", spoilt)]
+            return compare(stages, samples, SPEC)
+
+        return attempt
+
+    return trial_of
+
+
+def test_the_smallest_measured_drop_wins(losing):
+    choice = choose_method(Library(), losing(minmax=0.2, percentile=0.1, mse=0.3), WIDE)
+    assert choice.recipe.method == "percentile"
+    minmax, percentile, mse = (one.drop for one in choice.tries)
+    assert 0 < percentile < minmax < mse
+
+
+def test_of_equal_drops_the_usual_method_wins(losing, monkeypatch):
+    one_pixel = losing(minmax=0.00015, percentile=0.0, mse=0.0)
+    choice = choose_method(Library(), one_pixel, WIDE)
+    assert 0.05 < choice.tries[0].drop < 0.07
+    assert choice.recipe.method == "percentile"
+    monkeypatch.setattr("edgeseg.calibration.search.method_choice.TIE_POINTS", 0.07)
+    assert choose_method(Library(), one_pixel, WIDE).recipe.method == "minmax"
+
+
+def test_within_the_budget_comes_first(losing):
+    tried = losing(minmax=0.1, percentile=0.11, mse=0.3)
+    first = choose_method(Library(), tried, WIDE)
+    limit = first.tries[1].class_drop
+    assert first.recipe.method == "minmax"
+    assert [one.within_budget for one in choose_method(Library(), tried, Budget(100, limit, 100)).tries] == [
+        True,
+        True,
+        False,
+    ]
+    assert choose_method(Library(), tried, Budget(0.001, 0, 0)).recipe.method == "minmax", "none: the least of all"
+
+
+def test_layers_kept_in_float_stay_so(losing):
+    base = Recipe("minmax", frozenset({"head"}))
+    asked = []
+
+    def attempt(recipe):
+        asked.append(recipe)
+        return losing(minmax=0.2, percentile=0.1, mse=0.3)(recipe)
+
+    assert choose_method(Library(), attempt, WIDE, base).recipe == Recipe("percentile", frozenset({"head"}))
+    assert all(recipe.keep_float == {"head"} for recipe in asked)
+
+
+def test_a_method_that_the_library_refuses_is_listed_with_its_reason(losing):
+    choice = choose_method(Library(), losing(minmax=0.2, percentile=None, mse=0.3), WIDE)
+    assert choice.tries[1].refused == "percentile is beyond this library"
+    assert "beyond this library" in choice.text()
+    with pytest.raises(ArtifactError, match="minmax is beyond"):
+        choose_method(Library(), losing(minmax=None, percentile=None, mse=None), WIDE)
+
+
+def test_the_table_names_the_winner_and_the_images(losing):
+    choice = choose_method(Library(), losing(minmax=0.2, percentile=0.1, mse=0.3), Budget(5, 100, 100), note="few")
+    head, _, *rows, note = choice.text().splitlines()
+    assert head.startswith("methods, measured on 8 images of ")
+    assert [row.split()[0] for row in rows] == list(Library.methods)
+    assert rows[1].endswith("chosen")
+    assert rows[2].endswith("over")
+    assert note == "note: few"
+    assert json.loads(json.dumps(choice.to_dict()))["method"] == "percentile"
+
+
+class TestImages:
+    def test_a_method_is_chosen_on_images_that_neither_calibrate_nor_prove(self, tmp_path):
+        root = write_dataset(tmp_path / "d", train=20, val=8)
+        images, proof = calibration_set(root, SPEC, 10), samples_from(root, SPEC)
+        found, note = choosing_samples(images, proof)
+        assert (found.split, found.labelled, len(found), note) == ("train", True, 10, "")
+        assert {item.name for item in found}.isdisjoint(path.name for path in images.images)
+
+    def test_where_there_are_too_few_others_the_note_says_what_that_means(self, data):
+        proof = samples_from(data, SPEC)
+        found, note = choosing_samples(calibration_set(data, SPEC, 10), proof)
+        assert found is proof
+        assert "a little flattering" in note
+
+    def test_where_the_calibration_split_has_no_masks_the_proof_chooses(self, tmp_path):
+        root = write_dataset(tmp_path / "d", train=20, val=8)
+        shutil.rmtree(root / "masks" / "train")
+        proof = samples_from(root, SPEC)
+        assert choosing_samples(calibration_set(root, SPEC, 10), proof)[0] is proof
+
+    def test_plain_folders_choose_on_what_proves(self, data):
+        folder = data / "images" / "train"
+        proof = samples_from(folder, SPEC)
+        assert choosing_samples(calibration_set(folder, SPEC, 4), proof)[0] is proof
+
+
+@pytest.fixture
+def parents(built):
+    return {"openvino": built[1].artifact, "onnx": built[0].artifact}
+
+
+@pytest.mark.parametrize("model_format", ["openvino", "onnx"])
+def test_real_trials_measure_every_method_of_a_library(parents, data, model_format):
+    encoding, parent = encoding_for(model_format), parents[model_format]
+    images, samples = calibration_set(data, SPEC, 6), samples_from(data, SPEC).spread(3)
+    with method_trials(encoding, parent, images, samples) as try_recipe:
+        choice = choose_method(encoding, try_recipe, WIDE)
+    assert [one.method for one in choice.tries] == list(encoding.methods)
+    assert all(one.drop is not None and one.drop < 5 for one in choice.tries), choice.text()
+    assert len({one.drop for one in choice.tries}) > 1, "each method gives a model of its own"
+
+
+def test_trials_leave_nothing_behind(built, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    images = calibration_set(data, SPEC, 2)
+    wrong = Sample("wrong", lambda: (np.zeros((4, 4, 3), np.uint8), np.full((4, 4), 9, np.uint8)))
+    for items in (samples_from(data, SPEC).items[:1], (wrong,)):
+        samples = Samples(items, "here", None, True)
+        with method_trials(encoding_for("openvino"), built[1].artifact, images, samples) as attempt:
+            if items == (wrong,):
+                with pytest.raises(DataError, match="9"):
+                    attempt(Recipe())
+            else:
+                assert attempt(Recipe()).images == 1
+        assert not list(tmp_path.iterdir())
+
+
+class TestFlags:
+    def parsed(self, data, *flags):
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--data", type=Path)
+        parser.add_argument("--ignore-index", type=int)
+        add_int8_arguments(parser.add_argument_group("INT8"))
+        return parser.parse_args(["--data", str(data), *flags])
+
+    def test_auto_gives_a_recipe_that_was_measured(self, built, data):
+        args = self.parsed(data, "--method", "auto", "--keep-float", "a,b")
+        check_int8_arguments(args)
+        parent = built[1].artifact
+        images, found = calibration_set(data, SPEC, 2), samples_from(data, SPEC).spread(1)
+        choice = method_choice(args, parent, images, found, "openvino")
+        assert choice.recipe.method in encoding_for("openvino").methods
+        assert choice.recipe.keep_float == {"a", "b"}
+        assert len(choice.tries) == 3
+
+    def test_auto_without_a_measurement_is_no_recipe(self, data):
+        with pytest.raises(UserError, match="auto"):
+            recipe(self.parsed(data, "--method", "auto"))
+
+    def test_a_named_method_is_taken_without_a_measurement(self, built, data):
+        args = self.parsed(data, "--method", "mse")
+        assert method_choice(args, built[1].artifact, None, None, "openvino") is None
+        assert recipe(args) == Recipe("mse")
+
+    def test_a_method_that_nobody_has_is_refused_before_the_work(self, data):
+        with pytest.raises(UserError, match="found 'magic'"):
+            check_int8_arguments(self.parsed(data, "--method", "magic"))

@@ -1,0 +1,24 @@
+"""Limits from flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgeseg.errors import UserError
+from edgeseg.proof.budget import Budget, budget_for
+
+
+def test_what_is_not_given_is_the_usual():
+    assert budget_for(True) == Budget(0.5, 2.0, 1.0, search=True)
+    assert budget_for(False).max_drop == 5
+    assert budget_for(True, 0.0, 3, 4, search=False) == Budget(0.0, 3, 4, search=False)
+
+
+@pytest.mark.parametrize("at", range(3))
+def test_a_limit_below_zero_or_unknown_is_refused_by_its_flag(at):
+    flag = ("--max-drop", "--max-class-drop", "--max-boundary-drop")[at]
+    for wrong in (-0.1, float("nan")):
+        limits = [1.0, 1.0, 1.0]
+        limits[at] = wrong
+        with pytest.raises(UserError, match=f"{flag} is a number of points"):
+            Budget(*limits)

@@ -1,0 +1,1 @@
+from fitted_fixtures import built, data, source  # noqa: F401
