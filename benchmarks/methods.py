@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.quantizer import Encoding, encoding_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import MethodTry, choose_method, method_trials
@@ -67,7 +67,7 @@ def _methods(artifacts: list[Artifact], args: argparse.Namespace) -> str:
 
 
 def _rows(parent: Artifact, encoding: Encoding, args: argparse.Namespace) -> Iterator[list[str]]:
-    images = calibration_set(args.data, parent.spec, args.n)
+    images = load_set(args.data, parent.spec, args.n)
     samples = samples_from(args.data, parent.spec, None, args.ignore_index).spread(args.images)
     with method_trials(encoding, parent, images, samples) as try_recipe:
         seconds: list[float] = []

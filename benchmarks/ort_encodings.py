@@ -29,7 +29,7 @@ import numpy as np
 import onnxruntime
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.onnx_ranges import ranges_of
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, tensors_to_watch
 from edgeseg.graphs.onnx_graph import load_graph
@@ -91,7 +91,7 @@ def _arguments() -> argparse.Namespace:
 def _encoded(artifact: Artifact, args: argparse.Namespace) -> dict[str, bytes]:
     """The float file and one file a candidate, all from the same ranges."""
     model = load_graph(artifact.model_path)
-    images = calibration_set(args.data, artifact.spec, args.n)
+    images = load_set(args.data, artifact.spec, args.n)
     styles = {name: CANDIDATES[name] for name in args.only}
     watched = set().union(*(tensors_to_watch(model, style) for style in styles.values()))
     ranges = ranges_of(model, watched, images)

@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.console.progress import bar_on_tty
@@ -43,7 +44,7 @@ def main() -> None:
         place = Place(Path(scratch), "sinet", bar_on_tty)
         parent = _float_artifact(args.onnx, place)
         folder = args.data / "images" / "train"
-        images = calibration_set(folder, parent.spec, args.n)
+        images = load_set(folder, parent.spec, args.n)
         samples = samples_from(folder, parent.spec, calibrated=images.images).spread(args.images)
         for name, budget in (("plain", ANYTHING), (f"--max-drop {args.max_drop:g}", Budget(args.max_drop))):
             _report(name, parent, images, samples, place, budget, args.method)

@@ -11,11 +11,10 @@ from typing import Any
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.calibration.evidence import proof_of, timed
-from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_digest
+from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.quantizer import encoding_for, expect_parent
-from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
+from edgeseg.calibration.quantizers.recipe import USUAL, Recipe, calibration_digest
 from edgeseg.calibration.search.journal import Journal, journal_path, short_key
-from edgeseg.calibration.search.ladder import Ladder
 from edgeseg.calibration.search.method_choice import MethodChoice
 from edgeseg.calibration.search.mixed_precision import searched
 from edgeseg.calibration.search.trials import Job, Trial, Trials
@@ -23,6 +22,7 @@ from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
 from edgeseg.proof.gates import check_budget, misses, worst_class
+from edgeseg.proof.ladder import Ladder
 from edgeseg.proof.publishing import Built, Place
 from edgeseg.proof.report.report import write_proof
 from edgeseg.proof.samples import Samples

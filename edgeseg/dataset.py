@@ -32,6 +32,11 @@ Int64 = npt.NDArray[np.int64]
 SPLITS = ("train", "val")
 
 
+def is_dataset(path: Path) -> bool:
+    """Whether ``path`` has the layout of a data folder, or is a ``data.yaml``."""
+    return path.suffix in (".yaml", ".yml") or (path / "images").is_dir() or (path / "data.yaml").is_file()
+
+
 @dataclass(frozen=True)
 class Pair:
     """An image file and the mask file that belongs to it."""

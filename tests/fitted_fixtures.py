@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fitted import SPEC, fitted_net, write_dataset
 
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.export.build import onnx_artifact, openvino_artifact
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
@@ -33,7 +33,7 @@ def built(source: SourceNet, data: Path, tmp_path_factory: pytest.TempPathFactor
     """ONNX, OpenVINO and INT8 artifacts of the fitted network."""
     place = Place(tmp_path_factory.mktemp("artifacts"), source.name)
     samples = samples_from(data, source.spec)
-    images = calibration_set(data, source.spec, 10)
+    images = load_set(data, source.spec, 10)
     first = onnx_artifact(source, place, ["labels", "confidence", "logits"], samples)
     second = openvino_artifact(source, first.artifact, place, samples)
     return first, second, int8_artifact(second.artifact, images, place, samples, Budget(5.0, 100, 100))

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.images.coverage_report import coverage_text, thin_reasons
+from edgeseg.calibration.images.calibration_set import FEW_IMAGES, CalibrationSet
 from edgeseg.dataset import Dataset, value_counts
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8
-from edgeseg.image_traits import COLOR_TRAITS, GREY_TRAITS, Trait, traits_of
+from edgeseg.image_traits import COLOR_TRAITS, GREY_TRAITS, LEAST_INSIDE, Trait, traits_of
 from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.spec import ModelSpec
 
@@ -83,11 +82,7 @@ class Coverage:
     @property
     def warnings(self) -> tuple[str, ...]:
         """A sentence with its reason for everything that makes the set thin."""
-        return (*thin_reasons(self), *self.notes)
-
-    def text(self) -> str:
-        """The tables for a terminal."""
-        return coverage_text(self)
+        return _thin_reasons(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -231,3 +226,46 @@ def _classes(own: _Tally, compared: _Tally, spec: ModelSpec) -> tuple[ClassPixel
 def _named(source: str, split: str | None) -> str:
     name = source.rstrip("/").rsplit("/", 1)[-1] or source
     return f"{name} ({split})" if split else name
+
+
+def _thin_reasons(coverage: Coverage) -> tuple[str, ...]:
+    """A sentence with its reason for everything that makes the set thin."""
+    few = [_about_few(coverage.images)] if coverage.images < FEW_IMAGES else []
+    traits = [_about_trait(trait, coverage.reference_source) for trait in coverage.traits if trait.thin]
+    return (*few, *traits, *_about_classes(coverage), *coverage.notes)
+
+
+def _about_few(count: int) -> str:
+    return (
+        f"{count} images are few: even {FEW_IMAGES} random ones leave about a fifth of what the network "
+        "meets outside their range. Give 100."
+    )
+
+
+def _about_trait(trait: Trait, reference: str) -> str:
+    inside, spread = trait.inside or 0.0, trait.spread or 0.0
+    if inside < LEAST_INSIDE:
+        return (
+            f"{trait.name}: {inside:.0%} of the images of {reference} lie between the calibration images "
+            f"({min(trait.calibration):.0f} to {max(trait.calibration):.0f}); they reach from "
+            f"{min(trait.reference):.0f} to {max(trait.reference):.0f}, and what lies outside may be clipped."
+        )
+    return f"{trait.name}: most calibration images are alike; they spread {spread:.0%} as wide as {reference} does."
+
+
+def _about_classes(coverage: Coverage) -> tuple[str, ...]:
+    def told(one: ClassPixels) -> str:
+        if one.reference:
+            return f"{one.name} ({percent(one.reference)} of the pixels of {coverage.reference_source})"
+        return one.name
+
+    missing = [told(one) for one in coverage.classes if one.missing]
+    if not missing:
+        return ()
+    return (f"classes in no calibration image: {', '.join(missing)}. Add images that show them.",)
+
+
+def percent(share: float | None) -> str:
+    if share is None:
+        return "-"
+    return f"{100 * share:.2f} %" if 0 < share < 0.01 else f"{100 * share:.1f} %"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.errors import UserError
 
 METHODS = ("minmax", "entropy", "percentile", "mse")
 AUTO = "auto"
+DIGEST_VERSION = "edgeseg calibration 1"
 
 
 @dataclass(frozen=True)
@@ -38,3 +42,21 @@ class Recipe:
 
 
 USUAL = Recipe()
+
+
+def calibration_digest(images: CalibrationSet, parent_digest: str, recipe: Recipe, model_format: str = "") -> str:
+    """One SHA-256 that stands for a whole calibration: images, weights and settings.
+
+    It changes with the bytes of any image, their order, the network's size and resize policy, the
+    weights, the method, a layer kept in float and the engine; not with file names, folders or the
+    seed that led to the same images. Whatever was computed from a calibration (ranges, a search's
+    journal, an artifact) holds only as long as its digest is the same.
+
+    Args:
+        images: what finds the ranges.
+        parent_digest: SHA-256 that stands for the fp32 weights.
+        recipe: the settings.
+        model_format: the engine it is made for.
+    """
+    parts = [DIGEST_VERSION, images.digest, parent_digest, recipe.describe(), model_format]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

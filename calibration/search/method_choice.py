@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import CalibrationSet, is_dataset
+from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.quantizer import Encoding
 from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
 from edgeseg.console.progress import Progress, no_progress
+from edgeseg.dataset import is_dataset
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files.unfinished import scratch_directory
 from edgeseg.proof.budget import Budget

@@ -7,13 +7,13 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from edgeseg.calibration.search.bisection import fewest
-from edgeseg.calibration.search.ladder import SHOWN, Ladder, Rung
 from edgeseg.calibration.search.sensitivity import ranking
 from edgeseg.calibration.search.trials import Trial, Trials
 from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.gates import budget_sentence, class_table, misses, worst_class
+from edgeseg.proof.ladder import SHOWN, Ladder, Rung
 from edgeseg.runtime.measure.bench import bench_in_turns
 
 MAX_TRIALS = 15

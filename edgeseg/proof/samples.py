@@ -9,8 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeseg.calibration.images.calibration_set import is_dataset
-from edgeseg.dataset import Dataset, Pair, about_unread, list_images, unread_pictures
+from edgeseg.dataset import Dataset, Pair, about_unread, is_dataset, list_images, unread_pictures
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8, read_image
 from edgeseg.spec import ModelSpec

@@ -89,6 +89,7 @@ def _quantise(args: argparse.Namespace) -> int:
 def _choose(args: argparse.Namespace) -> int:
     """Write a calibration set and the picture of its coverage, and print the table."""
     from edgeseg.calibration.images.coverage import coverage_of
+    from edgeseg.calibration.images.coverage_report import coverage_text
     from edgeseg.calibration.images.set_file import weights_of, write_set
     from edgeseg.console.progress import bar_on_tty
 
@@ -107,7 +108,7 @@ def _choose(args: argparse.Namespace) -> int:
     if args.json:
         say_lines(json.dumps(values, indent=2))
     else:
-        say_lines(coverage.text())
+        say_lines(coverage_text(coverage))
         say(f"{args.set_file}: {len(images)} images, digest {images.digest[:12]}; {picture}")
     return 0
 
@@ -145,7 +146,7 @@ def _contract(path: Path) -> tuple[ModelSpec, str]:
 
 def _reference(args: argparse.Namespace, spec: ModelSpec) -> Samples | None:
     """What the set is compared with: --eval-data, else the evaluation images of --data where they are others."""
-    from edgeseg.calibration.images.calibration_set import is_dataset
+    from edgeseg.dataset import is_dataset
     from edgeseg.proof.samples import samples_from
 
     where = args.eval_data

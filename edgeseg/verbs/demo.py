@@ -99,7 +99,7 @@ def _render(out: Path, frames: int) -> None:
 
 def _artifacts(checkpoint: Path, out: Path, max_drop: float) -> tuple[Built, Built]:
     """The fp32 and the INT8 OpenVINO artifact, both verified on the rendered val split."""
-    from edgeseg.calibration.images.calibration_set import calibration_set
+    from edgeseg.calibration.images.load_set import load_set
     from edgeseg.calibration.int8_artifact import int8_artifact
     from edgeseg.export import build
     from edgeseg.export.source.foreign_spec import SpecFlags
@@ -116,7 +116,7 @@ def _artifacts(checkpoint: Path, out: Path, max_drop: float) -> tuple[Built, Bui
     with _step("ONNX to OpenVINO, compared with torch"):
         fp32 = build.openvino_artifact(source, onnx.artifact, place, samples)
     with _step("calibrated to INT8, compared with fp32"):
-        images = calibration_set(out / "scenes", source.spec, CALIBRATION)
+        images = load_set(out / "scenes", source.spec, CALIBRATION)
         int8 = int8_artifact(fp32.artifact, images, place, samples, Budget(max_drop))
     return fp32, int8
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.console.command import edgeseg_command
-from edgeseg.console.quantities import duration_or_size, duration_s, kept_bytes, number, number_above, whole
+from edgeseg.console.quantities import duration_or_size, duration_s, kept_bytes
 from edgeseg.errors import UserError
 from edgeseg.runtime.system.child_python import module_command
+from edgeseg.verbs.flags.run import add_arguments
+from edgeseg.verbs.run_config import arguments, words_of
 
 if TYPE_CHECKING:
     from edgeseg.runtime.service.supervisor import Plan
@@ -27,118 +28,12 @@ EXAMPLES = (
 )
 SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
 """Who gives one of these in the place of the artifact means it as the source."""
+__all__ = ["EXAMPLES", "add_arguments", "run"]
 WORKER = tuple(module_command("edgeseg.verbs.run_worker"))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "artifact", type=Path, nargs="?", metavar="ARTIFACT", help="artifact directory made by edgeseg export"
-    )
-    _add_source_arguments(parser.add_argument_group("source"))
-    _add_output_arguments(parser.add_argument_group("output"))
-    _add_engine_arguments(parser.add_argument_group("engine"))
-    _add_service_arguments(parser.add_argument_group("around the clock"))
-
-
-def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--source",
-        help="camera (0, /dev/video0, /dev/v4l/by-id/NAME, csi://0), address (rtsp:// http:// gst:// screen:// "
-        "test://cells), video file, image, folder, glob, or a .streams file with several cameras",
-    )
-    group.add_argument("--every", type=whole(1), default=1, metavar="N", help="use one frame of N")
-    group.add_argument("--max-fps", type=number_above(0), metavar="FPS", help="use at most so many frames a second")
-    group.add_argument("--rotate", type=whole(), choices=(0, 90, 180, 270), default=0, help="turn frames clockwise")
-    group.add_argument("--roi", metavar="X,Y,W,H", help="use this part of each frame, in pixels after --rotate")
-    group.add_argument(
-        "--timeout", type=number_above(0, 3600), default=5.0, metavar="S", help="a camera silent for so long is lost"
-    )
-    group.add_argument("--tls-ca", metavar="FILE", help="PEM file: who may sign certificates of rtsps:// and https://")
-    group.add_argument("--tls-fingerprint", metavar="SHA256", help="take this certificate of a camera and no other")
-    group.add_argument("--tls-insecure", action="store_true", help="take any certificate, that of an eavesdropper too")
-    group.add_argument("--max-frames", type=whole(1), metavar="N", help="stop after this many frames")
-
-
-def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--show", action="store_true", help="show the masks in a window; q closes it")
-    group.add_argument(
-        "--save",
-        type=Path,
-        metavar="OUT",
-        help="with the masks drawn in: OUT.mp4 (.mov, .mkv), of an image OUT.png (.jpg), or a folder",
-    )
-    group.add_argument("--no-legend", action="store_true", help="no class names on what --save and --show draw")
-    group.add_argument("--save-every", metavar="TIME", help="begin a new file of --save so often, as in 10min")
-    group.add_argument(
-        "--keep",
-        metavar="SIZE",
-        help="delete the oldest files of --save-every beyond this, or stop the one file (default: 20GB for cameras)",
-    )
-    group.add_argument("--save-masks", type=Path, metavar="DIR", help="label indices as PNG, at the frame's size")
-    group.add_argument(
-        "--masks-keep",
-        metavar="SIZE",
-        help="delete the oldest of --save-masks beyond this (default: 10GB for cameras, else all)",
-    )
-    group.add_argument("--jsonl", type=Path, metavar="FILE", help="one JSON line a frame: times and class shares")
-    group.add_argument(
-        "--jsonl-every", metavar="TIME|SIZE", help="begin a new file of --jsonl so often or so large, as in 1d or 100MB"
-    )
-    group.add_argument(
-        "--jsonl-keep",
-        metavar="SIZE",
-        help="delete the oldest files of --jsonl beyond this (default: 1GB for cameras, else all)",
-    )
-    group.add_argument("--json", action="store_true", help="print the summary as JSON")
-
-
-def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--conf",
-        type=number(0),
-        metavar="T",
-        help="pixels under this confidence lose their class (0..1; default: the model's)",
-    )
-    group.add_argument("--device", default="CPU", help="engine's name of a device")
-    group.add_argument("--slots", type=whole(1, 64), default=2, metavar="N", help="inferences at the same time")
-    group.add_argument(
-        "--precision",
-        choices=("f32", "auto"),
-        default="f32",
-        help="f32: masks as verified; auto: faster on CPUs with AMX, masks may differ",
-    )
-    group.add_argument(
-        "--no-build", action="store_true", help="TensorRT: fail, naming what differs, instead of building an engine"
-    )
-
-
-def _add_service_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--config", type=Path, metavar="FILE.toml", help="flags from a file, read again on SIGHUP; this line wins"
-    )
-    group.add_argument("--log-json", action="store_true", help="events as JSON lines on standard error")
-    group.add_argument(
-        "--status-every", type=number(0), default=60.0, metavar="S", help="say how a camera's run goes; 0: never"
-    )
-    group.add_argument(
-        "--engine-timeout",
-        type=number_above(0, 86400),
-        default=10.0,
-        metavar="S",
-        help="an inference that takes longer hangs",
-    )
-    group.add_argument(
-        "--restarts", type=whole(), default=5, metavar="N", help="restarts in 10 minutes before giving up with code 3"
-    )
-    group.add_argument(
-        "--no-supervise", action="store_true", help="run a camera in this process: what kills it ends everything"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes; both are exit code 0."""
-    from edgeseg.verbs.run_config import arguments
-
     words = args.words
     args = arguments(words)
     _check(args)
@@ -179,7 +74,6 @@ def _is_live(args: argparse.Namespace) -> bool:
 def _supervised(words: Sequence[str], args: argparse.Namespace) -> int:
     from edgeseg.runtime.events.event_log import Log
     from edgeseg.runtime.service.supervisor import Supervisor
-    from edgeseg.verbs.run_config import arguments
 
     def reread() -> Plan:
         new = arguments(words)
@@ -193,7 +87,6 @@ def _supervised(words: Sequence[str], args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace) -> Plan:
     from edgeseg.runtime.service.supervisor import Plan
     from edgeseg.runtime.sinks.lines.stream import from_child
-    from edgeseg.verbs.run_config import words_of
 
     if args.jsonl:
         args.jsonl = from_child(args.jsonl)

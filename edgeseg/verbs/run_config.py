@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from edgeseg.errors import UserError
 from edgeseg.files.input_file import read_text
+from edgeseg.verbs.flags.run import add_arguments
 
 _KINDS = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
 
@@ -55,8 +56,6 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser(where: str) -> argparse.ArgumentParser:
-    from edgeseg.verbs.run import add_arguments
-
     parser = _Parser(prog=where, add_help=False, allow_abbrev=False)
     add_arguments(parser)
     return parser

@@ -25,7 +25,8 @@ from edgeseg.export.trace.form import (
     is_comparable,
 )
 from edgeseg.image import Float32, UInt8
-from edgeseg.runtime.engines.engine import INPUT, LABELS, usable_cores
+from edgeseg.runtime.engines.engine import INPUT, LABELS
+from edgeseg.runtime.system.machine import usable_cores
 
 GIVEN = "given/"
 FATAL_ONLY = 4

@@ -14,7 +14,6 @@ quantised files carry inside (:data:`ENGINE_KEY`), which is still there when a f
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,11 +143,6 @@ def slot_memory(spec: ModelSpec, has_confidence: bool) -> tuple[UInt8, Predictio
     size = (spec.height, spec.width)
     confidence = np.empty(size, np.uint8) if has_confidence else None
     return np.zeros((*size, spec.channels), np.uint8), Prediction(np.empty(size, np.uint8), confidence)
-
-
-def usable_cores() -> int:
-    """CPU cores this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def expect_format(artifact: Artifact, model_format: str) -> None:

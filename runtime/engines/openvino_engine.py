@@ -23,12 +23,12 @@ from edgeseg.runtime.engines.engine import (
     expect_format,
     expect_tensors,
     slot_memory,
-    usable_cores,
 )
 from edgeseg.runtime.engines.openvino_core import load_openvino, shared_core
 from edgeseg.runtime.engines.openvino_store import ModelStore
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.system.cache_folder import cache_folder
+from edgeseg.runtime.system.machine import usable_cores
 from edgeseg.spec import ModelSpec
 
 

@@ -23,9 +23,9 @@ from edgeseg.runtime.engines.engine import (
     expect_format,
     expect_tensors,
     slot_memory,
-    usable_cores,
 )
 from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.runtime.system.machine import usable_cores
 from edgeseg.spec import ModelSpec
 
 

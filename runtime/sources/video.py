@@ -14,9 +14,9 @@ import numpy as np
 from edgeseg.console.extras import require
 from edgeseg.errors import SourceError
 from edgeseg.image import UInt8
-from edgeseg.runtime.engines.engine import usable_cores
 from edgeseg.runtime.frames.frame import Frame
 from edgeseg.runtime.sources.video_boxes import ends_inside_a_box
+from edgeseg.runtime.system.machine import usable_cores
 
 # Plain containers only: a playlist (HLS, ffconcat) named .mp4 could make us read other files or the network.
 _OPTIONS = {

@@ -7,8 +7,6 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeseg.runtime.engines.engine import usable_cores
-
 ISA_FLAGS = {
     "AVX2": "avx2",
     "AVX512": "avx512f",
@@ -21,6 +19,11 @@ ISA_FLAGS = {
     "I8MM": "i8mm",
 }
 _INTEGER_UNITS = ("AMX-INT8", "AVX512-VNNI", "AVX-VNNI", "I8MM", "DOTPROD")
+
+
+def usable_cores() -> int:
+    """CPU cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

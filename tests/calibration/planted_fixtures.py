@@ -9,7 +9,7 @@ from fitted import SPEC
 from planted import chain_net, with_outlier
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.export.build import onnx_artifact, openvino_artifact
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.export.source.source_net import SourceNet, torch_forward
@@ -30,7 +30,7 @@ def outlier(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
 
 @pytest.fixture(scope="session")
 def images(data: Path):
-    return calibration_set(data, SPEC, 10)
+    return load_set(data, SPEC, 10)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from fake_engine import FakeEngine, FakeSlot
 
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.dataset import Dataset
 from edgeseg.image import LETTERBOX_VALUE, UInt8, fit, normalise, placement, read_image
 from edgeseg.runtime.engines.predictor import Predictor
@@ -90,7 +90,7 @@ def test_training_calibration_evaluation_and_runtime_see_the_same_bytes(data: Pa
         Pipeline(runtime, source, slots=1).run()
     assert_same(runtime.seen, expected)
 
-    calibration = calibration_set(data, spec)
+    calibration = load_set(data, spec)
     assert_same([calibration.tensor(pair.image)[0] for pair in pairs], expected)
 
     training = FolderDataset(dataset, "train", spec)

@@ -12,7 +12,7 @@ import pytest
 from fitted import scene
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.quantizers.int8_ir_from_ir import quantised_inputs, quantised_surroundings
 from edgeseg.errors import ArtifactError, GateFailed, OutputError, TamperedError
@@ -104,7 +104,7 @@ def white(tmp_path):
 
 def test_a_failed_gate_leaves_no_int8_artifact(built, data, white, tmp_path):
     parent = built[1].artifact
-    images = calibration_set(white, parent.spec)
+    images = load_set(white, parent.spec)
     with pytest.raises(
         GateFailed, match=r"(?s)openvino int8 lost .* points of mIoU on 8 images.*--max-drop is 0.5.*disc"
     ):
@@ -117,16 +117,16 @@ def test_a_failed_gate_leaves_no_int8_artifact(built, data, white, tmp_path):
 def test_a_failed_gate_keeps_the_int8_artifact_that_was_there(built, data, white, tmp_path):
     parent, place = built[1].artifact, Place(tmp_path / "out", "x")
     samples = samples_from(data, parent.spec)
-    good = int8_artifact(parent, calibration_set(data, parent.spec, 10), place, samples, Budget(5.0)).artifact
+    good = int8_artifact(parent, load_set(data, parent.spec, 10), place, samples, Budget(5.0)).artifact
     before = sha256_of(good.path / "edgeseg.json")
     with pytest.raises(GateFailed):
-        int8_artifact(parent, calibration_set(white, parent.spec), place, samples, Budget(0.5, search=False))
+        int8_artifact(parent, load_set(white, parent.spec), place, samples, Budget(0.5, search=False))
     assert sha256_of(Artifact.open(good.path).path / "edgeseg.json") == before
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x-int8-openvino"]
 
 
 def test_calibration_starts_from_fp32_openvino_only(built, data, tmp_path):
-    images = calibration_set(data, built[0].artifact.spec, 2)
+    images = load_set(data, built[0].artifact.spec, 2)
     for one in (built[0], built[2]):
         with pytest.raises(ArtifactError, match="INT8 for openvino starts from an fp32 openvino artifact"):
             int8_artifact(one.artifact, images, Place(tmp_path, "x"), samples_from(data, images.spec), Budget(1.0))

@@ -15,15 +15,15 @@ import pytest
 from fitted import SPEC, scene
 
 from edgeseg.artifact import Artifact, writing_artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
 from edgeseg.calibration.images.coverage import coverage_of
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.recipe import Recipe
-from edgeseg.calibration.search.ladder import Ladder, Rung
 from edgeseg.calibration.search.method_choice import MethodChoice, MethodTry
 from edgeseg.errors import TamperedError
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Stage, compare
 from edgeseg.proof.gates import misses, worst_class
+from edgeseg.proof.ladder import Ladder, Rung
 from edgeseg.proof.report.charts import bar_around_zero, pair_of_bars, steps_chart
 from edgeseg.proof.report.markup import Markup, joined, tag
 from edgeseg.proof.report.page import page
@@ -123,7 +123,7 @@ def proof(data) -> Proof:
         manifest,
         compare([BEFORE, AFTER], samples, SPEC),
         Budget(),
-        calibration_set(data, SPEC, 5),
+        load_set(data, SPEC, 5),
         worst=worst_images(BEFORE, AFTER, samples),
     )
 

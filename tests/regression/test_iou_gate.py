@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.demo.cells import render_scene
 from edgeseg.errors import GateFailed
@@ -73,7 +73,7 @@ def test_a_collapse_is_refused_and_leaves_nothing(demo: Path, fp32: Artifact, tm
         cv2.imwrite(str(grey / f"{number}.png"), picture)
     place = Place(tmp_path / "out", "cells")
     shutil.copytree(fp32.path, place.out / fp32.path.name)
-    images = calibration_set(grey, fp32.spec)
+    images = load_set(grey, fp32.spec)
     samples = samples_from(demo / "scenes", fp32.spec).spread(6)
     with pytest.raises(GateFailed, match="points of mIoU"):
         int8_artifact(fp32, images, place, samples, Budget(MAX_DROP_POINTS, search=False))

@@ -11,7 +11,7 @@ CODE = """
 import gc, os, signal, sys
 from pathlib import Path
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.graphs.ir_file import read_ir
 from edgeseg.runtime.engines.engine import open_engine
@@ -20,7 +20,7 @@ demo = Path(sys.argv[1])
 signal.signal(signal.SIGTERM, lambda *_: print("handled", flush=True))
 fp32, int8 = (Artifact.open(demo / f"cells-{p}-openvino") for p in ("fp32", "int8"))
 first, second = open_engine(fp32), open_engine(int8)
-int8_ir_from_ir(read_ir(fp32.model_path), calibration_set(demo / "scenes", fp32.spec, 4))
+int8_ir_from_ir(read_ir(fp32.model_path), load_set(demo / "scenes", fp32.spec, 4))
 for engine in (first, second):
     engine.close()
     gc.collect()

@@ -21,7 +21,8 @@ from onnx import TensorProto, helper, numpy_helper
 from qdq_graphs import Float32, inputs, loud_convolution, skip_connection
 
 from edgeseg.artifact import MODEL_FILES, Artifact, artifact_dir, writing_artifact
-from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.ort_quantizer import STYLE as FOR_ORT
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
 from edgeseg.calibration.quantizers.quantizer import encoding_for
@@ -113,7 +114,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> CalibrationSet:
     folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
     for i in range(8):
         cv2.imwrite(str(folder / f"{i}.png"), random.integers(0, 256, (16, 24, 3), dtype=np.uint8))
-    return calibration_set(folder, SPEC, 8)
+    return load_set(folder, SPEC, 8)
 
 
 def int8(model_format: str, parent: Artifact, images: CalibrationSet, out: Path) -> Artifact:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hard_to_quantise import disc_data, hard_checkpoint
 
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
@@ -63,7 +63,7 @@ def exported(checkpoint: Path, data: Path, out: Path) -> tuple[float, float]:
     samples, place = samples_from(data, source.spec), Place(out, checkpoint.stem)
     onnx = onnx_artifact(source, place, ["labels"], samples)
     in_float = openvino_artifact(source, onnx.artifact, place, samples)
-    chosen = calibration_set(data, source.spec, 24)
+    chosen = load_set(data, source.spec, 24)
     stages = int8_artifact(in_float.artifact, chosen, place, samples, ANY).comparison.stages
     return stages[0].confusion.mean_iou, stages[1].confusion.mean_iou
 

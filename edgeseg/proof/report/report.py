@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.image import UInt8
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
@@ -29,6 +28,15 @@ class Described(Protocol):
     def to_dict(self) -> Mapping[str, Any]: ...
 
 
+class CalibrationImages(Protocol):
+    """The images that found the ranges, as plain values."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+    def describe(self) -> Mapping[str, object]: ...
+
+
 @dataclass(frozen=True)
 class Proof:
     """Everything a report shows.
@@ -42,7 +50,7 @@ class Proof:
         coverage: what the calibration images show, or None.
         coverage_picture: HWC uint8 BGR, see :mod:`~edgeseg.calibration.images.coverage_picture`, or None.
         methods: :class:`~edgeseg.calibration.search.method_choice.MethodChoice`, or None when none was chosen.
-        ladder: :class:`~edgeseg.calibration.search.ladder.Ladder`, or None when nothing was searched.
+        ladder: :class:`~edgeseg.proof.ladder.Ladder`, or None when nothing was searched.
         speed: :class:`~edgeseg.proof.speed.Speed`, or None when it was not measured.
         worst: images on which the two disagree most.
     """
@@ -50,7 +58,7 @@ class Proof:
     manifest: Mapping[str, Any]
     comparison: Comparison
     budget: Budget
-    images: CalibrationSet
+    images: CalibrationImages
     proof_note: str = ""
     coverage: Described | None = None
     coverage_picture: UInt8 | None = None

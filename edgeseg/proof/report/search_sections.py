@@ -13,7 +13,7 @@ Record = Mapping[str, Any]
 
 
 def ladder_parts(ladder: Record, limit: float | None) -> Markup:
-    """A search as :meth:`~edgeseg.calibration.search.ladder.Ladder.to_dict` gives it: chart, models, noisy layers.
+    """A search as :meth:`~edgeseg.proof.ladder.Ladder.to_dict` gives it: chart, models, noisy layers.
 
     Args:
         ladder: plain values.

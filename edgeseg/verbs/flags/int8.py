@@ -176,7 +176,7 @@ def calibration_images(args: argparse.Namespace, spec: ModelSpec) -> Calibration
 
     A ``set.json`` must have been written for the model that is quantised.
     """
-    from edgeseg.calibration.images.calibration_set import calibration_set
+    from edgeseg.calibration.images.load_set import load_set
     from edgeseg.calibration.images.set_file import weights_of
     from edgeseg.console.progress import bar_on_tty
 
@@ -186,7 +186,7 @@ def calibration_images(args: argparse.Namespace, spec: ModelSpec) -> Calibration
     model = vars(args).get("artifact") or args.model
     weights = weights_of(model).values() if where.suffix == ".json" else ()
     with bar_on_tty("choose images", 0) as tick:
-        images = calibration_set(where, spec, args.n, args.seed, tick, weights=weights)
+        images = load_set(where, spec, args.n, args.seed, tick, weights=weights)
     warn(images.warnings)
     return images
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.calibration.images.calibration_set import calibration_digest, calibration_set
-from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.images.load_set import load_set
+from edgeseg.calibration.quantizers.recipe import Recipe, calibration_digest
 from edgeseg.errors import DataError, SourceError, UserError
 from edgeseg.image import fit, normalise, read_image
 from edgeseg.runtime.engines.predictor import Predictor
@@ -36,28 +36,28 @@ def names(images):
 
 
 def test_the_same_folder_and_seed_give_the_same_set(folder, tmp_path):
-    first = calibration_set(folder, SPEC, 5, seed=3)
+    first = load_set(folder, SPEC, 5, seed=3)
     shutil.copytree(folder, tmp_path / "elsewhere")
-    again = calibration_set(tmp_path / "elsewhere", SPEC, 5, seed=3)
+    again = load_set(tmp_path / "elsewhere", SPEC, 5, seed=3)
     assert first.digest == again.digest
     assert [p.name for p in first.images] == [p.name for p in again.images]
-    assert calibration_set(folder, SPEC, 5, seed=4).digest != first.digest
+    assert load_set(folder, SPEC, 5, seed=4).digest != first.digest
 
 
 def test_content_and_size_policy_change_the_digest(folder):
-    first = calibration_set(folder, SPEC, 12)
-    assert calibration_set(folder, SPEC.replace(resize="letterbox"), 12).digest != first.digest
-    assert calibration_set(folder, SPEC.replace(height=40), 12).digest != first.digest
+    first = load_set(folder, SPEC, 12)
+    assert load_set(folder, SPEC.replace(resize="letterbox"), 12).digest != first.digest
+    assert load_set(folder, SPEC.replace(height=40), 12).digest != first.digest
     image = read_image(folder / "03.png")
     image[0, 0, 0] ^= 1
     cv2.imwrite(str(folder / "03.png"), image)
-    assert calibration_set(folder, SPEC, 12).digest != first.digest
+    assert load_set(folder, SPEC, 12).digest != first.digest
 
 
 def test_unreadable_images_are_passed_over_listed_and_counted(folder):
     for name in ("00.png", "07.png"):
         (folder / name).write_bytes(b"\x89PNG\r\n\x1a\n")
-    found = calibration_set(folder, SPEC, 100)
+    found = load_set(folder, SPEC, 100)
     assert (len(found), len(found.skipped)) == (10, 2)
     assert "2 unreadable" in found.warnings[0]
     assert "00.png" in found.warnings[0]
@@ -69,7 +69,7 @@ def test_unreadable_images_are_passed_over_listed_and_counted(folder):
 def test_many_unreadable_images_are_counted_and_the_first_named(folder):
     for i in range(9):
         (folder / f"bad{i}.png").write_bytes(b"x")
-    warning = calibration_set(folder, SPEC, 100).warnings[0]
+    warning = load_set(folder, SPEC, 100).warnings[0]
     assert "9 unreadable" in warning
     assert warning.count("bad") == 5
     assert warning.endswith("(and 4 more)")
@@ -79,14 +79,14 @@ def test_nothing_readable_is_an_error(folder):
     for path in folder.iterdir():
         path.write_bytes(b"x")
     with pytest.raises(DataError, match=r"None of the 12 images .*: 12 cannot be read, 0 are .*First: .*\.png"):
-        calibration_set(folder, SPEC, 5)
+        load_set(folder, SPEC, 5)
 
 
 def test_pictures_of_kinds_that_are_not_read_are_counted(folder):
     for name in ("a.heic", "b.gif"):
         (folder / name).write_bytes(b"x")
     for path in (folder, f"{folder}/*"):
-        found = calibration_set(path, SPEC, 100)
+        found = load_set(path, SPEC, 100)
         assert len(found.skipped) == 2
         assert "2 unreadable: a.heic is a picture of a kind that is not read" in found.warnings[0]
 
@@ -94,7 +94,7 @@ def test_pictures_of_kinds_that_are_not_read_are_counted(folder):
 @pytest.mark.parametrize("color", [(0, 0, 0), (255, 255, 255), (20, 130, 240)])
 def test_images_of_one_colour_are_skipped_with_the_reason(folder, color):
     cv2.imwrite(str(folder / "cap.png"), np.full((40, 70, 3), color, np.uint8))
-    found = calibration_set(folder, SPEC, 100)
+    found = load_set(folder, SPEC, 100)
     assert "cap.png" not in names(found)
     assert found.skipped == found.passed_over.constant
     assert "shows no range" in found.skipped[0]
@@ -105,31 +105,31 @@ def test_a_set_of_nothing_but_one_colour_is_refused(tmp_path):
     for i in range(3):
         cv2.imwrite(str(tmp_path / f"{i}.jpg"), np.full((40, 70, 3), 90 + i, np.uint8))
     with pytest.raises(DataError, match="0 cannot be read, 3 are one flat colour"):
-        calibration_set(tmp_path, SPEC)
+        load_set(tmp_path, SPEC)
 
 
 def test_a_dark_image_with_something_in_it_is_no_constant_one(tmp_path):
     image = np.zeros((400, 700, 3), np.uint8)
     image[200, 300] = 40  # one pixel, which the fingerprint averages away
     cv2.imwrite(str(tmp_path / "star.png"), image)
-    assert names(calibration_set(tmp_path, SPEC)) == ["star.png"]
+    assert names(load_set(tmp_path, SPEC)) == ["star.png"]
 
 
 @pytest.mark.parametrize("count", [0, -3])
 def test_at_least_one_image_is_asked_for(folder, count):
     with pytest.raises(UserError, match="-n must be at least 1"):
-        calibration_set(folder, SPEC, count)
+        load_set(folder, SPEC, count)
 
 
 def test_few_images_are_warned_about_with_the_reason(folder):
-    assert "INT8 ranges come from what they show" in calibration_set(folder, SPEC, 7).warnings[0]
-    assert calibration_set(folder, SPEC, 8).warnings == ()
+    assert "INT8 ranges come from what they show" in load_set(folder, SPEC, 7).warnings[0]
+    assert load_set(folder, SPEC, 8).warnings == ()
 
 
 def test_copies_of_one_image_count_once(folder):
     for i in range(5):
         shutil.copy(folder / "00.png", folder / f"copy{i}.png")
-    found = calibration_set(folder, SPEC, 100)
+    found = load_set(folder, SPEC, 100)
     assert len(found) == 12
     assert len(found.passed_over.copies) == 5
 
@@ -139,7 +139,7 @@ def test_files_that_decode_to_the_same_pixels_count_once(folder):
     cv2.imwrite(str(folder / "as.bmp"), image)
     cv2.imwrite(str(folder / "packed.png"), image, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert (folder / "packed.png").read_bytes() != (folder / "00.png").read_bytes()
-    found = calibration_set(folder, SPEC, 100)
+    found = load_set(folder, SPEC, 100)
     assert len(found) == 12
     assert len(found.passed_over.copies) == 2
 
@@ -150,10 +150,10 @@ def test_near_copies_wait_until_the_different_ones_are_taken(tmp_path):
             image = clips.grainy(clips.street(scene), 10 * scene + again)
             cv2.imwrite(str(tmp_path / f"{scene}-{again}.jpg"), image)
     for seed in range(4):
-        found = calibration_set(tmp_path, SPEC, 9, seed)
+        found = load_set(tmp_path, SPEC, 9, seed)
         assert len({name[0] for name in names(found)}) == 9, "each scene once"
         assert found.warnings == ()
-    filled = calibration_set(tmp_path, SPEC, 11)
+    filled = load_set(tmp_path, SPEC, 11)
     assert (len(filled), len(filled.passed_over.near_copies)) == (11, 2)
     assert len({item.name[0] for item in filled.items[:9]}) == 9
     assert "2 calibration images nearly repeat another one" in filled.warnings[0]
@@ -167,28 +167,28 @@ def test_a_folder_of_one_still_scene_is_not_read_to_its_end(folder):
     for path in folder.glob("0[1-9].png"):
         path.unlink()
     looked = []
-    assert len(calibration_set(folder, SPEC, 4, on_image=lambda: looked.append(1))) == 4
+    assert len(load_set(folder, SPEC, 4, on_image=lambda: looked.append(1))) == 4
     assert len(looked) <= 40
 
 
 def test_a_glob_takes_what_it_matches_and_no_more(folder):
     (folder / "01.txt").write_text("no image")
-    found = calibration_set(f"{folder}/0[1-3].*", SPEC)
+    found = load_set(f"{folder}/0[1-3].*", SPEC)
     assert names(found) == ["01.png", "02.png", "03.png"]
     assert found.split is None
 
 
 def test_a_glob_without_images_is_an_error_and_takes_no_other_data(folder):
     with pytest.raises(DataError, match=r"matches 0 files and no image"):
-        calibration_set(f"{folder}/*.jpg", SPEC)
+        load_set(f"{folder}/*.jpg", SPEC)
     with pytest.raises(DataError, match="There is no folder"):
-        calibration_set(folder / "coco128", SPEC)
+        load_set(folder / "coco128", SPEC)
 
 
 def test_a_file_that_is_no_video_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("no video")
     with pytest.raises(SourceError, match="is not a video in a plain container"):
-        calibration_set(tmp_path / "notes.txt", SPEC)
+        load_set(tmp_path / "notes.txt", SPEC)
 
 
 @pytest.fixture
@@ -202,34 +202,34 @@ def dataset(tmp_path, folder):
 
 
 def test_a_dataset_calibrates_on_its_train_split_without_masks(dataset):
-    found = calibration_set(dataset, SPEC, 100)
+    found = load_set(dataset, SPEC, 100)
     assert found.split == "train"
     assert len(found) == 13
 
 
 def test_another_split_can_be_named(dataset):
-    found = calibration_set(dataset, SPEC, 100, split="val")
+    found = load_set(dataset, SPEC, 100, split="val")
     assert (found.split, len(found)) == ("val", 12)
     with pytest.raises(DataError, match=r"has no split 'test'; found train, val"):
-        calibration_set(dataset, SPEC, split="test")
+        load_set(dataset, SPEC, split="test")
 
 
 def test_images_of_another_aspect_are_named_where_they_are_stretched(folder):
     cv2.imwrite(str(folder / "portrait.png"), np.random.default_rng(2).integers(0, 256, (70, 40, 3), np.uint8))
-    warning = calibration_set(folder, SPEC, 100).warnings[0]
+    warning = load_set(folder, SPEC, 100).warnings[0]
     assert "1 of 13" in warning
     assert "portrait.png (40x70)" in warning
-    assert calibration_set(folder, SPEC.replace(resize="letterbox"), 100).warnings == ()
+    assert load_set(folder, SPEC.replace(resize="letterbox"), 100).warnings == ()
 
 
 def test_the_digest_of_a_calibration_covers_images_weights_and_settings(folder):
-    images, recipe = calibration_set(folder, SPEC, 12), Recipe()
+    images, recipe = load_set(folder, SPEC, 12), Recipe()
     usual = calibration_digest(images, "weights", recipe, "onnx")
     image = read_image(folder / "00.png")
     image[0, 0, 0] ^= 1
     cv2.imwrite(str(folder / "00.png"), image)
     others = {
-        calibration_digest(calibration_set(folder, SPEC, 12), "weights", recipe, "onnx"),
+        calibration_digest(load_set(folder, SPEC, 12), "weights", recipe, "onnx"),
         calibration_digest(images, "other weights", recipe, "onnx"),
         calibration_digest(images, "weights", Recipe("entropy"), "onnx"),
         calibration_digest(images, "weights", recipe.keeping(["head"]), "onnx"),
@@ -241,7 +241,7 @@ def test_the_digest_of_a_calibration_covers_images_weights_and_settings(folder):
 
 
 def test_real_damaged_and_odd_files_are_sorted_out(data_dir):
-    found = calibration_set(f"{data_dir}/malformed/images/*.*", SPEC)
+    found = load_set(f"{data_dir}/malformed/images/*.*", SPEC)
     unreadable = " ".join(found.passed_over.unreadable)
     for name in ("broken.png", "truncated_image.png", "truncated_jpeg.jpg", "crash-2020-10-test.tif"):
         assert name in unreadable
@@ -275,7 +275,7 @@ def test_calibration_sees_what_the_runtime_and_training_see(folder, resize, colo
     cv2.imwrite(str(folder / "grey16.png"), np.random.default_rng(3).integers(0, 65536, (50, 60), np.uint16))
     engine = RecordingEngine(spec)
     with Predictor(engine) as predict:
-        images = calibration_set(folder, spec, 13)
+        images = load_set(folder, spec, 13)
         for path in images.images:
             shown = images.tensor(path)
             predict(read_image(path))

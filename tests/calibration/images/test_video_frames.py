@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from edgeseg.calibration.images import video_frames as calibration_video
-from edgeseg.calibration.images.calibration_set import calibration_set
 from edgeseg.calibration.images.fingerprint import LENGTH, NEAR, changes, fingerprint
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.images.video_frames import frames_by_change
 from edgeseg.errors import DataError
 from edgeseg.image import fit
@@ -42,7 +42,7 @@ def numbers(images):
 
 
 def test_frames_come_from_where_something_happens(drive):
-    found = numbers(calibration_set(drive, SPEC, 16))
+    found = numbers(load_set(drive, SPEC, 16))
     assert len(found) == 16
     assert set(CUTS) & set(found) >= set(CUTS) - {160, 169}, "every n-th frame would give one of the ten scenes"
     assert len(set(DRIVES) & set(found)) >= 3
@@ -51,22 +51,22 @@ def test_frames_come_from_where_something_happens(drive):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_no_two_chosen_frames_are_near_copies(drive, frames, seed):
-    prints = [fingerprint(frames[number]) for number in numbers(calibration_set(drive, SPEC, 40, seed))]
+    prints = [fingerprint(frames[number]) for number in numbers(load_set(drive, SPEC, 40, seed))]
     assert len(prints) > 20
     assert min(changes(one, other[None])[0] for one, other in itertools.combinations(prints, 2)) >= NEAR
 
 
 def test_the_same_seed_gives_the_same_frames_and_another_seed_others(drive):
-    first, again = calibration_set(drive, SPEC, 12, seed=1), calibration_set(drive, SPEC, 12, seed=1)
+    first, again = load_set(drive, SPEC, 12, seed=1), load_set(drive, SPEC, 12, seed=1)
     assert numbers(first) == numbers(again)
     assert first.digest == again.digest
-    assert numbers(calibration_set(drive, SPEC, 12, seed=2)) != numbers(first)
+    assert numbers(load_set(drive, SPEC, 12, seed=2)) != numbers(first)
 
 
 def test_a_still_clip_gives_one_frame_however_many_are_wanted(tmp_path):
     still = clips.street(3)
     path = clips.write_clip(tmp_path / "still.mp4", (clips.grainy(still, i) for i in range(30)))
-    found = calibration_set(path, SPEC, 20)
+    found = load_set(path, SPEC, 20)
     assert len(found) == 1
     assert "Only 1 calibration images" in found.warnings[-1]
 
@@ -82,12 +82,12 @@ def test_steady_change_is_taken_from_all_of_the_clip():
 def test_flat_frames_are_skipped_and_counted(tmp_path):
     black = np.zeros((clips.HEIGHT, clips.WIDTH, 3), np.uint8)
     path = clips.write_clip(tmp_path / "fade.mp4", [black] * 5 + [clips.street(i) for i in range(8)])
-    found = calibration_set(path, SPEC, 20)
+    found = load_set(path, SPEC, 20)
     assert numbers(found) == list(range(5, 13))
     assert len(found.passed_over.constant) == 5
     dark = clips.write_clip(tmp_path / "dark.mp4", [black] * 5)
     with pytest.raises(DataError, match=r"Every frame of .*dark.mp4 is one flat colour \(5\)"):
-        calibration_set(dark, SPEC)
+        load_set(dark, SPEC)
 
 
 @pytest.mark.parametrize("resize", ["stretch", "letterbox"])
@@ -96,13 +96,13 @@ def test_flat_frames_are_skipped_and_counted(tmp_path):
 def test_a_frame_is_seen_as_the_runtime_sees_it(drive, frames, resize, color_order, size):
     one = (0.5,) if color_order == "gray" else (0.5,) * 3
     spec = ModelSpec("multiclass", ("a", "b"), *size, color_order, one, one, resize)
-    images = calibration_set(drive, spec, 3)
+    images = load_set(drive, spec, 3)
     for item in images.items:
         np.testing.assert_array_equal(images.tensor(item.path)[0], fit(frames[item.number], spec))
 
 
 def test_frames_have_names_and_digests_of_their_own(drive):
-    found = calibration_set(drive, SPEC, 10)
+    found = load_set(drive, SPEC, 10)
     assert len({item.name for item in found.items}) == len(set(found.hashes)) == len(set(found.images)) == 10
     assert found.items[0].name == f"drive.mkv frame {found.items[0].number}"
 
@@ -114,14 +114,14 @@ def test_a_long_clip_is_looked_at_in_bounded_memory(drive, monkeypatch):
     monkeypatch.setattr(
         calibration_video, "frames_by_change", lambda prints, *rest: seen.append(len(prints)) or plain(prints, *rest)
     )
-    found = numbers(calibration_set(drive, SPEC, 5))
+    found = numbers(load_set(drive, SPEC, 5))
     assert seen[0] <= 20
     assert all(number % 16 == 0 for number in found)
     assert len(found) == 5
 
 
 def test_a_real_clip_gives_frames_from_all_of_it(data_dir):
-    found = calibration_set(data_dir / "clips" / "intel_asl_walk.mkv", SPEC, 12)
+    found = load_set(data_dir / "clips" / "intel_asl_walk.mkv", SPEC, 12)
     assert len(found) == 12
     assert min(numbers(found)) < 20
     assert max(numbers(found)) > 70
@@ -129,6 +129,6 @@ def test_a_real_clip_gives_frames_from_all_of_it(data_dir):
 
 
 def test_a_clip_that_is_cut_short_is_used_and_reported(data_dir):
-    found = calibration_set(data_dir / "malformed" / "video" / "truncated_60pct.mkv", SPEC, 10)
+    found = load_set(data_dir / "malformed" / "video" / "truncated_60pct.mkv", SPEC, 10)
     assert len(found) == 10
     assert "ended early" in found.warnings[0]

@@ -10,7 +10,8 @@ import pytest
 from fitted import scene
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.quantizers.quantizer import Encoding, encoding_for
 from edgeseg.calibration.quantizers.recipe import Recipe
@@ -56,7 +57,7 @@ class EncodingContract:
     @pytest.fixture(scope="class")
     @classmethod
     def images(cls, data: Path, parent: Artifact) -> CalibrationSet:
-        return calibration_set(data, parent.spec, 8)
+        return load_set(data, parent.spec, 8)
 
     @pytest.fixture(scope="class")
     @classmethod

@@ -9,7 +9,7 @@ import pytest
 from nncf.quantization.range_estimator import RangeEstimatorParameters, RangeEstimatorParametersSet
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.nncf_ranges import ESTIMATORS, USUAL_METHOD, algorithm, is_signed, range_settings
 from edgeseg.calibration.quantizers.openvino_quantizer import OpenVinoEncoding
@@ -29,7 +29,7 @@ def dark(built, tmp_path_factory):
         if i == 0:
             image[10:12, 10:12] = 255
         cv2.imwrite(str(folder / f"{i}.png"), image)
-    return calibration_set(folder, built[1].artifact.spec)
+    return load_set(folder, built[1].artifact.spec)
 
 
 @pytest.fixture(scope="module")

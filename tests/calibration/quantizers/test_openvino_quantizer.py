@@ -33,9 +33,9 @@ class TestOpenVinoEncoding(EncodingContract):
     @pytest.fixture(scope="class")
     @classmethod
     def images(cls, data: Path, parent: Artifact) -> Any:
-        from edgeseg.calibration.images.calibration_set import calibration_set
+        from edgeseg.calibration.images.load_set import load_set
 
-        return calibration_set(data, parent.spec, 10)  # what int8 was made with
+        return load_set(data, parent.spec, 10)  # what int8 was made with
 
     def test_the_artifact_records_what_decided_it(self, int8: Built) -> None:
         assert int8.artifact.calibration["algorithm"].startswith("nncf.quantize")

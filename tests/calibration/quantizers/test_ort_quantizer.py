@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from qdq_file import OnnxEncodingContract, constant, maker_of, metadata, node_of, quantisers
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.onnx_ranges import Ranges, ranges_of
 from edgeseg.calibration.quantizers.ort_quantizer import STYLE, OrtEncoding, expect_seven_bits
 from edgeseg.calibration.quantizers.qdq_from_onnx import tensors_to_watch
@@ -61,7 +62,7 @@ def parent(built: tuple[Built, ...]) -> Artifact:
 
 @pytest.fixture
 def images(data: Path, parent: Artifact) -> CalibrationSet:
-    return calibration_set(data, parent.spec, 8)
+    return load_set(data, parent.spec, 8)
 
 
 def counted(images: CalibrationSet, encoding: OrtEncoding, parent: Artifact, out: Path, recipe: Recipe) -> int:
@@ -210,7 +211,7 @@ def test_images_of_one_colour_leave_a_range(parent: Artifact, tmp_path: Path) ->
         picture = np.full((64, 96, 3), 20 * i, np.uint8)
         picture[:4, :4] = 255 - 20 * i
         cv2.imwrite(str(tmp_path / f"{i}.png"), picture)
-    images = calibration_set(tmp_path, parent.spec, 8)
+    images = load_set(tmp_path, parent.spec, 8)
     (tmp_path / "out").mkdir()
     OrtEncoding().quantise(parent, images, Recipe(), tmp_path / "out", lambda: None)
     scales = [constant(m, n.input[1]) for m in [onnx.load(tmp_path / "out" / "model.onnx")] for n in quantisers(m)]

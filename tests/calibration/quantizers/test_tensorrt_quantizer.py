@@ -9,7 +9,8 @@ import pytest
 from qdq_file import OnnxEncodingContract, constant, quantisers
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.quantizers.tensorrt_quantizer import TensorRtEncoding
 from edgeseg.cli import main
@@ -78,7 +79,7 @@ def parent(built: tuple[Built, ...]) -> Artifact:
 
 @pytest.fixture
 def images(data: Path, parent: Artifact) -> CalibrationSet:
-    return calibration_set(data, parent.spec, 8)
+    return load_set(data, parent.spec, 8)
 
 
 def test_a_file_that_breaks_the_rules_is_not_handed_over(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from fitted import SPEC, write_dataset
 
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.quantizer import encoding_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import choose_method, choosing_samples, method_trials
@@ -122,14 +122,14 @@ def test_the_table_names_the_winner_and_the_images(losing):
 class TestImages:
     def test_a_method_is_chosen_on_images_that_neither_calibrate_nor_prove(self, tmp_path):
         root = write_dataset(tmp_path / "d", train=20, val=8)
-        images, proof = calibration_set(root, SPEC, 10), samples_from(root, SPEC)
+        images, proof = load_set(root, SPEC, 10), samples_from(root, SPEC)
         found, note = choosing_samples(images, proof)
         assert (found.split, found.labelled, len(found), note) == ("train", True, 10, "")
         assert {item.name for item in found}.isdisjoint(path.name for path in images.images)
 
     def test_where_there_are_too_few_others_the_note_says_what_that_means(self, data):
         proof = samples_from(data, SPEC)
-        found, note = choosing_samples(calibration_set(data, SPEC, 10), proof)
+        found, note = choosing_samples(load_set(data, SPEC, 10), proof)
         assert found is proof
         assert "a little flattering" in note
 
@@ -137,12 +137,12 @@ class TestImages:
         root = write_dataset(tmp_path / "d", train=20, val=8)
         shutil.rmtree(root / "masks" / "train")
         proof = samples_from(root, SPEC)
-        assert choosing_samples(calibration_set(root, SPEC, 10), proof)[0] is proof
+        assert choosing_samples(load_set(root, SPEC, 10), proof)[0] is proof
 
     def test_plain_folders_choose_on_what_proves(self, data):
         folder = data / "images" / "train"
         proof = samples_from(folder, SPEC)
-        assert choosing_samples(calibration_set(folder, SPEC, 4), proof)[0] is proof
+        assert choosing_samples(load_set(folder, SPEC, 4), proof)[0] is proof
 
 
 @pytest.fixture
@@ -153,7 +153,7 @@ def parents(built):
 @pytest.mark.parametrize("model_format", ["openvino", "onnx"])
 def test_real_trials_measure_every_method_of_a_library(parents, data, model_format):
     encoding, parent = encoding_for(model_format), parents[model_format]
-    images, samples = calibration_set(data, SPEC, 6), samples_from(data, SPEC).spread(3)
+    images, samples = load_set(data, SPEC, 6), samples_from(data, SPEC).spread(3)
     with method_trials(encoding, parent, images, samples) as try_recipe:
         choice = choose_method(encoding, try_recipe, WIDE)
     assert [one.method for one in choice.tries] == list(encoding.methods)
@@ -163,7 +163,7 @@ def test_real_trials_measure_every_method_of_a_library(parents, data, model_form
 
 def test_trials_leave_nothing_behind(built, data, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    images = calibration_set(data, SPEC, 2)
+    images = load_set(data, SPEC, 2)
     wrong = Sample("wrong", lambda: (np.zeros((4, 4, 3), np.uint8), np.full((4, 4), 9, np.uint8)))
     for items in (samples_from(data, SPEC).items[:1], (wrong,)):
         samples = Samples(items, "here", None, True)
@@ -188,7 +188,7 @@ class TestFlags:
         args = self.parsed(data, "--method", "auto", "--keep-float", "a,b")
         check_int8_arguments(args)
         parent = built[1].artifact
-        images, found = calibration_set(data, SPEC, 2), samples_from(data, SPEC).spread(1)
+        images, found = load_set(data, SPEC, 2), samples_from(data, SPEC).spread(1)
         choice = method_choice(args, parent, images, found, "openvino")
         assert choice.recipe.method in encoding_for("openvino").methods
         assert choice.recipe.keep_float == {"a", "b"}

@@ -102,7 +102,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.search import mixed_precision as float_search
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import Place
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.quantizer import encoding_for
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.proof.samples import samples_from
@@ -117,7 +117,7 @@ def told(title, total):
         time.sleep(60)
     yield lambda: None
 try:
-    built = int8_artifact(artifact, calibration_set(Path(data), artifact.spec, 10), Place(Path(out), "x", told),
+    built = int8_artifact(artifact, load_set(Path(data), artifact.spec, 10), Place(Path(out), "x", told),
                           samples_from(Path(data), artifact.spec), Budget(0.5, 2.0, 1.0))
     print("REUSED", built.ladder.reused, "CHOSEN", len(built.ladder.chosen), flush=True)
 except EdgesegError as error:

@@ -11,7 +11,7 @@ from tensorrt_artifacts import why_no_gpu
 from tensorrt_zoo import SPEC, artifact_of, every_precision
 
 from edgeseg.artifact import Artifact, writing_artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.image import fit
 from edgeseg.models.registry import MODELS
 from edgeseg.runtime.engines.engine import Engine, EngineOptions, open_engine
@@ -41,7 +41,7 @@ def labels(engine: Engine) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_masks_are_those_of_the_cpu(name: str, data: Path, tmp_path: Path) -> None:
-    files = every_precision(artifact_of(name, tmp_path), calibration_set(data, SPEC, 4), tmp_path)
+    files = every_precision(artifact_of(name, tmp_path), load_set(data, SPEC, 4), tmp_path)
     for what, path in files.items():
         precision = {"fp32 half": "fp16"}.get(what, what.split()[0])
         artifact = artifact_for(path, precision, tmp_path / f"out-{what}")

@@ -14,7 +14,8 @@ import pytest
 from fitted import scene
 from tensorrt_zoo import SPEC, artifact_of, every_precision, halved
 
-from edgeseg.calibration.images.calibration_set import CalibrationSet, calibration_set
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.graphs.tensorrt_lint import lint
 from edgeseg.models.registry import MODELS
 from edgeseg.runtime.engines.exact_engine import exact_agreement
@@ -27,7 +28,7 @@ MAGIC = b"vtrt"
 
 @pytest.fixture(scope="module")
 def images(data: Path) -> CalibrationSet:
-    return calibration_set(data, SPEC, 4)
+    return load_set(data, SPEC, 4)
 
 
 def logits(path: Path, picture: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from faults import with_tensor
 from fitted import SPEC, scene
 
 from edgeseg.artifact import writing_artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.quantizer import encoding_for
 from edgeseg.calibration.quantizers.recipe import USUAL
 from edgeseg.cli import main
@@ -101,7 +101,7 @@ def test_a_healthy_int8_model_does_not_diverge(forms, images, reference):
 
 @pytest.mark.parametrize(("encoding", "engine"), [("onnx", "onnx"), ("tensorrt", "tensorrt")])
 def test_healthy_qdq_files_do_not_diverge(forms, built, data, images, tmp_path, encoding, engine):
-    found = calibration_set(data, SPEC, 8)
+    found = load_set(data, SPEC, 8)
     encoding_for(encoding).quantise(built[0].artifact, found, USUAL, tmp_path, lambda: None)
     result = trace(forms[0], onnx_form(tmp_path / "model.onnx", engine), images)
     assert result.finding is None

@@ -26,7 +26,7 @@ from fitted import SPEC, scene
 from sinet_spec import AUTHORS
 
 from edgeseg.artifact import writing_artifact
-from edgeseg.calibration.images.calibration_set import calibration_set
+from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.quantizer import encoding_for
 from edgeseg.calibration.quantizers.recipe import USUAL
@@ -69,7 +69,7 @@ def reference(model):
 def signed(built, data, tmp_path_factory):
     """Signed Q/DQ, made for TensorRT."""
     folder = tmp_path_factory.mktemp("tensorrt")
-    images = calibration_set(data, SPEC, 8)
+    images = load_set(data, SPEC, 8)
     encoding_for("tensorrt").quantise(built[0].artifact, images, USUAL, folder, lambda: None)
     return folder / "model.onnx"
 
@@ -151,7 +151,7 @@ def test_weights_that_are_nan_are_named(reference, model, images):
 def test_an_outlier_channel_is_named_with_its_layer(model, data, images, tmp_path):
     planted = outlier_channel(model, FINE, CONSUMERS, 5, 300.0)
     openvino_of(planted, tmp_path)
-    quantised = int8_ir_from_ir(read_ir(tmp_path / "m.xml"), calibration_set(data, SPEC, 8))
+    quantised = int8_ir_from_ir(read_ir(tmp_path / "m.xml"), load_set(data, SPEC, 8))
     save_ir(quantised, tmp_path / "int8.xml")
     finding = found(OnnxForm("fp32", planted), openvino_form(tmp_path / "int8.xml", "int8"), images)
     assert finding.layer in ("net/conv2d_1", "logits")

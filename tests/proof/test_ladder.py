@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from edgeseg.calibration.search.ladder import Ladder, Rung
+from edgeseg.proof.ladder import Ladder, Rung
 
 PLAIN = Rung((), 0.95, 0.54, 6.1, "pole", 12.0, 8.0, 1_100_000, False, 0.6)
 ONE = Rung(("conv3",), 0.99, 0.597, 0.1, "sign", 0.4, 0.2, 1_200_000, True, 0.7)
