@@ -23,7 +23,7 @@ from pathlib import Path
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.quantizers.quantizer import Encoding, encoding_for
+from edgeseg.calibration.quantizers.quantizer import Quantizer, quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import MethodTry, choose_method, method_trials
 from edgeseg.proof.budget import Budget
@@ -62,18 +62,18 @@ def _methods(artifacts: list[Artifact], args: argparse.Namespace) -> str:
     for parent in artifacts:
         for model_format in FORMATS[parent.format]:
             if args.only in (None, model_format):
-                rows += _rows(parent, encoding_for(model_format), args)
+                rows += _rows(parent, quantizer_for(model_format), args)
     return table(rows)
 
 
-def _rows(parent: Artifact, encoding: Encoding, args: argparse.Namespace) -> Iterator[list[str]]:
+def _rows(parent: Artifact, quantizer: Quantizer, args: argparse.Namespace) -> Iterator[list[str]]:
     images = load_set(args.data, parent.spec, args.n)
     samples = samples_from(args.data, parent.spec, None, args.ignore_index).spread(args.images)
-    with method_trials(encoding, parent, images, samples) as try_recipe:
+    with method_trials(quantizer, parent, images, samples) as try_recipe:
         seconds: list[float] = []
-        choice = choose_method(encoding, _clocked(try_recipe, seconds), Budget())
+        choice = choose_method(quantizer, _clocked(try_recipe, seconds), Budget())
     for tried, spent in zip(choice.tries, seconds, strict=True):
-        yield [encoding.format, *_row(tried), f"{spent:.0f}"]
+        yield [quantizer.format, *_row(tried), f"{spent:.0f}"]
 
 
 def _clocked(try_recipe: Callable[[Recipe], Comparison], seconds: list[float]) -> Callable[[Recipe], Comparison]:

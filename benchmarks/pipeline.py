@@ -125,7 +125,7 @@ def _cpu_s() -> float:
 def _edgeseg(path: Path, args: argparse.Namespace) -> Iterator[int]:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.engines.engine import open_engine
-    from edgeseg.runtime.engines.threshold import thresholding
+    from edgeseg.runtime.engines.threshold import threshold_for
     from edgeseg.runtime.pipeline import Pipeline
     from edgeseg.runtime.sources.source import open_source
 
@@ -134,7 +134,7 @@ def _edgeseg(path: Path, args: argparse.Namespace) -> Iterator[int]:
     _warm_up(engine.open_slot().run)
     with open_source(str(args.clip)) as source:
         yield 0
-        yield Pipeline(engine, source, 2, thresholding(artifact), args.frames).run().frames
+        yield Pipeline(engine, source, 2, threshold_for(artifact), args.frames).run().frames
 
 
 def _cv2_ort(args: argparse.Namespace) -> Iterator[int]:

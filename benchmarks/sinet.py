@@ -24,7 +24,7 @@ from edgeseg.export.build import onnx_artifact, openvino_artifact
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.source_net import source_net
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import Place
+from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import Samples, samples_from, synthetic_samples
 
 # The authors normalise (x - mean) / std on 0..255 and then divide by 255 once more.
@@ -41,7 +41,7 @@ ANYTHING = Budget(100, 100, 100, search=False)
 def main() -> None:
     args = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
-        place = Place(Path(scratch), "sinet", bar_on_tty)
+        place = OutputOptions(Path(scratch), "sinet", bar_on_tty)
         parent = _float_artifact(args.onnx, place)
         folder = args.data / "images" / "train"
         images = load_set(folder, parent.spec, args.n)
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _float_artifact(path: Path, place: Place) -> Artifact:
+def _float_artifact(path: Path, place: OutputOptions) -> Artifact:
     source = source_net(path, AUTHORS)
     probes = synthetic_samples(source.spec)
     onnx = onnx_artifact(source, place, None, probes).artifact
@@ -69,7 +69,13 @@ def _float_artifact(path: Path, place: Place) -> Artifact:
 
 
 def _report(
-    name: str, parent: Artifact, images: CalibrationSet, samples: Samples, place: Place, budget: Budget, method: str
+    name: str,
+    parent: Artifact,
+    images: CalibrationSet,
+    samples: Samples,
+    place: OutputOptions,
+    budget: Budget,
+    method: str,
 ) -> None:
     start = time.process_time()
     built = int8_artifact(parent, images, place, samples, budget, recipe=Recipe(method))

@@ -8,17 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 from edgeseg.artifact import artifact_dir
-from edgeseg.calibration.images.coverage import Coverage, coverage_of
+from edgeseg.calibration.images.coverage import Coverage, measure_coverage
 from edgeseg.calibration.images.coverage_picture import coverage_picture
 from edgeseg.calibration.search.trials import Job, Trial, Trials
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import artifact_stage
 from edgeseg.proof.report.report import Proof
-from edgeseg.proof.speed import Speed, speed_of
+from edgeseg.proof.speed import Speed, compare_speed
 from edgeseg.proof.worst_images import WORST, WorstImage, worst_images
 
 
-def proof_of(trials: Trials, trial: Trial, manifest: Mapping[str, Any], budget: Budget) -> Proof:
+def gather_proof(trials: Trials, trial: Trial, manifest: Mapping[str, Any], budget: Budget) -> Proof:
     """Gather the proof of the trial that is going to be published.
 
     Args:
@@ -39,35 +39,35 @@ def proof_of(trials: Trials, trial: Trial, manifest: Mapping[str, Any], budget: 
         job.images,
         coverage=coverage,
         coverage_picture=coverage_picture(coverage),
-        worst=_worst(trials, trial),
+        worst=_find_worst(trials, trial),
     )
 
 
 def _coverage(job: Job) -> Coverage:
     with job.place.progress("look at images", len(job.images) + len(job.samples)) as tick:
-        return coverage_of(job.images, job.samples, None, tick)
+        return measure_coverage(job.images, job.samples, None, tick)
 
 
-def timed(trials: Trials, trial: Trial) -> Speed | None:
-    """The trial's speed against fp32, timed as long as the job's :class:`Place` asks for; None when it does not ask.
+def measure_speed(trials: Trials, trial: Trial) -> Speed | None:
+    """Time the trial against fp32 as long as the job's :class:`OutputOptions` asks for; None when it does not ask.
 
     Raises:
         EngineError: an engine failed.
     """
     job = trials.job
-    if not job.place.timed_s:
+    if not job.place.benchmark_seconds:
         return None
     with job.place.progress("time fp32 and int8", 1) as tick:
-        speed = speed_of(job.parent, trials.artifact(trial), job.place.timed_s)
+        speed = compare_speed(job.parent, trials.artifact(trial), job.place.benchmark_seconds)
         tick()
-    return replace(speed, int8=artifact_dir(job.place.out, job.place.name, "int8", job.encoding.format).name)
+    return replace(speed, int8=artifact_dir(job.place.out, job.place.name, "int8", job.quantizer.format).name)
 
 
-def _worst(trials: Trials, trial: Trial) -> tuple[WorstImage, ...]:
+def _find_worst(trials: Trials, trial: Trial) -> tuple[WorstImage, ...]:
     """Only the images that the comparison found worst are run again."""
     job, differing = trials.job, trial.comparison.stages[-1].differing
     names = sorted(differing, key=lambda name: (-differing[name], name))[:WORST]
     with contextlib.ExitStack() as stack, job.place.progress("look at the worst", len(names)) as tick:
         int8 = trials.artifact(trial)
-        after = artifact_stage(int8, stack, engine=job.encoding.open_proof(int8))
+        after = artifact_stage(int8, stack, engine=job.quantizer.open_proof(int8))
         return worst_images(trials.float_stage(), after, job.samples, names, tick=tick)

@@ -10,20 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
-from edgeseg.calibration.evidence import proof_of, timed
+from edgeseg.calibration.evidence import gather_proof, measure_speed
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.quantizer import encoding_for, expect_parent
+from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
 from edgeseg.calibration.quantizers.recipe import USUAL, Recipe, calibration_digest
 from edgeseg.calibration.search.journal import Journal, journal_path, short_key
 from edgeseg.calibration.search.method_choice import MethodChoice
-from edgeseg.calibration.search.mixed_precision import searched
+from edgeseg.calibration.search.mixed_precision import search_layers
 from edgeseg.calibration.search.trials import Job, Trial, Trials
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
 from edgeseg.proof.gates import check_budget, misses, worst_class
 from edgeseg.proof.ladder import Ladder
-from edgeseg.proof.publishing import Built, Place
+from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.report.report import write_proof
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import cpu_name
@@ -32,12 +32,12 @@ from edgeseg.proof.toolchain import cpu_name
 def int8_artifact(
     parent: Artifact,
     images: CalibrationSet,
-    place: Place,
+    place: OutputOptions,
     samples: Samples,
     budget: Budget,
     model_format: str = "openvino",
     recipe: Recipe | MethodChoice = USUAL,
-) -> Built:
+) -> ExportResult:
     """Write ``<name>-int8-<format>/`` from an fp32 artifact, with as few layers in float as the budget asks for.
 
     Its proof is in it, ``report.html`` and ``report.json``. What was measured is kept beside the
@@ -50,35 +50,35 @@ def int8_artifact(
             INT8 artifact that was there before stays as it was; otherwise there is none.
         OutputError: the disk is full.
     """
-    encoding = encoding_for(model_format)
-    expect_parent(encoding, parent)
+    quantizer = quantizer_for(model_format)
+    expect_parent(quantizer, parent)
     methods = recipe if isinstance(recipe, MethodChoice) else None
     recipe = recipe.recipe if isinstance(recipe, MethodChoice) else recipe
-    job = Job(encoding, parent, images, samples, recipe, place)
+    job = Job(quantizer, parent, images, samples, recipe, place)
     path = artifact_dir(place.out, place.name, "int8", model_format)
     manifest = job.manifest()
     with contextlib.ExitStack() as holding:
         with writing_artifact(path, manifest) as staged:
             journal = holding.enter_context(Journal(journal_path(path), job.inputs()))
-            built = _proven(job, journal, staged, manifest, budget, methods)
+            built = _prove(job, journal, staged, manifest, budget, methods)
         journal.remove()
     return built(Artifact.open(path))
 
 
-def _proven(
+def _prove(
     job: Job, journal: Journal, staged: Path, manifest: dict[str, Any], budget: Budget, methods: MethodChoice | None
-) -> Callable[[Artifact], Built]:
+) -> Callable[[Artifact], ExportResult]:
     """Search, write into ``staged`` and prove; what is built is complete with the artifact that becomes of it."""
     with Trials(job, journal) as trials:
         trial, ladder = _best(trials, journal, budget)
         _copy(trials.artifact(trial), staged)
         manifest["calibration"] |= _calibration(job, trial)
-        manifest["measured"] = _measured(trial.comparison, budget, ladder)
-        speed = timed(trials, trial)
+        manifest["measured"] = _describe_measured(trial.comparison, budget, ladder)
+        speed = measure_speed(trials, trial)
         manifest["measured"]["speed"] = speed and speed.to_dict()
-        proof = replace(proof_of(trials, trial, manifest, budget), ladder=ladder, methods=methods, speed=speed)
+        proof = replace(gather_proof(trials, trial, manifest, budget), ladder=ladder, methods=methods, speed=speed)
         write_proof(staged, proof)
-    return lambda artifact: Built(artifact, trial.comparison, ladder, methods, speed)
+    return lambda artifact: ExportResult(artifact, trial.comparison, ladder, methods, speed)
 
 
 def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladder | None]:
@@ -87,7 +87,7 @@ def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladd
     if not misses(plain.comparison, plain.comparison.stages[-1], budget):
         return plain, None
     if budget.search:
-        return searched(trials, plain, budget)
+        return search_layers(trials, plain, budget)
     journal.remove()
     check_budget(plain.comparison, budget)
     raise GateFailed("The INT8 model missed its budget.")
@@ -101,11 +101,11 @@ def _copy(model: Artifact, staged: Path) -> None:
 def _calibration(job: Job, trial: Trial) -> dict[str, Any]:
     recipe = job.recipe.keeping(job.recipe.keep_float | set(trial.kept))
     weights = short_key(dict(job.parent.files))
-    digest = calibration_digest(job.images, weights, job.recipe, job.encoding.format)
+    digest = calibration_digest(job.images, weights, job.recipe, job.quantizer.format)
     return {**recipe.describe(), **trial.facts, "inputs_digest": digest}
 
 
-def _measured(comparison: Comparison, budget: Budget, ladder: Ladder | None) -> dict[str, Any]:
+def _describe_measured(comparison: Comparison, budget: Budget, ladder: Ladder | None) -> dict[str, Any]:
     before, after = comparison.stages
     worst, points = worst_class(comparison, after)
     return {

@@ -24,7 +24,7 @@ from typing import Any
 
 from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
-from edgeseg.files.atomic import atomic_directory, sha256_of
+from edgeseg.files.atomic import atomic_directory, file_sha256
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.files.input_file import read_text
 from edgeseg.spec import ModelSpec
@@ -86,9 +86,9 @@ class Artifact:
             ArtifactError: not an artifact, an unreadable manifest, or a newer format version.
             TamperedError: a file is missing, added, linked or changed.
         """
-        directory = _directory_of(Path(path))
+        directory = _find_directory(Path(path))
         values = _manifest(directory)
-        files = _checked_files(values, directory)
+        files = _check_files(values, directory)
         try:
             artifact = cls(
                 path=directory,
@@ -156,7 +156,7 @@ def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Write ``edgeseg.json`` for the files now in ``directory``."""
     spec = manifest["spec"]
     values = {**manifest, "format_version": FORMAT_VERSION, "spec": spec.to_dict()}
-    values["files"] = {p.name: sha256_of(p) for p in sorted(directory.iterdir()) if p.name != MANIFEST}
+    values["files"] = {p.name: file_sha256(p) for p in sorted(directory.iterdir()) if p.name != MANIFEST}
     values["digest"] = _manifest_digest(values)
     text = json.dumps(values, indent=2, sort_keys=True) + "\n"
     (directory / MANIFEST).write_text(text, encoding="utf-8")
@@ -167,7 +167,7 @@ def _manifest_digest(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _directory_of(path: Path) -> Path:
+def _find_directory(path: Path) -> Path:
     if path.is_dir():
         return path
     if not path.exists():
@@ -216,7 +216,7 @@ def _check_fields(artifact: Artifact) -> None:
             raise ArtifactError(f"{manifest}: {name} must be an object; found {getattr(artifact, name)!r}.")
 
 
-def _checked_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]:
+def _check_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]:
     files = values.get("files")
     if not isinstance(files, dict) or not files:
         raise ArtifactError(f"{directory / MANIFEST} lists no files. Export the model again.")
@@ -228,7 +228,7 @@ def _checked_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]
         path = directory / name
         if path.is_symlink() or not path.is_file():
             raise TamperedError(f"{path} is missing or not a plain file. Copy the artifact again.")
-        if (found := sha256_of(path)) != digest:
+        if (found := file_sha256(path)) != digest:
             raise TamperedError(
                 f"{path} was changed: SHA-256 is {found[:12]}..., the manifest says {str(digest)[:12]}.... "
                 "Copy the artifact again or export it anew."

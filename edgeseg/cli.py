@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     guard()
     sys.excepthook = complain_of_fault
     try:
-        return guarded("", lambda: _main(sys.argv[1:]))
+        return guard_errors("", lambda: _main(sys.argv[1:]))
     finally:
         finish()
 
@@ -95,10 +95,10 @@ def _main(argv: Sequence[str]) -> int:
         raise
     args.words = arguments[arguments.index(args.verb) + 1 :]
     work = importlib.import_module(f"edgeseg.verbs.{args.verb}").run
-    return guarded(args.verb, lambda: int(work(args)), getattr(args, "log_json", False))
+    return guard_errors(args.verb, lambda: int(work(args)), getattr(args, "log_json", False))
 
 
-def guarded(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
+def guard_errors(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
     """The exit code of ``work``, whose errors become one line on standard error.
 
     Args:

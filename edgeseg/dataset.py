@@ -112,9 +112,9 @@ class Dataset:
             DataError: unreadable, sizes differ, or a mask value outside the classes.
         """
         image = read_image(pair.image)
-        return image, self.read_mask_of(pair, image)
+        return image, self.read_mask(pair, image)
 
-    def read_mask_of(self, pair: Pair, image: UInt8) -> UInt8:
+    def read_mask(self, pair: Pair, image: UInt8) -> UInt8:
         """The mask (HW uint8) of a pair whose image has been read, checked against it.
 
         Raises:
@@ -199,10 +199,10 @@ def about_unread(paths: Sequence[Path]) -> str:
 
 def read_classes(path: Path) -> tuple[str, ...]:
     """Class names of a ``classes.txt``, one a line; blank lines at the end do not count."""
-    return _checked_names((line.strip() for line in read_text(path).split("\n") if line.strip()), path)
+    return _check_names((line.strip() for line in read_text(path).split("\n") if line.strip()), path)
 
 
-def _checked_names(names: Iterable[str], path: Path) -> tuple[str, ...]:
+def _check_names(names: Iterable[str], path: Path) -> tuple[str, ...]:
     names = tuple(names)
     if len(names) < 2:
         raise DataError(f"{path} names {len(names)} classes; at least two are needed, background included.")
@@ -240,7 +240,7 @@ def _from_yaml(path: Path, ignore_index: int | None) -> Dataset:
             folders[split] = (images, _masks_beside(images, masks))
     if not folders:
         raise DataError(f"{path} names neither train nor val; give folders of images, e.g. train: images/train.")
-    names = _checked_names(_yaml_names(values.get("names"), path), path)
+    names = _check_names(_yaml_names(values.get("names"), path), path)
     if ignore_index is None:
         ignore_index = values.get("ignore_index", 255)
     if ignore_index is not None and not (type(ignore_index) is int and 0 <= ignore_index <= 255):

@@ -96,7 +96,7 @@ def _image(picture: Picture, path: Path) -> UInt8:
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if image.dtype != np.uint8:
         raise DataError(f"{path} holds {image.dtype} pixels; 8 and 16 bit images are read. Convert it to 8 bit.")
-    return np.ascontiguousarray(_turned(image, picture.orientation))
+    return np.ascontiguousarray(_turn(image, picture.orientation))
 
 
 def read_mask(path: Path | str) -> UInt8:
@@ -119,10 +119,10 @@ def read_mask(path: Path | str) -> UInt8:
         mask = mask.astype(np.uint8)
     if mask.ndim == 3:
         mask = _single_channel(mask, path)
-    return np.ascontiguousarray(_turned(mask // picture.step, picture.orientation))
+    return np.ascontiguousarray(_turn(mask // picture.step, picture.orientation))
 
 
-def _turned(image: UInt8, orientation: int) -> UInt8:
+def _turn(image: UInt8, orientation: int) -> UInt8:
     """The picture upright, by its EXIF orientation."""
     if orientation in (5, 6, 7, 8):
         image = image.swapaxes(0, 1)

@@ -79,12 +79,12 @@ class Trait:
             "meaning": MEANINGS[self.name],
             "calibration": _figures(self.calibration),
             "reference": _figures(self.reference),
-            "range_coverage": _rounded(self.inside),
-            "spread": _rounded(self.spread),
+            "range_coverage": _round(self.inside),
+            "spread": _round(self.spread),
         }
 
 
-def traits_of(image: UInt8, names: tuple[str, ...] = (*GREY_TRAITS, *COLOR_TRAITS)) -> tuple[float, ...]:
+def measure_traits(image: UInt8, names: tuple[str, ...] = (*GREY_TRAITS, *COLOR_TRAITS)) -> tuple[float, ...]:
     """The values of :data:`MEANINGS` for one HWC uint8 BGR image, in the order of ``names``.
 
     The image is brought to at most 256 pixels a side before, so that noise of single pixels and
@@ -109,7 +109,7 @@ def _figures(values: tuple[float, ...]) -> Mapping[str, float] | None:
     return {name: round(float(np.percentile(values, at)), 2) for name, at in places.items()}
 
 
-def _rounded(value: float | None) -> float | None:
+def _round(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 

@@ -72,7 +72,7 @@ def _layout(height: int, width: int, names: tuple[str, ...]) -> _Layout | None:
     scale = max(_SMALLEST, min(height, width) / 1100)
     while scale >= _SMALLEST * 0.999:
         for columns in range(1, min(_COLUMNS, len(names)) + 1):
-            found = _laid_out(names, scale, columns)
+            found = _lay_out(names, scale, columns)
             fits = found.width <= width and found.height <= height
             if fits and found.width * found.height <= LEGEND_SHARE * height * width:
                 return found
@@ -80,7 +80,7 @@ def _layout(height: int, width: int, names: tuple[str, ...]) -> _Layout | None:
     return None
 
 
-def _laid_out(names: tuple[str, ...], scale: float, columns: int) -> _Layout:
+def _lay_out(names: tuple[str, ...], scale: float, columns: int) -> _Layout:
     letters = max(cv2.getTextSize(name, _FONT, scale, _thickness(scale))[0][0] for name in names)
     row = round(30 * scale) + 3
     rows = -(-len(names) // columns)

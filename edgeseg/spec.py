@@ -113,7 +113,7 @@ class ModelSpec:
         if unknown := sorted(set(values) - known):
             raise SpecError(f"Unknown spec fields {unknown}; known are {sorted(known)}.")
         try:
-            return cls(**{key: _frozen(value) for key, value in values.items()})
+            return cls(**{key: _freeze(value) for key, value in values.items()})
         except TypeError as error:
             raise SpecError(f"Incomplete or wrongly typed spec: {error}.") from None
 
@@ -126,8 +126,8 @@ class ModelSpec:
         return cls.from_dict(values)
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+def _freeze(value: Any) -> Any:
+    return tuple(_freeze(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def _check_choices(spec: ModelSpec) -> None:

@@ -17,7 +17,7 @@ from edgeseg.export.source.reference_engine import ReferenceEngine
 from edgeseg.export.source.source_net import SourceNet
 from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.gates import check_parity
-from edgeseg.proof.publishing import Built, Place, artifact_stage, opened
+from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import cpu_name, toolchain
 from edgeseg.runtime.engines.predictor import Predictor
@@ -25,7 +25,9 @@ from edgeseg.runtime.engines.predictor import Predictor
 PARITY_IMAGES = 16
 
 
-def onnx_artifact(source: SourceNet, place: Place, outputs: Sequence[str] | None, samples: Samples) -> Built:
+def onnx_artifact(
+    source: SourceNet, place: OutputOptions, outputs: Sequence[str] | None, samples: Samples
+) -> ExportResult:
     """Write ``<name>-fp32-onnx/``.
 
     Raises:
@@ -38,10 +40,10 @@ def onnx_artifact(source: SourceNet, place: Place, outputs: Sequence[str] | None
     with writing_artifact(path, manifest) as staged:
         onnx.save_model(deployed_graph(source.proto, source.spec, outputs), str(staged / "model.onnx"))
         comparison = _parity(source, staged, manifest, samples, place.progress)
-    return Built(Artifact.open(path), comparison)
+    return ExportResult(Artifact.open(path), comparison)
 
 
-def openvino_artifact(source: SourceNet, parent: Artifact, place: Place, samples: Samples) -> Built:
+def openvino_artifact(source: SourceNet, parent: Artifact, place: OutputOptions, samples: Samples) -> ExportResult:
     """Write ``<name>-fp32-openvino/`` from the ONNX artifact of the same source.
 
     Raises:
@@ -54,7 +56,7 @@ def openvino_artifact(source: SourceNet, parent: Artifact, place: Place, samples
     with writing_artifact(path, manifest) as staged:
         ir_from_onnx(parent.model_path, staged / "model.xml", source.spec, parent.outputs)
         comparison = _parity(source, staged, manifest, samples, place.progress)
-    return Built(Artifact.open(path), comparison)
+    return ExportResult(Artifact.open(path), comparison)
 
 
 def reference_stage(source: SourceNet) -> Stage:
@@ -81,7 +83,7 @@ def _parity(
 ) -> Comparison:
     probes = samples.spread(PARITY_IMAGES)
     with contextlib.ExitStack() as stack, progress(f"verify {manifest['format']}", len(probes)) as tick:
-        stages = [reference_stage(source), artifact_stage(opened(staged, manifest), stack)]
+        stages = [reference_stage(source), artifact_stage(open_staged(staged, manifest), stack)]
         comparison = compare(stages, probes, source.spec, tick)
     check_parity(comparison)
     manifest["measured"] = {**comparison.to_dict(), "cpu": cpu_name()}

@@ -7,7 +7,7 @@ from typing import Any
 from edgeseg.console.terminal import visible
 from edgeseg.proof.compare import Comparison
 from edgeseg.proof.gates import class_table, comparison_notes, stage_table
-from edgeseg.proof.publishing import Built
+from edgeseg.proof.publishing import ExportResult
 from edgeseg.proof.report.report import HTML_FILE
 
 
@@ -21,7 +21,7 @@ def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
     return "\n".join(parts)
 
 
-def built_text(built: Built) -> str:
+def format_result(built: ExportResult) -> str:
     """One artifact and its proof, for people."""
     artifact = built.artifact
     parts = [f"{visible(str(artifact.path))}  ({artifact.size_bytes / 1e6:.2f} MB)"]
@@ -32,7 +32,7 @@ def built_text(built: Built) -> str:
     return "\n".join(parts)
 
 
-def built_dict(built: Built) -> dict[str, Any]:
+def describe_result(built: ExportResult) -> dict[str, Any]:
     """One artifact and its proof, for machines."""
     artifact = built.artifact
     return {

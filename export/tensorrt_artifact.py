@@ -21,7 +21,7 @@ from edgeseg.graphs.tensorrt_lint import expect_clean
 from edgeseg.proof.budget import Budget, budget_for
 from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.gates import check_budget, check_parity
-from edgeseg.proof.publishing import Built, Place, artifact_stage, opened
+from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import cpu_name, toolchain
 from edgeseg.runtime.engines.engine import ENGINE_KEY, TENSORRT, EngineOptions
@@ -34,12 +34,12 @@ PROBES = 16
 
 def tensorrt_artifact(
     parent: Artifact,
-    place: Place,
+    place: OutputOptions,
     samples: Samples,
     settings: BuildSettings,
     half: bool = False,
     budget: Budget | None = None,
-) -> Built:
+) -> ExportResult:
     """Write ``<name>-fp32|fp16|int8-tensorrt/``: an ONNX file that TensorRT takes as it is, and how to build it.
 
     The masks are proven in ONNX Runtime without optimisations, which stands in for TensorRT where there is no GPU.
@@ -63,13 +63,13 @@ def tensorrt_artifact(
         kept = _write_model(parent, staged, half)
         _copy_others(parent, staged)
         _write_settings(staged, settings, half, kept)
-        comparison = _compared(parent, opened(staged, manifest), samples, place, half)
+        comparison = _compared(parent, open_staged(staged, manifest), samples, place, half)
         if half:
             check_budget(comparison, budget or budget_for(samples.labelled))
         else:
             check_parity(comparison)
         manifest["measured"] = _measured(parent, comparison, half)
-    return Built(Artifact.open(path), comparison)
+    return ExportResult(Artifact.open(path), comparison)
 
 
 def _precision(parent: Artifact, half: bool) -> str:
@@ -148,7 +148,7 @@ def _write_settings(staged: Path, settings: BuildSettings, half: bool, kept: lis
     (staged / FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def _compared(parent: Artifact, made: Artifact, samples: Samples, place: Place, half: bool) -> Comparison:
+def _compared(parent: Artifact, made: Artifact, samples: Samples, place: OutputOptions, half: bool) -> Comparison:
     probes = samples if samples.labelled and half else samples.spread(PROBES)
     with contextlib.ExitStack() as stack, place.progress(f"verify {made.precision} tensorrt", len(probes)) as tick:
         exact = ExactEngine(parent, EngineOptions()) if parent.format == TENSORRT else None

@@ -12,7 +12,7 @@ from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import DataError, UserError
 from edgeseg.export.source.reference_engine import ReferenceEngine
 from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
-from edgeseg.export.trace.open_forms import traced_models
+from edgeseg.export.trace.open_forms import open_traced_models
 from edgeseg.export.trace.trace import Trace, trace
 from edgeseg.image import UInt8, fit
 from edgeseg.proof.compare import Stage
@@ -23,7 +23,7 @@ from edgeseg.spec import ModelSpec
 
 
 @contextlib.contextmanager
-def opened_models(paths: Sequence[Path]) -> Iterator[tuple[list[Stage], ModelSpec]]:
+def open_models(paths: Sequence[Path]) -> Iterator[tuple[list[Stage], ModelSpec]]:
     """Open checkpoints and artifacts; gives their stages and the reference's spec.
 
     Raises:
@@ -42,7 +42,7 @@ def opened_models(paths: Sequence[Path]) -> Iterator[tuple[list[Stage], ModelSpe
         yield _distinct([stage for stage, _ in opened]), spec
 
 
-def traces_of(
+def trace_stages(
     paths: Sequence[Path], data: tuple[Path, str | None, int | None], count: int, progress: Progress = no_progress
 ) -> list[Trace]:
     """Trace every model against the first one, on ``count`` images spread over the data.
@@ -60,13 +60,13 @@ def traces_of(
     """
     if count < 1:
         raise UserError(f"--trace-images must be 1 or more; found {count}.")
-    (reference, *others), spec = traced_models(list(paths))
-    images = _fitted(samples_from(data[0], spec, data[1], data[2]).spread(count), spec)
+    (reference, *others), spec = open_traced_models(list(paths))
+    images = _fit(samples_from(data[0], spec, data[1], data[2]).spread(count), spec)
     with progress("trace", len(others) * len(images)) as tick:
         return [trace(reference, other, images, tick) for other in others]
 
 
-def _fitted(samples: Samples, spec: ModelSpec) -> list[UInt8]:
+def _fit(samples: Samples, spec: ModelSpec) -> list[UInt8]:
     """What the networks see of those images that can be read."""
     images, unreadable = [], []
     for sample in samples:

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeseg.errors import OutputError
 from edgeseg.files.atomic import check_writable
 from edgeseg.files.output_paths import check_apart, is_same
-from edgeseg.runtime.recording.folder import SEGMENT_ADDS_BYTES, partial_of
+from edgeseg.runtime.recording.folder import SEGMENT_ADDS_BYTES, partial_path
 from edgeseg.runtime.recording.video_file import CONTAINERS
 from edgeseg.runtime.sinks.lines.pieces import PIECE_ADDS_BYTES
 from edgeseg.runtime.sinks.lines.stream import is_stream
@@ -49,7 +49,7 @@ def check_outputs(
             raise OutputError(f"{path} is a folder; give the name of a file in it.")
         check_writable(path.parent)
         _check_name(path)
-        _check_not_of(path, read, deletes)
+        _check_not_from(path, read, deletes)
     for folder in folders:
         check_writable(folder)
         if taken := next((path for path in files if is_same(path, folder)), None):
@@ -59,7 +59,7 @@ def check_outputs(
     if overlays is not None:
         check_pictures_apart(overlays, source, read, lambda image: overlay_name(image, overlays))
     within = {folder / "mask.png" for folder in folders}
-    check_apart([*files, *(partial_of(path) for path in files), *within], inputs)
+    check_apart([*files, *(partial_path(path) for path in files), *within], inputs)
 
 
 def _check_name(path: Path) -> None:
@@ -71,7 +71,7 @@ def _check_name(path: Path) -> None:
         )
 
 
-def _check_not_of(path: Path, read: Sequence[Path], deletes: bool) -> None:
+def _check_not_from(path: Path, read: Sequence[Path], deletes: bool) -> None:
     """Refuse a source that a recording would rename, as what a killed run left, or delete, as its oldest segment."""
     added = r"(-.+)?\.partial" if not deletes else r"(-.+)?(\.partial|-\d{6,}-\d{8}T\d{6}Z(-\d+)?)"
     own = re.compile(re.escape(path.stem) + added + re.escape(path.suffix))

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from edgeseg.image import fit
 from edgeseg.runtime.engines.engine import Engine, Slot
-from edgeseg.runtime.engines.threshold import Threshold
+from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import Event, OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.frames.handoff import Handoff
@@ -107,7 +107,7 @@ class Pipeline:
         engine: gives the slots.
         source: open; the caller closes it.
         slots: how many inferences run at the same time.
-        threshold: from :func:`edgeseg.runtime.engines.threshold.thresholding`.
+        threshold: from :func:`edgeseg.runtime.engines.threshold.threshold_for`.
         max_frames: stop after this many results.
         on_event: called when an output stops or goes on.
 
@@ -121,7 +121,7 @@ class Pipeline:
         engine: Engine,
         source: Source,
         slots: int = 2,
-        threshold: Threshold = Prediction.copy,
+        threshold: ApplyThreshold = Prediction.copy,
         max_frames: int | None = None,
         on_event: OnEvent = event_to_stderr,
     ) -> None:

@@ -13,7 +13,7 @@ from edgeseg.export.build import onnx_artifact, openvino_artifact
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.export.source.source_net import SourceNet, torch_forward
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import Built, Place
+from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.samples import samples_from
 
 
@@ -29,9 +29,11 @@ def source() -> SourceNet:
 
 
 @pytest.fixture(scope="session")
-def built(source: SourceNet, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Built, Built]:
+def built(
+    source: SourceNet, data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ExportResult, ExportResult, ExportResult]:
     """ONNX, OpenVINO and INT8 artifacts of the fitted network."""
-    place = Place(tmp_path_factory.mktemp("artifacts"), source.name)
+    place = OutputOptions(tmp_path_factory.mktemp("artifacts"), source.name)
     samples = samples_from(data, source.spec)
     images = load_set(data, source.spec, 10)
     first = onnx_artifact(source, place, ["labels", "confidence", "logits"], samples)

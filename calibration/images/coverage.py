@@ -20,7 +20,7 @@ from edgeseg.calibration.images.calibration_set import FEW_IMAGES, CalibrationSe
 from edgeseg.dataset import Dataset, value_counts
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8
-from edgeseg.image_traits import COLOR_TRAITS, GREY_TRAITS, LEAST_INSIDE, Trait, traits_of
+from edgeseg.image_traits import COLOR_TRAITS, GREY_TRAITS, LEAST_INSIDE, Trait, measure_traits
 from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.spec import ModelSpec
 
@@ -97,7 +97,7 @@ class Coverage:
         }
 
 
-def coverage_of(
+def measure_coverage(
     images: CalibrationSet,
     reference: Samples | None = None,
     ignore_index: int | None = None,
@@ -128,9 +128,9 @@ def coverage_of(
         own.add(image, masks(item.path, image) if masks else None)
     return Coverage(
         len(images),
-        _named(images.source, images.split),
+        _name_source(images.source, images.split),
         len(compared.rows),
-        _named(reference.source, reference.split) if reference is not None and compared.rows else "",
+        _name_source(reference.source, reference.split) if reference is not None and compared.rows else "",
         _traits(own, compared),
         _classes(own, compared, images.spec),
         (*own.notes, *compared.notes),
@@ -150,7 +150,7 @@ class _Tally:
         self._ignore_index = ignore_index
 
     def add(self, image: UInt8, mask: UInt8 | None) -> None:
-        self.rows.append(traits_of(image, self.names))
+        self.rows.append(measure_traits(image, self.names))
         if mask is None:
             return
         counts = value_counts(mask)
@@ -191,14 +191,14 @@ def _masks(
         )
         return None
 
-    def mask_of(path: Any, image: UInt8) -> UInt8 | None:
+    def read_mask_for(path: Any, image: UInt8) -> UInt8 | None:
         try:
-            return dataset.read_mask_of(pairs[path.resolve()], image)
+            return dataset.read_mask(pairs[path.resolve()], image)
         except (DataError, KeyError) as error:
             notes.append(f"The mask of {path.name} was not counted: {error}")
             return None
 
-    return mask_of
+    return read_mask_for
 
 
 def _traits(own: _Tally, compared: _Tally) -> tuple[Trait, ...]:
@@ -223,7 +223,7 @@ def _classes(own: _Tally, compared: _Tally, spec: ModelSpec) -> tuple[ClassPixel
     )
 
 
-def _named(source: str, split: str | None) -> str:
+def _name_source(source: str, split: str | None) -> str:
     name = source.rstrip("/").rsplit("/", 1)[-1] or source
     return f"{name} ({split})" if split else name
 

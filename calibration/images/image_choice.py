@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeseg.calibration.images.fingerprint import FLAT, NEAR, changes, fingerprint, is_flat, pixel_digest
 from edgeseg.errors import DataError
-from edgeseg.files.atomic import sha256_of
+from edgeseg.files.atomic import file_sha256
 from edgeseg.image import UInt8, read_image
 
 SHOWN = 5
@@ -140,7 +140,7 @@ class ImageChoice:
         elif (first := self._first_of.setdefault(pixel_digest(image), path)) != path:
             self._copies.append(f"{path} has the pixels of {first.name}.")
         else:
-            self._take(ImageFile(path, sha256_of(path), (image.shape[0], image.shape[1])), print_)
+            self._take(ImageFile(path, file_sha256(path), (image.shape[0], image.shape[1])), print_)
 
     def _take(self, file: ImageFile, print_: UInt8) -> None:
         if self._prints and float(changes(print_, np.stack(self._prints)).min()) < NEAR:

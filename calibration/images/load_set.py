@@ -60,8 +60,8 @@ def load_set(
         frames, passed_over = video_frames(path, spec, count, seed, on_image)
         return CalibrationSet(frames, spec, str(path), None, seed, passed_over)
     candidates, split = _candidates(path, split)
-    files, passed_over = _chosen(candidates, path, count, seed, on_image)
-    passed_over = passed_over.with_left_out(_left_out(candidates, path))
+    files, passed_over = _choose(candidates, path, count, seed, on_image)
+    passed_over = passed_over.with_left_out(_list_left_out(candidates, path))
     return CalibrationSet(files, spec, str(path), split, seed, passed_over)
 
 
@@ -95,7 +95,7 @@ def _matching(pattern: str) -> list[Path]:
     return images
 
 
-def _left_out(candidates: list[Path], path: Path) -> list[Path]:
+def _list_left_out(candidates: list[Path], path: Path) -> list[Path]:
     """Pictures of kinds that are not read, where the candidates come from."""
     if path.is_file() and not is_dataset(path):
         return []
@@ -105,7 +105,7 @@ def _left_out(candidates: list[Path], path: Path) -> list[Path]:
     return unread_pictures(candidates[0].parent)
 
 
-def _chosen(
+def _choose(
     candidates: list[Path], path: Path, count: int, seed: int, on_image: Callable[[], object]
 ) -> tuple[tuple[ImageFile, ...], PassedOver]:
     random.Random(seed).shuffle(candidates)

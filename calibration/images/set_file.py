@@ -30,7 +30,7 @@ from edgeseg.calibration.images.image_choice import ImageFile, PassedOver
 from edgeseg.calibration.images.video_frames import VideoFrame, frames_at
 from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError, DataError
-from edgeseg.files.atomic import atomic_file, sha256_of
+from edgeseg.files.atomic import atomic_file, file_sha256
 from edgeseg.files.input_file import read_text
 from edgeseg.spec import ModelSpec
 
@@ -55,7 +55,7 @@ class _Entry:
         return str(self.path) if self.frame is None else f"{self.path} frame {self.frame}"
 
 
-def weights_of(model: Path) -> dict[str, str]:
+def weight_digests(model: Path) -> dict[str, str]:
     """SHA-256 digests that stand for a model's weights, by role.
 
     A checkpoint or a bare ONNX file has one. An artifact has those of the files it was made from
@@ -72,7 +72,7 @@ def weights_of(model: Path) -> dict[str, str]:
         return {**artifact.parents, **own}
     if not model.is_file():
         raise ArtifactError(f"There is no model {model}.")
-    return {"onnx" if model.suffix == ".onnx" else "checkpoint": sha256_of(model)}
+    return {"onnx" if model.suffix == ".onnx" else "checkpoint": file_sha256(model)}
 
 
 def write_set(
@@ -88,7 +88,7 @@ def write_set(
         path: the file.
         images: the set.
         name: of the model.
-        weights: of the model, see :func:`weights_of`.
+        weights: of the model, see :func:`weight_digests`.
         coverage: figures to keep with it.
 
     Raises:
@@ -192,13 +192,13 @@ def _differences(
         known = ", ".join(digest[:12] for digest in model["weights"].values())
         given = ", ".join(digest[:12] for digest in weights)
         differs.append(f"it was made for other weights ({model['name']}: {known}; the model has {given})")
-    if changed := _changed(entries, on_image):
+    if changed := _find_changed(entries, on_image):
         more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
         differs.append(f"{len(changed)} of {len(entries)} images differ: {', '.join(changed[:NAMED])}{more}")
     return differs
 
 
-def _changed(entries: list[_Entry], on_image: Callable[[], object]) -> list[str]:
+def _find_changed(entries: list[_Entry], on_image: Callable[[], object]) -> list[str]:
     """Files that are missing or have other bytes, each once."""
     found: dict[Path, str | None] = {}
     changed = []
@@ -206,7 +206,7 @@ def _changed(entries: list[_Entry], on_image: Callable[[], object]) -> list[str]
         if entry.path in found:
             continue
         on_image()
-        found[entry.path] = sha256_of(entry.path) if entry.path.is_file() else None
+        found[entry.path] = file_sha256(entry.path) if entry.path.is_file() else None
         if found[entry.path] != entry.digest:
             changed.append(f"{entry.path} {'is missing' if found[entry.path] is None else 'was changed'}")
     return changed

@@ -27,7 +27,7 @@ import numpy as np
 from edgeseg.calibration.images.fingerprint import NEAR, Float32, changes, fingerprint, is_flat
 from edgeseg.calibration.images.image_choice import PassedOver
 from edgeseg.errors import DataError
-from edgeseg.files.atomic import sha256_of
+from edgeseg.files.atomic import file_sha256
 from edgeseg.image import UInt8, placement
 from edgeseg.runtime.sources.video import VideoSource
 from edgeseg.spec import ModelSpec
@@ -110,7 +110,7 @@ def video_frames(
         SourceError: not a video that can be decoded.
         DataError: every frame is one flat colour.
     """
-    looks, passed_over = _looked_at(path, on_image)
+    looks, passed_over = _look_at(path, on_image)
     if not looks.numbers:
         raise DataError(f"Every frame of {path} is one flat colour ({len(passed_over.constant)}); nothing calibrates.")
     chosen = frames_by_change(np.stack(looks.prints), count, seed)
@@ -159,7 +159,7 @@ def frames_at(
         SourceError: not a video that can be decoded.
         DataError: the video has no such frame.
     """
-    wanted, digest = set(numbers), sha256_of(path)
+    wanted, digest = set(numbers), file_sha256(path)
     found = []
     with VideoSource(path, lambda _: None) as source:
         for frame in source:
@@ -175,7 +175,7 @@ def frames_at(
     return tuple(found)
 
 
-def _looked_at(path: Path, on_image: Callable[[], object]) -> tuple[_Looks, PassedOver]:
+def _look_at(path: Path, on_image: Callable[[], object]) -> tuple[_Looks, PassedOver]:
     looks = _Looks()
     told: list[str] = []
     constant: list[str] = []

@@ -102,10 +102,10 @@ def _undo(node: Any, original: Any, copies: dict[str, Any]) -> None:
         if found.get_node().get_type_name() == "Constant":
             continue
         constant = _constant(before)
-        port.replace_source_output(_unquantised(found, copies) if constant is None else constant)
+        port.replace_source_output(_unquantise(found, copies) if constant is None else constant)
 
 
-def _unquantised(value: Any, copies: dict[str, Any]) -> Any:
+def _unquantise(value: Any, copies: dict[str, Any]) -> Any:
     """The same values before they were rounded; nodes that only pass values on are copied."""
     node = value.get_node()
     if node.get_type_name() == "FakeQuantize":
@@ -114,12 +114,12 @@ def _unquantised(value: Any, copies: dict[str, Any]) -> Any:
         return value
     name = node.get_friendly_name()
     if name not in copies:
-        copies[name] = _copied(node, [_unquantised(before, copies) for before in node.input_values()])
+        copies[name] = _copy(node, [_unquantise(before, copies) for before in node.input_values()])
         copies[name].set_friendly_name(f"{name}/in_float")
     return copies[name].output(value.get_index())
 
 
-def _copied(node: Any, inputs: list[Any]) -> Any:
+def _copy(node: Any, inputs: list[Any]) -> Any:
     factory = require("openvino.utils.node_factory", "export").NodeFactory(node.get_type_info().version_id)
     return factory.create(node.get_type_name(), inputs, node.get_attributes())
 

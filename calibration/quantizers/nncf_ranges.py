@@ -73,7 +73,7 @@ def algorithm(method: str, signed: bool) -> str:
     return f"nncf.quantize, {_preset(method, signed).lower()} preset, {correction} bias correction"
 
 
-def estimator_of(method: str) -> RangeEstimator:
+def range_estimator(method: str) -> RangeEstimator:
     """NNCF's way of a method.
 
     Raises:
@@ -103,7 +103,7 @@ def range_settings(method: str, signed: bool) -> dict[str, Any]:
 
 
 def _preset(method: str, signed: bool) -> str:
-    return "MIXED" if signed else estimator_of(method).preset
+    return "MIXED" if signed else range_estimator(method).preset
 
 
 def _activation_ranges(method: str, preset: str) -> Any:

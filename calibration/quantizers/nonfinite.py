@@ -1,4 +1,4 @@
-"""What is said of networks that do not compute finite numbers, for every encoding alike."""
+"""What is said of networks that do not compute finite numbers, for every quantizer alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def is_finite(values: npt.NDArray[Any]) -> bool:
     return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
-def broken_weights(layer: str, tensor: str) -> str:
+def find_broken_weights(layer: str, tensor: str) -> str:
     """The sentence about weights called ``tensor`` that ``layer`` reads."""
     return (
         f"The layer {layer} has weights that are NaN or infinite ({tensor}), so the network cannot segment and no "
@@ -21,7 +21,7 @@ def broken_weights(layer: str, tensor: str) -> str:
     )
 
 
-def broken_values(layer: str, operation: str, values: npt.NDArray[Any], image: str) -> str:
+def find_broken_values(layer: str, operation: str, values: npt.NDArray[Any], image: str) -> str:
     """The sentence about ``values``, which ``layer`` gives for ``image``."""
     kind = "NaN" if np.isnan(values).any() else "infinite"
     return (

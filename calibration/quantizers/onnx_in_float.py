@@ -1,4 +1,4 @@
-"""Layers of a Q/DQ file in float again, by writing the file again: the encoding remembers its ranges."""
+"""Layers of a Q/DQ file in float again, by writing the file again: the quantizer remembers its ranges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgeseg.artifact import MODEL_FILES, Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.quantizer import Encoding
+from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.console.extras import require
 from edgeseg.files.unfinished import scratch_directory
@@ -22,9 +22,9 @@ from edgeseg.image import UInt8
 class OnnxInFloat:
     """See :class:`~edgeseg.calibration.search.sensitivity.InFloat`."""
 
-    def __init__(self, encoding: Encoding, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> None:
-        self._encoding, self._parent, self._images, self._recipe = encoding, parent, images, recipe
-        self.layers = tuple(name for name in encoding.layers(parent) if name not in recipe.keep_float)
+    def __init__(self, quantizer: Quantizer, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> None:
+        self._encoding, self._parent, self._images, self._recipe = quantizer, parent, images, recipe
+        self.layers = tuple(name for name in quantizer.layers(parent) if name not in recipe.keep_float)
 
     def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[npt.NDArray[np.float32]]:
         with scratch_directory() as folder:
@@ -38,7 +38,7 @@ class OnnxInFloat:
 
     def write(self, kept: Collection[str], out: Path) -> None:
         recipe = self._recipe.keeping(self._recipe.keep_float | set(kept))
-        self._encoding.quantise(self._parent, self._images, recipe, out, lambda: None)
+        self._encoding.quantize(self._parent, self._images, recipe, out, lambda: None)
 
 
 def _session_to_logits(model: Any) -> Any:

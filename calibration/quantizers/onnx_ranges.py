@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.nonfinite import broken_values, broken_weights, is_finite
+from edgeseg.calibration.quantizers.nonfinite import find_broken_values, find_broken_weights, is_finite
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
-from edgeseg.graphs.onnx_graph import float_activations, is_surrounding, makers_of
+from edgeseg.graphs.onnx_graph import float_activations, is_surrounding, map_makers
 
 METHODS = ("minmax", "entropy", "percentile")
 PERCENTILE = 99.999
@@ -49,7 +49,7 @@ class Ranges:
         return cls(values["method"], {name: (float(low), float(high)) for name, (low, high) in values["of"].items()})
 
 
-def ranges_of(
+def find_ranges(
     model: Any,
     tensors: Iterable[str],
     images: CalibrationSet,
@@ -74,11 +74,11 @@ def ranges_of(
     wanted = set(tensors)
     watched = _in_order(model, wanted | _layer_outputs(model))
     collector = _Histograms(method) if method in BINS else _Extremes()
-    makers = makers_of(model.graph)
+    makers = map_makers(model.graph)
     for path, arrays in _activations(model, watched, images):
         for name, values in arrays.items():
             if not is_finite(values):
-                raise ArtifactError(broken_values(makers[name].name, makers[name].op_type, values, path))
+                raise ArtifactError(find_broken_values(makers[name].name, makers[name].op_type, values, path))
         collector.add({name: values for name, values in arrays.items() if name in wanted})
         on_image()
     return Ranges(method, collector.result())
@@ -91,7 +91,7 @@ def check_weights(model: Any) -> None:
     broken = next((tensor.name for tensor in floats if not is_finite(to_array(tensor))), None)
     if broken is not None:
         reader = next((node.name for node in model.graph.node if broken in node.input), "no layer")
-        raise ArtifactError(broken_weights(reader, broken))
+        raise ArtifactError(find_broken_weights(reader, broken))
 
 
 def _in_order(model: Any, tensors: set[str]) -> list[str]:
@@ -149,7 +149,7 @@ class _Histograms:
     def add(self, arrays: Mapping[str, Array]) -> None:
         self._extremes.add(arrays)
         with quiet():
-            self._collector.collect({name: [_thinned(values)] for name, values in arrays.items()})
+            self._collector.collect({name: [_thin(values)] for name, values in arrays.items()})
 
     def result(self) -> Collected:
         with quiet():
@@ -158,7 +158,7 @@ class _Histograms:
         return {name: _within(whole[name], float(low), float(high)) for name, (low, high, *_) in found.items()}
 
 
-def _thinned(values: Array) -> Array:
+def _thin(values: Array) -> Array:
     """Values at equal distances; an odd distance, so that no column of the image is preferred."""
     step = -(-values.size // HISTOGRAM_VALUES) | 1
     thinned: Array = values.reshape(-1)[::step]

@@ -10,14 +10,14 @@ from edgeseg.artifact import MODEL_FILES, Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.int8_ir_from_ir import has_signed_activations, int8_ir_from_ir, quantisable_layers
 from edgeseg.calibration.quantizers.ir_finite import check_ir
-from edgeseg.calibration.quantizers.nncf_ranges import ESTIMATORS, algorithm, estimator_of
+from edgeseg.calibration.quantizers.nncf_ranges import ESTIMATORS, algorithm, range_estimator
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.graphs.ir_file import describe_ir, read_ir, save_ir
 from edgeseg.runtime.engines.engine import Engine, open_engine
 
 
-class OpenVinoEncoding:
-    """See :class:`~edgeseg.calibration.quantizers.quantizer.Encoding`."""
+class OpenVinoQuantizer:
+    """See :class:`~edgeseg.calibration.quantizers.quantizer.Quantizer`."""
 
     format = parent_format = "openvino"
     methods = tuple(ESTIMATORS)
@@ -29,7 +29,7 @@ class OpenVinoEncoding:
     def layers(self, parent: Artifact) -> tuple[str, ...]:
         return quantisable_layers(read_ir(parent.model_path))
 
-    def quantise(
+    def quantize(
         self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
     ) -> Mapping[str, Any]:
         model = read_ir(parent.model_path)
@@ -38,7 +38,7 @@ class OpenVinoEncoding:
         describe_ir(quantised, parent.spec, parent.outputs)
         save_ir(quantised, out / MODEL_FILES[self.format])
         asked = algorithm(recipe.method, has_signed_activations(model))
-        return {"algorithm": asked, "ranges": estimator_of(recipe.method).about}
+        return {"algorithm": asked, "ranges": range_estimator(recipe.method).about}
 
     def open_proof(self, artifact: Artifact) -> Engine:
         return open_engine(artifact)

@@ -16,7 +16,7 @@ import numpy as np
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
-from edgeseg.calibration.quantizers.qdq_quantizer import OnnxEncoding
+from edgeseg.calibration.quantizers.qdq_quantizer import QdqQuantizer
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
 from edgeseg.runtime.engines.engine import ONNXRUNTIME, Engine, open_engine
@@ -36,8 +36,8 @@ CHECKED_IMAGES = 2
 SEVEN_BITS = 64
 
 
-class OrtEncoding(OnnxEncoding):
-    """See :class:`~edgeseg.calibration.quantizers.quantizer.Encoding`."""
+class OrtQuantizer(QdqQuantizer):
+    """See :class:`~edgeseg.calibration.quantizers.quantizer.Quantizer`."""
 
     format, engine = "onnx", ONNXRUNTIME
     style = STYLE
@@ -45,7 +45,7 @@ class OrtEncoding(OnnxEncoding):
     def open_proof(self, artifact: Artifact) -> Engine:
         return open_engine(artifact)
 
-    def _checked(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
+    def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
         expect_seven_bits(quantised)
         agreement = exact_agreement(path, [images.tensor(image) for image in images.images[:CHECKED_IMAGES]])
         if agreement < MIN_AGREEMENT:

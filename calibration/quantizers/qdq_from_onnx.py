@@ -21,7 +21,7 @@ from edgeseg.graphs.onnx_graph import (
     head_layers,
     initializers_read,
     is_surrounding,
-    makers_of,
+    map_makers,
     weighted_layers,
 )
 
@@ -98,11 +98,11 @@ def qdq_from_onnx(model: Any, ranges: Ranges, style: QdqStyle, keep_float: Colle
     chosen = [name for name in layers if name not in keep_float]
     if not chosen:
         raise ArtifactError(_nothing_left(model, style, keep_float))
-    excluded = _excluded(model, style, set(chosen))
+    excluded = _list_excluded(model, style, set(chosen))
     quantised = _quantised(model, ranges, style, excluded)
     _read_float(quantised, excluded)
     _check_surroundings(model, quantised)
-    return _finished(quantised, model)
+    return _finish(quantised, model)
 
 
 def _check_names(keep_float: Collection[str], model: Any) -> None:
@@ -127,7 +127,7 @@ def _some(names: Collection[str]) -> str:
     return ", ".join(shown) + (", ..." if len(names) > len(shown) else "")
 
 
-def _excluded(model: Any, style: QdqStyle, chosen: set[str]) -> set[str]:
+def _list_excluded(model: Any, style: QdqStyle, chosen: set[str]) -> set[str]:
     """Everything that could be quantised but is not."""
     return {
         node.name
@@ -173,7 +173,7 @@ def _options(style: QdqStyle) -> dict[str, Any]:
 
 def _read_float(model: Any, excluded: set[str]) -> None:
     """Let every node that is not quantised read what it read before, not its quantised copy."""
-    makers = makers_of(model.graph)
+    makers = map_makers(model.graph)
     for node in model.graph.node:
         if node.name in excluded:
             node.input[:] = [_before_quantising(name, makers) for name in node.input]
@@ -211,7 +211,7 @@ def _check_surroundings(before: Any, after: Any) -> None:
         raise ArtifactError("Quantisation changed the pre- or post-processing; the masks would be coarse.")
 
 
-def _finished(quantised: Any, model: Any) -> Any:
+def _finish(quantised: Any, model: Any) -> Any:
     onnx = require("onnx", "export")
     # The library appends its nodes at the end; the format wants makers before readers.
     require("onnxruntime.quantization.onnx_model", "export").ONNXModel(quantised).topological_sort()

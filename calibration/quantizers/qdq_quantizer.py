@@ -9,7 +9,7 @@ from typing import Any
 
 from edgeseg.artifact import MODEL_FILES, Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, ranges_of
+from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, find_ranges
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, quantisable_layers, tensors_to_watch
 from edgeseg.calibration.quantizers.quantizer import expect_parent
 from edgeseg.calibration.quantizers.recipe import Recipe
@@ -19,12 +19,12 @@ from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.runtime.engines.engine import ENGINE_KEY, Engine
 
 
-class OnnxEncoding:
-    """Base of :class:`OrtEncoding` and :class:`TensorRtEncoding`.
+class QdqQuantizer:
+    """Base of :class:`OrtQuantizer` and :class:`TensorRtQuantizer`.
 
-    See :class:`~edgeseg.calibration.quantizers.quantizer.Encoding`.
+    See :class:`~edgeseg.calibration.quantizers.quantizer.Quantizer`.
 
-    Ranges do not depend on which layers are kept in float, so an encoding remembers them: quantising
+    Ranges do not depend on which layers are kept in float, so a quantizer remembers them: quantising
     again with another ``keep_float`` shows no image.
 
     Attributes:
@@ -46,7 +46,7 @@ class OnnxEncoding:
         expect_parent(self, parent)
         return quantisable_layers(load_graph(parent.model_path), self.style)
 
-    def quantise(
+    def quantize(
         self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
     ) -> Mapping[str, Any]:
         expect_parent(self, parent)
@@ -61,7 +61,7 @@ class OnnxEncoding:
         entry.key, entry.value = ENGINE_KEY, self.engine
         path = out / MODEL_FILES[self.format]
         require("onnx", "export").save_model(quantised, str(path))
-        return {"algorithm": self._algorithm(), **self._checked(quantised, path, images)}
+        return {"algorithm": self._algorithm(), **self._check(quantised, path, images)}
 
     def ranges(
         self,
@@ -75,7 +75,7 @@ class OnnxEncoding:
         weights = parent.files[parent.model_path.name]
         key = hashlib.sha256(f"{weights} {images.digest} {method}".encode()).hexdigest()
         if key not in self._ranges:
-            self._ranges[key] = ranges_of(model, tensors_to_watch(model, self.style), images, method, on_image)
+            self._ranges[key] = find_ranges(model, tensors_to_watch(model, self.style), images, method, on_image)
         return self._ranges[key]
 
     def open_proof(self, artifact: Artifact) -> Engine:
@@ -90,6 +90,6 @@ class OnnxEncoding:
             f"{bits}{self.style.weight} weights {channels}"
         )
 
-    def _checked(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
+    def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
         """Facts for the manifest; raises ArtifactError when the engine would not compute what the file says."""
         raise NotImplementedError

@@ -1,7 +1,7 @@
 """The seam between one calibration and the INT8 file that an engine wants of it.
 
 The same images and the same preprocessing go to every engine; the encodings differ, because
-engines compute different masks from one file. An encoding is one module and one line in
+engines compute different masks from one file. A quantizer is one module and one line in
 ``_ENCODINGS``; its tests are inherited from ``tests/calibration/quantizers/quantizer_contract.py``.
 """
 
@@ -20,13 +20,13 @@ from edgeseg.errors import ArtifactError
 from edgeseg.runtime.engines.engine import Engine
 
 _ENCODINGS = {
-    "openvino": ("edgeseg.calibration.quantizers.openvino_quantizer", "OpenVinoEncoding"),
-    "onnx": ("edgeseg.calibration.quantizers.ort_quantizer", "OrtEncoding"),
-    "tensorrt": ("edgeseg.calibration.quantizers.tensorrt_quantizer", "TensorRtEncoding"),
+    "openvino": ("edgeseg.calibration.quantizers.openvino_quantizer", "OpenVinoQuantizer"),
+    "onnx": ("edgeseg.calibration.quantizers.ort_quantizer", "OrtQuantizer"),
+    "tensorrt": ("edgeseg.calibration.quantizers.tensorrt_quantizer", "TensorRtQuantizer"),
 }
 
 
-class Encoding(Protocol):
+class Quantizer(Protocol):
     """INT8 for one engine.
 
     Attributes:
@@ -44,7 +44,7 @@ class Encoding(Protocol):
     def layers(self, parent: Artifact) -> tuple[str, ...]:
         """Names of the layers that can be kept in float, in the order of computation."""
 
-    def quantise(
+    def quantize(
         self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
     ) -> Mapping[str, Any]:
         """Write the INT8 model file of ``parent`` into the directory ``out``.
@@ -69,8 +69,8 @@ class Encoding(Protocol):
         """The engine that an INT8 artifact is proven in: the real one, or see :attr:`proof_note`."""
 
 
-def encoding_for(model_format: str) -> Encoding:
-    """The encoding whose artifacts have the format ``model_format``.
+def quantizer_for(model_format: str) -> Quantizer:
+    """The quantizer whose artifacts have the format ``model_format``.
 
     Raises:
         ArtifactError: there is none.
@@ -78,15 +78,15 @@ def encoding_for(model_format: str) -> Encoding:
     if model_format not in _ENCODINGS:
         raise ArtifactError(f"There is no INT8 for {model_format!r}; there is for {', '.join(_ENCODINGS)}.")
     module, name = _ENCODINGS[model_format]
-    encoding: Encoding = getattr(importlib.import_module(module), name)()
-    return encoding
+    quantizer: Quantizer = getattr(importlib.import_module(module), name)()
+    return quantizer
 
 
-def expect_parent(encoding: Encoding, parent: Artifact) -> None:
-    """Raise ArtifactError when ``parent`` is not what ``encoding`` starts from."""
-    if (parent.format, parent.precision) != (encoding.parent_format, "fp32"):
+def expect_parent(quantizer: Quantizer, parent: Artifact) -> None:
+    """Raise ArtifactError when ``parent`` is not what ``quantizer`` starts from."""
+    if (parent.format, parent.precision) != (quantizer.parent_format, "fp32"):
         raise ArtifactError(
-            f"{parent.path} is {parent.precision} {parent.format}; INT8 for {encoding.format} starts from an fp32 "
-            f"{encoding.parent_format} artifact. Make one with: "
-            f"{edgeseg_command('export', 'MODEL', '--format', encoding.parent_format)}"
+            f"{parent.path} is {parent.precision} {parent.format}; INT8 for {quantizer.format} starts from an fp32 "
+            f"{quantizer.parent_format} artifact. Make one with: "
+            f"{edgeseg_command('export', 'MODEL', '--format', quantizer.parent_format)}"
         )

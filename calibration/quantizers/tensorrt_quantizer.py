@@ -13,7 +13,7 @@ from typing import Any
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
-from edgeseg.calibration.quantizers.qdq_quantizer import OnnxEncoding
+from edgeseg.calibration.quantizers.qdq_quantizer import QdqQuantizer
 from edgeseg.graphs.tensorrt_lint import expect_clean
 from edgeseg.runtime.engines.engine import TENSORRT, Engine, EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
@@ -21,8 +21,8 @@ from edgeseg.runtime.engines.exact_engine import ExactEngine
 STYLE = QdqStyle("QInt8", "QInt8", ("Conv", "ConvTranspose", "Gemm", "MatMul"), symmetric=True, float_bias=True)
 
 
-class TensorRtEncoding(OnnxEncoding):
-    """See :class:`~edgeseg.calibration.quantizers.quantizer.Encoding`."""
+class TensorRtQuantizer(QdqQuantizer):
+    """See :class:`~edgeseg.calibration.quantizers.quantizer.Quantizer`."""
 
     format = engine = TENSORRT
     style = STYLE

@@ -15,16 +15,16 @@ from typing import Any
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.quantizer import Encoding
+from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.dataset import is_dataset
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files.unfinished import scratch_directory
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Comparison, Stage, compare, finite, remembered
+from edgeseg.proof.compare import Comparison, Stage, compare, finite, remember_labels
 from edgeseg.proof.gates import misses, table, worst_class
-from edgeseg.proof.publishing import artifact_stage, opened
+from edgeseg.proof.publishing import artifact_stage, open_staged
 from edgeseg.proof.samples import FEW_UNSEEN, UNLABELLED_LIMIT, Samples, samples_from
 
 TIE_POINTS = 0.05
@@ -89,15 +89,15 @@ class MethodChoice:
 
 
 def choose_method(
-    encoding: Encoding, try_recipe: TryRecipe, budget: Budget, base: Recipe = USUAL, note: str = ""
+    quantizer: Quantizer, try_recipe: TryRecipe, budget: Budget, base: Recipe = USUAL, note: str = ""
 ) -> MethodChoice:
-    """Try every method of ``encoding`` and take the one that loses least.
+    """Try every method of ``quantizer`` and take the one that loses least.
 
     Methods within the budget come before those that are not. Drops that differ by less than 0.05
-    points are equal, and of equals the encoding's usual method wins.
+    points are equal, and of equals the quantizer's usual method wins.
 
     Args:
-        encoding: its methods, the usual one first.
+        quantizer: its methods, the usual one first.
         try_recipe: quantises and measures, see :func:`method_trials`.
         budget: what may be lost.
         base: everything but the method.
@@ -108,18 +108,18 @@ def choose_method(
     """
     tries: list[MethodTry] = []
     measured_on = ""
-    for method in encoding.methods:
+    for method in quantizer.methods:
         try:
             comparison = try_recipe(Recipe(method, base.keep_float))
         except ArtifactError as error:
             tries.append(MethodTry(method, refused=str(error)))
             continue
-        tries.append(_tried(method, comparison, budget))
-        measured_on = _images_of(comparison)
+        tries.append(_try(method, comparison, budget))
+        measured_on = _list_images(comparison)
     return MethodChoice(Recipe(_best(tries), base.keep_float), tuple(tries), measured_on, note)
 
 
-def _tried(method: str, comparison: Comparison, budget: Budget) -> MethodTry:
+def _try(method: str, comparison: Comparison, budget: Budget) -> MethodTry:
     stage = comparison.stages[-1]
     drop = finite(comparison.drop(stage))
     if not comparison.labelled:
@@ -141,7 +141,7 @@ def _drop(one: MethodTry) -> float:
     return math.inf if one.drop is None else one.drop
 
 
-def _images_of(comparison: Comparison) -> str:
+def _list_images(comparison: Comparison) -> str:
     split = f" ({comparison.split})" if comparison.split else ""
     return f"{comparison.images} images of {comparison.source}{split}"
 
@@ -166,19 +166,19 @@ def choosing_samples(images: CalibrationSet, proof: Samples) -> tuple[Samples, s
 
 @contextlib.contextmanager
 def method_trials(
-    encoding: Encoding, parent: Artifact, images: CalibrationSet, samples: Samples, progress: Progress = no_progress
+    quantizer: Quantizer, parent: Artifact, images: CalibrationSet, samples: Samples, progress: Progress = no_progress
 ) -> Iterator[TryRecipe]:
     """What quantises by a recipe and measures the result in the engine it is for; nothing is kept of it."""
     with contextlib.ExitStack() as stack:
         fp32 = artifact_stage(parent, stack)
-        reference = Stage(fp32.name, remembered(fp32.predict))
+        reference = Stage(fp32.name, remember_labels(fp32.predict))
 
         def attempt(recipe: Recipe) -> Comparison:
             with scratch_directory() as scratch, contextlib.ExitStack() as opening:
                 with progress(f"calibrate {recipe.method}", len(images)) as tick:
-                    facts = encoding.quantise(parent, images, recipe, scratch, tick)
-                int8 = opened(scratch, _manifest(parent, encoding.format, dict(facts)))
-                stage = artifact_stage(int8, opening, engine=encoding.open_proof(int8))
+                    facts = quantizer.quantize(parent, images, recipe, scratch, tick)
+                int8 = open_staged(scratch, _manifest(parent, quantizer.format, dict(facts)))
+                stage = artifact_stage(int8, opening, engine=quantizer.open_proof(int8))
                 with progress(f"measure {recipe.method}", len(samples)) as tick:
                     return compare([reference, stage], samples, parent.spec, tick)
 

@@ -32,7 +32,7 @@ def _next_step() -> str:
     return NEXT_STEP.format(train=edgeseg_command("train", "--weights", "best.pt", "--qat", "--data", "DIR"))
 
 
-def searched(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladder]:
+def search_layers(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladder]:
     """The trial with the fewest layers in float that holds ``budget``, and the ladder.
 
     Raises:
@@ -48,7 +48,7 @@ def searched(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladde
         found = plain.comparison
         sentence = budget_sentence(found, found.stages[-1], misses(found, found.stages[-1], budget))
         raise GateFailed(f"{sentence}\n{ladder.text()}\n{_next_step()}\n{class_table(found)}")
-    return search.trial_of(kept), ladder
+    return search.find_trial(kept), ladder
 
 
 class _Search:
@@ -71,7 +71,7 @@ class _Search:
         self._best = trial
         return True
 
-    def trial_of(self, kept: tuple[str, ...]) -> Trial:
+    def find_trial(self, kept: tuple[str, ...]) -> Trial:
         return self._tried[kept]
 
     def ladder(self, chosen: tuple[str, ...] | None, risk: tuple[tuple[str, float], ...], layers: int) -> Ladder:
@@ -108,7 +108,7 @@ class _Search:
 
     def _latencies(self, chosen: tuple[str, ...] | None) -> dict[tuple[str, ...], float]:
         """Median times of the plain and the chosen model over the float one's, all timed in turns."""
-        if chosen is None or not BENCH_SECONDS or self._trials.job.encoding.proof_note:
+        if chosen is None or not BENCH_SECONDS or self._trials.job.quantizer.proof_note:
             return {}
         kept = list(dict.fromkeys([(), chosen]))
         models = [self._trials.job.parent, *(self._trials.artifact(self._tried[layers]) for layers in kept)]

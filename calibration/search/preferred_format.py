@@ -17,7 +17,7 @@ from edgeseg.console.terminal import visible
 from edgeseg.errors import ArtifactError, EnvironmentFault, GateFailed, UserError
 from edgeseg.proof.compare import finite
 from edgeseg.proof.gates import table
-from edgeseg.proof.publishing import Built
+from edgeseg.proof.publishing import ExportResult
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.measure.bench import bench_in_turns
 from edgeseg.runtime.system.machine import this_cpu
@@ -46,7 +46,7 @@ class Candidate:
     p50_ms: float | None = None
     drop: float | None = None
     out: str = ""
-    built: Built | None = None
+    built: ExportResult | None = None
 
     @property
     def is_int8(self) -> bool:
@@ -100,7 +100,7 @@ class Choice:
         return [one.name, _megabytes(one), _number(one.p50_ms), _number(one.drop), said]
 
 
-def preferred(candidates: Sequence[Candidate], by: str, cpu: str = "") -> Choice:
+def choose_preferred(candidates: Sequence[Candidate], by: str, cpu: str = "") -> Choice:
     """The fastest or the smallest candidate that is not out.
 
     Latencies within 5 % of the best are equal, and of equals float comes before INT8, which has
@@ -125,13 +125,16 @@ def preferred(candidates: Sequence[Candidate], by: str, cpu: str = "") -> Choice
 
 
 def offer(
-    fp32: Sequence[Built], int8_of: Callable[[Built], Built], by: str, progress: Progress = no_progress
+    fp32: Sequence[ExportResult],
+    make_int8: Callable[[ExportResult], ExportResult],
+    by: str,
+    progress: Progress = no_progress,
 ) -> Choice:
     """Make INT8 of every float artifact, time what can be run, and choose.
 
     Args:
         fp32: float artifacts of one network in several formats.
-        int8_of: makes and proves the INT8 artifact of one of them; what it refuses with GateFailed
+        make_int8: makes and proves the INT8 artifact of one of them; what it refuses with GateFailed
             or ArtifactError is out, with the first line of the reason.
         by: ``latency`` or ``size``.
 
@@ -140,18 +143,18 @@ def offer(
         EngineError: an engine failed while it was timed.
     """
     candidates = [_usable(_candidate(built)) for built in fp32]
-    candidates += [_usable(_int8(built, int8_of)) for built in fp32]
-    return preferred(_timed(candidates, progress), by, this_cpu().name)
+    candidates += [_usable(_int8(built, make_int8)) for built in fp32]
+    return choose_preferred(_time(candidates, progress), by, this_cpu().name)
 
 
-def _int8(fp32: Built, int8_of: Callable[[Built], Built]) -> Candidate:
+def _int8(fp32: ExportResult, make_int8: Callable[[ExportResult], ExportResult]) -> Candidate:
     try:
-        return _candidate(int8_of(fp32))
+        return _candidate(make_int8(fp32))
     except (GateFailed, ArtifactError) as error:
         return Candidate(f"int8 {fp32.artifact.format}", out=str(error).splitlines()[0])
 
 
-def _candidate(built: Built) -> Candidate:
+def _candidate(built: ExportResult) -> Candidate:
     artifact, comparison = built.artifact, built.comparison
     drop = finite(comparison.drop(comparison.stages[-1])) if artifact.precision == "int8" else None
     return Candidate(f"{artifact.precision} {artifact.format}", artifact.size_bytes, None, drop, "", built)
@@ -168,7 +171,7 @@ def _usable(candidate: Candidate) -> Candidate:
         return replace(candidate, out=str(error).splitlines()[0])
 
 
-def _timed(candidates: Sequence[Candidate], progress: Progress) -> list[Candidate]:
+def _time(candidates: Sequence[Candidate], progress: Progress) -> list[Candidate]:
     artifacts: dict[str, Artifact] = {
         one.name: one.built.artifact for one in candidates if one.built is not None and not one.out
     }

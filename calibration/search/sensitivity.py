@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.quantizer import Encoding
+from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.image import UInt8
 
@@ -51,17 +51,17 @@ class InFloat(Protocol):
         """
 
 
-def in_float_of(
-    encoding: Encoding, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe
+def layers_in_float(
+    quantizer: Quantizer, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe
 ) -> InFloat:
     """The way back to float for ``plain``, which was quantised from ``parent``."""
-    if encoding.format == "openvino":
+    if quantizer.format == "openvino":
         from edgeseg.calibration.quantizers.ir_in_float import IrInFloat
 
         return IrInFloat(parent, plain)
     from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
 
-    return OnnxInFloat(encoding, parent, images, recipe)
+    return OnnxInFloat(quantizer, parent, images, recipe)
 
 
 def layer_risk(

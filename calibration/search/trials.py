@@ -13,16 +13,16 @@ import numpy as np
 
 from edgeseg.artifact import MANIFEST, Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.quantizer import Encoding
+from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.journal import Journal, short_key
-from edgeseg.calibration.search.sensitivity import InFloat, in_float_of, layer_risk, probes
+from edgeseg.calibration.search.sensitivity import InFloat, layer_risk, layers_in_float, probes
 from edgeseg.errors import ArtifactError
-from edgeseg.files.atomic import sha256_of
+from edgeseg.files.atomic import file_sha256
 from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.confusion import Confusion
-from edgeseg.proof.compare import Comparison, Stage, StageScore, compare, remembered
-from edgeseg.proof.publishing import Place, artifact_stage, opened
+from edgeseg.proof.compare import Comparison, Stage, StageScore, compare, remember_labels
+from edgeseg.proof.publishing import OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.proof.toolchain import toolchain
 
@@ -33,22 +33,22 @@ RISK = "risk"
 class Job:
     """What is to be quantised, on what evidence, for which engine."""
 
-    encoding: Encoding
+    quantizer: Quantizer
     parent: Artifact
     images: CalibrationSet
     samples: Samples
     recipe: Recipe
-    place: Place
+    place: OutputOptions
 
     def manifest(self) -> dict[str, Any]:
         """The fields of ``edgeseg.json`` that are known before anything is measured."""
         return {
             "name": self.place.name,
             "precision": "int8",
-            "format": self.encoding.format,
+            "format": self.quantizer.format,
             "spec": self.parent.spec,
             "outputs": list(self.parent.outputs),
-            "parents": {**self.parent.parents, f"fp32-{self.parent.format}": sha256_of(self.parent.path / MANIFEST)},
+            "parents": {**self.parent.parents, f"fp32-{self.parent.format}": file_sha256(self.parent.path / MANIFEST)},
             "calibration": self.images.describe(),
             "toolchain": {**self.parent.toolchain, **toolchain()},
         }
@@ -60,7 +60,7 @@ class Job:
             "calibration": self.images.digest,
             "evaluation": samples_digest(self.samples),
             "recipe": self.recipe.describe(),
-            "format": self.encoding.format,
+            "format": self.quantizer.format,
             "toolchain": toolchain(),
         }
 
@@ -72,7 +72,7 @@ class Trial:
     Attributes:
         kept: layers that were put back to float, beside those of the recipe.
         comparison: the float model and this one.
-        facts: what the encoding said of it.
+        facts: what the quantizer said of it.
         bytes: of its files.
         reused: measured by an earlier run.
     """
@@ -136,7 +136,7 @@ class Trials:
     def _quantise(self, out: Path) -> Mapping[str, Any]:
         job = self.job
         with job.place.progress("calibrate", len(job.images)) as tick:
-            return job.encoding.quantise(job.parent, job.images, job.recipe, out, tick)
+            return job.quantizer.quantize(job.parent, job.images, job.recipe, out, tick)
 
     def _write(self, kept: tuple[str, ...], out: Path) -> Mapping[str, Any]:
         self._undoing().write(kept, out)
@@ -146,7 +146,7 @@ class Trials:
         if self._in_float is None:
             job = self.job
             plain = self.artifact(self.plain())
-            self._in_float = in_float_of(job.encoding, job.parent, plain, job.images, job.recipe)
+            self._in_float = layers_in_float(job.quantizer, job.parent, plain, job.images, job.recipe)
         return self._in_float
 
     def _trial(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:
@@ -157,25 +157,25 @@ class Trials:
     def _measure(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:
         with self._journal.making(_name(kept)) as staged:
             facts = make(staged)
-            artifact = opened(staged, self._manifest)
-            comparison = self._compared(artifact, title)
+            artifact = open_staged(staged, self._manifest)
+            comparison = self._compare(artifact, title)
             trial = Trial(kept, comparison, facts, artifact.size_bytes)
         self._journal.put(_name(kept), _values(trial))
         return trial
 
-    def _compared(self, artifact: Artifact, title: str) -> Comparison:
+    def _compare(self, artifact: Artifact, title: str) -> Comparison:
         job = self.job
         with contextlib.ExitStack() as stack, job.place.progress(f"verify {title}", len(job.samples)) as tick:
-            int8 = artifact_stage(artifact, stack, engine=job.encoding.open_proof(artifact))
+            int8 = artifact_stage(artifact, stack, engine=job.quantizer.open_proof(artifact))
             comparison = compare([self.float_stage(), int8], job.samples, job.parent.spec, tick)
-        comparison.proof_note = job.encoding.proof_note
+        comparison.proof_note = job.quantizer.proof_note
         return comparison
 
     def float_stage(self) -> Stage:
         """The float model; an image that it has seen is answered from memory."""
         if self._reference is None:
             stage = artifact_stage(self.job.parent, self._stack)
-            self._reference = Stage(stage.name, remembered(stage.predict))
+            self._reference = Stage(stage.name, remember_labels(stage.predict))
         return self._reference
 
 

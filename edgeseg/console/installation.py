@@ -42,7 +42,7 @@ def reinstall_line(module: str) -> str:
     from importlib import metadata
 
     names = metadata.packages_distributions().get(module.partition(".")[0], [module])
-    return pip_line("--force-reinstall", "--no-deps", *(_pinned(name) for name in dict.fromkeys(names)))
+    return pip_line("--force-reinstall", "--no-deps", *(_pin(name) for name in dict.fromkeys(names)))
 
 
 def requirements(extra: str) -> list[str]:
@@ -85,7 +85,7 @@ def _own_extras(line: str) -> list[str]:
     return [line]
 
 
-def _pinned(name: str) -> str:
+def _pin(name: str) -> str:
     from importlib import metadata
 
     try:

@@ -56,7 +56,7 @@ def duration_or_size(text: str) -> tuple[float | None, int | None]:
         raise UserError(message) from None
 
 
-def kept_bytes(text: str | None, default: int | None) -> int | None:
+def parse_limit(text: str | None, default: int | None) -> int | None:
     """Bytes to keep, where ``all`` is None: no limit.
 
     Raises:
@@ -67,7 +67,7 @@ def kept_bytes(text: str | None, default: int | None) -> int | None:
     return None if text == "all" else size_bytes(text)
 
 
-def said_bytes(count: int) -> str:
+def format_bytes(count: int) -> str:
     """``count`` for people, in powers of 1000."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if count >= size:

@@ -87,12 +87,12 @@ def paint(canvas: Canvas, patch: Patch, cell: Shape, traits: npt.NDArray[np.floa
     mine = (patch.depth > 0) & (patch.depth >= canvas.best[patch.at])
     dome = np.maximum(0, 1 - patch.radial * patch.radial)
     wander = round(6 * cell.age)
-    grains = _sampled(grain, patch, 46, wander + int(traits[7] * 255))
+    grains = _sample(grain, patch, 46, wander + int(traits[7] * 255))
     light = np.float32(-26 + 44 * traits[8]) + np.float32(14) * dome + (10 + 26 * (1 - dome)) * grains
     nucleus = _nucleus(patch, traits)
     core = np.clip(nucleus * 5, 0, 1)
     envelope = np.clip(1 - np.abs(nucleus - np.float32(0.08)) * 12, 0, 1)
-    speckle = _sampled(grain, patch, 22, int(traits[9] * 255))
+    speckle = _sample(grain, patch, 22, int(traits[9] * 255))
     light = light * (1 - 0.6 * core) + core * (10 + 14 * speckle) - 24 * envelope
     canvas.light[patch.at] += light * mine
     glow = core * np.float32(0.25 + 0.75 * traits[0]) * (np.float32(0.75) + 0.5 * speckle) + np.float32(0.10) * dome
@@ -106,7 +106,7 @@ def _nucleus(patch: Patch, traits: npt.NDArray[np.float64]) -> Float32:
     return np.asarray(1 - (u * u + v * v), np.float32)
 
 
-def _sampled(grain: Float32, patch: Patch, zoom: float, offset: int) -> Float32:
+def _sample(grain: Float32, patch: Patch, zoom: float, offset: int) -> Float32:
     """The grain that travels with the cell."""
     rows = (patch.v * zoom + (offset + 1024)).astype(np.int32) & 255
     columns = (patch.u * zoom + (3 * offset + 1024)).astype(np.int32) & 255

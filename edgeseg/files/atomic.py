@@ -20,7 +20,7 @@ TEMPORARY_ADDS_BYTES = 20
 """What the name of a file that is being written has beside its own: two dots, eight letters, the ending again."""
 
 
-def sha256_of(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)

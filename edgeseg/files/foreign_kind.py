@@ -183,7 +183,7 @@ def _zip(path: Path) -> Told:
 
 def _torch_pickle(data: bytes) -> Told:
     """Of a file that ``torch.save`` wrote, by the opcodes of its pickle."""
-    classes, texts = _pickled(data)
+    classes, texts = _name_pickle(data)
     if "edgeseg-checkpoint" in texts:
         return "a damaged edgeseg checkpoint", "Copy it again from its source."
     foreign = [name for name in classes if name.partition(".")[0] not in _OWN_MODULES]
@@ -200,7 +200,7 @@ def _torch_pickle(data: bytes) -> Told:
     return f"a {maker} checkpoint of another project: weights by name{like} without the network", FROM_TORCH
 
 
-def _pickled(data: bytes) -> tuple[list[str], list[str]]:
+def _name_pickle(data: bytes) -> tuple[list[str], list[str]]:
     """Names of the classes and functions a pickle would import, and its texts."""
     classes: list[str] = []
     texts: list[str] = []

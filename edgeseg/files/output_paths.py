@@ -28,19 +28,19 @@ def check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
         OutputError: an output is an input, lies in one, holds one, or is another output.
     """
     inputs = [path for path in inputs if path.exists()]
-    folders = {identity: path for path in inputs if path.is_dir() and (identity := identity_of(path))}
+    folders = {identity: path for path in inputs if path.is_dir() and (identity := file_identity(path))}
     inside = [path for folder in folders.values() for path in folder.iterdir()]
-    files = {identity: path for path in [*inputs, *inside] if (identity := identity_of(path))}
+    files = {identity: path for path in [*inputs, *inside] if (identity := file_identity(path))}
     seen: dict[Identity, Path] = {}
     for path in outputs:
-        identity = identity_of(path)
+        identity = file_identity(path)
         if identity is None:
             continue
         if identity in files:
             raise OutputError(_read_here(path, files[identity]))
-        if found := next((folders[each] for each in _folders_of(path) if each in folders), None):
+        if found := next((folders[each] for each in _parent_folders(path) if each in folders), None):
             raise OutputError(f"{path} lies in {found}, which is read here. Choose another output path.")
-        if path.is_dir() and (held := next((each for each in inputs if identity in _folders_of(each)), None)):
+        if path.is_dir() and (held := next((each for each in inputs if identity in _parent_folders(each)), None)):
             raise OutputError(f"{path} holds {held}, which is read here. Choose another output path.")
         if identity in seen:
             raise OutputError(f"Two outputs are one file: {seen[identity]} and {path}. Choose another for one of them.")
@@ -56,7 +56,7 @@ def picture_folders(data: Path | None) -> list[Path]:
     return [folder for folder in (data / "images", data / "masks") if folder.is_dir()]
 
 
-def identity_of(path: Path) -> Identity | None:
+def file_identity(path: Path) -> Identity | None:
     """What ``path`` is, also where it is still to be made; None for a device or a pipe, which hold nothing."""
     place, rest = os.fspath(path), ""
     while True:
@@ -76,13 +76,13 @@ def identity_of(path: Path) -> Identity | None:
 
 def is_same(first: Path, second: Path) -> bool:
     """True for two names of one file or folder."""
-    identity = identity_of(first)
-    return identity is not None and identity == identity_of(second)
+    identity = file_identity(first)
+    return identity is not None and identity == file_identity(second)
 
 
-def _folders_of(path: Path) -> Iterator[Identity]:
+def _parent_folders(path: Path) -> Iterator[Identity]:
     for folder in Path(os.path.realpath(path)).parents:
-        if (identity := identity_of(folder)) is not None:
+        if (identity := file_identity(folder)) is not None:
             yield identity
 
 

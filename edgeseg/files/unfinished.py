@@ -32,7 +32,7 @@ def unfinished_file(target: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    with _held_temporary(target, _make_file) as path:
+    with _hold_temporary(target, _make_file) as path:
         try:
             yield path
         finally:
@@ -46,7 +46,7 @@ def unfinished_directory(target: Path) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    with _held_temporary(target, _make_directory) as path:
+    with _hold_temporary(target, _make_directory) as path:
         try:
             yield path
         finally:
@@ -65,7 +65,7 @@ def scratch_directory() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _held_temporary(target: Path, make: Callable[[Path], tuple[Path, int | None]]) -> Iterator[Path]:
+def _hold_temporary(target: Path, make: Callable[[Path], tuple[Path, int | None]]) -> Iterator[Path]:
     """Give what ``make`` made beside ``target``, locked as long as the block lasts."""
     remove_leftovers(target.parent)
     with contextlib.suppress(FileNotFoundError):

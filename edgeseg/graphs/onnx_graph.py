@@ -72,7 +72,7 @@ def is_surrounding(node: Any) -> bool:
 
 def head_layers(graph: Any) -> frozenset[str]:
     """The last layers with weights before the logits: nothing weighted follows them."""
-    makers = makers_of(graph)
+    makers = map_makers(graph)
     heads: set[str] = set()
     waiting, seen = [LOGITS], set()
     while waiting:
@@ -87,12 +87,12 @@ def head_layers(graph: Any) -> frozenset[str]:
     return frozenset(heads)
 
 
-def makers_of(graph: Any) -> dict[str, Any]:
+def map_makers(graph: Any) -> dict[str, Any]:
     """The node that makes each tensor."""
     return {name: node for node in graph.node for name in node.output}
 
 
-def readers_of(graph: Any) -> dict[str, list[Any]]:
+def map_readers(graph: Any) -> dict[str, list[Any]]:
     """The nodes that read each tensor."""
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
@@ -111,7 +111,7 @@ def float_activations(model: Any) -> set[str]:
 def fold_batch_norm(graph: Any) -> None:
     """Put every BatchNormalization that alone follows a convolution into that convolution's weights."""
     constants = {tensor.name: tensor for tensor in graph.initializer}
-    readers, makers = readers_of(graph), makers_of(graph)
+    readers, makers = map_readers(graph), map_makers(graph)
     outputs = {output.name for output in graph.output}
     for norm in [node for node in graph.node if node.op_type == "BatchNormalization"]:
         layer = makers.get(norm.input[0])

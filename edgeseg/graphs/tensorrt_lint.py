@@ -15,7 +15,7 @@ import numpy as np
 
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError, UserError
-from edgeseg.graphs.onnx_graph import makers_of
+from edgeseg.graphs.onnx_graph import map_makers
 from edgeseg.runtime.trt.versions import dialect_for
 
 FP16_SCALES_OPSET = 19
@@ -195,7 +195,7 @@ def _kind(model: Any, name: str) -> int | None:
     for tensor in model.graph.initializer:
         if tensor.name == name:
             return int(tensor.data_type)
-    maker = makers_of(model.graph).get(name)
+    maker = map_makers(model.graph).get(name)
     if maker is not None and maker.op_type == "Constant":
         return next((int(attribute.t.data_type) for attribute in maker.attribute if attribute.name == "value"), None)
     if maker is not None and maker.op_type == Q:

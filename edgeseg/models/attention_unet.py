@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.models.blocks import DoubleConv, PoolingEncoder, scaled
+from edgeseg.models.blocks import DoubleConv, PoolingEncoder, scale_channels
 from edgeseg.models.joins import Join, unet_joins
 from edgeseg.models.unet import WIDTHS, UNetShape
 
@@ -51,12 +51,12 @@ class AttentionUNet(UNetShape):
     def __init__(
         self, channels: int, classes: int, width: float = 1.0, stem_stride: int = 1, upsampling: str = "bilinear"
     ) -> None:
-        widths = scaled(WIDTHS, width)
+        widths = scale_channels(WIDTHS, width)
         super().__init__(PoolingEncoder(channels, widths, stem_stride), DoubleConv, classes, upsampling)
         pairs = zip(widths[-2::-1], widths[:0:-1], strict=True)
         self.gates = nn.ModuleList(AttentionGate(skip, coarse) for skip, coarse in pairs)
 
-    def joins(self) -> list[Join]:
+    def skip_joins(self) -> list[Join]:
         """Where the levels meet, finest first; each has its gate."""
         stages = [[stage] for stage in self.encoder.stages]
         return unet_joins(stages, list(self.ups), list(self.decoder), list(self.gates))  # type: ignore[arg-type]

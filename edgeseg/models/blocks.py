@@ -12,7 +12,7 @@ ONEDNN_BLOCK = 16
 """Channels that oneDNN's AVX-512 kernels take at once (8 with AVX2)."""
 
 
-def scaled(widths: tuple[int, ...], multiplier: float) -> tuple[int, ...]:
+def scale_channels(widths: tuple[int, ...], multiplier: float) -> tuple[int, ...]:
     """Channel counts times ``multiplier``, rounded to multiples of 8, at least 8."""
     return tuple(max(8, round(width * multiplier / 8) * 8) for width in widths)
 
@@ -152,7 +152,7 @@ class AnySize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Float32 (N, C, H, W) normalised input to (N, K, H, W) logits."""
-        return cropped(self.logits(self.padded(x)), x)
+        return crop_to(self.logits(self.padded(x)), x)
 
     def padded(self, x: Tensor) -> Tensor:
         height, width = x.shape[-2:]
@@ -163,6 +163,6 @@ class AnySize(nn.Module):
         raise NotImplementedError
 
 
-def cropped(logits: Tensor, image: Tensor) -> Tensor:
+def crop_to(logits: Tensor, image: Tensor) -> Tensor:
     """The top left of ``logits`` that lies over ``image``."""
     return logits[..., : image.shape[-2], : image.shape[-1]]

@@ -13,7 +13,7 @@ from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.models.attention_unet import AttentionGate, AttentionUNet
 from edgeseg.models.blocks import AnySize, DoubleConv, ResidualBlock, SeparableBlock
-from edgeseg.models.joins import constant_of
+from edgeseg.models.joins import constant_value
 from edgeseg.models.lite_unet import LiteUNet
 from edgeseg.models.unet import UNetShape
 
@@ -34,7 +34,7 @@ class CutUNet(AnySize):
 
     def __init__(self, whole: UNetShape | LiteUNet, level: int, mean: Tensor, gate_mean: Tensor | None = None) -> None:
         super().__init__()
-        join = whole.joins()[level]
+        join = whole.skip_joins()[level]
         kept: Any = copy.deepcopy(whole)
         at = len(kept.decoder) - level
         self.encoder = kept.encoder
@@ -106,23 +106,23 @@ def without_coarse(block: nn.Module, coarse: int, mean: Tensor) -> nn.Module:
 
 def _fold(layer: Any, coarse: int, mean: Tensor) -> None:
     """In place of a ConvNorm's first ``coarse`` input channels, a bias."""
-    layer[0] = _narrowed(layer[0], coarse, constant_of(layer[0], slice(0, coarse), mean))
+    layer[0] = _narrow(layer[0], coarse, constant_value(layer[0], slice(0, coarse), mean))
 
 
 def _fold_separable(block: SeparableBlock, coarse: int, mean: Tensor) -> None:
     """A depthwise convolution hands the constant on to the pointwise one behind it."""
     first: Any = block[0]
     depthwise, norm = first
-    behind = norm(constant_of(depthwise, slice(0, coarse), mean)[None, :, None, None]).detach().flatten()
+    behind = norm(constant_value(depthwise, slice(0, coarse), mean)[None, :, None, None]).detach().flatten()
     kept = depthwise.in_channels - coarse
     kind = depthwise.weight.dtype
     narrow = nn.Conv2d(kept, kept, 3, depthwise.stride, depthwise.padding, groups=kept, bias=False, dtype=kind)
     narrow.weight.data.copy_(depthwise.weight[coarse:])
-    block[0] = nn.Sequential(narrow, _kept_norm(norm, coarse))
+    block[0] = nn.Sequential(narrow, _keep_norm(norm, coarse))
     _fold(block[1], coarse, behind)
 
 
-def _narrowed(convolution: Any, coarse: int, constant: Tensor) -> nn.Conv2d:
+def _narrow(convolution: Any, coarse: int, constant: Tensor) -> nn.Conv2d:
     narrow = nn.Conv2d(
         convolution.in_channels - coarse,
         convolution.out_channels,
@@ -137,7 +137,7 @@ def _narrowed(convolution: Any, coarse: int, constant: Tensor) -> nn.Conv2d:
     return narrow
 
 
-def _kept_norm(norm: nn.BatchNorm2d, coarse: int) -> nn.BatchNorm2d:
+def _keep_norm(norm: nn.BatchNorm2d, coarse: int) -> nn.BatchNorm2d:
     kept = nn.BatchNorm2d(norm.num_features - coarse, eps=norm.eps, dtype=norm.weight.dtype)
     kept.load_state_dict({name: value[coarse:] if value.ndim else value for name, value in norm.state_dict().items()})
     return kept

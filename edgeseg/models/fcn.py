@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from edgeseg.models.blocks import AnySize, Encoder, scaled
+from edgeseg.models.blocks import AnySize, Encoder, scale_channels
 from edgeseg.models.upsampling import enlarger, upsampler
 
 WIDTHS = (16, 32, 64, 96, 160, 160)
@@ -30,7 +30,7 @@ class FCN(AnySize):
         self, channels: int, classes: int, width: float = 1.0, stem_stride: int = 1, upsampling: str = "bilinear"
     ) -> None:
         super().__init__()
-        widths = scaled(WIDTHS, width)
+        widths = scale_channels(WIDTHS, width)
         self.encoder = Encoder(channels, widths, stem_stride)
         self.scores = nn.ModuleList(nn.Conv2d(inputs, classes, 1) for inputs in widths[-self.levels :])
         self.ups = nn.ModuleList(upsampler(upsampling, classes, classes) for _ in range(self.levels - 1))

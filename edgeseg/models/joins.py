@@ -71,7 +71,7 @@ def readers(block: nn.Module) -> tuple[nn.Conv2d, ...]:
     return first
 
 
-def constant_of(convolution: nn.Conv2d, part: slice, mean: Tensor) -> Tensor:
+def constant_value(convolution: nn.Conv2d, part: slice, mean: Tensor) -> Tensor:
     """What a convolution adds to every pixel, (outputs,), for input channels that are the same everywhere.
 
     Args:
@@ -97,8 +97,8 @@ def constant_part(join: Join, part: slice, mean: Tensor, gate_mean: Tensor | Non
     """
     handles = []
     for convolution in readers(join.module):
-        constant = constant_of(convolution, part, mean)
-        handles.append(convolution.register_forward_pre_hook(_zeroed(part)))
+        constant = constant_value(convolution, part, mean)
+        handles.append(convolution.register_forward_pre_hook(_zero(part)))
         handles.append(convolution.register_forward_hook(_plus(constant)))
     if join.gate is not None and gate_mean is not None:
         handles.append(join.gate.register_forward_pre_hook(_looking_at(gate_mean)))
@@ -109,7 +109,7 @@ def constant_part(join: Join, part: slice, mean: Tensor, gate_mean: Tensor | Non
             handle.remove()
 
 
-def _zeroed(part: slice) -> Callable[[nn.Module, Any], Any]:
+def _zero(part: slice) -> Callable[[nn.Module, Any], Any]:
     def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         x = inputs[0].clone()
         x[:, part] = 0

@@ -55,7 +55,7 @@ class LiteUNet(AnySize):
             x = block(torch.cat((up(x, skip), skip), 1))
         return self.enlarge(self.head(x))  # type: ignore[no-any-return]
 
-    def joins(self) -> list[Join]:
+    def skip_joins(self) -> list[Join]:
         """Where the levels meet, finest first."""
         *finer, fourth, fifth = self.encoder.stages
         levels = [*([stage] for stage in finer), [fourth, fifth, self.context]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeseg.models.blocks import Encoder, SeparableBlock, scaled
+from edgeseg.models.blocks import Encoder, SeparableBlock, scale_channels
 from edgeseg.models.unet import UNetShape
 
 WIDTHS = (16, 32, 64, 128, 192)
@@ -22,5 +22,5 @@ class MobileUNet(UNetShape):
     def __init__(
         self, channels: int, classes: int, width: float = 1.0, stem_stride: int = 1, upsampling: str = "bilinear"
     ) -> None:
-        encoder = Encoder(channels, scaled(WIDTHS, width), stem_stride, SeparableBlock)
+        encoder = Encoder(channels, scale_channels(WIDTHS, width), stem_stride, SeparableBlock)
         super().__init__(encoder, SeparableBlock, classes, upsampling)

@@ -46,7 +46,7 @@ WIDTH = Option("width", 1.0, (0.25, 8.0), ranged=True)
 STEM_STRIDE = Option("stem_stride", 1, (1, 2))
 
 
-def completed(model: str, known: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+def fill_defaults(model: str, known: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
     """``given`` checked, and the defaults of ``known`` for what it leaves out.
 
     Raises:

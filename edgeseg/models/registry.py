@@ -15,7 +15,7 @@ from edgeseg.models.attention_unet import AttentionUNet
 from edgeseg.models.fcn import FCN8s, FCN16s, FCN32s
 from edgeseg.models.lite_unet import LiteUNet
 from edgeseg.models.mobile_unet import MobileUNet
-from edgeseg.models.options import STEM_STRIDE, WIDTH, Option, completed
+from edgeseg.models.options import STEM_STRIDE, WIDTH, Option, fill_defaults
 from edgeseg.models.unet import PlainUNet, UNet
 from edgeseg.models.unetpp import DEEP_SUPERVISION, DEPTH, UNetPlusPlus
 from edgeseg.models.upsampling import NO_UNPOOLING, UPSAMPLING
@@ -85,7 +85,7 @@ def full_options(name: str, options: Mapping[str, Any] | None = None) -> dict[st
     Raises:
         UserError: unknown name, an option the network does not take, or an impossible value.
     """
-    return completed(name, model_entry(name).options, options or {})
+    return fill_defaults(name, model_entry(name).options, options or {})
 
 
 def build_model(name: str, spec: ModelSpec, options: Mapping[str, Any] | None = None) -> nn.Module:

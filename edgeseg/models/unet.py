@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from edgeseg.models.blocks import AnySize, DoubleConv, Encoder, PoolingEncoder, ResidualBlock, scaled
+from edgeseg.models.blocks import AnySize, DoubleConv, Encoder, PoolingEncoder, ResidualBlock, scale_channels
 from edgeseg.models.joins import Join, unet_joins
 from edgeseg.models.upsampling import enlarger, upsampler
 
@@ -50,7 +50,7 @@ class UNetShape(AnySize):
             x = self.decoder[level](joined)
         return self.enlarge(self.head(x))  # type: ignore[no-any-return]
 
-    def joins(self) -> list[Join]:
+    def skip_joins(self) -> list[Join]:
         """Where the levels meet, finest first."""
         return unet_joins([[stage] for stage in self.encoder.stages], list(self.ups), list(self.decoder))  # type: ignore[arg-type]
 
@@ -73,7 +73,9 @@ class UNet(UNetShape):
     def __init__(
         self, channels: int, classes: int, width: float = 1.0, stem_stride: int = 1, upsampling: str = "bilinear"
     ) -> None:
-        super().__init__(Encoder(channels, scaled(WIDTHS, width), stem_stride), ResidualBlock, classes, upsampling)
+        super().__init__(
+            Encoder(channels, scale_channels(WIDTHS, width), stem_stride), ResidualBlock, classes, upsampling
+        )
 
 
 class PlainUNet(UNetShape):
@@ -85,4 +87,6 @@ class PlainUNet(UNetShape):
     def __init__(
         self, channels: int, classes: int, width: float = 1.0, stem_stride: int = 1, upsampling: str = "bilinear"
     ) -> None:
-        super().__init__(PoolingEncoder(channels, scaled(WIDTHS, width), stem_stride), DoubleConv, classes, upsampling)
+        super().__init__(
+            PoolingEncoder(channels, scale_channels(WIDTHS, width), stem_stride), DoubleConv, classes, upsampling
+        )

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import UserError
-from edgeseg.models.blocks import AnySize, DoubleConv, PoolingEncoder, cropped, scaled
+from edgeseg.models.blocks import AnySize, DoubleConv, PoolingEncoder, crop_to, scale_channels
 from edgeseg.models.joins import Join
 from edgeseg.models.options import Option
 from edgeseg.models.unet import WIDTHS
@@ -23,7 +23,7 @@ class UNetPlusPlus(AnySize):
     Node ``i_j`` stands at level ``i`` (0 is the finest) after ``j`` joins: it sees all nodes to its
     left and the doubled one below. With deep supervision there is a head on every node ``0_j``; in
     train mode :meth:`forward` gives the logits of all of them, the deepest first, and in eval mode
-    the deepest ones (the paper's fast mode), so that :func:`pruned` can leave deeper nodes out.
+    the deepest ones (the paper's fast mode), so that :func:`prune_depth` can leave deeper nodes out.
 
     Args:
         channels: input channels.
@@ -46,7 +46,7 @@ class UNetPlusPlus(AnySize):
         deep_supervision: bool = True,
     ) -> None:
         super().__init__()
-        widths = scaled(WIDTHS, width)[: depth + 1]
+        widths = scale_channels(WIDTHS, width)[: depth + 1]
         self.encoder = PoolingEncoder(channels, widths, stem_stride)
         self.ups, self.nodes = nn.ModuleDict(), nn.ModuleDict()
         for level, join in self._places(depth):
@@ -68,9 +68,9 @@ class UNetPlusPlus(AnySize):
         """Logits (N, K, H, W); in train mode those of every head, the deepest first."""
         if not self.training or len(self.heads) == 1:
             return super().forward(x)
-        return tuple(cropped(logits, x) for logits in self.supervised(self.padded(x)))
+        return tuple(crop_to(logits, x) for logits in self.supervised(self.padded(x)))
 
-    def joins(self) -> list[Join]:
+    def skip_joins(self) -> list[Join]:
         """None: every node meets all others of its level, and none of them can be taken away alone.
 
         Raises:
@@ -102,7 +102,7 @@ class UNetPlusPlus(AnySize):
         return rows[0]
 
 
-def pruned(state: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
+def prune_depth(state: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
     """The weights that a U-Net++ of ``depth`` shares with the deeper one they were trained in.
 
     Args:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from edgeseg.errors import UserError
-from edgeseg.models.blocks import DoubleConv, PoolingEncoder, cropped, scaled
+from edgeseg.models.blocks import DoubleConv, PoolingEncoder, crop_to, scale_channels
 from edgeseg.models.joins import Join, unet_joins
 from edgeseg.models.unet import WIDTHS
 from edgeseg.models.upsampling import UPSAMPLING, Upsampler, upsampler
@@ -48,7 +48,7 @@ class ValidUNet(nn.Module):
 
     def __init__(self, channels: int, classes: int, width: float = 1.0, upsampling: str = "transposed") -> None:
         super().__init__()
-        widths = scaled(WIDTHS, width)
+        widths = scale_channels(WIDTHS, width)
         self.encoder = PoolingEncoder(channels, widths, valid=True)
         self.ups, self.decoder = nn.ModuleList(), nn.ModuleList()
         for coarse, fine in zip(widths[:0:-1], widths[-2::-1], strict=True):
@@ -62,7 +62,7 @@ class ValidUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Float32 (N, C, H, W) normalised input to (N, K, H, W) logits."""
         height, width = (self.output_size(side) for side in x.shape[-2:])
-        return cropped(self.logits(self.surrounded(x, height, width)), x)
+        return crop_to(self.logits(self.surrounded(x, height, width)), x)
 
     def logits(self, x: Tensor) -> Tensor:
         """(N, C, ``input_size(h)``, ``input_size(w)``) to (N, K, h, w)."""
@@ -74,14 +74,14 @@ class ValidUNet(nn.Module):
             x = block(_center(joined, joined.shape[-2] - 2 * edge, joined.shape[-1] - 2 * edge))
         return self.head(x)  # type: ignore[no-any-return]
 
-    def joins(self) -> list[Join]:
+    def skip_joins(self) -> list[Join]:
         """Where the levels meet, finest first."""
         return unet_joins([[stage] for stage in self.encoder.stages], list(self.ups), list(self.decoder))  # type: ignore[arg-type]
 
     def surrounded(self, x: Tensor, height: int, width: int) -> Tensor:
         """What :meth:`logits` takes to give (height, width): ``x`` in the middle of its mirror images."""
         rows, columns = (
-            _mirrored(side, self.margin, self.input_size(wanted), x.device)
+            _mirror(side, self.margin, self.input_size(wanted), x.device)
             for side, wanted in zip(x.shape[-2:], (height, width), strict=True)
         )
         return x.index_select(-2, rows).index_select(-1, columns)
@@ -150,7 +150,7 @@ def overlap_tile(model: ValidUNet, x: Tensor, tile: int) -> Tensor:
         )
         for i in range(down)
     ]
-    return cropped(torch.cat(rows, -2), x)
+    return crop_to(torch.cat(rows, -2), x)
 
 
 def _center(x: Tensor, height: int, width: int) -> Tensor:
@@ -158,7 +158,7 @@ def _center(x: Tensor, height: int, width: int) -> Tensor:
     return x[..., top : top + height, left : left + width]
 
 
-def _mirrored(side: int, before: int, total: int, device: torch.device) -> Tensor:
+def _mirror(side: int, before: int, total: int, device: torch.device) -> Tensor:
     """``total`` indices into ``side`` pixels, from ``before`` pixels in front of them, reflected at both ends."""
     period = max(1, 2 * (side - 1))
     turns = [(index - before) % period for index in range(total)]

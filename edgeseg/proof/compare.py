@@ -177,7 +177,7 @@ def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Ti
     return result
 
 
-def remembered(predict: Predict, limit_bytes: int = 1 << 28) -> Predict:
+def remember_labels(predict: Predict, limit_bytes: int = 1 << 28) -> Predict:
     """``predict`` that answers an image it has seen from memory, so that a search runs the float model once.
 
     Args:

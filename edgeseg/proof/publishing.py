@@ -30,7 +30,7 @@ class Described(Protocol):
 
 
 @dataclass(frozen=True)
-class Built:
+class ExportResult:
     """A published artifact and its proof.
 
     Attributes:
@@ -49,23 +49,23 @@ class Built:
 
 
 @dataclass(frozen=True)
-class Place:
+class OutputOptions:
     """Where artifacts go and what they are called.
 
     Attributes:
         out: the folder that they are made in.
         name: what they are called.
         progress: shown while they are made.
-        timed_s: seconds for which fp32 and INT8 are timed in turns; 0 leaves their speed unknown.
+        benchmark_seconds: seconds for which fp32 and INT8 are timed in turns; 0 leaves their speed unknown.
     """
 
     out: Path
     name: str
     progress: Progress = field(default=no_progress)
-    timed_s: float = 0.0
+    benchmark_seconds: float = 0.0
 
 
-def opened(staged: Path, manifest: Mapping[str, Any]) -> Artifact:
+def open_staged(staged: Path, manifest: Mapping[str, Any]) -> Artifact:
     """The artifact in a directory that has no final name yet."""
     write_manifest(staged, manifest)
     return Artifact.open(staged)

@@ -84,7 +84,7 @@ def samples_from(
         DataError: no images, masks missing, or other classes than the model's.
     """
     if is_dataset(path):
-        return _labelled(path, spec, split, ignore_index)
+        return _labelled_samples(path, spec, split, ignore_index)
     images = list_images(path)
     seen = {image.resolve() for image in calibrated}
     unseen = [image for image in images if image.resolve() not in seen]
@@ -111,7 +111,7 @@ def _clouds(rng: np.random.Generator, height: int, width: int) -> UInt8:
     return np.asarray(np.clip(127 + 60 * spread, 0, 255), np.uint8)
 
 
-def _labelled(path: Path, spec: ModelSpec, split: str | None, ignore_index: int | None) -> Samples:
+def _labelled_samples(path: Path, spec: ModelSpec, split: str | None, ignore_index: int | None) -> Samples:
     dataset = Dataset.open(path, spec.ignore_index if ignore_index is None else ignore_index)
     if dataset.classes != spec.classes:
         raise DataError(

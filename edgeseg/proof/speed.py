@@ -60,7 +60,7 @@ class Speed:
         return f"{self.verdict} {self.reason}".rstrip()
 
 
-def speed_of(fp32: Artifact, int8: Artifact, seconds: float = 4.0, device: str = "CPU") -> Speed:
+def compare_speed(fp32: Artifact, int8: Artifact, seconds: float = 4.0, device: str = "CPU") -> Speed:
     """Run both in turns on this machine.
 
     Args:
@@ -82,10 +82,10 @@ def speed_of(fp32: Artifact, int8: Artifact, seconds: float = 4.0, device: str =
         )
     rounds = rounds_in_turns([fp32, int8], seconds, device)
     times = layer_times(int8, device=device) if int8.format == "openvino" else []
-    return judged(names, rounds, cpu, times)
+    return judge_speed(names, rounds, cpu, times)
 
 
-def judged(names: tuple[str, str, str], rounds: Float64, cpu: Cpu, times: list[LayerTime]) -> Speed:
+def judge_speed(names: tuple[str, str, str], rounds: Float64, cpu: Cpu, times: list[LayerTime]) -> Speed:
     """A verdict on times that were measured.
 
     Args:

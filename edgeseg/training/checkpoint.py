@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from edgeseg.errors import CheckpointError, SpecError, UserError
-from edgeseg.files.atomic import atomic_file, sha256_of
+from edgeseg.files.atomic import atomic_file, file_sha256
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.files.input_file import check_regular
 from edgeseg.models.registry import build_model
@@ -169,4 +169,4 @@ def load_model(path: Path | str) -> LoadedModel:
         model.load_state_dict(values["state"])
     except (KeyError, TypeError, RuntimeError, SpecError, UserError) as error:
         raise CheckpointError(f"{path} does not hold the network it names: {error}") from None
-    return LoadedModel(model.eval(), spec, path.stem, sha256_of(path), values["model"], values["training"])
+    return LoadedModel(model.eval(), spec, path.stem, file_sha256(path), values["model"], values["training"])

@@ -73,8 +73,8 @@ def choose_input_size(data: Dataset) -> InputSize:
             return InputSize(max(8, height), max(8, width), kept.get(512))
         kept[side] = kept_miou(data, side)
         if kept[side] >= wanted:
-            return InputSize(*scaled(height, width, side), kept[512] if side > 512 else None)
-    return InputSize(*scaled(height, width, LARGEST_SIDE), kept[512])
+            return InputSize(*scale_to_stride(height, width, side), kept[512] if side > 512 else None)
+    return InputSize(*scale_to_stride(height, width, LARGEST_SIDE), kept[512])
 
 
 def kept_miou(data: Dataset, side: int) -> float:
@@ -83,7 +83,7 @@ def kept_miou(data: Dataset, side: int) -> float:
     hits, union = np.zeros(256, np.int64), np.zeros(256, np.int64)
     for index in np.unique(np.linspace(0, len(pairs) - 1, MASKS_TRIED).astype(int)):
         mask = read_mask(pairs[index].mask)
-        height, width = scaled(mask.shape[0], mask.shape[1], side)
+        height, width = scale_to_stride(mask.shape[0], mask.shape[1], side)
         small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
         back = np.asarray(cv2.resize(small, mask.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
         same = np.bincount(mask[mask == back], minlength=256)
@@ -93,7 +93,7 @@ def kept_miou(data: Dataset, side: int) -> float:
     return float((hits[seen] / union[seen]).mean()) if len(seen) else 1.0
 
 
-def scaled(height: int, width: int, side: int) -> tuple[int, int]:
+def scale_to_stride(height: int, width: int, side: int) -> tuple[int, int]:
     """The size brought to at most ``side`` on its long side."""
     scale = min(1.0, side / max(height, width))
     return max(8, round(height * scale)), max(8, round(width * scale))
@@ -125,7 +125,7 @@ def choose_steps(pictures: int, batch: int, qat: bool = False) -> int:
     return max(steps, epochs * (pictures // batch))
 
 
-def epochs_of(steps: int, pictures: int, batch: int) -> int:
+def choose_epochs(steps: int, pictures: int, batch: int) -> int:
     """Passes over the pictures that hold at least so many steps of whole batches."""
     return max(1, -(-steps // max(1, pictures // batch)))
 

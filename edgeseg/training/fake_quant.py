@@ -126,7 +126,7 @@ class ActivationRange(nn.Module):
         return values.amax((2, 3)).mean(0) if self.per_channel else values.amax((1, 2, 3)).mean()[None]
 
 
-def rounded_weight(weight: Tensor, level: int = LEVEL, axis: int = 0) -> Tensor:
+def round_weight(weight: Tensor, level: int = LEVEL, axis: int = 0) -> Tensor:
     """A convolution's weight on the grid of INT8, one scale for each index of ``axis``.
 
     Args:
@@ -165,7 +165,7 @@ class _Rounding(TorchFunctionMode):
         groups = rest[place] if len(rest) > place else kwargs.get("groups", 1)
         self.convolutions += 1
         level = FIRST_LEVEL if self.convolutions == 1 else LEVEL
-        rounded = rounded_weight(weight, level, 1 if transposed and groups == 1 else 0)
+        rounded = round_weight(weight, level, 1 if transposed and groups == 1 else 0)
         return self._activation(x, groups == x.shape[1] > 1), rounded, *rest
 
     def _activation(self, x: Tensor, per_channel: bool = False) -> Tensor:

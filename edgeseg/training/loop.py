@@ -37,9 +37,9 @@ from edgeseg.training.memory import advice, fitting_batch, ran_out_of_memory
 from edgeseg.training.objective import Objective
 from edgeseg.training.pace import Pace, TimeLeft, in_words
 from edgeseg.training.precision import mixed_precision
-from edgeseg.training.reports import Row, scores_of, write_csv, write_curves, write_results, write_samples
+from edgeseg.training.reports import Row, describe_scores, write_csv, write_curves, write_results, write_samples
 from edgeseg.training.settings import TrainSettings
-from edgeseg.training.start import check_same_classes, check_same_run, deployed, first_network
+from edgeseg.training.start import check_same_classes, check_same_run, deploy, first_network
 from edgeseg.training.validation import Validator
 from edgeseg.training.verdict import Verdict, constant_loss, judge
 
@@ -187,7 +187,7 @@ class Trainer:
         if start >= self.settings.epochs:
             raise UserError(f"All {self.settings.epochs} epochs are already done; start a new run to train further.")
         budget_s = None if resume else self.settings.budget_s
-        pace = self._measured_pace() if budget_s or self.steps >= STEPS_WORTH_TIMING else None
+        pace = self._measure_pace() if budget_s or self.steps >= STEPS_WORTH_TIMING else None
         if budget_s and pace:
             self._fit(budget_s, pace)
         self._expect(pace, start)
@@ -198,23 +198,23 @@ class Trainer:
         out = self.settings.out
         return TrainResult(out / "best.pt", out / "last.pt", self._best(), self.weights, self.steps, self._verdict())
 
-    def _measured_pace(self) -> Pace:
+    def _measure_pace(self) -> Pace:
         """Time a few steps and pictures; whatever they changed is put back."""
         before = copy.deepcopy(self._resume_state(-1))
         alone, began = self.accelerator.num_processes == 1, time.monotonic()
         self.model.train()
-        step_s = [self._timed_step() for _ in range(2)]
+        step_s = [self._time_step() for _ in range(2)]
         # Processes that wait for each other's gradients take as many steps each.
         while alone and len(step_s) <= STEPS_TIMED and time.monotonic() - began < TIMING_S:
-            step_s.append(self._timed_step())
-        picture_s = [self._timed_picture(index) for index in range(min(2, len(self.val_set)))]
+            step_s.append(self._time_step())
+        picture_s = [self._time_picture(index) for index in range(min(2, len(self.val_set)))]
         self._put_back(before)
         # The first ones allocate memory and choose kernels.
         times = torch.tensor([sum(step_s[1:]) / len(step_s[1:]), picture_s[-1] * len(self.val_set)])
         shared: Any = self.accelerator.reduce(times.to(self.accelerator.device), "mean")
         return Pace(float(shared[0]), float(shared[1]) / self.accelerator.num_processes)
 
-    def _timed_step(self) -> float:
+    def _time_step(self) -> float:
         began = time.monotonic()
         keys = list(self.sampler)[: self.settings.batch]
         batch = default_collate([self.train_set[key] for key in keys])
@@ -223,9 +223,9 @@ class Trainer:
         self._step_or_advice([part.to(self.accelerator.device) for part in batch])
         return time.monotonic() - began
 
-    def _timed_picture(self, index: int) -> float:
+    def _time_picture(self, index: int) -> float:
         began = time.monotonic()
-        self.validator.labels(self._averaged(), index)
+        self.validator.labels(self._average(), index)
         return time.monotonic() - began
 
     def _fit(self, budget_s: float, pace: Pace) -> None:
@@ -250,7 +250,7 @@ class Trainer:
 
     def _say_what_rounding_costs(self) -> None:
         rounded = self._bare()
-        in_float, in_int8 = (self._scored(net).mean_iou for net in (deployed(rounded), rounded))
+        in_float, in_int8 = (self._score(net).mean_iou for net in (deploy(rounded), rounded))
         if self.accelerator.is_main_process:
             say(f"before: val mIoU {in_float:.4f} in float, {in_int8:.4f} rounded as INT8 will be")
 
@@ -259,7 +259,7 @@ class Trainer:
         loss = self._train(epoch)
         last = epoch + 1 == self.settings.epochs
         scored = last or (epoch + 1) % self.settings.val_every == 0
-        confusion = self._scored(self._averaged()) if scored else None
+        confusion = self._score(self._average()) if scored else None
         miou = confusion.mean_iou if confusion else math.nan
         improved = miou > self._best()
         if improved:
@@ -277,7 +277,7 @@ class Trainer:
                 self._say_when_nothing_is_learned()
         self.accelerator.wait_for_everyone()
 
-    def _scored(self, model: nn.Module) -> Confusion:
+    def _score(self, model: nn.Module) -> Confusion:
         """On the val split; ranges of INT8 are those that an export of the present weights would find."""
         if isinstance(model, FakeQuantised):
             model.eval().calibrate(self._range_images().to(self.accelerator.device))
@@ -329,15 +329,15 @@ class Trainer:
                 out = self.settings.out
                 kept = f"The checkpoint of the epoch before is kept in {out}" if epoch else "No epoch was finished"
                 raise DataError(
-                    f"The loss became {loss} in epoch {epoch + 1}, batch {step + 1} ({self._images_of(step)}). {kept}; "
-                    f"lower --lr (now {self.settings.lr})."
+                    f"The loss became {loss} in epoch {epoch + 1}, batch {step + 1} ({self._list_images(step)}). "
+                    f"{kept}; lower --lr (now {self.settings.lr})."
                 )
             total += loss
             left = in_words(self.left.left_s or 0)
             bar.set_postfix(loss=f"{total / (step + 1):.3f}", miou=f"{max(self._best(), 0):.3f}", left=left)
         return total / steps
 
-    def _images_of(self, step: int) -> str:
+    def _list_images(self, step: int) -> str:
         """Names of the images in this process's batch of the present epoch."""
         size, shared = self.settings.batch, self.accelerator.num_processes
         first = (step * shared + self.accelerator.process_index) * size
@@ -384,7 +384,7 @@ class Trainer:
         module: nn.Module = self.accelerator.unwrap_model(self.model)
         return module
 
-    def _averaged(self) -> nn.Module:
+    def _average(self) -> nn.Module:
         return self.ema.model if self.settings.ema else self._bare()
 
     def _best(self) -> float:
@@ -393,7 +393,7 @@ class Trainer:
     def _save(self, epoch: int, confusion: Confusion | None, improved: bool) -> None:
         architecture = {"name": self.settings.model, "options": self.settings.options}
         facts = self._facts(epoch, confusion)
-        state = deployed(self._averaged()).state_dict()
+        state = deploy(self._average()).state_dict()
         out = self.settings.out
         if improved:
             save_checkpoint(out / "best.pt", architecture, self.spec, state, facts)
@@ -412,7 +412,7 @@ class Trainer:
         if confusion is not None:
             write_results(out / "results.json", self._results(confusion))
             write_curves(out / "curves.png", self.rows)
-            write_samples(out / "val_batch.png", self.validator.samples(self._averaged(), SAMPLES_DRAWN), self.spec)
+            write_samples(out / "val_batch.png", self.validator.samples(self._average(), SAMPLES_DRAWN), self.spec)
 
     def _results(self, confusion: Confusion) -> dict[str, Any]:
         verdict, done = self._verdict(), int(self.rows[-1]["epoch"])
@@ -422,7 +422,7 @@ class Trainer:
             "epochs": done,
             "steps": done * len(self.loader),
             "seconds": sum(row["seconds"] for row in self.rows),
-            **{name: scores_of(scores, self.spec.classes) for name, scores in scored.items()},
+            **{name: describe_scores(scores, self.spec.classes) for name, scores in scored.items()},
             "loss": self.rows[-1]["loss"],
             "loss_of_a_constant_answer": self._trivial_loss(),
             "learned": verdict.learned,

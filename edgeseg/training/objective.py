@@ -43,11 +43,11 @@ class Objective:
         logits = logits.float()
         loss = self.loss(logits, target, boundary)
         for auxiliary in auxiliaries:
-            loss = loss + AUXILIARY_WEIGHT * self.loss(_at_size_of(target, auxiliary), target, boundary)
+            loss = loss + AUXILIARY_WEIGHT * self.loss(_resize_to(target, auxiliary), target, boundary)
         return loss if self.teacher is None else self.teacher.mixed(loss, logits, images, target)
 
 
-def _at_size_of(target: Tensor, logits: Tensor) -> Tensor:
+def _resize_to(target: Tensor, logits: Tensor) -> Tensor:
     logits, size = logits.float(), target.shape[-2:]
     if logits.shape[-2:] == size:
         return logits

@@ -32,7 +32,7 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
             writer.writerow({key: "" if math.isnan(value) else f"{value:.6g}" for key, value in row.items()})
 
 
-def scores_of(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
+def describe_scores(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
     """The mIoU and each class's IoU; None for a class in neither truth nor prediction."""
     found = zip(classes, confusion.iou.tolist(), strict=True)
     iou = {name: None if math.isnan(value) else value for name, value in found}
@@ -66,13 +66,13 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
 def write_samples(path: Path, samples: Sequence[Sample], spec: ModelSpec) -> None:
     """Image, truth and prediction side by side; void is black."""
     table = color_table(spec)
-    rows = [_drawn(sample, table) for sample in samples]
+    rows = [_draw(sample, table) for sample in samples]
     draw_legend(rows[0][2], spec)
     picture = contact_sheet(rows, ("image", "truth", "prediction"), 360)
     with atomic_file(path) as staged:
         staged.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
 
 
-def _drawn(sample: Sample, table: UInt8) -> list[UInt8]:
+def _draw(sample: Sample, table: UInt8) -> list[UInt8]:
     image, truth, labels = sample
     return [image, colorize(truth, table), np.ascontiguousarray(overlay(image, labels, table, 0.6))]

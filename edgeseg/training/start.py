@@ -50,7 +50,7 @@ def _full(architecture: Any) -> dict[str, Any]:
     return full_options(architecture["name"], architecture["options"])
 
 
-def deployed(model: nn.Module) -> nn.Module:
+def deploy(model: nn.Module) -> nn.Module:
     """The network that a checkpoint holds: without what ``--qat`` puts around it."""
     return model.net if isinstance(model, FakeQuantised) else model
 

@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _against(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
-    from edgeseg.proof.speed import speed_of
+    from edgeseg.proof.speed import compare_speed
 
-    speed = speed_of(Artifact.open(args.against), Artifact.open(args.artifact), args.seconds, args.device)
+    speed = compare_speed(Artifact.open(args.against), Artifact.open(args.artifact), args.seconds, args.device)
     say_lines(json.dumps(speed.to_dict(), indent=2) if args.json else speed.text())
     return 0
 

@@ -20,7 +20,7 @@ from edgeseg.verbs.flags.int8 import (
     check_evidence,
     check_int8_arguments,
     place,
-    quantised,
+    quantize,
     verification_images,
 )
 from edgeseg.verbs.flags.needs import need, need_to_calibrate
@@ -69,28 +69,28 @@ def run(args: argparse.Namespace) -> int:
 
 def _quantise(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.quantizers.quantizer import encoding_for, expect_parent
+    from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
 
     check_evidence(args)
     check_int8_arguments(args)
     check_name(args.name)
     parent = Artifact.open(args.artifact)
     model_format = args.format or parent.format
-    expect_parent(encoding_for(model_format), parent)
+    expect_parent(quantizer_for(model_format), parent)
     need_to_calibrate(model_format)
     out = args.out or default_out(parent.path)
     check_writable(out)
     images = calibration_images(args, parent.spec)
     samples = verification_images(args, parent.spec, images)
-    report([quantised(args, parent, images, samples, place(args, out, parent.name), model_format)], args.json)
+    report([quantize(args, parent, images, samples, place(args, out, parent.name), model_format)], args.json)
     return 0
 
 
 def _choose(args: argparse.Namespace) -> int:
     """Write a calibration set and the picture of its coverage, and print the table."""
-    from edgeseg.calibration.images.coverage import coverage_of
+    from edgeseg.calibration.images.coverage import measure_coverage
     from edgeseg.calibration.images.coverage_report import coverage_text
-    from edgeseg.calibration.images.set_file import weights_of, write_set
+    from edgeseg.calibration.images.set_file import weight_digests, write_set
     from edgeseg.console.progress import bar_on_tty
 
     _check_set_file(args.set_file)
@@ -101,10 +101,10 @@ def _choose(args: argparse.Namespace) -> int:
     images = calibration_images(args, spec)
     reference = _reference(args, spec)
     with bar_on_tty("look at images", len(images) + (len(reference) if reference else 0)) as tick:
-        coverage = coverage_of(images, reference, args.ignore_index, tick)
+        coverage = measure_coverage(images, reference, args.ignore_index, tick)
     picture = args.set_file.with_suffix(".png")
     _write_picture(picture, coverage)
-    values = write_set(args.set_file, images, name, weights_of(args.artifact), coverage.to_dict())
+    values = write_set(args.set_file, images, name, weight_digests(args.artifact), coverage.to_dict())
     if args.json:
         say_lines(json.dumps(values, indent=2))
     else:

@@ -19,7 +19,7 @@ from edgeseg.files.atomic import check_writable
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.proof.publishing import Built
+    from edgeseg.proof.publishing import ExportResult
     from edgeseg.runtime.pipeline import Summary
 
 SEED = 2026
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    checkpoint = args.checkpoint or _shipped()
+    checkpoint = args.checkpoint or _shipped_checkpoint()
     if not checkpoint.is_file():
         raise CheckpointError(f"There is no checkpoint {checkpoint}.")
     if args.frames < 1:
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _shipped() -> Path:
+def _shipped_checkpoint() -> Path:
     path = Path(str(resources.files("edgeseg.assets") / "cells.pt"))
     if not path.is_file():
         raise CheckpointError(
@@ -97,7 +97,7 @@ def _render(out: Path, frames: int) -> None:
     write_clip(out / "clip.mp4", (image for image, _ in cells.render_clip(SEED, frames, CLIP_SIZE, CLIP_SIZE)))
 
 
-def _artifacts(checkpoint: Path, out: Path, max_drop: float) -> tuple[Built, Built]:
+def _artifacts(checkpoint: Path, out: Path, max_drop: float) -> tuple[ExportResult, ExportResult]:
     """The fp32 and the INT8 OpenVINO artifact, both verified on the rendered val split."""
     from edgeseg.calibration.images.load_set import load_set
     from edgeseg.calibration.int8_artifact import int8_artifact
@@ -105,13 +105,13 @@ def _artifacts(checkpoint: Path, out: Path, max_drop: float) -> tuple[Built, Bui
     from edgeseg.export.source.foreign_spec import SpecFlags
     from edgeseg.export.source.source_net import source_net
     from edgeseg.proof.budget import Budget
-    from edgeseg.proof.publishing import Place
+    from edgeseg.proof.publishing import OutputOptions
     from edgeseg.proof.samples import samples_from
 
     with _step("checkpoint to ONNX"):
         source = source_net(checkpoint, SpecFlags())
         samples = samples_from(out / "scenes", source.spec)
-        place = Place(out, "cells")
+        place = OutputOptions(out, "cells")
         onnx = build.onnx_artifact(source, place, ["labels"], samples)
     with _step("ONNX to OpenVINO, compared with torch"):
         fp32 = build.openvino_artifact(source, onnx.artifact, place, samples)
@@ -121,7 +121,7 @@ def _artifacts(checkpoint: Path, out: Path, max_drop: float) -> tuple[Built, Bui
     return fp32, int8
 
 
-def _figures(artifact: Artifact, verified: Built, stage: int) -> dict[str, Any]:
+def _figures(artifact: Artifact, verified: ExportResult, stage: int) -> dict[str, Any]:
     """What verification on the val split found for one of its two stages."""
     confusion = verified.comparison.stages[stage].confusion
     iou = {name: float(value) for name, value in zip(artifact.spec.classes, confusion.iou, strict=True)}

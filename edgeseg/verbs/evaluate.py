@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     artifact = Artifact.open(args.artifact)
     dataset = open_dataset(args.data, artifact, args.ignore_index)
     with open_predictor(artifact, args.conf, args.device) as predict:
-        evaluation = _evaluated(predict, dataset, args.split)
+        evaluation = _evaluate(predict, dataset, args.split)
     result = _result(args, artifact, dataset, evaluation)
     if args.out:
         _write(args.out, result, evaluation, artifact.spec.palette)
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _evaluated(predict: Any, dataset: Dataset, split: str) -> Evaluation:
+def _evaluate(predict: Any, dataset: Dataset, split: str) -> Evaluation:
     from tqdm import tqdm
 
     from edgeseg.runtime.measure.evaluate import evaluate

@@ -18,16 +18,16 @@ from edgeseg.verbs.flags.int8 import (
     check_evidence,
     check_int8_arguments,
     place,
-    quantised,
+    quantize,
     verification_images,
 )
 from edgeseg.verbs.flags.needs import need_to_export
 from edgeseg.verbs.flags.tensorrt import (
     add_tensorrt_arguments,
     as_tensorrt,
+    build_engine_for,
     check_tensorrt_arguments,
     engine_dict,
-    engine_of,
     engine_text,
     ready_artifact,
 )
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from edgeseg.calibration.search.preferred_format import Choice
     from edgeseg.export.source.foreign_spec import SpecFlags
     from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet
-    from edgeseg.proof.publishing import Built, Place
+    from edgeseg.proof.publishing import ExportResult, OutputOptions
     from edgeseg.proof.samples import Samples
-    from edgeseg.runtime.trt.device_engine import DeviceEngine
+    from edgeseg.runtime.trt.device_engine import BuiltEngine
 
 FORMATS = ("onnx", "openvino", "tensorrt", "engine", "engine-rtx")
 
@@ -126,25 +126,25 @@ def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     _check(args)
     if (ready := ready_artifact(args)) is not None:
-        report_engine(engine_of(args, ready), ready, args.json)
+        report_engine(build_engine_for(args, ready), ready, args.json)
         return 0
     need_to_export(args.model, "openvino" if args.prefer else args.format, args.int8)
     from edgeseg.export.graphs.deployed_graph import check_outputs
     from edgeseg.export.source.source_net import source_net
-    from edgeseg.export.source.spec_file import merged_flags
+    from edgeseg.export.source.spec_file import merge_flags
 
     outputs = check_outputs([name.strip() for name in args.outputs.split(",")])
     out = args.out or default_out(args.model)
     check_writable(out)
-    source = source_net(args.model, merged_flags(_flags(args), args.spec), _cut(args))
+    source = source_net(args.model, merge_flags(_flags(args), args.spec), _cut(args))
     if source.cut is not None and not args.json:
         say_lines(f"{source.cut.text()}\n")
     to = place(args, out, source.name)
     if args.prefer:
-        report_choice(_offered(args, source, to, outputs), args.json)
+        report_choice(_offer(args, source, to, outputs), args.json)
     else:
         built = _build(args, source, to, outputs)
-        report(built, args.json, engine_of(args, built[-1].artifact))
+        report(built, args.json, build_engine_for(args, built[-1].artifact))
     return 0
 
 
@@ -153,21 +153,21 @@ def default_out(model: Path) -> Path:
     return model.resolve().parent if model.is_dir() else model.resolve().parent / "artifacts"
 
 
-def report(built: list[Built], as_json: bool, engine: DeviceEngine | None = None) -> None:
+def report(built: list[ExportResult], as_json: bool, engine: BuiltEngine | None = None) -> None:
     """Print what was made and how it compares."""
-    from edgeseg.export.report import built_dict, built_text
+    from edgeseg.export.report import describe_result, format_result
 
     if as_json:
-        made = [built_dict(one) for one in built]
+        made = [describe_result(one) for one in built]
         if engine is not None:
             made[-1]["engine"] = engine_dict(engine)
         say_lines(json.dumps(made, indent=2))
         return
-    say_lines("\n\n".join(built_text(one) for one in built))
+    say_lines("\n\n".join(format_result(one) for one in built))
     report_engine(engine, built[-1].artifact, as_json)
 
 
-def report_engine(engine: DeviceEngine | None, artifact: Artifact, as_json: bool) -> None:
+def report_engine(engine: BuiltEngine | None, artifact: Artifact, as_json: bool) -> None:
     """Print where the engine of an artifact is, if there is one."""
     if engine is not None:
         say_lines(json.dumps(engine_dict(engine), indent=2) if as_json else engine_text(engine, artifact))
@@ -175,12 +175,12 @@ def report_engine(engine: DeviceEngine | None, artifact: Artifact, as_json: bool
 
 def report_choice(choice: Choice, as_json: bool) -> None:
     """Print every artifact that was made, and which one to run."""
-    from edgeseg.export.report import built_dict
+    from edgeseg.export.report import describe_result
 
     built = [one.built for one in choice.candidates if one.built is not None]
     if as_json:
         say_lines(
-            json.dumps({"artifacts": [built_dict(one) for one in built], "preferred": choice.to_dict()}, indent=2)
+            json.dumps({"artifacts": [describe_result(one) for one in built], "preferred": choice.to_dict()}, indent=2)
         )
         return
     report(built, as_json)
@@ -238,15 +238,15 @@ def _cut(args: argparse.Namespace) -> LevelCut | DepthCut | None:
     return None if args.drop_levels is None else LevelCut(args.drop_levels, args.eval_data or args.data)
 
 
-def _build(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list[str]) -> list[Built]:
+def _build(args: argparse.Namespace, source: SourceNet, to: OutputOptions, outputs: list[str]) -> list[ExportResult]:
     images, found = _evidence(args, source)
     built = _floats(source, to, outputs, found, args.format)
     if images is not None:
-        built.append(quantised(args, built[-1].artifact, images, found, to, args.format))
+        built.append(quantize(args, built[-1].artifact, images, found, to, args.format))
     return as_tensorrt(args, built, found, to) if args.format == "tensorrt" else built
 
 
-def _offered(args: argparse.Namespace, source: SourceNet, to: Place, outputs: list[str]) -> Choice:
+def _offer(args: argparse.Namespace, source: SourceNet, to: OutputOptions, outputs: list[str]) -> Choice:
     """fp32 and INT8 for every engine that runs here."""
     from edgeseg.calibration.search.preferred_format import offer
     from edgeseg.console.progress import bar_on_tty
@@ -254,10 +254,10 @@ def _offered(args: argparse.Namespace, source: SourceNet, to: Place, outputs: li
     images, found = _evidence(args, source)
     assert images is not None
 
-    def int8_of(fp32: Built) -> Built:
-        return quantised(args, fp32.artifact, images, found, replace(to, timed_s=0.0), fp32.artifact.format)
+    def make_int8(fp32: ExportResult) -> ExportResult:
+        return quantize(args, fp32.artifact, images, found, replace(to, benchmark_seconds=0.0), fp32.artifact.format)
 
-    return offer(_floats(source, to, outputs, found, "openvino"), int8_of, args.prefer, bar_on_tty)
+    return offer(_floats(source, to, outputs, found, "openvino"), make_int8, args.prefer, bar_on_tty)
 
 
 def _evidence(args: argparse.Namespace, source: SourceNet) -> tuple[CalibrationSet | None, Samples]:
@@ -268,7 +268,9 @@ def _evidence(args: argparse.Namespace, source: SourceNet) -> tuple[CalibrationS
     return images, verification_images(args, source.spec, images)
 
 
-def _floats(source: SourceNet, to: Place, outputs: list[str], found: Samples, model_format: str) -> list[Built]:
+def _floats(
+    source: SourceNet, to: OutputOptions, outputs: list[str], found: Samples, model_format: str
+) -> list[ExportResult]:
     from edgeseg.export import build
 
     onnx = build.onnx_artifact(source, to, outputs, found)

@@ -38,12 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.levels:
         return inspect_levels.run(args)
-    values = _inspected(args.file, args.layers)
+    values = _inspect(args.file, args.layers)
     say_lines(json.dumps(values, indent=2, default=str) if args.json else "\n".join(map(visible, _lines(values))))
     return 0
 
 
-def _inspected(path: Path, layers: bool) -> dict[str, Any]:
+def _inspect(path: Path, layers: bool) -> dict[str, Any]:
     from edgeseg.artifact import MANIFEST
     from edgeseg.runtime.trt.engine_file import SUFFIXES, inspect_engine_file
 

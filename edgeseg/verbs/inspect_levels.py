@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.out:
         check_writable(args.out)
-    report, can_cut = _measured(args)
+    report, can_cut = _measure(args)
     command = _command(args, report) if can_cut else None
     values = level_values(report, args.max_drop, command)
     if args.out:
@@ -56,17 +56,17 @@ def _command(args: argparse.Namespace, report: LevelReport) -> str | None:
     return edgeseg_command("export", args.file, "--drop-levels", str(level.level), "--data", args.data)
 
 
-def _measured(args: argparse.Namespace) -> tuple[LevelReport, bool]:
+def _measure(args: argparse.Namespace) -> tuple[LevelReport, bool]:
     """The levels, and whether ``edgeseg export --drop-levels`` takes this network."""
     from tqdm import tqdm
 
     from edgeseg.models.cut_unet import can_cut
     from edgeseg.training.checkpoint import load_model
     from edgeseg.training.pruning.level_cut import labelled_validator
-    from edgeseg.training.pruning.levels import joins_of, measure_levels
+    from edgeseg.training.pruning.levels import find_joins, measure_levels
 
     loaded = load_model(args.file)
     validator = labelled_validator(args.data, loaded.spec, args.split)
-    passes = 2 * len(joins_of(loaded.model)) + 1
+    passes = 2 * len(find_joins(loaded.model)) + 1
     with tqdm(desc="levels", total=passes, leave=False, disable=not sys.stderr.isatty()) as bar:
         return measure_levels(loaded.model, validator, bar.update), can_cut(loaded.model)

@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.prune:
         return _prune(args)
     spec = _spec(args)
-    found = (_described(name, spec) for name in _names(args))
+    found = (_describe(name, spec) for name in _names(args))
     if args.json:
         say_lines(json.dumps(list(found), indent=2))
         return 0
@@ -70,7 +70,7 @@ def _spec(args: argparse.Namespace) -> ModelSpec:
     return ModelSpec("multiclass", classes, args.imgsz[0], args.imgsz[-1])
 
 
-def _described(name: str, spec: ModelSpec) -> dict[str, Any]:
+def _describe(name: str, spec: ModelSpec) -> dict[str, Any]:
     from edgeseg.models.profile import profile
     from edgeseg.models.registry import model_entry
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edgeseg.console.command import edgeseg_command
-from edgeseg.console.quantities import duration_or_size, duration_s, kept_bytes
+from edgeseg.console.quantities import duration_or_size, duration_s, parse_limit
 from edgeseg.errors import UserError
 from edgeseg.runtime.system.child_python import module_command
 from edgeseg.verbs.flags.run import add_arguments
-from edgeseg.verbs.run_config import arguments, words_of
+from edgeseg.verbs.run_config import arguments, format_words
 
 if TYPE_CHECKING:
     from edgeseg.runtime.service.supervisor import Plan
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
         check_address_space()
         if not args.no_supervise and os.name == "posix":
-            return _supervised(words, args)
+            return _supervise(words, args)
     from edgeseg.verbs.run_session import segment
 
     return segment(args)
@@ -62,7 +62,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.jsonl_every:
         duration_or_size(args.jsonl_every)
     for size in (args.keep, args.masks_keep, args.jsonl_keep):
-        kept_bytes(size, None)
+        parse_limit(size, None)
 
 
 def _is_live(args: argparse.Namespace) -> bool:
@@ -71,7 +71,7 @@ def _is_live(args: argparse.Namespace) -> bool:
     return is_live(args.source) or args.source.endswith(".streams")
 
 
-def _supervised(words: Sequence[str], args: argparse.Namespace) -> int:
+def _supervise(words: Sequence[str], args: argparse.Namespace) -> int:
     from edgeseg.runtime.events.event_log import Log
     from edgeseg.runtime.service.supervisor import Supervisor
 
@@ -90,4 +90,4 @@ def _plan(args: argparse.Namespace) -> Plan:
 
     if args.jsonl:
         args.jsonl = from_child(args.jsonl)
-    return Plan(words_of(args), args.engine_timeout, args.restarts)
+    return Plan(format_words(args), args.engine_timeout, args.restarts)

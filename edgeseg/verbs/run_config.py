@@ -33,12 +33,12 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     Raises:
         UserError: the file cannot be read, or holds what is no flag or no value of one.
     """
-    given = _given("the command line", words)
+    given = _parse_given("the command line", words)
     config = _from_file(Path(given["config"])) if "config" in given else {}
     return argparse.Namespace(**{**vars(_parser("the defaults").parse_args([])), **config, **given})
 
 
-def words_of(args: argparse.Namespace) -> list[str]:
+def format_words(args: argparse.Namespace) -> list[str]:
     """Words that give ``args`` again, without its file; for another process."""
     words: list[str] = []
     for action in _flags(_parser("")).values():
@@ -61,7 +61,7 @@ def _parser(where: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _given(where: str, words: Sequence[str]) -> dict[str, Any]:
+def _parse_given(where: str, words: Sequence[str]) -> dict[str, Any]:
     """What the words say, without any default."""
     parser = _parser(where)
     for action in parser._actions:
@@ -82,7 +82,7 @@ def _from_file(path: Path) -> dict[str, Any]:
             artifact = ["--", str(value)]
         else:
             words += _words(path, flags, key, value)
-    return _given(str(path), [*words, *artifact])
+    return _parse_given(str(path), [*words, *artifact])
 
 
 def _words(path: Path, flags: dict[str, argparse.Action], key: str, value: object) -> list[str]:

@@ -23,7 +23,7 @@ def saves_nothing(args: argparse.Namespace) -> bool:
     return not any(getattr(args, name) for name in OUTPUTS)
 
 
-def written_paths(args: argparse.Namespace, summary: Summary) -> list[str]:
+def list_written(args: argparse.Namespace, summary: Summary) -> list[str]:
     """Files and folders that this run wrote, as far as one name says them.
 
     What is recorded of a camera, and parts of a recording, are said in events, each when it is whole.
@@ -43,7 +43,7 @@ def result_lines(args: argparse.Namespace, summary: Summary, sinks: Sequence[Sin
     """Sentences for the end of a run's summary."""
     from edgeseg.runtime.sources.kind import CAMERA, kind_of_source
 
-    lines = [f"written: {path}" for path in written_paths(args, summary)]
+    lines = [f"written: {path}" for path in list_written(args, summary)]
     lines += [f"unlike calibration: {source}: {text}" for source, text in _unlike_texts(sinks)]
     if saves_nothing(args) and kind_of_source(args.source) != CAMERA:
         lines += [f"found: {text}" for sink in sinks if (text := _shares_text(sink))]

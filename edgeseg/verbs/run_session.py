@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.console.quantities import duration_or_size, duration_s, kept_bytes
+from edgeseg.console.quantities import duration_or_size, duration_s, parse_limit
 from edgeseg.console.terminal import say_lines, visible, visible_lines
 from edgeseg.errors import UserError
 from edgeseg.runtime.events.event import Event
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.engines.engine import Engine
     from edgeseg.runtime.pipeline import Pipeline, Summary
-    from edgeseg.runtime.recording.recording import Saving
+    from edgeseg.runtime.recording.recording import RecordingPolicy
     from edgeseg.runtime.sinks.lines.pieces import Rotation
     from edgeseg.runtime.sinks.painter import Painter
     from edgeseg.runtime.sinks.sink import Sink
@@ -49,21 +49,21 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
         pulse: to the supervisor, if there is one.
     """
     from edgeseg.artifact import Artifact
-    from edgeseg.runtime.engines.threshold import thresholding
+    from edgeseg.runtime.engines.threshold import threshold_for
     from edgeseg.runtime.pipeline import Pipeline
 
     _check(args)
     log = Log(args.log_json)
     artifact = Artifact.open(args.artifact)
-    threshold = thresholding(artifact, args.conf)
+    threshold = threshold_for(artifact, args.conf)
     with ExitStack() as stack:
         source = stack.enter_context(_source(args, log))
         engine = _engine(args, artifact, log)
         pipeline = Pipeline(engine, source, args.slots, threshold, args.max_frames, log.event)
         if pulse is not None:
-            pulse.progress = lambda: _progress_of(pipeline, source)
+            pulse.progress = lambda: _make_progress(pipeline, source)
         sinks = _sinks(args, artifact, source, log, pipeline.stop)
-        with _stopped_by_signals(pipeline, pulse is not None):
+        with _stop_on_signals(pipeline, pulse is not None):
             with _progress(args, source, log, pipeline) as advance:
                 summary = pipeline.run(sinks, advance)
             if not pipeline.stuck:
@@ -79,10 +79,10 @@ def segment(args: argparse.Namespace, pulse: Pulse | None = None) -> int:
 def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], log: Log, pipeline: Pipeline) -> None:
     """Print the summary; whether somebody takes it changes nothing about a run that did its work."""
     from edgeseg.runtime.sinks.lines.stream import is_standard_output
-    from edgeseg.verbs.run_results import result_lines, unlike_calibration, written_paths
+    from edgeseg.verbs.run_results import list_written, result_lines, unlike_calibration
 
     if args.json:
-        found = {"written": written_paths(args, summary), "unlike_calibration": unlike_calibration(sinks)}
+        found = {"written": list_written(args, summary), "unlike_calibration": unlike_calibration(sinks)}
         text = json.dumps(redact_values({**_as_json(summary), **found}))
     else:
         text = "\n".join([_as_text(summary), *map(visible, redact_values(result_lines(args, summary, sinks)))])
@@ -98,7 +98,7 @@ def _print(summary: Summary, args: argparse.Namespace, sinks: Sequence[Sink], lo
         log.event(Event("note", "output", "nobody reads standard output; the summary is lost."))
 
 
-def _progress_of(pipeline: Pipeline, source: Source) -> Progress:
+def _make_progress(pipeline: Pipeline, source: Source) -> Progress:
     return Progress(pipeline.frames, pipeline.busy_s, True, pipeline.idle, source.waiting)
 
 
@@ -185,7 +185,7 @@ def _sinks(
     from edgeseg.runtime.sinks.jsonl import JsonlSink
     from edgeseg.runtime.sinks.likeness import trait_ranges
     from edgeseg.runtime.sinks.likeness_watch import LikenessSink
-    from edgeseg.runtime.sinks.mask_folder import origin_of
+    from edgeseg.runtime.sinks.mask_folder import mask_origin
     from edgeseg.runtime.sinks.masks import MaskSink
     from edgeseg.runtime.sinks.painter import Painter
     from edgeseg.runtime.sinks.window import WindowSink
@@ -195,10 +195,10 @@ def _sinks(
     painter = Painter(spec, not args.no_legend, log.sentence)
     sinks: list[Sink] = []
     if args.save:
-        sinks.append(_drawn(args, source, log, painter, artifact))
+        sinks.append(_draw(args, source, log, painter, artifact))
     if args.save_masks:
-        kept = kept_bytes(args.masks_keep, LIVE_MASKS_BYTES if source.live else None)
-        sinks.append(MaskSink(args.save_masks, spec, names, source.live, kept, origin_of(args.source), log.event))
+        kept = parse_limit(args.masks_keep, LIVE_MASKS_BYTES if source.live else None)
+        sinks.append(MaskSink(args.save_masks, spec, names, source.live, kept, mask_origin(args.source), log.event))
     if args.jsonl:
         sinks.append(JsonlSink(args.jsonl, spec, source.live, _rotation(args, source.live), log.event))
     if args.show:
@@ -208,7 +208,7 @@ def _sinks(
     return [*sinks, *share_sinks(args, ShareSink(spec))]
 
 
-def _drawn(args: argparse.Namespace, source: Source, log: Log, painter: Painter, artifact: Artifact) -> Sink:
+def _draw(args: argparse.Namespace, source: Source, log: Log, painter: Painter, artifact: Artifact) -> Sink:
     """Where frames with their masks drawn in go."""
     from edgeseg.runtime.sinks.pictures import PictureSink
     from edgeseg.runtime.sinks.save_target import save_target
@@ -221,11 +221,11 @@ def _drawn(args: argparse.Namespace, source: Source, log: Log, painter: Painter,
     return VideoSink(target.video, artifact.spec, source.fps, saving, log.event, source.names, painter)
 
 
-def _saving(args: argparse.Namespace, live: bool) -> Saving:
-    from edgeseg.runtime.recording.recording import Saving
+def _saving(args: argparse.Namespace, live: bool) -> RecordingPolicy:
+    from edgeseg.runtime.recording.recording import RecordingPolicy
 
     every_s = duration_s(args.save_every) if args.save_every else None
-    return Saving(live, every_s, kept_bytes(args.keep, LIVE_RECORDING_BYTES if live else None))
+    return RecordingPolicy(live, every_s, parse_limit(args.keep, LIVE_RECORDING_BYTES if live else None))
 
 
 def _rotation(args: argparse.Namespace, live: bool) -> Rotation:
@@ -233,11 +233,11 @@ def _rotation(args: argparse.Namespace, live: bool) -> Rotation:
 
     every_s, every_bytes = duration_or_size(args.jsonl_every) if args.jsonl_every else (None, None)
     default = max(LIVE_LINES_BYTES, 2 * (every_bytes or 0)) if live else None
-    return Rotation(every_s, every_bytes, kept_bytes(args.jsonl_keep, default))
+    return Rotation(every_s, every_bytes, parse_limit(args.jsonl_keep, default))
 
 
 @contextmanager
-def _stopped_by_signals(pipeline: Pipeline, supervised: bool) -> Iterator[None]:
+def _stop_on_signals(pipeline: Pipeline, supervised: bool) -> Iterator[None]:
     """The first SIGINT or SIGTERM finishes the outputs; a second one kills as usual.
 
     Under a supervisor, whose business that is, a second one does nothing: a service manager that asks a whole

@@ -9,7 +9,7 @@ import json
 import signal
 import sys
 
-from edgeseg.cli import complain_of_fault, guarded
+from edgeseg.cli import complain_of_fault, guard_errors
 from edgeseg.runtime.events.standard_streams import finish, guard
 from edgeseg.runtime.service.heartbeat import Pulse
 from edgeseg.verbs.run_config import arguments
@@ -23,7 +23,7 @@ def main() -> int:
     sys.excepthook = complain_of_fault
     args = arguments(json.loads(sys.stdin.readline()))
     try:
-        return guarded("run", lambda: segment(args, pulse), args.log_json)
+        return guard_errors("run", lambda: segment(args, pulse), args.log_json)
     finally:
         pulse.close()
         finish()

@@ -268,12 +268,12 @@ def _settings(args: argparse.Namespace) -> TrainSettings:
         **values,
         options=full_options(args.model, given),
         start_from=args.weights,
-        pretrained=_pretrained(args),
+        pretrained=_load_pretrained(args),
         scale=tuple(args.scale),
     )
 
 
-def _pretrained(args: argparse.Namespace) -> bool:
+def _load_pretrained(args: argparse.Namespace) -> bool:
     from edgeseg.models.registry import model_entry
 
     if args.pretrained is not None:
@@ -333,7 +333,7 @@ def _normalisation(args: argparse.Namespace) -> tuple[tuple[float, ...], tuple[f
 
     mean, std = model_entry(args.model).normalisation
     if args.color_order == "gray":
-        mean, std = (mean[:1], std[:1]) if _pretrained(args) else ((0.5,), (0.25,))
+        mean, std = (mean[:1], std[:1]) if _load_pretrained(args) else ((0.5,), (0.25,))
     if args.color_order == "bgr":
         mean, std = mean[::-1], std[::-1]
     return tuple(args.mean or mean), tuple(args.std or std)

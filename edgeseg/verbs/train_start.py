@@ -122,7 +122,7 @@ def fit_to_data(args: argparse.Namespace, settings: TrainSettings, data: Dataset
     if epochs is None:
         together = batch * _processes()
         steps = args.steps or defaults.choose_steps(pictures, together, args.qat)
-        epochs = defaults.epochs_of(steps, pictures, together)
+        epochs = defaults.choose_epochs(steps, pictures, together)
     val_every = args.val_every or (1 if args.epochs else defaults.choose_val_every(epochs))
     settings = dataclasses.replace(settings, batch=batch, crop=crop, epochs=epochs, val_every=val_every)
     return dataclasses.replace(settings, sparse=args.epochs is None, budget_s=args.time)

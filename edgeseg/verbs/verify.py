@@ -43,13 +43,13 @@ def run(args: argparse.Namespace) -> int:
         return _trace(args)
     from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.report import comparison_text
-    from edgeseg.export.verify import opened_models
+    from edgeseg.export.verify import open_models
     from edgeseg.proof.budget import budget_for
     from edgeseg.proof.compare import compare
     from edgeseg.proof.gates import check_drop
     from edgeseg.proof.samples import samples_from
 
-    with opened_models(args.models) as (stages, spec):
+    with open_models(args.models) as (stages, spec):
         samples = samples_from(args.data, spec, args.split, args.ignore_index)
         with bar_on_tty("verify", len(samples)) as tick:
             comparison = compare(stages, samples, spec, tick)
@@ -64,13 +64,13 @@ def _trace(args: argparse.Namespace) -> int:
     from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.trace.picture import check_picture, write_trace
     from edgeseg.export.trace.report import check_traces, traces_dict, traces_text
-    from edgeseg.export.verify import traces_of
+    from edgeseg.export.verify import trace_stages
     from edgeseg.files.output_paths import check_apart, picture_folders
 
     out = args.trace_out or Path("trace.png")
     check_picture(out)
     check_apart([out], [*map(artifact_folder, args.models), *picture_folders(args.data)])
-    traces = traces_of(args.models, (args.data, args.split, args.ignore_index), args.trace_images, bar_on_tty)
+    traces = trace_stages(args.models, (args.data, args.split, args.ignore_index), args.trace_images, bar_on_tty)
     write_trace(out, traces)
     say_lines(json.dumps(traces_dict(traces, out), indent=2) if args.json else traces_text(traces, out))
     check_traces(traces)

@@ -24,13 +24,13 @@ GREY_OF_BGR, GREY_SHIFT = (3735, 19235, 9798), 15
 """OpenCV's integers for grey; their sums are below 2^24, so float32 computes the same whole numbers."""
 
 
-def resized_onnx(data: bytes, spec: ModelSpec, frame: tuple[int, int]) -> bytes:
-    """:func:`resized_graph` from bytes to bytes."""
-    made: bytes = resized_graph(onnx.ModelProto.FromString(data), spec, frame).SerializeToString()
+def resize_onnx(data: bytes, spec: ModelSpec, frame: tuple[int, int]) -> bytes:
+    """:func:`resize_graph` from bytes to bytes."""
+    made: bytes = resize_graph(onnx.ModelProto.FromString(data), spec, frame).SerializeToString()
     return made
 
 
-def resized_graph(model: onnx.ModelProto, spec: ModelSpec, frame: tuple[int, int]) -> onnx.ModelProto:
+def resize_graph(model: onnx.ModelProto, spec: ModelSpec, frame: tuple[int, int]) -> onnx.ModelProto:
     """The same network behind a resize.
 
     Args:

@@ -16,7 +16,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import ArtifactError
-from edgeseg.export.graphs.opset import opset_of
+from edgeseg.export.graphs.opset import read_opset
 from edgeseg.graphs.onnx_graph import is_surrounding, name_nodes
 
 LARGEST = float(np.finfo(np.float16).max)
@@ -64,7 +64,7 @@ def half_graph(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Kept]]:
         half = _at_opset_19(half)
     name_nodes(half.graph)
     _constants_as_initializers(half.graph)
-    kept = _kept(half)
+    kept = _keep_float(half)
     if all(node.name in kept or is_surrounding(node) for node in half.graph.node):
         raise ArtifactError("No layer of this network can be float16. Export it without --half.")
     _Caster(half, kept).run()
@@ -76,7 +76,7 @@ def half_graph(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Kept]]:
 def _at_opset_19(model: onnx.ModelProto) -> onnx.ModelProto:
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     try:
-        converted = onnx.version_converter.convert_version(model, max(QDQ_OPSET, opset_of(model)))
+        converted = onnx.version_converter.convert_version(model, max(QDQ_OPSET, read_opset(model)))
     except (RuntimeError, ValueError, onnx.version_converter.ConvertError) as error:
         raise ArtifactError(f"INT8 with float16 needs opset 19: {error}. Export without --half.") from None
     helper.set_model_props(converted, metadata)
@@ -93,7 +93,7 @@ def _constants_as_initializers(graph: Any) -> None:
             graph.node.remove(node)
 
 
-def _kept(model: onnx.ModelProto) -> dict[str, str]:
+def _keep_float(model: onnx.ModelProto) -> dict[str, str]:
     """Names of the network's nodes that stay in float32, with the reason."""
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     kept: dict[str, str] = {}
@@ -186,10 +186,10 @@ class _Caster:
             return self.made[name]
         if name in self.constants:
             return self._half_constant(name)
-        return self._casted(name, f"{name}/half", TensorProto.FLOAT16)
+        return self._add_cast(name, f"{name}/half", TensorProto.FLOAT16)
 
     def _as_float(self, name: str) -> str:
-        return self.made.get(name) or self._casted(name, f"{name}/float", TensorProto.FLOAT)
+        return self.made.get(name) or self._add_cast(name, f"{name}/float", TensorProto.FLOAT)
 
     def _half_constant(self, name: str) -> str:
         values = numpy_helper.to_array(self.constants[name]).astype(np.float16)
@@ -197,7 +197,7 @@ class _Caster:
         self.made[name] = f"{name}/half"
         return self.made[name]
 
-    def _casted(self, name: str, result: str, kind: int) -> str:
+    def _add_cast(self, name: str, result: str, kind: int) -> str:
         self.nodes.append(helper.make_node("Cast", [name], [result], name=f"edgeseg/Cast_{result}", to=kind))
         self.made[name] = result
         return result

@@ -22,7 +22,7 @@ class OpsetError(ValueError):
     """The graph cannot be said at opset 17."""
 
 
-def opset_of(model: onnx.ModelProto) -> int:
+def read_opset(model: onnx.ModelProto) -> int:
     """Version of the default operator set."""
     return next((int(entry.version) for entry in model.opset_import if entry.domain in STANDARD_DOMAINS), 0)
 
@@ -34,8 +34,8 @@ def check_operations(model: onnx.ModelProto) -> None:
         ArtifactError: one is not, with its name and node.
     """
     for node in _nodes(model.graph):
-        if node.domain not in STANDARD_DOMAINS or not defs.has(node.op_type, opset_of(model), ""):
-            whose = f"of {node.domain}" if node.domain not in STANDARD_DOMAINS else f"at opset {opset_of(model)}"
+        if node.domain not in STANDARD_DOMAINS or not defs.has(node.op_type, read_opset(model), ""):
+            whose = f"of {node.domain}" if node.domain not in STANDARD_DOMAINS else f"at opset {read_opset(model)}"
             name = node.name or next(iter(node.output), "?")
             raise ArtifactError(
                 f"The node {name!r} is the operation {node.op_type} {whose}, which "
@@ -59,7 +59,7 @@ def at_opset_17(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         OpsetError: an operation has no form at 17, or the converter left another version.
     """
-    if opset_of(model) == OPSET:
+    if read_opset(model) == OPSET:
         return model
     try:
         with quiet(), _pads_aside(model):
@@ -68,9 +68,9 @@ def at_opset_17(model: onnx.ModelProto) -> onnx.ModelProto:
         raise OpsetError(str(error).strip().split("\n", maxsplit=1)[0]) from None
     _pads_back(converted)
     _drop_later_attributes(converted)
-    if opset_of(model) < RESIZE_HAS_COORDINATES:
+    if read_opset(model) < RESIZE_HAS_COORDINATES:
         _keep_coordinates(converted)
-    if (found := opset_of(converted)) != OPSET:
+    if (found := read_opset(converted)) != OPSET:
         raise OpsetError(f"the converter left opset {found}")
     converted.ir_version = max(converted.ir_version, 8)
     return converted
@@ -100,7 +100,7 @@ def _pads_aside(model: onnx.ModelProto) -> Iterator[None]:
     The converter has no adapter for Pad 18 -> 17, though without the axes input they are equal.
     """
     pads = [node for node in model.graph.node if node.op_type == "Pad" and len(node.input) <= _PAD_AXES]
-    if opset_of(model) < OPSET or not pads:
+    if read_opset(model) < OPSET or not pads:
         yield
         return
     for pad in pads:

@@ -19,7 +19,7 @@ Forward = Callable[[Float32], Float32]
 FATAL_ONLY = 4
 
 
-def forward_of(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
+def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
     """A function that runs a one-input, one-output ``onnx.ModelProto``, in free memory and limited time.
 
     Raises:

@@ -21,7 +21,7 @@ from edgeseg.files.unfinished import scratch_directory
 FILE = "model.onnx"
 
 
-def simplified(net: onnx.ModelProto) -> onnx.ModelProto:
+def simplify(net: onnx.ModelProto) -> onnx.ModelProto:
     """Constants and BatchNorm folded, dead nodes dropped; only the last where more would leave standard ONNX."""
     net = without_dead_nodes(net)
     runtime = require("onnxruntime", "export")

@@ -9,7 +9,7 @@ import onnx
 from onnx import helper
 
 from edgeseg.export.graphs.ort_session import Forward
-from edgeseg.export.source.graph_facts import dims_of, image_input, is_channels_last
+from edgeseg.export.source.graph_facts import image_input, is_channels_last, static_dimensions
 from edgeseg.image import Float32
 from edgeseg.spec import ModelSpec
 
@@ -37,9 +37,9 @@ class Layout:
         return forward
 
 
-def layout_of(graph: onnx.GraphProto, run: Forward, spec: ModelSpec) -> Layout:
+def input_layout(graph: onnx.GraphProto, run: Forward, spec: ModelSpec) -> Layout:
     """What comes last; the output is asked by running the graph, since files need not say its size."""
-    layout = Layout(is_channels_last(dims_of(image_input(graph))))
+    layout = Layout(is_channels_last(static_dimensions(image_input(graph))))
     blank = np.zeros((1, spec.channels, spec.height, spec.width), np.float32)
     shape = run(layout.graph_input(blank)).shape
     fits = len(shape) == 4 and shape[3] == spec.logit_channels

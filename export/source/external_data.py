@@ -36,7 +36,7 @@ def take_in(model: onnx.ModelProto, path: Path) -> dict[str, str]:
             not inside it.
     """
     bodies = (function.node for function in model.functions)
-    outside = [tensor for tensor in tensors_of(model.graph, *bodies) if tensor.data_location == tensor.EXTERNAL]
+    outside = [tensor for tensor in list_tensors(model.graph, *bodies) if tensor.data_location == tensor.EXTERNAL]
     _expect_room(outside, model, path)
     read: dict[str, bytes] = {}
     for tensor in outside:
@@ -57,7 +57,7 @@ def _expect_room(outside: list[onnx.TensorProto], model: onnx.ModelProto, path: 
         raise ArtifactError(f"{path} has {total} bytes with the weights beside it; edgeseg takes models under 2 GiB.")
 
 
-def tensors_of(graph: onnx.GraphProto, *bodies: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
+def list_tensors(graph: onnx.GraphProto, *bodies: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
     """Every tensor with data in a graph, its subgraphs, and the nodes of ``bodies``."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
@@ -70,7 +70,7 @@ def tensors_of(graph: onnx.GraphProto, *bodies: Iterable[onnx.NodeProto]) -> Ite
                 for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
                     yield from (sparse.values, sparse.indices)
                 for sub in (attribute.g, *attribute.graphs):
-                    yield from tensors_of(sub)
+                    yield from list_tensors(sub)
 
 
 def _plain_name(location: str, tensor: str, path: Path) -> str:

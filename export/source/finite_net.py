@@ -48,11 +48,11 @@ def check_activations(model: nn.Module, inputs: Sequence[Float32], path: Path) -
     Raises:
         CheckpointError: something is NaN or infinite; the first such layer is named.
     """
-    if (layer := _first_broken(model, inputs)) is not None:
+    if (layer := _find_broken(model, inputs)) is not None:
         raise CheckpointError(f"The layer {layer} of {path} gives NaN or infinity for an ordinary picture. {_NEXT}")
 
 
-def _first_broken(model: nn.Module, inputs: Sequence[Float32]) -> str | None:
+def _find_broken(model: nn.Module, inputs: Sequence[Float32]) -> str | None:
     """The innermost module that is done first with a result that is not finite."""
     torch = require("torch", "export")
     broken: list[str] = []

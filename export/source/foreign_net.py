@@ -16,14 +16,14 @@ from onnx import shape_inference
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import SpecError
 from edgeseg.export.graphs.deployed_graph import NORMALISED
-from edgeseg.export.graphs.opset import OPSET, OpsetError, at_opset_17, check_operations, opset_of
-from edgeseg.export.graphs.ort_session import Forward, forward_of
-from edgeseg.export.graphs.simplify import simplified
-from edgeseg.export.source.channels_first import bring_channels_first, layout_of
+from edgeseg.export.graphs.opset import OPSET, OpsetError, at_opset_17, check_operations, read_opset
+from edgeseg.export.graphs.ort_session import Forward, make_forward
+from edgeseg.export.graphs.simplify import simplify
+from edgeseg.export.source.channels_first import bring_channels_first, input_layout
 from edgeseg.export.source.first_nonfinite import nonfinite_source
-from edgeseg.export.source.graph_facts import dims_of, image_input, is_channels_last
+from edgeseg.export.source.graph_facts import image_input, is_channels_last, static_dimensions
 from edgeseg.export.source.onnx_file import expect_float
-from edgeseg.export.source.upsampling import UPSAMPLINGS, append_resize, upsampled
+from edgeseg.export.source.upsampling import UPSAMPLINGS, append_resize, find_upsampling
 from edgeseg.image import Float32, fit, normalise
 from edgeseg.proof.samples import synthetic_samples
 from edgeseg.spec import ModelSpec
@@ -49,30 +49,30 @@ def bare_net(model: onnx.ModelProto, spec: ModelSpec, upsample: str | None = Non
         SpecError: the output is no ``[1, K, H, W]`` of the spec or not finite, or a change altered the results.
     """
     expect_float(model)
-    net = _with_functions_inlined(model)
+    net = _inline_functions(model)
     check_operations(net)
     _drop_initializer_inputs(net)
     _fix_axes(net.graph, spec)
-    run = forward_of(net)
-    layout = layout_of(net.graph, run, spec)
+    run = make_forward(net)
+    layout = input_layout(net.graph, run, spec)
     given, probes = layout.planes(run), probe_inputs(spec)
     expected = [given(probe) for probe in probes]
     _check_finite(net, expected, [layout.graph_input(probe) for probe in probes])
     _check_output(expected[0], spec, upsample)
-    net = _upgraded(net)
+    net = _upgrade(net)
     bring_channels_first(net.graph, layout, spec)
     activation = _strip_activation(net)
-    _check_unchanged(forward_of(net), activation, probes, expected)
+    _check_same_labels(make_forward(net), activation, probes, expected)
     if activation is None:
         _refuse_probabilities(expected, spec)
     logits = _to_logits(given, activation)
     if expected[0].shape[2:] == (spec.height, spec.width) or upsample is None:
         return _lean(net, probes), logits
     append_resize(net, (spec.logit_channels, spec.height, spec.width), upsample)
-    return _lean(net, probes), lambda values: upsampled(logits(values), (spec.height, spec.width), upsample)
+    return _lean(net, probes), lambda values: find_upsampling(logits(values), (spec.height, spec.width), upsample)
 
 
-def net_of_deployed(model: onnx.ModelProto) -> onnx.ModelProto:
+def strip_deployment(model: onnx.ModelProto) -> onnx.ModelProto:
     """The bare network inside a deployed graph of ours.
 
     Raises:
@@ -115,7 +115,7 @@ def _to_logits(forward: Forward, activation: str | None) -> Forward:
     return logits
 
 
-def _with_functions_inlined(model: onnx.ModelProto) -> onnx.ModelProto:
+def _inline_functions(model: onnx.ModelProto) -> onnx.ModelProto:
     """A copy in which functions that the file defines itself are written out."""
     net = onnx.ModelProto()
     net.CopyFrom(model)
@@ -138,7 +138,7 @@ def _drop_initializer_inputs(net: onnx.ModelProto) -> None:
 
 def _fix_axes(graph: onnx.GraphProto, spec: ModelSpec) -> None:
     size = (spec.height, spec.width)
-    last = is_channels_last(dims_of(image_input(graph)))
+    last = is_channels_last(static_dimensions(image_input(graph)))
     sizes = (1, *size, spec.channels) if last else (1, spec.channels, *size)
     for dim, length in zip(graph.input[0].type.tensor_type.shape.dim, sizes, strict=True):
         dim.dim_value = length
@@ -175,14 +175,14 @@ def _check_output(output: Float32, spec: ModelSpec, upsample: str | None) -> Non
         raise SpecError(f"The output, {output.shape[2]}x{output.shape[3]}, is larger than the input {size}.")
 
 
-def _upgraded(net: onnx.ModelProto) -> onnx.ModelProto:
+def _upgrade(net: onnx.ModelProto) -> onnx.ModelProto:
     """At opset 17; a newer graph that cannot be lowered stays as it is."""
     try:
         net = at_opset_17(net)
     except OpsetError as error:
-        if opset_of(net) < OPSET:
+        if read_opset(net) < OPSET:
             raise SpecError(
-                f"This file has opset {opset_of(net)} and cannot be brought to {OPSET}: {error}. "
+                f"This file has opset {read_opset(net)} and cannot be brought to {OPSET}: {error}. "
                 f"Export it anew at opset {OPSET}."
             ) from None
     with quiet():
@@ -203,7 +203,7 @@ def _strip_activation(net: onnx.ModelProto) -> str | None:
     return activation
 
 
-def _check_unchanged(after: Forward, activation: str | None, probes: list[Float32], expected: list[Float32]) -> None:
+def _check_same_labels(after: Forward, activation: str | None, probes: list[Float32], expected: list[Float32]) -> None:
     apply = ACTIVATIONS[activation] if activation else lambda logits: logits
     difference = _difference(lambda probe: apply(after(probe)), probes, expected)
     if not difference <= TOLERANCE:
@@ -217,8 +217,8 @@ def _lean(net: onnx.ModelProto, probes: list[Float32]) -> onnx.ModelProto:
     """The graph simplified, when that does not change its results."""
     with quiet():
         net = shape_inference.infer_shapes(net)
-    plain, lean = forward_of(net), simplified(net)
-    unchanged = _difference(forward_of(lean), probes, [plain(probe) for probe in probes]) <= TOLERANCE
+    plain, lean = make_forward(net), simplify(net)
+    unchanged = _difference(make_forward(lean), probes, [plain(probe) for probe in probes]) <= TOLERANCE
     with quiet():
         return shape_inference.infer_shapes(lean) if unchanged else net
 

@@ -52,7 +52,7 @@ def class_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
-def changed_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
+def change_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
     """A model's own spec with size, threshold and ignore index as asked.
 
     Raises:
@@ -97,8 +97,8 @@ def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None],
         height=height or 0,
         width=width or 0,
         color_order=flags.color_order or "rgb",
-        mean=_scaled(flags.mean or (), flags.value_range),
-        std=_scaled(flags.std or (), flags.value_range),
+        mean=_scale(flags.mean or (), flags.value_range),
+        std=_scale(flags.std or (), flags.value_range),
         resize=flags.resize or "stretch",
         threshold=flags.threshold,
         **values,
@@ -126,7 +126,7 @@ def _check_complete(path: Path, flags: SpecFlags, input_size: Sequence[int | Non
         raise SpecError(f"--mean {flags.mean} is not for values of 0..1. Say --value-range 255 if they are 0..255.")
 
 
-def _scaled(values: Sequence[float], value_range: int) -> tuple[float, ...]:
+def _scale(values: Sequence[float], value_range: int) -> tuple[float, ...]:
     return tuple(value / value_range for value in values)
 
 

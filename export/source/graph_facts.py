@@ -37,13 +37,13 @@ def graph_facts(model: onnx.ModelProto) -> GraphFacts:
     Raises:
         SpecError: not one float image, or not one float output of rank 4.
     """
-    dims = dims_of(image_input(model.graph))
+    dims = static_dimensions(image_input(model.graph))
     channels_last = is_channels_last(dims)
     channels, height, width = (dims[3], dims[1], dims[2]) if channels_last else (dims[1], dims[2], dims[3])
-    output = dims_of(logits_output(model.graph))
+    output = static_dimensions(logits_output(model.graph))
     logits = _logits(output, (height, width))
     if logits is None and not channels_last:
-        logits = _logits(_inferred(model), (height, width))
+        logits = _logits(_infer(model), (height, width))
     return GraphFacts((channels, height, width), logits, channels_last)
 
 
@@ -55,7 +55,7 @@ def keep_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """
     kept = [entry for entry in model.graph.output if entry.name == name]
     if not kept:
-        raise SpecError(f"This file has no output {name!r}; --logits can be one of {listed(model.graph.output)}.")
+        raise SpecError(f"This file has no output {name!r}; --logits can be one of {list_names(model.graph.output)}.")
     reduced = onnx.ModelProto()
     reduced.CopyFrom(model)
     del reduced.graph.output[:]
@@ -68,12 +68,14 @@ def image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     weights = {tensor.name for tensor in graph.initializer}
     inputs: list[onnx.ValueInfoProto] = [entry for entry in graph.input if entry.name not in weights]
     if len(inputs) != 1:
-        raise SpecError(f"A segmentation network has one image input; this file has {len(inputs)}: {listed(inputs)}.")
-    dims, kind = dims_of(inputs[0]), inputs[0].type.tensor_type.elem_type
+        raise SpecError(
+            f"A segmentation network has one image input; this file has {len(inputs)}: {list_names(inputs)}."
+        )
+    dims, kind = static_dimensions(inputs[0]), inputs[0].type.tensor_type.elem_type
     whole = kind == TensorProto.FLOAT and len(dims) == 4 and dims[0] in (1, None)
     if not whole or (dims[1] not in (*IMAGE_CHANNELS, None) and not is_channels_last(dims)):
         raise SpecError(
-            f"The input must be float32 [1, C, H, W] or [1, H, W, C] with 1 or 3 channels; found {listed(inputs)}. "
+            f"The input must be float32 [1, C, H, W] or [1, H, W, C] with 1 or 3 channels; found {list_names(inputs)}. "
             "Export the model anew that way."
         )
     return inputs[0]
@@ -83,14 +85,14 @@ def logits_output(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     """The one output of the graph."""
     if len(graph.output) != 1:
         raise SpecError(
-            f"A segmentation network has one output; this file has {len(graph.output)}: {listed(graph.output)}. "
+            f"A segmentation network has one output; this file has {len(graph.output)}: {list_names(graph.output)}. "
             "Say which one holds the logits: --logits NAME."
         )
     output: onnx.ValueInfoProto = graph.output[0]
-    dims, kind = dims_of(output), output.type.tensor_type.elem_type
+    dims, kind = static_dimensions(output), output.type.tensor_type.elem_type
     if kind != TensorProto.FLOAT or len(dims) not in (0, 4):
         raise SpecError(
-            f"The output must be float32 logits [1, K, H, W]; found {listed([output])}. "
+            f"The output must be float32 logits [1, K, H, W]; found {list_names([output])}. "
             "Export the model without its own ArgMax."
         )
     return output
@@ -101,30 +103,30 @@ def is_channels_last(dims: Dims) -> bool:
     return len(dims) == 4 and dims[3] in IMAGE_CHANNELS and dims[1] not in IMAGE_CHANNELS
 
 
-def dims_of(entry: onnx.ValueInfoProto) -> Dims:
+def static_dimensions(entry: onnx.ValueInfoProto) -> Dims:
     """Sizes, None where dynamic; empty when the file does not say."""
     dims = entry.type.tensor_type.shape.dim
     return [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims]
 
 
-def listed(entries: Sequence[onnx.ValueInfoProto]) -> str:
+def list_names(entries: Sequence[onnx.ValueInfoProto]) -> str:
     """Names, types and sizes, for messages."""
 
     def one(entry: onnx.ValueInfoProto) -> str:
         kind = TensorProto.DataType.Name(entry.type.tensor_type.elem_type).lower()
-        return f"{entry.name} {kind} {[d or '?' for d in dims_of(entry)]}"
+        return f"{entry.name} {kind} {[d or '?' for d in static_dimensions(entry)]}"
 
     return ", ".join(map(one, entries)) or "none"
 
 
-def _inferred(model: onnx.ModelProto) -> Dims:
+def _infer(model: onnx.ModelProto) -> Dims:
     """The size of the output as the weights imply it, where the file calls it dynamic."""
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
     bare.graph.output[0].type.tensor_type.ClearField("shape")
     try:
         with quiet():
-            return dims_of(shape_inference.infer_shapes(bare).graph.output[0])
+            return static_dimensions(shape_inference.infer_shapes(bare).graph.output[0])
     except (RuntimeError, ValueError, shape_inference.InferenceError):
         return []
 

@@ -48,7 +48,7 @@ def onnx_from_checkpoint(model: nn.Module, spec: ModelSpec) -> Any:
             )
         except torch.onnx.OnnxExporterError as error:
             raise CheckpointError(f"torch cannot export this network to ONNX: {_first_line(error)}") from error
-    return _lowered(program.model_proto)
+    return _lower(program.model_proto)
 
 
 def _check_output(torch: Any, model: nn.Module, example: Any, spec: ModelSpec) -> None:
@@ -68,7 +68,7 @@ def _check_output(torch: Any, model: nn.Module, example: Any, spec: ModelSpec) -
         )
 
 
-def _lowered(proto: Any) -> Any:
+def _lower(proto: Any) -> Any:
     """Opset 17 of what torch wrote at 18, its lowest.
 
     Asked for 17, torch.onnx converts before it has simplified the graph, and keeps 18 without a

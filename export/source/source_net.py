@@ -15,10 +15,10 @@ from edgeseg.console.command import edgeseg_command
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.graphs.deployed_graph import NORMALISED
-from edgeseg.export.graphs.ort_session import Forward, forward_of
+from edgeseg.export.graphs.ort_session import Forward, make_forward
 from edgeseg.export.source.finite_net import check_activations, check_weights
-from edgeseg.export.source.foreign_net import bare_net, net_of_deployed, probe_inputs
-from edgeseg.export.source.foreign_spec import SpecFlags, changed_spec, foreign_spec
+from edgeseg.export.source.foreign_net import bare_net, probe_inputs, strip_deployment
+from edgeseg.export.source.foreign_spec import SpecFlags, change_spec, foreign_spec
 from edgeseg.export.source.graph_facts import graph_facts, keep_output
 from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
@@ -126,7 +126,7 @@ def _from_checkpoint(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | No
 
     loaded = load_model(path)
     check_weights(loaded.model, path)
-    spec = changed_spec(loaded.spec, flags)
+    spec = change_spec(loaded.spec, flags)
     depth = cut.depth if isinstance(cut, DepthCut) else None
     if depth is not None:
         loaded = cut_to_depth(loaded, depth)
@@ -142,11 +142,11 @@ def _without_levels(loaded: LoadedModel, spec: ModelSpec, cut: LevelCut) -> tupl
     require("accelerate", "train")
     from tqdm import tqdm
 
-    from edgeseg.training.pruning.level_cut import cut_and_measured, labelled_validator
+    from edgeseg.training.pruning.level_cut import cut_and_measure, labelled_validator
 
     validator = labelled_validator(cut.data, spec)
     with tqdm(desc="drop levels", total=2, leave=False, disable=not sys.stderr.isatty()) as bar:
-        return cut_and_measured(loaded.model, cut.level, validator, bar.update)
+        return cut_and_measure(loaded.model, cut.level, validator, bar.update)
 
 
 def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
@@ -154,13 +154,13 @@ def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
     model, parents = file.model, {"onnx": file.digest}
     own = embedded_spec(model)
     if own is not None and any(NORMALISED in node.output for node in model.graph.node):
-        net = net_of_deployed(model)
-        return SourceNet(name, _same_size(own, changed_spec(own, flags)), net, forward_of(net), STAGE_FILE, parents)
+        net = strip_deployment(model)
+        return SourceNet(name, _same_size(own, change_spec(own, flags)), net, make_forward(net), STAGE_FILE, parents)
     expect_float(model)  # before flags are asked for: no flag helps a quantised file
     if flags.logits is not None:
         model = keep_output(model, flags.logits)
     facts = graph_facts(model)
-    spec = foreign_spec(path, flags, facts.input_size, facts.logits) if own is None else changed_spec(own, flags)
+    spec = foreign_spec(path, flags, facts.input_size, facts.logits) if own is None else change_spec(own, flags)
     net, forward = bare_net(model, spec, flags.upsample)
     return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
 

@@ -28,7 +28,7 @@ CHOICES = {"task": TASKS, "color_order": COLOR_ORDERS, "resize": RESIZES, "upsam
 KNOWN = frozenset({field.name for field in dataclasses.fields(SpecFlags)} | {*SIZES, *SYNONYMS})
 
 
-def merged_flags(flags: SpecFlags, path: Path | None) -> SpecFlags:
+def merge_flags(flags: SpecFlags, path: Path | None) -> SpecFlags:
     """What ``path`` says, under what was given on the command line.
 
     Raises:
@@ -48,7 +48,7 @@ def flags_of_json(values: Mapping[str, Any], path: Path) -> SpecFlags:
     """Parsed JSON as flags; null is as good as left out.
 
     Raises:
-        SpecError: see :func:`merged_flags`.
+        SpecError: see :func:`merge_flags`.
     """
     named = {_known(key, path): value for key, value in values.items() if value is not None}
     fields = {name: _value(name, value, path) for name, value in named.items() if name not in SIZES}

@@ -133,7 +133,7 @@ def _resize(e: Evidence) -> str | None:
     if e.layer.op not in RESIZES or len(e.given) != 1:
         return None
     given = next(iter(e.given.values()))
-    results = {mode: _resized(given, e.found.shape, *mode) for mode in RESIZE_MODES}
+    results = {mode: _resize_as_opencv(given, e.found.shape, *mode) for mode in RESIZE_MODES}
     best = max(results, key=lambda mode: snr_db(results[mode], e.found))
     if not e.explains(results[best]):
         return None
@@ -157,7 +157,7 @@ def _border_ratio(e: Evidence) -> float:
     return float(outer / max(float(inner.mean()), 1e-30))
 
 
-def _resized(values: Float32, shape: tuple[int, ...], mode: str, coordinates: str) -> Float32:
+def _resize_as_opencv(values: Float32, shape: tuple[int, ...], mode: str, coordinates: str) -> Float32:
     nearest = {"nearest_mode": "floor"} if mode == "nearest" else {}
     node = helper.make_node(
         "Resize", ["x", "", "", "sizes"], ["y"], mode=mode, coordinate_transformation_mode=coordinates, **nearest
@@ -184,7 +184,7 @@ def _engine(e: Evidence) -> str | None:
     )
 
 
-def _clipped(e: Evidence) -> str | None:
+def _clipped_share(e: Evidence) -> str | None:
     """A quantiser in front is too narrow for what comes."""
     for name, values in e.given.items():
         for limits in e.model.ranges(name):
@@ -232,10 +232,10 @@ def _affine(e: Evidence) -> str | None:
     if changed.any():
         worst = int(np.abs(fits[:, 0] - 1).argmax())
         factor = f"{fits[worst, 0]:.4g}"
-        return f"{_listed(changed)} come out scaled, channel {worst} by {factor}: its weights or its batch norm differ"
+        return f"{_list(changed)} come out scaled, channel {worst} by {factor}: its weights or its batch norm differ"
     worst = int(np.abs(fits[:, 1]).argmax())
     moved = np.abs(fits[:, 1]) > 1e-2 * abs(fits[worst, 1])
-    return f"{_listed(moved)} come out shifted, channel {worst} by {fits[worst, 1]:.4g}: its bias differs"
+    return f"{_list(moved)} come out shifted, channel {worst} by {fits[worst, 1]:.4g}: its bias differs"
 
 
 def _few_channels(e: Evidence) -> str | None:
@@ -259,14 +259,14 @@ CAUSES: tuple[Callable[[Evidence], str | None], ...] = (
     _normalisation,
     _resize,
     _engine,
-    _clipped,
+    _clipped_share,
     _outlier,
     _affine,
     _few_channels,
 )
 
 
-def _listed(which: Any) -> str:
+def _list(which: Any) -> str:
     at = np.flatnonzero(which)
     return f"{len(at)} of its {len(which)} channels" if len(at) > 3 else f"channel {', '.join(map(str, at))}"
 

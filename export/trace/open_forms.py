@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.console.extras import require
 from edgeseg.errors import UserError
 from edgeseg.export.graphs.deployed_graph import deployed_graph
@@ -24,7 +24,7 @@ from edgeseg.spec import ModelSpec
 ENGINES = ("onnx", "openvino", TENSORRT)
 
 
-def traced_models(paths: list[Path]) -> tuple[list[Form], ModelSpec]:
+def open_traced_models(paths: list[Path]) -> tuple[list[Form], ModelSpec]:
     """Open checkpoints and artifacts, the reference first.
 
     A TensorRT artifact is read in ONNX Runtime with its optimisations off.
@@ -35,7 +35,7 @@ def traced_models(paths: list[Path]) -> tuple[list[Form], ModelSpec]:
     """
     if len(paths) < 2:
         raise UserError("--trace compares a reference with at least one other model; only one was given.")
-    opened = [_opened(path) for path in paths]
+    opened = [_open(path) for path in paths]
     reference, spec = opened[0]
     if reference.quantised:
         raise UserError(f"{paths[0]} is INT8; a trace starts from float. Put the checkpoint or fp32 artifact first.")
@@ -92,11 +92,11 @@ def checkpoint_form(path: Path) -> tuple[Form, ModelSpec]:
     return OnnxForm("torch", graph, forward=torch_forward(loaded.model)), loaded.spec
 
 
-def _opened(path: Path) -> tuple[Form, ModelSpec]:
+def _open(path: Path) -> tuple[Form, ModelSpec]:
     if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
         return checkpoint_form(path)
     artifact = Artifact.open(path)
-    encoding_for(artifact.format).open_proof(artifact).close()  # every refusal of its own engine
+    quantizer_for(artifact.format).open_proof(artifact).close()  # every refusal of its own engine
     name = f"{artifact.format} {artifact.precision}"
     if artifact.format == "openvino":
         return openvino_form(artifact.model_path, name), artifact.spec

@@ -100,10 +100,10 @@ def _words(axes: Any, trace: Trace) -> None:
     axes.set_title(f"{trace.model} against {trace.reference}, {trace.images} images", loc="left", color=INK)
     colour = CULPRIT if trace.finding else INK
     place = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top"}
-    axes.annotate(_wrapped(trace), (0, 1), (6, -6), fontsize=8, color=colour, **place)
+    axes.annotate(_wrap(trace), (0, 1), (6, -6), fontsize=8, color=colour, **place)
     axes.grid(axis="y", alpha=0.25)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=8, frameon=False)
 
 
-def _wrapped(trace: Trace) -> str:
+def _wrap(trace: Trace) -> str:
     return "\n".join(textwrap.wrap(verdict(trace), 130 if len(trace.layers) > 40 else 90))

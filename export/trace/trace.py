@@ -203,7 +203,7 @@ def _finding(
         return Finding(guilty.layer.name, likely_cause(_evidence(pair, guilty.layer, images, floor)))
     if undisturbed.snr_db >= floor:
         return None
-    return _fused(pair, images[0], floor, undisturbed)
+    return _find_fused(pair, images[0], floor, undisturbed)
 
 
 def _evidence(pair: _Pair, layer: Layer, images: Sequence[UInt8], floor: float) -> Evidence:
@@ -215,19 +215,19 @@ def _evidence(pair: _Pair, layer: Layer, images: Sequence[UInt8], floor: float) 
         model=pair.model,
         floor_db=floor,
         pixels=np.stack(images),
-        given={name: _joined(found, name) for name in sources},
-        expected=_joined(expected, layer.name),
-        found=_joined(found, layer.name),
-        replayed=_joined(replayed, layer.name),
+        given={name: _join(found, name) for name in sources},
+        expected=_join(expected, layer.name),
+        found=_join(found, layer.name),
+        replayed=_join(replayed, layer.name),
         as_written=np.concatenate([exact(pixels)[layer.name] for pixels in images]),
     )
 
 
-def _joined(several: Sequence[Tensors], name: str) -> Any:
+def _join(several: Sequence[Tensors], name: str) -> Any:
     return np.concatenate([tensors[name] for tensors in several])
 
 
-def _fused(pair: _Pair, pixels: UInt8, floor: float, undisturbed: Noise) -> Finding:
+def _find_fused(pair: _Pair, pixels: UInt8, floor: float, undisturbed: Noise) -> Finding:
     """The layers are right when they are read, and the answer is wrong when they are not."""
     names = list(pair.layers)
     everything = pair.model.taps(names)(pixels)

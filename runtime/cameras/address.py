@@ -39,7 +39,7 @@ class Address:
 
 
 def is_live(text: str) -> bool:
-    """True for what :func:`addresses_of` understands."""
+    """True for what :func:`list_addresses` understands."""
     return "://" in text or (sys.platform == "linux" and is_device(text))
 
 
@@ -48,7 +48,7 @@ def is_device(text: str) -> bool:
     return text.isdecimal() or text.startswith(("/dev/video", "/dev/v4l/"))
 
 
-def addresses_of(text: str) -> list[Address]:
+def list_addresses(text: str) -> list[Address]:
     """The camera that ``text`` names, or all of a ``*.streams`` file.
 
     Raises:
@@ -56,12 +56,12 @@ def addresses_of(text: str) -> list[Address]:
         EnvironmentFault: this system lacks what the address needs.
     """
     if text.endswith(".streams") and "://" not in text:
-        return _listed(Path(text))
-    return [address_of(text)]
+        return _read_list(Path(text))
+    return [parse_address(text)]
 
 
-def address_of(text: str, name: str | None = None) -> Address:
-    """The live camera that ``text`` names; see :func:`addresses_of`."""
+def parse_address(text: str, name: str | None = None) -> Address:
+    """The live camera that ``text`` names; see :func:`list_addresses`."""
     if is_device(text):
         return _device(text, name)
     url = split_url(text)
@@ -76,10 +76,10 @@ def address_of(text: str, name: str | None = None) -> Address:
     return {"test": _test, "screen": _screen, "gst": _gst, "csi": _csi}[url.scheme](text.partition("://")[2], shown)
 
 
-def _listed(path: Path) -> list[Address]:
+def _read_list(path: Path) -> list[Address]:
     """One camera a line, ``ADDRESS`` or ``NAME ADDRESS``; lines that begin with # are left out."""
     lines = read_text(path, SourceError).split("\n")
-    found = [_listed_line(line.strip(), f"{path} line {at}") for at, line in enumerate(lines, 1) if _is_entry(line)]
+    found = [_read_line(line.strip(), f"{path} line {at}") for at, line in enumerate(lines, 1) if _is_entry(line)]
     if not found:
         raise SourceError(f"{path} lists no camera. Write one address a line, or a name and an address.")
     names = [address.name for address in found]
@@ -92,12 +92,12 @@ def _is_entry(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def _listed_line(line: str, where: str) -> Address:
+def _read_line(line: str, where: str) -> Address:
     name, rest = (*line.split(maxsplit=1), "")[:2]
     text = line if "://" in name or not rest else rest
     if not is_live(text):
         raise SourceError(f"{where} is no live camera: {split_url(line).safe.removeprefix('://')!r}. Give its address.")
-    return address_of(text, None if text == line else name)
+    return parse_address(text, None if text == line else name)
 
 
 def _device(text: str, name: str | None) -> Address:

@@ -39,7 +39,7 @@ _FACTS: dict[str, dict[str, Any]] = {
     "end": {"reason": str, "message": str},
 }
 
-News = Mapping[str, Any]
+CaptureMessage = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,13 @@ class CaptureProcess:
             self._news_fd, child_end = os.pipe()
             held.callback(os.close, self._news_fd)
             try:
-                self._process = self._started(child_end)
+                self._process = self._start(child_end)
             finally:
                 os.close(child_end)
             self._held = held.pop_all()
         self._send(json.dumps(_job(address, limits)).encode() + b"\n")
 
-    def _started(self, news_fd: int) -> subprocess.Popen[bytes]:
+    def _start(self, news_fd: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             module_command("edgeseg.runtime.cameras.capture.main", str(self._ring_fd), str(news_fd)),
             bufsize=0,
@@ -109,7 +109,7 @@ class CaptureProcess:
         """Let it connect."""
         self._send(bytes([GO]))
 
-    def news(self, timeout_s: float) -> list[News] | None:
+    def news(self, timeout_s: float) -> list[CaptureMessage] | None:
         """What it said, after waiting for something at most ``timeout_s``; None when it has ended.
 
         Raises:
@@ -126,7 +126,7 @@ class CaptureProcess:
             raise ValueError("the capture process sends what is no line")
         return [_checked(json.loads(line)) for line in lines]
 
-    def copy(self, picture: News) -> Picture:
+    def copy(self, picture: CaptureMessage) -> Picture:
         """The picture that the news speak of, in memory of its own.
 
         Raises:
@@ -134,7 +134,7 @@ class CaptureProcess:
         """
         return np.array(self._ring.picture(picture["slot"], picture["height"], picture["width"]))
 
-    def release(self, picture: News) -> None:
+    def release(self, picture: CaptureMessage) -> None:
         """The slot may be written again."""
         self._send(bytes([picture["slot"]]))
 
@@ -184,7 +184,7 @@ class CaptureProcess:
                 self._process.stdin.write(data)
 
 
-def _checked(news: Any) -> News:
+def _checked(news: Any) -> CaptureMessage:
     """A process that decodes what strangers send may be in their hands."""
     if isinstance(news, dict):
         wanted = {**_ALWAYS, **_FACTS.get(str(news.get("kind")), {})}

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgeseg.runtime.cameras.capture.ring import Picture
-from edgeseg.runtime.cameras.capture_process import CaptureProcess, Limits, News
+from edgeseg.runtime.cameras.capture_process import CaptureMessage, CaptureProcess, Limits
 
 COUNTS = ("received", "dropped", "stale", "damaged")
 _POLL_S = 0.2
@@ -79,7 +79,7 @@ class Connection:
                 return self._overdue()
         return End("closed", "closed on request")
 
-    def _hear(self, news: list[News]) -> End | None:
+    def _hear(self, news: list[CaptureMessage]) -> End | None:
         if news:
             self._heard_s = time.monotonic()
         for item in news:
@@ -91,7 +91,7 @@ class Connection:
         self._take([item for item in news if item["kind"] == "picture"])
         return next((End(item["reason"], item["message"]) for item in news if item["kind"] == "end"), None)
 
-    def _take(self, pictures: list[News]) -> None:
+    def _take(self, pictures: list[CaptureMessage]) -> None:
         """Pass on the newest; those before it nobody could have used in time."""
         for older in pictures[:-1]:
             self._overwritten += 1
@@ -105,7 +105,7 @@ class Connection:
         self._deadline_s = time.monotonic() + self._limits.timeout_s
         self._deliver(picture, newest["captured_s"], newest["presented_s"], newest["received"] - 1)
 
-    def _count(self, item: News) -> None:
+    def _count(self, item: CaptureMessage) -> None:
         self._packets = item["packets"]
         self.counts = {name: item[name] for name in COUNTS}
         self.counts["dropped"] += self._overwritten

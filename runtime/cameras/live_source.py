@@ -51,8 +51,7 @@ class StreamSource:
         self._running = len(addresses)
         self._wanted = False
         self.cameras = [
-            Camera(address, limits, self._deliver, on_event, self._camera_ended, longest_wait_s)
-            for address in addresses
+            Camera(address, limits, self._deliver, on_event, self._end_camera, longest_wait_s) for address in addresses
         ]
 
     @property
@@ -116,7 +115,7 @@ class StreamSource:
         if self._wanted:
             self._mailbox.put(frame)
 
-    def _camera_ended(self, error: SourceError | None) -> None:
+    def _end_camera(self, error: SourceError | None) -> None:
         with self._lock:
             self._running -= 1
             if error is not None:

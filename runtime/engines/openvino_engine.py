@@ -38,7 +38,7 @@ class OpenVinoEngine:
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         expect_format(artifact, "openvino")
         self.spec: ModelSpec = artifact.spec
-        self._model: Any = _compiled(artifact, options)
+        self._model: Any = _compile(artifact, options)
         expect_engine(artifact, _engine_tag(artifact.model_path), OPENVINO)
         inputs = [_tensor(port) for port in self._model.inputs]
         outputs = [_tensor(port) for port in self._model.outputs]
@@ -59,7 +59,7 @@ class OpenVinoSlot:
 
     def __init__(self, model: Any, spec: ModelSpec, has_confidence: bool) -> None:
         self.input, self._prediction = slot_memory(spec, has_confidence)
-        with _translated("OpenVINO cannot make an infer request"):
+        with _translate_errors("OpenVINO cannot make an infer request"):
             self._request = model.create_infer_request()
             self._share(INPUT, self.input)
             self._share(LABELS, self._prediction.labels)
@@ -68,7 +68,7 @@ class OpenVinoSlot:
 
     def run(self) -> Prediction:
         # start and wait instead of infer(): the latter copies every output into a dictionary.
-        with _translated("OpenVINO failed while inferring"):
+        with _translate_errors("OpenVINO failed while inferring"):
             self._request.start_async()
             self._request.wait()
         return self._prediction
@@ -94,10 +94,10 @@ def refuse_entities(path: Path) -> None:
         )
 
 
-def _compiled(artifact: Artifact, options: EngineOptions) -> Any:
+def _compile(artifact: Artifact, options: EngineOptions) -> Any:
     refuse_entities(artifact.model_path)
     core = shared_core()
-    with _translated(f"OpenVINO cannot compile {artifact.model_path} for {options.device}"):
+    with _translate_errors(f"OpenVINO cannot compile {artifact.model_path} for {options.device}"):
         _check_device(core, options.device)
         store = ModelStore(core, options.cache_dir or default_cache_dir(), options.on_event)
         return store.compiled(artifact, options.device, _config(options))
@@ -139,7 +139,7 @@ def _tensor(port: Any) -> tuple[str, str, list[object]]:
 
 
 @contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     """OpenVINO raises RuntimeError for everything; its last line with text is the reason."""
     try:
         yield

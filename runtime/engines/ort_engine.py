@@ -76,7 +76,7 @@ class OrtSlot:
             _bind(self._binding.bind_output, CONFIDENCE, self._prediction.confidence)
 
     def run(self) -> Prediction:
-        with _translated("ONNX Runtime failed while inferring"):
+        with _translate_errors("ONNX Runtime failed while inferring"):
             self._session.run_with_iobinding(self._binding)
         return self._prediction
 
@@ -93,7 +93,7 @@ def _session(artifact: Artifact, options: EngineOptions, is_optimised: bool) -> 
     settings.log_severity_level = 4
     if not is_optimised:
         settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    with _translated(f"ONNX Runtime cannot load {artifact.model_path}"):
+    with _translate_errors(f"ONNX Runtime cannot load {artifact.model_path}"):
         return ort.InferenceSession(str(artifact.model_path), settings, providers=["CPUExecutionProvider"])
 
 
@@ -111,7 +111,7 @@ def _tensor(node: Any) -> tuple[str, str, list[object]]:
 
 
 @contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
+def _translate_errors(what: str) -> Iterator[None]:
     """ONNX Runtime raises one class a status code, each straight below Exception."""
     try:
         yield

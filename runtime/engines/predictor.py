@@ -7,7 +7,7 @@ from types import TracebackType
 from edgeseg.artifact import Artifact
 from edgeseg.image import UInt8, fit, unfit
 from edgeseg.runtime.engines.engine import Engine, open_engine
-from edgeseg.runtime.engines.threshold import Threshold, thresholding
+from edgeseg.runtime.engines.threshold import ApplyThreshold, threshold_for
 from edgeseg.runtime.frames.frame import Prediction
 
 
@@ -18,7 +18,7 @@ def open_predictor(artifact: Artifact, conf: float | None = None, device: str = 
         UserError: ``conf`` is out of range or needs an output that is not there, or no such device.
         ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
     """
-    return Predictor(open_engine(artifact, device), thresholding(artifact, conf))
+    return Predictor(open_engine(artifact, device), threshold_for(artifact, conf))
 
 
 class Predictor:
@@ -31,11 +31,11 @@ class Predictor:
 
     Args:
         engine: closed when the block ends.
-        threshold: what is done to each prediction, see :func:`edgeseg.runtime.engines.threshold.thresholding`;
+        threshold: what is done to each prediction, see :func:`edgeseg.runtime.engines.threshold.threshold_for`;
             without one the graph's own labels stand.
     """
 
-    def __init__(self, engine: Engine, threshold: Threshold | None = None) -> None:
+    def __init__(self, engine: Engine, threshold: ApplyThreshold | None = None) -> None:
         self.spec = engine.spec
         self._engine = engine
         self._slot = engine.open_slot()

@@ -12,10 +12,10 @@ from edgeseg.errors import UserError
 from edgeseg.runtime.engines.engine import CONFIDENCE
 from edgeseg.runtime.frames.frame import Prediction
 
-Threshold = Callable[[Prediction], Prediction]
+ApplyThreshold = Callable[[Prediction], Prediction]
 
 
-def thresholding(artifact: Artifact, conf: float | None = None) -> Threshold:
+def threshold_for(artifact: Artifact, conf: float | None = None) -> ApplyThreshold:
     """What is done to a prediction of ``artifact`` before anyone sees it.
 
     Multiclass: pixels whose confidence is under the threshold become ``spec.unknown_label``.
@@ -47,7 +47,7 @@ def thresholding(artifact: Artifact, conf: float | None = None) -> Threshold:
     return _binary(cut) if spec.task == "binary" else _multiclass(cut, spec.unknown_label)
 
 
-def _multiclass(cut: int, unknown: int) -> Threshold:
+def _multiclass(cut: int, unknown: int) -> ApplyThreshold:
     def apply(prediction: Prediction) -> Prediction:
         assert prediction.confidence is not None
         labels = np.where(prediction.confidence < cut, np.uint8(unknown), prediction.labels)
@@ -56,7 +56,7 @@ def _multiclass(cut: int, unknown: int) -> Threshold:
     return apply
 
 
-def _binary(cut: int) -> Threshold:
+def _binary(cut: int) -> ApplyThreshold:
     def apply(prediction: Prediction) -> Prediction:
         assert prediction.confidence is not None
         return Prediction((prediction.confidence >= cut).view(np.uint8), prediction.confidence.copy())

@@ -63,7 +63,7 @@ class Handoff(Generic[T]):
                 self._changed.wait()
             if self._closed:
                 return False
-            if not (self._newest_wins and self._replaced(item)):
+            if not (self._newest_wins and self._replace(item)):
                 self._items.append(item)
             self._changed.notify_all()
             return True
@@ -96,7 +96,7 @@ class Handoff(Generic[T]):
             self._end()
             self._changed.notify_all()
 
-    def _replaced(self, item: T) -> bool:
+    def _replace(self, item: T) -> bool:
         """Put it in the place of the oldest of its full lane; the lane keeps its turn. False while there is room."""
         lane = self._lane(item)
         places = [place for place, waiting in enumerate(self._items) if self._lane(waiting) == lane]

@@ -102,7 +102,7 @@ def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, devic
     with closing(open_engine(artifact, device)) as engine:
         slot = engine.open_slot()
         warm_up_runs, settled = warm_up(slot, engine.spec)
-        latency = latency_of(timed_runs(slot, engine.spec, seconds / 2))
+        latency = summarize_latency(time_runs(slot, engine.spec, seconds / 2))
     with closing(open_engine(artifact, device, slots)) as engine:
         fps, core_ms = throughput(engine, seconds / 2, slots)
     name = artifact.path.name
@@ -114,7 +114,7 @@ def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: 
 
     Args: see :func:`rounds_in_turns`.
     """
-    return [latency_of(times) for times in rounds_in_turns(artifacts, seconds, device).T]
+    return [summarize_latency(times) for times in rounds_in_turns(artifacts, seconds, device).T]
 
 
 def rounds_in_turns(
@@ -132,7 +132,7 @@ def rounds_in_turns(
         slots = [engine.open_slot() for engine in engines]
         for slot, engine in zip(slots, engines, strict=True):
             warm_up(slot, engine.spec)
-        runs = [timed_runs(slot, engine.spec) for slot, engine in zip(slots, engines, strict=True)]
+        runs = [time_runs(slot, engine.spec) for slot, engine in zip(slots, engines, strict=True)]
         rounds: list[list[float]] = []
         end = time.perf_counter() + seconds
         while len(rounds) < MIN_RUNS or time.perf_counter() < end:
@@ -143,10 +143,10 @@ def rounds_in_turns(
 def warm_up(slot: Slot, spec: ModelSpec) -> tuple[int, bool]:
     """Run until the medians of two batches of six agree within 5 %; returns (runs, whether they did)."""
     end = time.perf_counter() + WARM_UP_S
-    runs = timed_runs(slot, spec)
-    medians = [_median_of(runs), _median_of(runs)]
+    runs = time_runs(slot, spec)
+    medians = [_median(runs), _median(runs)]
     while not _agree(*medians[-2:]) and time.perf_counter() < end:
-        medians.append(_median_of(runs))
+        medians.append(_median(runs))
     return len(medians) * WARM_UP_RUNS, _agree(*medians[-2:])
 
 
@@ -154,11 +154,11 @@ def _agree(before: float, now: float) -> bool:
     return abs(now - before) <= SETTLED * before
 
 
-def _median_of(runs: Iterator[float]) -> float:
+def _median(runs: Iterator[float]) -> float:
     return float(np.median([next(runs) for _ in range(WARM_UP_RUNS)]))
 
 
-def timed_runs(
+def time_runs(
     slot: Slot, spec: ModelSpec, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[float]:
     """Seconds by ``clock`` of one run after the other, for ``seconds`` and at least 20 runs; None: without end.
@@ -176,7 +176,7 @@ def timed_runs(
         count += 1
 
 
-def latency_of(seconds: Iterable[float]) -> Latency:
+def summarize_latency(seconds: Iterable[float]) -> Latency:
     """The distribution of run times given in seconds."""
     times = 1e3 * np.fromiter(seconds, np.float64)
     p50, p90, p95, p99 = (float(v) for v in np.percentile(times, (50, 90, 95, 99)))

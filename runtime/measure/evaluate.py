@@ -86,7 +86,7 @@ def evaluate(
         DataError: a mask is unreadable, of another size or holds a value outside the classes (the
             message names file and value); masks are missing; or no image can be read.
     """
-    result = _nothing_counted(dataset, by_size)
+    result = _no_pixels_error(dataset, by_size)
     if left_out := dataset.left_out(split):
         result.skipped.append(left_out)
     counts: Int64 = np.zeros(256, np.int64)
@@ -108,7 +108,7 @@ def evaluate(
     return result
 
 
-def _nothing_counted(dataset: Dataset, by_size: bool) -> Evaluation:
+def _no_pixels_error(dataset: Dataset, by_size: bool) -> Evaluation:
     classes, ignored = len(dataset.classes), dataset.ignore_index
     sizes = SizeIoU(dataset.classes, ignored) if by_size else None
     return Evaluation(dataset.classes, Confusion(classes, ignored), BoundaryIoU(classes, ignored), sizes)
@@ -121,7 +121,7 @@ def _read(dataset: Dataset, pair: Pair, skipped: list[str]) -> tuple[UInt8, UInt
     except DataError as error:
         skipped.append(str(error))
         return None
-    return image, dataset.read_mask_of(pair, image)
+    return image, dataset.read_mask(pair, image)
 
 
 def open_dataset(path: Path, artifact: Artifact, ignore_index: int | None = None) -> Dataset:

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from edgeseg.artifact import Artifact
 from edgeseg.image import Float32
 from edgeseg.runtime.engines.engine import open_engine
-from edgeseg.runtime.measure.bench import timed_runs, warm_up
+from edgeseg.runtime.measure.bench import time_runs, warm_up
 
 REFERENCE_SIZE, REFERENCE_PASSES, MIN_ROUNDS = 256, 4, 30
 
@@ -73,7 +73,7 @@ def latency_ratio(artifact: Artifact, seconds: float = 2.0) -> LatencyRatio:
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
-        return _ratio_of(_pairs(artifact, seconds))
+        return _median_ratio(_pairs(artifact, seconds))
     finally:
         cv2.setNumThreads(threads)
 
@@ -84,14 +84,14 @@ def _pairs(artifact: Artifact, seconds: float) -> npt.NDArray[np.float64]:
     with closing(open_engine(artifact, threads=1)) as engine:
         slot = engine.open_slot()
         warm_up(slot, engine.spec)
-        runs = timed_runs(slot, engine.spec, clock=time.process_time)
+        runs = time_runs(slot, engine.spec, clock=time.process_time)
         end = time.perf_counter() + seconds
         while len(pairs) < MIN_ROUNDS or time.perf_counter() < end:
             pairs.append((1e3 * next(runs), reference_workload_ms()))
     return np.array(pairs)
 
 
-def _ratio_of(pairs: npt.NDArray[np.float64]) -> LatencyRatio:
+def _median_ratio(pairs: npt.NDArray[np.float64]) -> LatencyRatio:
     low, ratio, high = (float(v) for v in np.percentile(pairs[:, 0] / pairs[:, 1], (25, 50, 75)))
     engine_ms, reference_ms = (float(v) for v in np.median(pairs, 0))
     return LatencyRatio(ratio, (high - low) / 2 / ratio, engine_ms, reference_ms, len(pairs))

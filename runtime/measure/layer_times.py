@@ -55,7 +55,7 @@ def layer_times(artifact: Artifact, runs: int = RUNS, device: str = "CPU") -> li
     config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "PERF_COUNT": True}
     try:
         request = shared_core().compile_model(str(artifact.model_path), device, config).create_infer_request()
-        counted = [_counted(request, picture[None]) for picture in _pictures(artifact, runs)][WARM_UP_RUNS:]
+        counted = [_count(request, picture[None]) for picture in _pictures(artifact, runs)][WARM_UP_RUNS:]
     except RuntimeError as error:
         raise EngineError(f"OpenVINO cannot run {artifact.model_path} on {device}: {error}") from error
     milliseconds: dict[tuple[str, str, str], list[float]] = defaultdict(list)
@@ -88,7 +88,7 @@ def _pictures(artifact: Artifact, runs: int) -> list[Any]:
     return [pictures[i % len(pictures)] for i in range(runs + WARM_UP_RUNS)]
 
 
-def _counted(request: Any, image: Any) -> list[tuple[tuple[str, str, str], float]]:
+def _count(request: Any, image: Any) -> list[tuple[tuple[str, str, str], float]]:
     request.infer({"image": image})
     return [
         ((layer.node_name, layer.node_type, layer.exec_type), 1e3 * layer.real_time.total_seconds())

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeseg.runtime.system.file_lock import claimed
+from edgeseg.runtime.system.file_lock import claim
 
 
 class NoRoom(OSError):
@@ -37,7 +37,7 @@ class RecordingFile:
         self._is_closed = False
         self._position = self._end = 0
         self._patches: list[tuple[int, bytes]] = []
-        self._file = claimed(path)
+        self._file = claim(path)
 
     def write(self, data: bytes) -> int:
         """Take bytes at the current position; what fails is kept in ``error``."""

@@ -17,12 +17,12 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeseg.console.quantities import said_bytes
+from edgeseg.console.quantities import format_bytes
 from edgeseg.errors import OutputError
 from edgeseg.files.atomic import writing
 from edgeseg.runtime.recording.append_only_file import NoRoom
 from edgeseg.runtime.recording.probe import holds_pictures
-from edgeseg.runtime.system.file_lock import unclaimed
+from edgeseg.runtime.system.file_lock import find_unclaimed
 
 _STAMP = r"\d{8}T\d{6}Z"
 SEGMENT_ADDS_BYTES = 80
@@ -36,7 +36,7 @@ Say = Callable[..., object]
 """``say(kind, message, reason="", **facts)``"""
 
 
-def partial_of(target: Path) -> Path:
+def partial_path(target: Path) -> Path:
     """What ``target`` is called while it is written."""
     return target.with_name(f"{target.stem}.partial{target.suffix}")
 
@@ -46,7 +46,7 @@ def utc_now() -> datetime.datetime:
     return datetime.datetime.now(datetime.timezone.utc)
 
 
-class Shelf:
+class RecordingFolder:
     """The files of one recording.
 
     Args:
@@ -77,7 +77,7 @@ class Shelf:
                 return
             found = sorted(p for p in self._path.parent.iterdir() if self._leftover.fullmatch(p.name))
             for partial in found:
-                with unclaimed(partial) as is_leftover:
+                with find_unclaimed(partial) as is_leftover:
                     if is_leftover:
                         self._salvage(partial)
 
@@ -103,8 +103,10 @@ class Shelf:
             except NoRoom as error:
                 raise OutputError(str(error)) from error
             return _free(self._path, 0)
-        if partial_of(self._path).exists():
-            raise OutputError(f"{partial_of(self._path)} is being written by another run. Choose another output path.")
+        if partial_path(self._path).exists():
+            raise OutputError(
+                f"{partial_path(self._path)} is being written by another run. Choose another output path."
+            )
         return self._path
 
     def make_room(self, size: int) -> None:
@@ -123,9 +125,8 @@ class Shelf:
             self._delete_oldest(self._keep_bytes)
         if size > self._keep_bytes and not self._said_too_large:
             self._said_too_large = True
-            message = (
-                f"One segment alone is larger than the {said_bytes(self._keep_bytes)} that are kept. Make them shorter."
-            )
+            kept = format_bytes(self._keep_bytes)
+            message = f"One segment alone is larger than the {kept} that are kept. Make them shorter."
             self._say("recording", message, "too-large", bytes=size)
 
     def put(self, partial: Path, target: Path, size: int, overwrite: bool) -> Path:
@@ -142,7 +143,7 @@ class Shelf:
     def _check_room(self, size: int) -> None:
         if self._keep_bytes is not None and self._finished_bytes + size > self._keep_bytes:
             raise NoRoom(
-                f"{self._path}, with what was recorded under its name before, has the {said_bytes(self._keep_bytes)} "
+                f"{self._path}, with what was recorded under its name before, has the {format_bytes(self._keep_bytes)} "
                 "that are kept. Move it away, or record in segments, of which the oldest are deleted."
             )
 
@@ -164,7 +165,7 @@ class Shelf:
         path.unlink(missing_ok=True)
         self._finished.popleft()
         self._finished_bytes -= size
-        message = f"Deleted {path}, the oldest, to keep within {said_bytes(keep_bytes)}."
+        message = f"Deleted {path}, the oldest, to keep within {format_bytes(keep_bytes)}."
         self._say("deleted", message, path=str(path), bytes=size)
 
     def _salvage(self, partial: Path) -> None:
@@ -183,7 +184,7 @@ def _free(target: Path, first: int, own: Path | None = None) -> Path:
     """``target``, or it with the first free number from ``first``; 0 stands for no number."""
     for number in itertools.count(first):
         found = target.with_name(f"{target.stem}-{number}{target.suffix}") if number else target
-        partial = partial_of(found)
+        partial = partial_path(found)
         if not found.exists() and (partial == own or not partial.exists()):
             return found
     raise AssertionError("counting ends nowhere")

@@ -13,12 +13,12 @@ from edgeseg.errors import OutputError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.recording.append_only_file import NoRoom
-from edgeseg.runtime.recording.folder import Shelf, partial_of
+from edgeseg.runtime.recording.folder import RecordingFolder, partial_path
 from edgeseg.runtime.recording.video_file import VideoFile
 
 
 @dataclass(frozen=True)
-class Saving:
+class RecordingPolicy:
     """How a recording is kept.
 
     Attributes:
@@ -42,7 +42,7 @@ class Saving:
         if self.keep_bytes is not None and self.every_s is None and not self.live:
             raise UserError("--keep deletes whole segments and there is one file only. Give --save-every too.")
 
-    def shared_by(self, cameras: int) -> Saving:
+    def shared_by(self, cameras: int) -> RecordingPolicy:
         """For each of several cameras: an equal part of what is kept, so that none can push out another's."""
         if self.keep_bytes is None or cameras < 2:
             return self
@@ -61,12 +61,12 @@ class Recording:
         source: the camera's name in those events.
     """
 
-    def __init__(self, path: Path, fps: float | None, saving: Saving, on_event: OnEvent, source: str) -> None:
+    def __init__(self, path: Path, fps: float | None, saving: RecordingPolicy, on_event: OnEvent, source: str) -> None:
         self._rate = Fraction(min(max(fps or 25.0, 1.0), 240.0)).limit_denominator(1001)
         self._saving = saving
         self._on_event = on_event
         self._source = source
-        self._shelf = Shelf(path, saving.every_s is not None, saving.keep_bytes, self._say)
+        self._shelf = RecordingFolder(path, saving.every_s is not None, saving.keep_bytes, self._say)
         self._overwrite = not saving.live and saving.every_s is None
         self._video: VideoFile | None = None
         self._target = path
@@ -112,7 +112,7 @@ class Recording:
         assert self._video is not None
         self._video.encode(picture, time_s)
         if self._stopped_s is not None and self._video.holds_pictures:
-            self._resumed(time_s)
+            self._resume(time_s)
 
     def _reason_to_begin(self, picture: UInt8, time_s: float) -> str | None:
         """One word for why a new file is needed; None where it is not."""
@@ -130,7 +130,7 @@ class Recording:
             self._shelf.salvage()
         self._target = self._shelf.new_target(self._overwrite)
         endless = self._saving.live and self._saving.every_s is None
-        self._video = VideoFile(partial_of(self._target), self._target, self._rate, endless, self._shelf.make_room)
+        self._video = VideoFile(partial_path(self._target), self._target, self._rate, endless, self._shelf.make_room)
         self._shape, self._start_s = picture.shape, time_s
         if self._stopped_s is None and not self._overwrite:
             height, width = picture.shape[:2]
@@ -174,7 +174,7 @@ class Recording:
             else:
                 video.partial.unlink(missing_ok=True)
 
-    def _resumed(self, time_s: float) -> None:
+    def _resume(self, time_s: float) -> None:
         outage_s = round(time_s - (self._stopped_s or 0.0), 3)
         self._stopped_s = None
         message = f"Recording again, to {self._target}; {outage_s:.0f} s are missing."

@@ -81,7 +81,7 @@ class VideoFile:
         with self._translated():
             if self._stream is None:
                 self._add_stream(picture, time_s)
-            self._mux(self._encoded(picture, time_s))
+            self._mux(self._encode(picture, time_s))
             self._header_size = self._header_size or self._file.size
 
     def finish(self) -> None:
@@ -106,7 +106,7 @@ class VideoFile:
         self._stream.codec_context.time_base = _TIME_BASE
         self._start_s, self._key_s = time_s, time_s - _KEY_S
 
-    def _encoded(self, picture: UInt8, time_s: float) -> Any:
+    def _encode(self, picture: UInt8, time_s: float) -> Any:
         size = (self._stream.width, self._stream.height)
         if picture.shape[1::-1] != size:
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -75,9 +75,9 @@ class Pulse:
         try:
             os.write(self._fd, json.dumps(asdict(self.progress())).encode() + b"\n")
         except OSError:
-            self._orphaned()
+            self._is_orphan()
 
-    def _orphaned(self) -> None:
+    def _is_orphan(self) -> None:
         """Finish the files as after SIGTERM; by force when that takes long."""
         os.kill(os.getpid(), signal.SIGTERM)
         if not self._closing.wait(_LAST_S):

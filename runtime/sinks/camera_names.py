@@ -12,7 +12,7 @@ from edgeseg.runtime.events.redact import HIDDEN, redact
 _LONGEST = 40
 
 
-def slugs_of(sources: Sequence[str]) -> dict[str, str]:
+def make_slugs(sources: Sequence[str]) -> dict[str, str]:
     """For each camera's name a part of a file name: distinct whatever the file system, without credentials."""
     plain = {source: _slug(source) for source in sources}
     count = Counter(slug.casefold() for slug in plain.values())
@@ -20,7 +20,7 @@ def slugs_of(sources: Sequence[str]) -> dict[str, str]:
     taken = {slug.casefold() for slug in clear.values()}
     slugs = dict(clear)
     for source in plain.keys() - clear.keys():
-        slugs[source] = _marked(source, plain[source], taken)
+        slugs[source] = _mark(source, plain[source], taken)
     return {source: slugs[source] for source in plain}
 
 
@@ -29,7 +29,7 @@ def _slug(source: str) -> str:
     return re.sub(r"[^\w.]+", "-", address).strip("-._") or "camera"
 
 
-def _marked(source: str, slug: str, taken: set[str]) -> str:
+def _mark(source: str, slug: str, taken: set[str]) -> str:
     """With six digits of the name itself, so that it does not depend on the other cameras' order."""
     mark = hashlib.sha256(redact(source).encode()).hexdigest()[:6]
     marked, number = f"{slug[: _LONGEST - 7]}-{mark}", 1

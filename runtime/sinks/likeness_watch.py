@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from edgeseg.image_traits import traits_of
+from edgeseg.image_traits import measure_traits
 from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.frames.frame import Frame, Prediction
@@ -64,7 +64,7 @@ class LikenessSink:
         is_first = seen.count < ENOUGH and seen.frames > APART * seen.count
         if not is_first and self._spent_s > SHARE * (start - self._start_s):
             return
-        seen.rows.append(traits_of(frame.image, self._names))
+        seen.rows.append(measure_traits(frame.image, self._names))
         seen.count += 1
         self._spent_s += clock_s() - start
         if seen.count >= ENOUGH:

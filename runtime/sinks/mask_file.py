@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeseg.runtime.system.file_lock import claimed, unclaimed
+from edgeseg.runtime.system.file_lock import claim, find_unclaimed
 
 _HEADER_END = 33
 """After the signature (8 bytes) and the chunk IHDR (25)."""
@@ -19,7 +19,7 @@ _MARK = b"edgeseg\0mask "
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)
 
 
-def marked(png: bytes, origin: str) -> bytes:
+def mark_origin(png: bytes, origin: str) -> bytes:
     """``png`` with a text chunk that says who made it, and from what."""
     text = _MARK + origin.encode()
     chunk = struct.pack(">I", len(text)) + b"tEXt" + text + struct.pack(">I", zlib.crc32(b"tEXt" + text))
@@ -27,7 +27,7 @@ def marked(png: bytes, origin: str) -> bytes:
 
 
 def origin_in(path: Path) -> str | None:
-    """What :func:`marked` said the mask was made from; None for every other file."""
+    """What :func:`mark_origin` said the mask was made from; None for every other file."""
     try:
         with path.open("rb") as stream:
             head = stream.read(256)
@@ -47,7 +47,7 @@ def create(target: Path, data: bytes) -> bool:
     """
     if os.path.lexists(target):
         return False
-    with _staged(target.parent, data) as staged:
+    with _stage(target.parent, data) as staged:
         try:
             os.link(staged, target)
         except FileExistsError:
@@ -61,14 +61,14 @@ def create(target: Path, data: bytes) -> bool:
 
 def replace(target: Path, data: bytes) -> None:
     """Put ``data`` in the place of ``target``."""
-    with _staged(target.parent, data) as staged:
+    with _stage(target.parent, data) as staged:
         staged.replace(target)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what a killed run was just writing."""
     for path in folder.glob(".edgeseg-*.tmp"):
-        with unclaimed(path) as is_leftover:
+        with find_unclaimed(path) as is_leftover:
             if is_leftover:
                 path.unlink(missing_ok=True)
 
@@ -81,7 +81,7 @@ def longest_name_bytes(folder: Path) -> int:
         return 255
 
 
-def shortened(stem: str, room_bytes: int) -> str:
+def shorten(stem: str, room_bytes: int) -> str:
     """``stem``, or its beginning and a digest of the whole where it has more than ``room_bytes`` bytes.
 
     >>> shortened("a" * 300, 20)
@@ -97,9 +97,9 @@ def shortened(stem: str, room_bytes: int) -> str:
 
 
 @contextlib.contextmanager
-def _staged(folder: Path, data: bytes) -> Iterator[Path]:
+def _stage(folder: Path, data: bytes) -> Iterator[Path]:
     staged = folder / f".edgeseg-{os.getpid()}-{os.urandom(4).hex()}.tmp"
-    file = claimed(staged)
+    file = claim(staged)
     try:
         view = memoryview(data)
         while view:

@@ -14,17 +14,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from edgeseg.console.quantities import said_bytes
+from edgeseg.console.quantities import format_bytes
 from edgeseg.files.image_bytes import IMAGE_SUFFIXES
 from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.sinks.mask_file import (
     create,
     longest_name_bytes,
-    marked,
+    mark_origin,
     origin_in,
     remove_leftovers,
     replace,
-    shortened,
+    shorten,
 )
 
 _ENDING = ".png"
@@ -43,7 +43,7 @@ class MaskFolder:
 
     Args:
         folder: made with the first mask.
-        origin: of the masks; see :func:`origin_of`.
+        origin: of the masks; see :func:`mask_origin`.
         live: True to leave masks of earlier runs alone: where there are any, names begin with the time of this run.
             Else a mask of the same origin and name is replaced, so that a run can be repeated.
         keep_bytes: delete the oldest masks of live runs rather than hold more; None to keep all.
@@ -70,7 +70,7 @@ class MaskFolder:
         """
         if self._prefix is None:
             self._begin()
-        data = marked(png, self._origin)
+        data = mark_origin(png, self._origin)
         self._make_room(_on_disk(len(data)))
         target = self._put_new(f"{index:06d}", data) if self._live else self._put_again(name, index, data)
         if self._keep_bytes is not None:
@@ -115,11 +115,11 @@ class MaskFolder:
             yield number
         stem = Path(name).stem or "mask"
         if name:
-            yield shortened(stem, self._room)
-            yield f"{shortened(stem, self._room - 1 - len(number))}_{number}"
+            yield shorten(stem, self._room)
+            yield f"{shorten(stem, self._room - 1 - len(number))}_{number}"
         for count in itertools.count(1):
             ending = f"_{number}_{count}"
-            yield f"{shortened(stem, self._room - len(ending))}{ending}"
+            yield f"{shorten(stem, self._room - len(ending))}{ending}"
 
     def _note_foreign(self, target: Path) -> None:
         if not self._has_noted:
@@ -162,11 +162,11 @@ class MaskFolder:
         if now_s - self._told_s < _TELL_EVERY_S:
             return
         message = f"Deleted {path} and with it {self._deleted} of the oldest masks, to keep within "
-        self._say("deleted", f"{message}{said_bytes(self._keep_bytes or 0)}.", path=str(path), files=self._deleted)
+        self._say("deleted", f"{message}{format_bytes(self._keep_bytes or 0)}.", path=str(path), files=self._deleted)
         self._deleted, self._told_s = 0, now_s
 
 
-def origin_of(source: str) -> str:
+def mask_origin(source: str) -> str:
     """A digest of where pictures come from: of the folder of images, whichever way it was named, else of the source."""
     place = source
     if os.path.exists(source):

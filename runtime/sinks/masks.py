@@ -10,7 +10,7 @@ from edgeseg.image import unfit
 from edgeseg.mask_png import mask_png
 from edgeseg.runtime.events.event import Event, OnEvent, ignore_event
 from edgeseg.runtime.frames.frame import Frame, Prediction
-from edgeseg.runtime.sinks.camera_names import slugs_of
+from edgeseg.runtime.sinks.camera_names import make_slugs
 from edgeseg.runtime.sinks.mask_folder import MaskFolder
 from edgeseg.spec import ModelSpec
 
@@ -25,7 +25,7 @@ class MaskSink:
         live: leave masks of earlier runs alone: where a folder holds any, names begin with the time of this run (UTC),
             because frames are counted from 0 again. Else masks of an earlier run on the same source are replaced.
         keep_bytes: delete the oldest masks of live runs rather than hold more, for all cameras together.
-        origin: of the masks; see :func:`edgeseg.runtime.sinks.mask_folder.origin_of`.
+        origin: of the masks; see :func:`edgeseg.runtime.sinks.mask_folder.mask_origin`.
         on_event: takes ``deleted`` and ``note``.
     """
 
@@ -44,7 +44,7 @@ class MaskSink:
     ) -> None:
         self._folder = folder
         self._spec = spec
-        self._slugs = slugs_of(sources) if len(sources) > 1 else {}
+        self._slugs = make_slugs(sources) if len(sources) > 1 else {}
         self._live, self._origin, self._on_event = live, origin, on_event
         self._keep_bytes = keep_bytes and keep_bytes // max(1, len(self._slugs))
         self._folders: dict[str, MaskFolder] = {}
@@ -53,12 +53,12 @@ class MaskSink:
         height, width = frame.image.shape[:2]
         mask = unfit(prediction.labels, self._spec, (height, width))
         with writing(self._folder / (frame.name or f"{frame.index:06d}")):
-            self._folder_of(frame).put(frame.name, frame.index, mask_png(mask, self._spec.palette))
+            self._mask_folder(frame).put(frame.name, frame.index, mask_png(mask, self._spec.palette))
 
     def close(self) -> None:
         pass
 
-    def _folder_of(self, frame: Frame) -> MaskFolder:
+    def _mask_folder(self, frame: Frame) -> MaskFolder:
         slug = self._slugs.get(frame.source, "")
         if slug not in self._folders:
             folder = self._folder / slug

@@ -8,7 +8,7 @@ import cv2
 
 from edgeseg.files.atomic import TEMPORARY_ADDS_BYTES, atomic_file
 from edgeseg.runtime.frames.frame import Frame, Prediction
-from edgeseg.runtime.sinks.mask_file import longest_name_bytes, shortened
+from edgeseg.runtime.sinks.mask_file import longest_name_bytes, shorten
 from edgeseg.runtime.sinks.painter import Painter
 from edgeseg.runtime.sinks.save_target import MARK, SaveTarget
 from edgeseg.spec import ModelSpec
@@ -32,7 +32,7 @@ class PictureSink:
         self._stems: set[str] = set()
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
-        path = self._target.picture or self._path_of(frame)
+        path = self._target.picture or self._picture_path(frame)
         settings = [] if path.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
         _, data = cv2.imencode(path.suffix, self._painter.paint(frame, prediction), settings)
         with atomic_file(path) as staged:
@@ -41,7 +41,7 @@ class PictureSink:
     def close(self) -> None:
         pass
 
-    def _path_of(self, frame: Frame) -> Path:
+    def _picture_path(self, frame: Frame) -> Path:
         """Two images may differ in their ending only, or come from two folders."""
         assert self._target.folder is not None
         name = Path(frame.name or f"{frame.index:06d}")
@@ -54,4 +54,4 @@ def overlay_name(image: Path, folder: Path) -> str:
     """What the picture of an image is called in ``folder``."""
     ending = f"{MARK}.jpg" if image.suffix.lower() in (".jpg", ".jpeg") else f"{MARK}.png"
     room = longest_name_bytes(folder) - len(ending) - TEMPORARY_ADDS_BYTES
-    return f"{shortened(image.stem, room)}{ending}"
+    return f"{shorten(image.stem, room)}{ending}"

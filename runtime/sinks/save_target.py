@@ -64,7 +64,7 @@ def save_target(path: Path, source: str) -> SaveTarget:
 
 def _in_folder(folder: Path, kind: str, source: str) -> SaveTarget:
     if kind in (IMAGE, IMAGES):
-        if kind == IMAGES and _holds_images_of(folder, source):
+        if kind == IMAGES and _holds_images_from(folder, source):
             raise OutputError(
                 f"{folder} holds the images of {source} themselves: one of them could be written over, and all that is "
                 "written would be taken for an image the next time. Choose another folder."
@@ -74,7 +74,7 @@ def _in_folder(folder: Path, kind: str, source: str) -> SaveTarget:
     return SaveTarget(video=folder / f"{stem}{'.mkv' if kind == CAMERA else '.mp4'}")
 
 
-def _holds_images_of(folder: Path, source: str) -> bool:
+def _holds_images_from(folder: Path, source: str) -> bool:
     if not folder.is_dir():
         return False
     places = (

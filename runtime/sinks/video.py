@@ -10,9 +10,9 @@ from edgeseg.errors import OutputError
 from edgeseg.runtime.events.event import OnEvent, ignore_event
 from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.frames.frame import Frame, Prediction
-from edgeseg.runtime.recording.recording import Recording, Saving
+from edgeseg.runtime.recording.recording import Recording, RecordingPolicy
 from edgeseg.runtime.recording.video_file import CONTAINERS
-from edgeseg.runtime.sinks.camera_names import slugs_of
+from edgeseg.runtime.sinks.camera_names import make_slugs
 from edgeseg.runtime.sinks.painter import Painter
 from edgeseg.spec import ModelSpec
 
@@ -51,7 +51,7 @@ class VideoSink:
         path: Path,
         spec: ModelSpec,
         fps: float | None,
-        saving: Saving = Saving(),  # noqa: B008
+        saving: RecordingPolicy = RecordingPolicy(),  # noqa: B008
         on_event: OnEvent = ignore_event,
         sources: Sequence[str] = (),
         painter: Painter | None = None,
@@ -61,12 +61,12 @@ class VideoSink:
         require("av")
         self._path, self._fps, self._on_event = path, fps, on_event
         self._painter = painter or Painter(spec)
-        self._slugs = slugs_of(sources) if len(sources) > 1 else {}
+        self._slugs = make_slugs(sources) if len(sources) > 1 else {}
         self._saving = saving.shared_by(len(self._slugs))
         self._recordings: dict[str, Recording] = {}
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
-        recording = self._recording_of(frame)
+        recording = self._open_recording(frame)
         time_s = frame.time_s if frame.media_s is None else frame.media_s
         if recording.takes(time_s):
             recording.write(self._painter.paint(frame, prediction), time_s)
@@ -81,7 +81,7 @@ class VideoSink:
         if failure is not None:
             raise failure
 
-    def _recording_of(self, frame: Frame) -> Recording:
+    def _open_recording(self, frame: Frame) -> Recording:
         slug = self._slugs.get(frame.source, "")
         if slug not in self._recordings:
             path = self._path.with_name(f"{self._path.stem}-{slug}{self._path.suffix}") if slug else self._path

@@ -136,7 +136,7 @@ class SelectedSource:
     def __iter__(self) -> Iterator[Frame]:
         error: SourceError | None = None
         for frame in self._source:
-            if not self._wanted(frame):
+            if not self._wants(frame):
                 self._passed_over_s = time.monotonic()
                 continue
             try:
@@ -164,7 +164,7 @@ class SelectedSource:
         message = f"refused: {error} The rest goes on; {count} refused so far."
         self._on_event(Event("refused", frame.name or frame.source, message, "region", {"refused": count}))
 
-    def _wanted(self, frame: Frame) -> bool:
+    def _wants(self, frame: Frame) -> bool:
         """The first frame of each block of ``every``, unless it comes too early for ``max_fps``."""
         block = frame.index // self._selection.every
         if self._blocks.get(frame.source) == block:

@@ -26,7 +26,7 @@ from edgeseg.dataset import list_images, unread_pictures
 from edgeseg.errors import DataError, SourceError
 from edgeseg.files.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from edgeseg.files.input_file import check_regular
-from edgeseg.runtime.cameras.address import addresses_of, is_device, is_live
+from edgeseg.runtime.cameras.address import is_device, is_live, list_addresses
 from edgeseg.runtime.cameras.capture_process import Limits
 from edgeseg.runtime.cameras.live_source import StreamSource
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
@@ -121,7 +121,7 @@ def open_source(
     if is_device(text) and sys.platform != "linux":
         return CameraSource(text)
     if is_live(text) or (path.suffix == ".streams" and path.is_file()):
-        return StreamSource(addresses_of(text), limits, on_event)
+        return StreamSource(list_addresses(text), limits, on_event)
     if path.is_dir():
         return ImageSource(_images_in(path), text, report, unread_pictures(path))
     if path.is_file():

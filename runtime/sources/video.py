@@ -56,7 +56,7 @@ class VideoSource:
         self._stream.thread_count = min(4, max(1, usable_cores() // 2))
         self.size: tuple[int, int] | None = (context.height, context.width)
         self.fps: float | None = float(self._stream.average_rate) if self._stream.average_rate else None
-        self.total: int | None = _announced_frames(self._container, self._stream, self.fps)
+        self.total: int | None = _frame_count(self._container, self._stream, self.fps)
         self.skipped = 0
         self.waiting = self.ended_early = False
         self._own_duration_s = _duration_s(self._container, self._stream)
@@ -171,7 +171,7 @@ def _opened(av: Any, path: Path) -> tuple[Any, Any]:
     return container, stream
 
 
-def _announced_frames(container: Any, stream: Any, fps: float | None) -> int | None:
+def _frame_count(container: Any, stream: Any, fps: float | None) -> int | None:
     """Frames by the header: counted in mp4 and avi, by the duration in matroska."""
     if stream.frames:
         return int(stream.frames)

@@ -13,7 +13,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 
-def claimed(path: Path) -> int:
+def claim(path: Path) -> int:
     """Make a file that is not there yet, for writing, and hold it until it is closed.
 
     Raises:
@@ -30,7 +30,7 @@ def claimed(path: Path) -> int:
 
 
 @contextlib.contextmanager
-def unclaimed(path: Path) -> Iterator[bool]:
+def find_unclaimed(path: Path) -> Iterator[bool]:
     """Whether nobody writes the file; if so nobody begins to as long as the block lasts."""
     try:
         file = os.open(path, os.O_RDWR)

@@ -64,7 +64,7 @@ class BuildSettings:
         return dataclasses.asdict(self)
 
 
-def settings_of(artifact: Artifact) -> BuildSettings:
+def read_settings(artifact: Artifact) -> BuildSettings:
     """What an artifact asks for; the defaults when it says nothing.
 
     Raises:

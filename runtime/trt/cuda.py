@@ -141,15 +141,15 @@ def load_cuda() -> Cuda:
         from cuda.bindings import runtime
     except ModuleNotFoundError as error:
         if error.name not in _BINDINGS:
-            raise _broken(error) from error
+            raise _broken_error(error) from error
         raise MissingExtra(
             "'cuda-bindings' is needed to run TensorRT engines but is not installed. "
             f"Install it with: {bindings_line()}"
         ) from None
     except (ImportError, OSError, RuntimeError) as error:
-        raise _broken(error) from error
+        raise _broken_error(error) from error
     return Cuda(runtime)
 
 
-def _broken(error: Exception) -> EngineError:
+def _broken_error(error: Exception) -> EngineError:
     return EngineError(f"'cuda-bindings' is installed but does not load: {error}. {driver_advice()}")

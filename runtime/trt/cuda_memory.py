@@ -37,7 +37,7 @@ class Buffer:
         return int(self.host.ctypes.data)
 
 
-def pinned_array(cuda: Cuda, shape: Sequence[int]) -> UInt8:
+def allocate_pinned(cuda: Cuda, shape: Sequence[int]) -> UInt8:
     """Zeroed uint8 memory that the GPU copies from and to directly.
 
     It is given back when the last array that shows it is gone, whenever the engine was closed.

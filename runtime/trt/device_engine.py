@@ -12,18 +12,18 @@ from edgeseg.artifact import Artifact
 from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import EngineError, TamperedError
 from edgeseg.runtime.engines.engine import ENGINE_KEY, TENSORRT, expect_engine, expect_format
-from edgeseg.runtime.trt.build_settings import BuildSettings, settings_of
+from edgeseg.runtime.trt.build_settings import BuildSettings, read_settings
 from edgeseg.runtime.trt.cuda import Gpu
 from edgeseg.runtime.trt.engine_cache import EngineStore, default_root
-from edgeseg.runtime.trt.engine_file import trusted_plan
+from edgeseg.runtime.trt.engine_file import read_trusted_plan
 from edgeseg.runtime.trt.engine_from_onnx import BuildJob, build_engine
-from edgeseg.runtime.trt.engine_key import EngineKey, key_of
+from edgeseg.runtime.trt.engine_key import EngineKey, engine_key
 from edgeseg.runtime.trt.onnx_header import read_onnx_header
 from edgeseg.runtime.trt.versions import Library
 
 
 @dataclass(frozen=True)
-class DeviceEngine:
+class BuiltEngine:
     """A serialised engine whose bytes may be loaded.
 
     Attributes:
@@ -40,7 +40,7 @@ class DeviceEngine:
 
 
 @dataclass(frozen=True)
-class EnginePlace:
+class EngineTarget:
     """Where an engine is to run and to be kept.
 
     Attributes:
@@ -76,11 +76,11 @@ class FrameInput:
 
 def device_engine(
     artifact: Artifact,
-    place: EnginePlace,
+    place: EngineTarget,
     may_build: bool = True,
     settings: BuildSettings | None = None,
     frames: FrameInput | None = None,
-) -> DeviceEngine:
+) -> BuiltEngine:
     """Find the engine of an artifact, or build it; two processes that ask at once build it once.
 
     Args:
@@ -95,36 +95,36 @@ def device_engine(
         UserError, EngineError, OutputError: it cannot be built or kept.
     """
     expect_format(artifact, TENSORRT)
-    settings = settings_of(artifact) if settings is None else settings
-    onnx = _verified_onnx(artifact)
+    settings = read_settings(artifact) if settings is None else settings
+    onnx = _verify_onnx(artifact)
     size = frames.size if frames is not None else None
-    key, store = key_of(artifact, place.library, place.gpu, settings, size), place.store()
+    key, store = engine_key(artifact, place.library, place.gpu, settings, size), place.store()
     if not may_build or (frames is not None and frames.graph is None):
         return _existing(store, key, artifact, size)
     with store.locked(key):
         if (found := _usable(store, key)) is not None:
-            return DeviceEngine(found, store.plan_path(key), key, False)
+            return BuiltEngine(found, store.plan_path(key), key, False)
         timings = store.timings(key)
         onnx = onnx if frames is None else frames.of(onnx)
         job = BuildJob(onnx, artifact.precision, settings, timings, lambda data: store.keep_timings(key, data))
         plan = build_engine(job, place.library)
-        return DeviceEngine(plan, store.put(key, plan), key, True)
+        return BuiltEngine(plan, store.put(key, plan), key, True)
 
 
-def adopt_engine(artifact: Artifact, place: EnginePlace, engine_file: Path, trust: bool = False) -> Path:
+def adopt_engine(artifact: Artifact, place: EngineTarget, engine_file: Path, trust: bool = False) -> Path:
     """Take an engine from elsewhere as the one of ``artifact`` on this device; opening it checks its tensors.
 
     Raises:
         ArtifactError: no engine, not explicitly trusted, or made by another library.
     """
     expect_format(artifact, TENSORRT)
-    plan = trusted_plan(engine_file, place.library, trust)
-    key, store = key_of(artifact, place.library, place.gpu, settings_of(artifact)), place.store()
+    plan = read_trusted_plan(engine_file, place.library, trust)
+    key, store = engine_key(artifact, place.library, place.gpu, read_settings(artifact)), place.store()
     with store.locked(key):
         return store.put(key, plan)
 
 
-def _verified_onnx(artifact: Artifact) -> bytes:
+def _verify_onnx(artifact: Artifact) -> bytes:
     """The very bytes whose digest the manifest names, and which no other engine was meant for."""
     data = artifact.model_path.read_bytes()
     if hashlib.sha256(data).hexdigest() != artifact.files[artifact.model_path.name]:
@@ -140,9 +140,9 @@ def _usable(store: EngineStore, key: EngineKey) -> bytes | None:
     return None
 
 
-def _existing(store: EngineStore, key: EngineKey, artifact: Artifact, frame: tuple[int, int] | None) -> DeviceEngine:
+def _existing(store: EngineStore, key: EngineKey, artifact: Artifact, frame: tuple[int, int] | None) -> BuiltEngine:
     if (plan := store.get(key)) is not None:
-        return DeviceEngine(plan, store.plan_path(key), key, False)
+        return BuiltEngine(plan, store.plan_path(key), key, False)
     if frame is not None:
         words = ("export", str(artifact.path), "--format", "engine", "--gpu-resize", *map(str, frame))
         raise EngineError(

@@ -27,10 +27,10 @@ def _row(title: str, library: Callable[[str], Library], name: str, gpu: Gpu | No
     if found is None or gpu is None:
         can_build = "it can build engines here, but not run them: " if found is not None and name == RTX else ""
         return title, None, can_build + " ".join(reason for reason in (no_library, no_gpu) if reason)
-    return title, f"{found.version}, {described(gpu)}", ""
+    return title, f"{found.version}, {describe_tensorrt(gpu)}", ""
 
 
-def described(gpu: Gpu) -> str:
+def describe_tensorrt(gpu: Gpu) -> str:
     """``Orin (SM 8.7, 7620 MB shared), driver for CUDA 12.6``."""
     shared = " shared with the CPU" if gpu.is_integrated else ""
     return f"{gpu.name} (SM {gpu.sm}, {gpu.memory_mb} MB{shared}), driver for CUDA {gpu.driver}"

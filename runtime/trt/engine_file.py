@@ -90,7 +90,7 @@ def inspect_engine_file(path: Path) -> EngineFile:
     return EngineFile(path, maker, RTX if is_rtx else TENSORRT, version, metadata, start, size - start)
 
 
-def trusted_plan(path: Path, library: Library, trust: bool) -> bytes:
+def read_trusted_plan(path: Path, library: Library, trust: bool) -> bytes:
     """The plan in an engine file from elsewhere.
 
     Raises:

@@ -13,7 +13,7 @@ from edgeseg.runtime.trt.build_settings import BuildSettings
 from edgeseg.runtime.trt.failure import MAX_REASON, build_failure, skipped_note, skipped_tactics
 from edgeseg.runtime.trt.onnx_header import read_onnx_header
 from edgeseg.runtime.trt.progress import progress_monitor
-from edgeseg.runtime.trt.trt_log import errors_since, log_of, said_since, started
+from edgeseg.runtime.trt.trt_log import errors_since, messages_since, open_log, start_log
 from edgeseg.runtime.trt.versions import Library
 
 MB = 1 << 20
@@ -53,8 +53,8 @@ def build_engine(job: BuildJob, library: Library) -> bytes:
         UserError: the settings ask for something that is not here (a DLA core, compatibility).
         EngineError: TensorRT does not start, or the build failed: too little workspace or memory, no implementation.
     """
-    log = log_of(library.module)
-    builder = started(library.module.Builder, log, library)
+    log = open_log(library.module)
+    builder = start_log(library.module.Builder, log, library)
     with _progress(library) as monitor:
         network = _network(job, library, builder, log)
         config = _config(job, library, builder, network)
@@ -64,7 +64,7 @@ def build_engine(job: BuildJob, library: Library) -> bytes:
         plan = builder.build_serialized_network(network, config)
         if getattr(monitor, "interrupted", False):
             raise KeyboardInterrupt
-    skipped = skipped_tactics(said_since(log, mark))
+    skipped = skipped_tactics(messages_since(log, mark))
     if plan is None:
         raise build_failure(errors_since(log, library.module, mark), skipped, job.settings, library.title)
     if skipped:
@@ -91,7 +91,7 @@ def _network(job: BuildJob, library: Library, builder: Any, log: Any) -> Any:
     parser = module.OnnxParser(network, log)
     if not parser.parse(job.onnx):
         errors = [parser.get_error(i) for i in range(parser.num_errors)]
-        raise ArtifactError(f"{library.title} does not take this network: {_said(errors)}")
+        raise ArtifactError(f"{library.title} does not take this network: {_describe(errors)}")
     _hold_float32(network, library, job.precision)
     return network
 
@@ -106,7 +106,7 @@ def _expect_opset(onnx: bytes, library: Library) -> None:
         raise ArtifactError(f"{sentence} {todo}")
 
 
-def _said(errors: list[Any]) -> str:
+def _describe(errors: list[Any]) -> str:
     """Every parser error once, with its node."""
     lines = list(dict.fromkeys(_parser_error(error) for error in errors)) or ["it gave no reason"]
     more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""

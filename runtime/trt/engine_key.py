@@ -74,7 +74,7 @@ class EngineKey:
         ]
 
 
-def key_of(
+def engine_key(
     artifact: Artifact,
     library: Library,
     gpu: Gpu | None,

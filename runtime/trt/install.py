@@ -70,12 +70,13 @@ def bindings_advice(driver_cuda: int, bindings_cuda: int) -> str:
     """
     major = driver_cuda // 1000
     return (
-        f"cuda-bindings are for CUDA {_dotted(bindings_cuda)} and the driver serves CUDA {_dotted(driver_cuda)}: "
+        f"cuda-bindings are for CUDA {_format_version(bindings_cuda)} and the driver serves CUDA "
+        f"{_format_version(driver_cuda)}: "
         f"{pip_line(f'cuda-bindings>={major},<{major + 1}')}, or update the driver."
     )
 
 
-def _dotted(cuda: int) -> str:
+def _format_version(cuda: int) -> str:
     return f"{cuda // 1000}.{cuda % 1000 // 10}"
 
 

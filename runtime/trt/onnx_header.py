@@ -67,12 +67,12 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
             yield field, _cut(data, at, _WIDTH[kind])
             at += _WIDTH[kind]
         else:
-            raise _broken()
+            raise _broken_error()
 
 
 def _cut(data: memoryview, at: int, size: int) -> memoryview:
     if at + size > len(data):
-        raise _broken()
+        raise _broken_error()
     return data[at : at + size]
 
 
@@ -85,8 +85,8 @@ def _varint(data: memoryview, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-    raise _broken()
+    raise _broken_error()
 
 
-def _broken() -> ArtifactError:
+def _broken_error() -> ArtifactError:
     return ArtifactError("This is not a whole ONNX file: its bytes end early or are something else. Copy it again.")

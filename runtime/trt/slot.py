@@ -16,7 +16,7 @@ from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import CONFIDENCE, INPUT, LABELS
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.trt.cuda import Cuda, GpuLostError, GpuMemoryError
-from edgeseg.runtime.trt.cuda_memory import Buffer, DeviceMemory, pinned_array
+from edgeseg.runtime.trt.cuda_memory import Buffer, DeviceMemory, allocate_pinned
 from edgeseg.runtime.trt.tensors import Tensor
 
 NON_BLOCKING = 1
@@ -115,11 +115,11 @@ class TensorRtSlot:
         self._runs += 1
 
     def _enqueue(self) -> None:
-        for buffer in self._fetched(is_input=True):
+        for buffer in self._fetch(is_input=True):
             self._copy(buffer.device, buffer.host_address, buffer.nbytes, "cudaMemcpyHostToDevice")
         if not self.context.execute_async_v3(int(self.stream)):
             raise EngineError(f"TensorRT refused to infer: {self._reason() or 'it gave no reason'}. Build it again.")
-        for buffer in self._fetched(is_input=False):
+        for buffer in self._fetch(is_input=False):
             self._copy(buffer.host_address, buffer.device, buffer.nbytes, "cudaMemcpyDeviceToHost")
 
     def _record(self) -> None:
@@ -128,7 +128,7 @@ class TensorRtSlot:
         mode = self.cuda.runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
         try:
             self.cuda.call("cudaStreamBeginCapture", self.stream, mode)
-            with self._ended_capture() as recorded:
+            with self._end_capture() as recorded:
                 self._enqueue()
             self.graph = self.cuda.call("cudaGraphInstantiate", recorded[0], 0)
             self.cuda.call("cudaGraphDestroy", recorded[0])
@@ -139,7 +139,7 @@ class TensorRtSlot:
             self.cuda.forget_error()
 
     @contextlib.contextmanager
-    def _ended_capture(self) -> Iterator[list[Any]]:
+    def _end_capture(self) -> Iterator[list[Any]]:
         """End the capture whatever happens inside, or the stream stays unusable; gives the graph."""
         recorded: list[Any] = []
         try:
@@ -159,12 +159,12 @@ class TensorRtSlot:
     def _buffer(self, tensor: Tensor) -> Buffer:
         """Memory for one tensor, and the engine is told where it is. Logits are computed but not fetched."""
         device = self._memory.take(tensor.nbytes)
-        host = pinned_array(self.cuda, tensor.shape) if tensor.name in (INPUT, LABELS, CONFIDENCE) else None
+        host = allocate_pinned(self.cuda, tensor.shape) if tensor.name in (INPUT, LABELS, CONFIDENCE) else None
         if not self.context.set_tensor_address(tensor.name, device):
             raise EngineError(f"TensorRT refused memory for {tensor.name!r}: {self._reason()}. Build the engine again.")
         return Buffer(tensor.name, device, tensor.nbytes, host)
 
-    def _fetched(self, is_input: bool) -> Iterator[Buffer]:
+    def _fetch(self, is_input: bool) -> Iterator[Buffer]:
         return (b for b in self._buffers.values() if b.host is not None and (b.name == INPUT) is is_input)
 
     def _shown(self, name: str) -> UInt8:

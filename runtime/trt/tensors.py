@@ -31,7 +31,7 @@ class Tensor:
         return int(np.prod(self.shape)) * np.dtype(self.kind).itemsize
 
 
-def tensors_of(engine: Any, module: Any) -> dict[str, Tensor]:
+def list_tensors(engine: Any, module: Any) -> dict[str, Tensor]:
     """Every input and output of an ``ICudaEngine`` by name."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     return {name: _tensor(engine, module, name) for name in names}

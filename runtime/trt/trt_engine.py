@@ -11,13 +11,13 @@ from typing import Any
 from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.runtime.engines.engine import INPUT, EngineOptions, expect_tensors
-from edgeseg.runtime.trt.build_settings import settings_of
+from edgeseg.runtime.trt.build_settings import read_settings
 from edgeseg.runtime.trt.cuda import Cuda, load_cuda
-from edgeseg.runtime.trt.device_engine import DeviceEngine, EnginePlace, FrameInput, device_engine
-from edgeseg.runtime.trt.diagnosis import described
+from edgeseg.runtime.trt.device_engine import BuiltEngine, EngineTarget, FrameInput, device_engine
+from edgeseg.runtime.trt.diagnosis import describe_tensorrt
 from edgeseg.runtime.trt.slot import TensorRtSlot
-from edgeseg.runtime.trt.tensors import Tensor, tensors_of
-from edgeseg.runtime.trt.trt_log import errors_since, log_of, started
+from edgeseg.runtime.trt.tensors import Tensor, list_tensors
+from edgeseg.runtime.trt.trt_log import errors_since, open_log, start_log
 from edgeseg.runtime.trt.versions import RTX, Library, find_library
 from edgeseg.spec import ModelSpec
 
@@ -33,7 +33,7 @@ class Target:
     is_rtx: bool = False
 
 
-def target_of(device: str) -> Target:
+def engine_target(device: str) -> Target:
     """``cuda``, ``cuda:1``, ``0``, ``rtx``, ``rtx:0`` or ``dla:0``; ``CPU``, the default of every verb, is GPU 0.
 
     Raises:
@@ -70,25 +70,25 @@ class TensorRtEngine:
         library: Library | None = None,
         frame_size: tuple[int, int] | None = None,
     ) -> None:
-        target = target_of(options.device)
+        target = engine_target(options.device)
         _expect_dla(artifact, target)
         self.spec: ModelSpec = artifact.spec
         self._library = library or find_library(RTX if target.is_rtx else None)
         self._cuda = cuda or load_cuda()
         self._gpu = self._cuda.gpu(target.gpu)
         self._cuda.call("cudaSetDevice", target.gpu)
-        place = EnginePlace(self._library, self._gpu, options.cache_dir)
+        place = EngineTarget(self._library, self._gpu, options.cache_dir)
         frames = FrameInput(frame_size) if frame_size is not None else None
         found = device_engine(artifact, place, options.may_build, frames=frames)
-        self._log = log_of(self._library.module)
+        self._log = open_log(self._library.module)
         self._slots: list[TensorRtSlot] = []
-        self._engine = self._loaded(found, artifact, target)
-        self._tensors = tensors_of(self._engine, self._library.module)
+        self._engine = self._load(found, artifact, target)
+        self._tensors = list_tensors(self._engine, self._library.module)
         _expect_contract(artifact, self._tensors, found.path, frame_size)
 
     def describe(self) -> dict[str, str]:
         """Library and GPU, for reports."""
-        return {"library": self._library.title, "GPU": described(self._gpu)}
+        return {"library": self._library.title, "GPU": describe_tensorrt(self._gpu)}
 
     def open_slot(self) -> TensorRtSlot:
         """Raises EngineError when the engine is closed, GpuMemoryError when there is no memory for another one."""
@@ -98,8 +98,8 @@ class TensorRtEngine:
         mark = self._log.count
         context = self._engine.create_execution_context()
         if context is None:
-            raise EngineError(f"TensorRT gives no context: {self._said(mark)}. Use fewer --slots.")
-        slot = TensorRtSlot(self._cuda, self._gpu.index, context, self._tensors, lambda: self._said(mark))
+            raise EngineError(f"TensorRT gives no context: {self._describe(mark)}. Use fewer --slots.")
+        slot = TensorRtSlot(self._cuda, self._gpu.index, context, self._tensors, lambda: self._describe(mark))
         self._slots.append(slot)
         return slot
 
@@ -109,29 +109,29 @@ class TensorRtEngine:
             self._slots.pop().close()
         self._engine = None
 
-    def _loaded(self, found: DeviceEngine, artifact: Artifact, target: Target) -> Any:
+    def _load(self, found: BuiltEngine, artifact: Artifact, target: Target) -> Any:
         mark = self._log.count
-        runtime = started(self._library.module.Runtime, self._log, self._library)
+        runtime = start_log(self._library.module.Runtime, self._log, self._library)
         if target.dla is not None:
             runtime.DLA_core = target.dla
-        if settings_of(artifact).version_compatible:
+        if read_settings(artifact).version_compatible:
             runtime.engine_host_code_allowed = True
         engine = runtime.deserialize_cuda_engine(found.plan)
         if engine is None:
             raise EngineError(
                 f"{self._library.title} does not load {found.path}, the engine of {artifact.path.name}: "
-                f"{self._said(mark)}. Remove that file, and edgeseg builds it again."
+                f"{self._describe(mark)}. Remove that file, and edgeseg builds it again."
             )
         self._runtime = runtime
         return engine
 
-    def _said(self, mark: int) -> str:
+    def _describe(self, mark: int) -> str:
         return "; ".join(errors_since(self._log, self._library.module, mark)) or "it gave no reason"
 
 
 def _expect_dla(artifact: Artifact, target: Target) -> None:
     """DLA or not is decided when an engine is built."""
-    built_for = settings_of(artifact).dla
+    built_for = read_settings(artifact).dla
     if target.dla is not None and target.dla != built_for:
         found = "the GPU" if built_for is None else f"DLA core {built_for}"
         raise UserError(
@@ -145,7 +145,7 @@ def _expect_contract(
 ) -> None:
     """An engine that was taken from elsewhere may be that of another network."""
     try:
-        tensors = tensors if frame_size is None else _as_fitted(tensors, artifact.spec, frame_size)
+        tensors = tensors if frame_size is None else _fit_dtype(tensors, artifact.spec, frame_size)
         inputs, outputs = (
             [(tensor.name, tensor.kind, tensor.shape) for tensor in tensors.values() if tensor.is_input is side]
             for side in (True, False)
@@ -155,7 +155,7 @@ def _expect_contract(
         raise ArtifactError(f"{error} The engine is {engine}; without it edgeseg builds one.") from None
 
 
-def _as_fitted(tensors: dict[str, Tensor], spec: ModelSpec, frame_size: tuple[int, int]) -> dict[str, Tensor]:
+def _fit_dtype(tensors: dict[str, Tensor], spec: ModelSpec, frame_size: tuple[int, int]) -> dict[str, Tensor]:
     """The tensors of an engine that resizes, as they would be without that."""
     wanted, image = (1, *frame_size, 3), tensors.get(INPUT)
     if image is None or image.shape != wanted:

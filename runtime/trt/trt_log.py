@@ -17,7 +17,7 @@ _WHERE = re.compile(r" In \w+ at \S+:\d+|\[[\w.]+\.(?:cpp|h):{1,2}[^\]]*\]|\s*;\
 
 
 @functools.cache
-def log_of(module: Any) -> Any:
+def open_log(module: Any) -> Any:
     """The one logger of a TensorRT module in this process: a second one would be ignored.
 
     Returns:
@@ -42,16 +42,16 @@ def log_of(module: Any) -> Any:
 
 def errors_since(log: Any, module: Any, mark: int) -> list[str]:
     """Error texts that came after ``log.count`` was ``mark``, without source locations and without repetitions."""
-    return said_since(log, mark, int(module.ILogger.ERROR))
+    return messages_since(log, mark, int(module.ILogger.ERROR))
 
 
-def said_since(log: Any, mark: int, mildest: int | None = None) -> list[str]:
+def messages_since(log: Any, mark: int, mildest: int | None = None) -> list[str]:
     """The same for warnings, too; ``mildest`` leaves out what is milder than that severity."""
     came = log.messages[len(log.messages) - min(log.count - mark, len(log.messages)) :]
     return list(dict.fromkeys(plain(text) for level, text in came if mildest is None or level <= mildest))
 
 
-def started(kind: Callable[[Any], Any], log: Any, library: Library) -> Any:
+def start_log(kind: Callable[[Any], Any], log: Any, library: Library) -> Any:
     """``Builder(log)`` or ``Runtime(log)``.
 
     Raises:
@@ -62,7 +62,7 @@ def started(kind: Callable[[Any], Any], log: Any, library: Library) -> Any:
     try:
         return kind(log)
     except TypeError as error:
-        reason = "; ".join(said_since(log, mark)) or f"it gave no reason ({error})"
+        reason = "; ".join(messages_since(log, mark)) or f"it gave no reason ({error})"
         raise EngineError(
             f"{library.title} does not start: {reason}. Mostly it is made for a newer CUDA than the driver serves "
             f"({edgeseg_command('doctor')} tells which that is). {driver_advice()} "

@@ -89,7 +89,7 @@ def find_library(name: str | None = None) -> Library:
     """
     for candidate in (TENSORRT, RTX) if name is None else (name,):
         try:
-            return library_of(importlib.import_module(candidate), candidate)
+            return load_library(importlib.import_module(candidate), candidate)
         except ModuleNotFoundError as error:
             if error.name != candidate:
                 raise _broken(candidate, error) from error
@@ -99,7 +99,7 @@ def find_library(name: str | None = None) -> Library:
     raise MissingExtra(f"{wanted} is needed for this but is not installed. {install_advice(rtx=name == RTX)}")
 
 
-def library_of(module: Any, name: str) -> Library:
+def load_library(module: Any, name: str) -> Library:
     """Wrap an imported module.
 
     Raises:

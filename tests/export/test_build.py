@@ -17,11 +17,11 @@ from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.quantizers.int8_ir_from_ir import quantised_inputs, quantised_surroundings
 from edgeseg.errors import ArtifactError, GateFailed, OutputError, TamperedError
 from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.files.atomic import sha256_of
+from edgeseg.files.atomic import file_sha256
 from edgeseg.graphs.ir_file import read_ir
 from edgeseg.image import fit
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import Place
+from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import samples_from, synthetic_samples
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.engines.openvino_core import shared_core
@@ -41,8 +41,8 @@ def test_the_spec_is_embedded_everywhere(built, source):
 def test_parents_say_what_an_artifact_was_made_from(built):
     first, second, third = (one.artifact for one in built)
     assert first.parents == {"checkpoint": "ab"}
-    assert second.parents["fp32-onnx"] == sha256_of(first.model_path)
-    assert third.parents["fp32-openvino"] == sha256_of(second.path / "edgeseg.json")
+    assert second.parents["fp32-onnx"] == file_sha256(first.model_path)
+    assert third.parents["fp32-openvino"] == file_sha256(second.path / "edgeseg.json")
     assert third.calibration["images"] == 10
     assert {"onnx", "openvino", "nncf", "torch"} <= set(third.toolchain)
 
@@ -89,7 +89,7 @@ def test_logits_make_the_model_readable_for_intel_model_api(built):
 def test_a_float_export_that_segments_something_else_leaves_nothing(source, data, tmp_path):
     other = dataclasses.replace(source, forward=lambda x: source.forward(x)[:, ::-1])
     with pytest.raises(GateFailed, match="does not segment what torch segments"):
-        onnx_artifact(other, Place(tmp_path / "out", "x"), None, samples_from(data, source.spec))
+        onnx_artifact(other, OutputOptions(tmp_path / "out", "x"), None, samples_from(data, source.spec))
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -109,19 +109,23 @@ def test_a_failed_gate_leaves_no_int8_artifact(built, data, white, tmp_path):
         GateFailed, match=r"(?s)openvino int8 lost .* points of mIoU on 8 images.*--max-drop is 0.5.*disc"
     ):
         int8_artifact(
-            parent, images, Place(tmp_path / "out", "x"), samples_from(data, parent.spec), Budget(0.5, search=False)
+            parent,
+            images,
+            OutputOptions(tmp_path / "out", "x"),
+            samples_from(data, parent.spec),
+            Budget(0.5, search=False),
         )
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_failed_gate_keeps_the_int8_artifact_that_was_there(built, data, white, tmp_path):
-    parent, place = built[1].artifact, Place(tmp_path / "out", "x")
+    parent, place = built[1].artifact, OutputOptions(tmp_path / "out", "x")
     samples = samples_from(data, parent.spec)
     good = int8_artifact(parent, load_set(data, parent.spec, 10), place, samples, Budget(5.0)).artifact
-    before = sha256_of(good.path / "edgeseg.json")
+    before = file_sha256(good.path / "edgeseg.json")
     with pytest.raises(GateFailed):
         int8_artifact(parent, load_set(white, parent.spec), place, samples, Budget(0.5, search=False))
-    assert sha256_of(Artifact.open(good.path).path / "edgeseg.json") == before
+    assert file_sha256(Artifact.open(good.path).path / "edgeseg.json") == before
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["x-int8-openvino"]
 
 
@@ -129,11 +133,13 @@ def test_calibration_starts_from_fp32_openvino_only(built, data, tmp_path):
     images = load_set(data, built[0].artifact.spec, 2)
     for one in (built[0], built[2]):
         with pytest.raises(ArtifactError, match="INT8 for openvino starts from an fp32 openvino artifact"):
-            int8_artifact(one.artifact, images, Place(tmp_path, "x"), samples_from(data, images.spec), Budget(1.0))
+            int8_artifact(
+                one.artifact, images, OutputOptions(tmp_path, "x"), samples_from(data, images.spec), Budget(1.0)
+            )
 
 
 def test_a_changed_byte_is_noticed(built, source, tmp_path):
-    made = onnx_artifact(source, Place(tmp_path, "x"), None, synthetic_samples(source.spec)).artifact
+    made = onnx_artifact(source, OutputOptions(tmp_path, "x"), None, synthetic_samples(source.spec)).artifact
     data = bytearray(made.model_path.read_bytes())
     data[len(data) // 2] ^= 1
     made.model_path.write_bytes(data)
@@ -144,7 +150,7 @@ def test_a_changed_byte_is_noticed(built, source, tmp_path):
 def test_an_unwritable_folder_gets_a_sentence(source, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Cannot write"):
-        onnx_artifact(source, Place(tmp_path / "file", "x"), None, synthetic_samples(source.spec))
+        onnx_artifact(source, OutputOptions(tmp_path / "file", "x"), None, synthetic_samples(source.spec))
 
 
 def test_an_engine_takes_the_artifact_as_it_is(built):
@@ -156,7 +162,7 @@ def test_an_engine_takes_the_artifact_as_it_is(built):
 
 
 def test_openvino_keeps_the_outputs_of_its_parent(built, source, tmp_path):
-    first = onnx_artifact(source, Place(tmp_path, "plain"), None, synthetic_samples(source.spec))
-    second = openvino_artifact(source, first.artifact, Place(tmp_path, "plain"), synthetic_samples(source.spec))
+    first = onnx_artifact(source, OutputOptions(tmp_path, "plain"), None, synthetic_samples(source.spec))
+    second = openvino_artifact(source, first.artifact, OutputOptions(tmp_path, "plain"), synthetic_samples(source.spec))
     assert second.artifact.outputs == ("labels",)
     assert built[1].artifact.outputs == ("labels", "confidence", "logits")

@@ -13,7 +13,7 @@ from model_contract import randomised, tiny
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
-from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.source_net import DepthCut, source_net
 from edgeseg.models.unetpp import UNetPlusPlus
@@ -41,7 +41,7 @@ def test_the_file_gives_the_logits_of_the_head_at_that_depth(data: Path, tmp_pat
     image = torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         wanted = whole.supervised(image)[2].numpy()
-    found = forward_of(source_net(tmp_path / "net.pt", SpecFlags(), DepthCut(2)).proto)(image.numpy())
+    found = make_forward(source_net(tmp_path / "net.pt", SpecFlags(), DepthCut(2)).proto)(image.numpy())
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
     sizes = []
     for name, cut in (("whole", ()), ("small", ("--depth", "2"))):

@@ -15,7 +15,7 @@ from model_contract import randomised, tiny
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
-from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.models.cut_unet import cut_below
 from edgeseg.models.joins import constant_part
@@ -59,13 +59,13 @@ def test_engines_give_the_logits_of_the_whole_network_with_a_constant_below(name
     torch.manual_seed(0)
     model = randomised(tiny(name, SPEC))
     image = torch.randn(1, 3, 40, 56, generator=torch.Generator().manual_seed(0))
-    join = model.joins()[1]
+    join = model.skip_joins()[1]
     mean = torch.linspace(-1, 1, join.coarse + 64)[: _inputs(join)]
     below = None if join.gate is None else torch.linspace(-1, 1, join.gate.of_coarse.in_channels)
     with torch.no_grad(), constant_part(join, slice(0, join.coarse), mean, below):
         wanted = model(image).numpy()
     proto = onnx_from_checkpoint(cut_below(model, 1, mean, below), SPEC)
-    for run in (forward_of(proto), lambda image: in_openvino(proto, image)):
+    for run in (make_forward(proto), lambda image: in_openvino(proto, image)):
         np.testing.assert_allclose(run(image.numpy()), wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
     whole = onnx_from_checkpoint(model, SPEC)
     kinds = [[node.op_type for node in file.graph.node].count("Conv") for file in (proto, whole)]

@@ -9,8 +9,8 @@ import pytest
 import torch
 from model_contract import randomised, tiny
 
-from edgeseg.export.graphs.opset import opset_of
-from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.graphs.opset import read_opset
+from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.models.registry import ENGINES, MODELS
 from edgeseg.runtime.engines.openvino_core import shared_core
@@ -22,7 +22,7 @@ CASES = [(name, None) for name in MODELS] + UNUSUAL
 
 
 def by_onnxruntime(proto: Any, image: np.ndarray) -> np.ndarray:
-    return forward_of(proto)(image)
+    return make_forward(proto)(image)
 
 
 def by_openvino(proto: Any, image: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def test_a_network_gives_the_same_mask_in_every_engine_that_the_registry_names(
     with torch.no_grad():
         wanted = model(torch.from_numpy(image)).numpy()
     proto = onnx_from_checkpoint(model, SPEC)
-    assert opset_of(proto) == 17
+    assert read_opset(proto) == 17
     tolerance = 1e-4 * np.abs(wanted).max()
     middle = wanted.mean((2, 3), keepdims=True)  # an untrained network would give one class everywhere
     ranked = np.sort(wanted - middle, 1)

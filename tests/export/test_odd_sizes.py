@@ -7,7 +7,7 @@ import pytest
 import torch
 from model_contract import randomised, tiny
 
-from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.models.registry import MODELS
 from edgeseg.runtime.engines.openvino_core import shared_core
@@ -30,7 +30,7 @@ def test_a_network_exported_at_an_odd_size_gives_the_logits_of_torch(name: str) 
     compiled = core.compile_model(
         core.read_model(proto.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
     )
-    for found in (forward_of(proto)(image), np.asarray(compiled([image])[0])):
+    for found in (make_forward(proto)(image), np.asarray(compiled([image])[0])):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
     assert wanted.std() > 1e-3
 

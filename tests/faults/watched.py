@@ -12,7 +12,7 @@ from typing import TypeVar
 import marked_picture
 
 from edgeseg.errors import SourceError
-from edgeseg.runtime.cameras.address import address_of
+from edgeseg.runtime.cameras.address import parse_address
 from edgeseg.runtime.cameras.capture_process import Limits
 from edgeseg.runtime.cameras.live_source import StreamSource
 from edgeseg.runtime.events.event import Event
@@ -66,7 +66,7 @@ class Watched:
         work_s: float = 0.0,
         keep: bool = True,
     ) -> None:
-        addresses = [address_of(url, str(number)) for number, url in enumerate(urls)]
+        addresses = [parse_address(url, str(number)) for number, url in enumerate(urls)]
         self.source = StreamSource(addresses, limits, self._hear, longest_wait_s)
         self.seen: list[Seen] = []
         self.events: list[Event] = []

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import OutputError
-from edgeseg.files.atomic import atomic_directory, atomic_file, output_error, sha256_of
+from edgeseg.files.atomic import atomic_directory, atomic_file, file_sha256, output_error
 
 LIMITED = """
 import resource, signal, sys
@@ -76,7 +76,7 @@ def run(*command: str) -> str:
 def test_the_digest_is_sha256(tmp_path: Path) -> None:
     data = os.urandom(3 << 20)
     (tmp_path / "f").write_bytes(data)
-    assert sha256_of(tmp_path / "f") == hashlib.sha256(data).hexdigest()
+    assert file_sha256(tmp_path / "f") == hashlib.sha256(data).hexdigest()
 
 
 class TestAtomicFile:

@@ -16,7 +16,7 @@ from edgeseg.dataset import Dataset, read_classes
 from edgeseg.errors import DataError, SourceError, UserError
 from edgeseg.files.input_file import open_regular, read_bytes, read_text
 from edgeseg.image import read_image, read_mask
-from edgeseg.runtime.cameras.address import addresses_of
+from edgeseg.runtime.cameras.address import list_addresses
 from edgeseg.runtime.sources.source import open_source
 from edgeseg.verbs.run_config import arguments
 
@@ -27,7 +27,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "bytes": lambda path: read_bytes(path, 100),
     "text": read_text,
     "config": lambda path: arguments(["--config", str(path)]),
-    "streams": lambda path: addresses_of(str(path)),
+    "streams": lambda path: list_addresses(str(path)),
     "yaml": lambda path: Dataset.open(path) if path.is_file() else read_text(path),
     "source": lambda path: open_source(str(path)),
 }
@@ -132,7 +132,7 @@ class TestText:
     def test_a_list_of_cameras_with_a_mark_is_read(self, tmp_path: Path) -> None:
         path = tmp_path / "all.streams"
         path.write_bytes(b"\xef\xbb\xbfdoor rtsp://camera/1\r\nyard rtsp://camera/2\r\n")
-        assert [address.name for address in addresses_of(str(path))] == ["door", "yard"]
+        assert [address.name for address in list_addresses(str(path))] == ["door", "yard"]
 
     def test_data_of_windows_is_read_whole(self, data_dir: Path) -> None:
         pytest.importorskip("yaml")
@@ -144,11 +144,11 @@ class TestText:
     def test_a_spec_with_a_mark_is_read(self, data_dir: Path) -> None:
         pytest.importorskip("onnx")
         from edgeseg.export.source.foreign_spec import SpecFlags
-        from edgeseg.export.source.spec_file import merged_flags
+        from edgeseg.export.source.spec_file import merge_flags
 
         path = data_dir / "field" / "18-bom" / "spec.json"
         assert path.read_bytes().startswith(b"\xef\xbb\xbf")
-        assert merged_flags(SpecFlags(), path).classes == tuple(
+        assert merge_flags(SpecFlags(), path).classes == tuple(
             json.loads(path.read_text(encoding="utf-8-sig"))["classes"]
         )
 

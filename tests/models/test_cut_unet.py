@@ -64,7 +64,7 @@ def whole_and_cut(name: str, level: int, **options: object) -> tuple[Tensor, Ten
     """Logits of the whole network with a constant below ``level``, those of the cut one, and both networks."""
     torch.manual_seed(0)
     model = randomised(tiny(name, **options)).double()
-    join = model.joins()[level]
+    join = model.skip_joins()[level]
     means = means_of(model, join)
     small = cut_below(model, level, *means)
     with torch.no_grad(), constant_below(join, *means):
@@ -81,7 +81,7 @@ def test_a_cut_network_is_the_whole_one_with_a_constant_below(name: str, level: 
     wanted, found, small, whole = whole_and_cut(name, level)
     assert wanted.std() > 1e-3
     assert torch.allclose(found, wanted, atol=NEAR, rtol=0)
-    mean, below = means_of(whole, whole.joins()[level])
+    mean, below = means_of(whole, whole.skip_joins()[level])
     with torch.no_grad():
         assert not torch.allclose(cut_below(whole, level, 0 * mean, below)(IMAGE), wanted, atol=NEAR, rtol=0)
         if below is not None:
@@ -104,7 +104,7 @@ def test_it_holds_at_half_resolution() -> None:
 def test_away_from_the_edge_the_constant_is_what_a_plain_hook_puts_there() -> None:
     """Two 3x3 convolutions follow, so the zeros beyond the edge reach two pixels far."""
     model = randomised(tiny("unet-plain")).double()
-    join = model.joins()[0]
+    join = model.skip_joins()[0]
     mean, _ = means_of(model, join)
 
     def constant(module: nn.Module, inputs: tuple[Tensor]) -> Tensor:
@@ -135,7 +135,7 @@ def test_the_whole_network_is_left_as_it_was() -> None:
     model = randomised(tiny("mobile-unet")).double()
     with torch.no_grad():
         before = model(IMAGE)
-        cut_below(model, 1, *means_of(model, model.joins()[1]))
+        cut_below(model, 1, *means_of(model, model.skip_joins()[1]))
         assert torch.equal(model(IMAGE), before)
 
 

@@ -11,7 +11,7 @@ from model_contract import SPEC, randomised, tiny
 from edgeseg.cli import main
 from edgeseg.errors import UserError
 from edgeseg.models.registry import build_model, count_weights
-from edgeseg.models.unetpp import UNetPlusPlus, pruned
+from edgeseg.models.unetpp import UNetPlusPlus, prune_depth
 from edgeseg.training.checkpoint import load_model, save_checkpoint
 from edgeseg.training.objective import Objective
 
@@ -45,7 +45,7 @@ def test_the_training_loss_counts_every_head() -> None:
 def test_a_pruned_network_gives_the_logits_of_its_head_in_the_whole_one(depth: int, upsampling: str) -> None:
     whole = net(upsampling=upsampling)
     small = build_model("unetpp", SPEC, {"width": 0.25, "depth": depth, "upsampling": upsampling}).eval()
-    small.load_state_dict(pruned(whole.state_dict(), depth))
+    small.load_state_dict(prune_depth(whole.state_dict(), depth))
     image = whole.padded(IMAGE)
     assert torch.equal(small.logits(image), whole.supervised(image)[4 - depth])
     assert count_weights(small) < count_weights(whole) or depth == 4
@@ -55,7 +55,7 @@ def test_without_deep_supervision_there_is_nothing_to_prune_to() -> None:
     model = net(deep_supervision=False)
     assert isinstance(model.train()(IMAGE), torch.Tensor)
     with pytest.raises(UserError, match=r"no trained head at depth 2, only at \[4\]"):
-        pruned(model.state_dict(), 2)
+        prune_depth(model.state_dict(), 2)
 
 
 def test_the_verb_cuts_a_checkpoint_to_a_depth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

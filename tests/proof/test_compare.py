@@ -9,7 +9,7 @@ from fitted import CLASSES, SPEC, scene, write_dataset
 
 from edgeseg.errors import DataError, GateFailed, UserError
 from edgeseg.proof.budget import Budget, budget_for
-from edgeseg.proof.compare import Stage, compare, remembered
+from edgeseg.proof.compare import Stage, compare, remember_labels
 from edgeseg.proof.gates import (
     check_budget,
     check_drop,
@@ -200,11 +200,11 @@ def test_the_reference_is_run_once_an_image_and_no_more_is_kept_than_asked(data)
         asked.append(1)
         return by_colour(image)
 
-    predict = remembered(counting)
+    predict = remember_labels(counting)
     for image in [*images, *images]:
         np.testing.assert_array_equal(predict(image), by_colour(image))
     assert len(asked) == len(images)
-    small = remembered(counting, limit_bytes=2 * images[0][..., 0].size)
+    small = remember_labels(counting, limit_bytes=2 * images[0][..., 0].size)
     for image in [*images, *images]:
         small(image)
     assert len(asked) == len(images) + 2 * len(images) - 2

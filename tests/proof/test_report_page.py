@@ -15,7 +15,7 @@ import pytest
 from fitted import SPEC, scene
 
 from edgeseg.artifact import Artifact, writing_artifact
-from edgeseg.calibration.images.coverage import coverage_of
+from edgeseg.calibration.images.coverage import measure_coverage
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import MethodChoice, MethodTry
@@ -25,11 +25,11 @@ from edgeseg.proof.compare import Stage, compare
 from edgeseg.proof.gates import misses, worst_class
 from edgeseg.proof.ladder import Ladder, Rung
 from edgeseg.proof.report.charts import bar_around_zero, pair_of_bars, steps_chart
-from edgeseg.proof.report.markup import Markup, joined, tag
+from edgeseg.proof.report.markup import Markup, join, tag
 from edgeseg.proof.report.page import page
 from edgeseg.proof.report.pictures import difference, worst_cells
-from edgeseg.proof.report.report import Proof, budget_checks, report_of, write_proof
-from edgeseg.proof.report.tables import facts_table, signed, words
+from edgeseg.proof.report.report import Proof, budget_checks, describe_proof, write_proof
+from edgeseg.proof.report.tables import facts_table, format_signed, words
 from edgeseg.proof.samples import Sample, Samples, samples_from
 from edgeseg.proof.speed import Speed
 from edgeseg.proof.worst_images import WorstImage, worst_images
@@ -137,7 +137,7 @@ def written(proof: Proof, folder) -> Tree:
 @pytest.fixture(scope="module")
 def full(proof, data, tmp_path_factory) -> Tree:
     """The page with every part that others may give."""
-    seen = coverage_of(proof.images, samples_from(data, SPEC))
+    seen = measure_coverage(proof.images, samples_from(data, SPEC))
     picture = np.zeros((9, 9, 3), np.uint8)
     whole = dataclasses.replace(
         proof, coverage=seen, coverage_picture=picture, methods=METHODS, ladder=LADDER, speed=SPEED
@@ -276,7 +276,7 @@ def test_without_masks_the_page_counts_pixels_and_shows_no_truth(proof, data, tm
 def test_the_json_holds_the_same_figures_and_renders_alone(proof, tmp_path):
     write_proof(tmp_path, proof)
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    assert report == report_of(proof)
+    assert report == describe_proof(proof)
     worst = int(np.nanargmax(proof.comparison.class_drops(proof.comparison.stages[1])))
     assert report["verdict"]["checks"][1]["what"] == f"worst class, {SPEC.classes[worst]}"
     assert report["verdict"]["passed"] is False
@@ -294,7 +294,7 @@ def test_the_page_never_passes_what_the_gate_refuses(proof):
         assert found == [miss.flag for miss in misses(proof.comparison, stage, budget)]
     unlimited = budget_checks(proof.comparison, Budget(drop, math.inf, math.inf))
     assert [check["limit"] for check in unlimited] == [drop, None, None]
-    assert "of any loss" in Tree(page(report_of(dataclasses.replace(proof, budget=Budget(drop, math.inf))))).text()
+    assert "of any loss" in Tree(page(describe_proof(dataclasses.replace(proof, budget=Budget(drop, math.inf))))).text()
 
 
 def test_what_could_not_be_measured_does_not_pass(proof):
@@ -371,7 +371,7 @@ def test_a_chart_says_its_points_to_those_who_cannot_see_it():
 
 def test_markup_escapes_everything_that_is_not_markup():
     assert tag("p", "<b>", title='"') == '<p title="&quot;">&lt;b&gt;</p>'
-    assert joined("&", Markup("&amp;")) == "&amp;&amp;"
+    assert join("&", Markup("&amp;")) == "&amp;&amp;"
 
 
 def test_keys_are_written_as_words_with_their_units():
@@ -380,5 +380,5 @@ def test_keys_are_written_as_words_with_their_units():
         "drop, points",
         "mIoU",
     ]
-    assert [signed(points) for points in (0.349, -0.351, -0.004, None)] == ["+0.35", "-0.35", "0.00", "–"]
+    assert [format_signed(points) for points in (0.349, -0.351, -0.004, None)] == ["+0.35", "-0.35", "0.00", "–"]
     assert "left out" not in facts_table({"left out": None, "kept": 0.5}, "x")

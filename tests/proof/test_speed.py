@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgeseg.cli import main
-from edgeseg.proof.speed import judged, median_and_noise, speed_of
+from edgeseg.proof.speed import compare_speed, judge_speed, median_and_noise
 from edgeseg.runtime.measure.layer_times import LayerTime
 from edgeseg.runtime.system.machine import Cpu, this_cpu
 
@@ -29,7 +29,7 @@ def in_turns(fp32_ms, int8_ms, jitter=0.01, count=200):
 
 
 def verdict(fp32_ms, int8_ms, cpu=VNNI, times=(), **how):
-    return judged(("a-fp32", "a-int8", cpu.name), in_turns(fp32_ms, int8_ms, **how), cpu, list(times))
+    return judge_speed(("a-fp32", "a-int8", cpu.name), in_turns(fp32_ms, int8_ms, **how), cpu, list(times))
 
 
 def test_a_gain_is_a_ratio_with_both_times():
@@ -81,7 +81,7 @@ def test_noise_shrinks_with_rounds():
 
 @pytest.mark.parametrize("fp32", [0, 1])
 def test_real_artifacts_are_run_in_turns(built, fp32):
-    speed = speed_of(built[fp32].artifact, built[2].artifact, 0.2)
+    speed = compare_speed(built[fp32].artifact, built[2].artifact, 0.2)
     assert speed.rounds >= 20
     assert 1 / 5 < speed.ratio / (speed.fp32_p50_ms / speed.int8_p50_ms) < 5, "other work may scatter both"
     assert speed.cpu == this_cpu().name
@@ -92,7 +92,7 @@ def test_real_artifacts_are_run_in_turns(built, fp32):
 
 def test_without_an_engine_there_is_a_sentence_and_no_number(built):
     tensorrt = replace(built[2].artifact, format="tensorrt")
-    speed = speed_of(built[0].artifact, tensorrt)
+    speed = compare_speed(built[0].artifact, tensorrt)
     assert (speed.ratio, speed.int8_p50_ms, speed.is_faster) == (None, None, False)
     assert "TensorRT builds its engine on the device that runs it" in speed.text()
 

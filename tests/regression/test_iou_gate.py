@@ -20,7 +20,7 @@ from edgeseg.demo.cells import render_scene
 from edgeseg.errors import GateFailed
 from edgeseg.metrics.confusion import Confusion
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import Place
+from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import samples_from
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.engines.predictor import Predictor
@@ -71,7 +71,7 @@ def test_a_collapse_is_refused_and_leaves_nothing(demo: Path, fp32: Artifact, tm
     for number in range(10):
         picture = (110 + number + rng.integers(0, 8, (256, 256, 3))).astype(np.uint8)
         cv2.imwrite(str(grey / f"{number}.png"), picture)
-    place = Place(tmp_path / "out", "cells")
+    place = OutputOptions(tmp_path / "out", "cells")
     shutil.copytree(fp32.path, place.out / fp32.path.name)
     images = load_set(grey, fp32.spec)
     samples = samples_from(demo / "scenes", fp32.spec).spread(6)

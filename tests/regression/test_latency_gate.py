@@ -19,7 +19,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.runtime.engines.engine import Engine, open_engine
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.measure import latency_gate
-from edgeseg.runtime.measure.bench import realistic_inputs, timed_runs
+from edgeseg.runtime.measure.bench import realistic_inputs, time_runs
 
 MAX_RATIO = 15.0
 """fp32 against the OpenCV workload: 7.7 on an AVX-512 Xeon, idle or busy; doubled for other CPUs."""
@@ -72,7 +72,7 @@ def check_ratio(artifact: Artifact) -> None:
 
 def check_overhead(artifact: Artifact, engine: Engine) -> None:
     """Alternate edgeseg's engine with plain OpenVINO on one thread each."""
-    ours, bare = timed_runs(engine.open_slot(), engine.spec), plain_openvino(artifact)
+    ours, bare = time_runs(engine.open_slot(), engine.spec), plain_openvino(artifact)
     pairs = np.array([(next(ours), next(bare)) for _ in range(ROUNDS)])[10:]
     found = float(np.median(pairs[:, 0] / pairs[:, 1]))
     assert found <= MAX_OVERHEAD, f"edgeseg takes {found:.2f} times plain OpenVINO; {MAX_OVERHEAD} allowed"

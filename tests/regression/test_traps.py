@@ -25,7 +25,7 @@ from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.ort_quantizer import STYLE as FOR_ORT
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.quantizers.tensorrt_quantizer import STYLE as FOR_TENSORRT
 from edgeseg.cli import main
@@ -122,7 +122,7 @@ def int8(model_format: str, parent: Artifact, images: CalibrationSet, out: Path)
     path = artifact_dir(out, "tiny", "int8", model_format)
     manifest = {**{k: getattr(parent, k) for k in ("name", "spec")}, "precision": "int8", "format": model_format}
     with writing_artifact(path, {**manifest, "outputs": list(parent.outputs)}) as folder:
-        encoding_for(model_format).quantise(parent, images, Recipe(), folder, lambda: None)
+        quantizer_for(model_format).quantize(parent, images, Recipe(), folder, lambda: None)
     return Artifact.open(path)
 
 
@@ -152,10 +152,10 @@ class TestOnnxRuntimeSaturatesWithoutVnni:
     def test_eight_bits_would_not_be_handed_over(
         self, parent: Artifact, images: CalibrationSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        encoding = encoding_for("onnx")
-        monkeypatch.setattr(type(encoding), "style", dataclasses.replace(FOR_ORT, reduce_range=False))
+        quantizer = quantizer_for("onnx")
+        monkeypatch.setattr(type(quantizer), "style", dataclasses.replace(FOR_ORT, reduce_range=False))
         with pytest.raises(ArtifactError, match="use eight bits, which overflow in ONNX Runtime"):
-            encoding.quantise(parent, images, Recipe(), tmp_path, lambda: None)
+            quantizer.quantize(parent, images, Recipe(), tmp_path, lambda: None)
 
     def test_the_file_for_tensorrt_which_has_eight_bits_is_refused(
         self, parent: Artifact, images: CalibrationSet, tmp_path: Path

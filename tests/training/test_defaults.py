@@ -73,7 +73,7 @@ def test_a_crop_of_a_strip_fits_into_it() -> None:
 def test_the_length_counts_steps_and_large_sets_are_seen_a_dozen_times(pictures: int, epochs: int) -> None:
     batch = defaults.choose_batch(pictures)
     steps = defaults.choose_steps(pictures, batch)
-    assert defaults.epochs_of(steps, pictures, batch) == epochs
+    assert defaults.choose_epochs(steps, pictures, batch) == epochs
     assert steps >= 600
 
 

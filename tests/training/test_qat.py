@@ -18,11 +18,11 @@ from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.source_net import source_net
 from edgeseg.models.registry import MODELS, build_model
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import Place
+from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import samples_from
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model, read_checkpoint
-from edgeseg.training.fake_quant import FakeQuantised, rounded_weight
+from edgeseg.training.fake_quant import FakeQuantised, round_weight
 
 SPEC = ModelSpec("multiclass", ("a", "b", "c"), 64, 64)
 ANY = Budget(100, 100, 100, search=False)
@@ -60,7 +60,7 @@ def images(seed: int = 0) -> torch.Tensor:
 def exported(checkpoint: Path, data: Path, out: Path) -> tuple[float, float]:
     """Val mIoU of the float and of the INT8 OpenVINO model, by the real export."""
     source = source_net(checkpoint, SpecFlags())
-    samples, place = samples_from(data, source.spec), Place(out, checkpoint.stem)
+    samples, place = samples_from(data, source.spec), OutputOptions(out, checkpoint.stem)
     onnx = onnx_artifact(source, place, ["labels"], samples)
     in_float = openvino_artifact(source, onnx.artifact, place, samples)
     chosen = load_set(data, source.spec, 24)
@@ -126,16 +126,16 @@ def test_every_network_runs_under_rounding_and_its_weights_learn(name: str) -> N
 
 def test_weights_are_rounded_to_the_grid_of_each_output_channel() -> None:
     weight = torch.randn(5, 3, 3, 3) * torch.tensor([1e-3, 1, 30, 5, 0.1])[:, None, None, None]
-    steps = rounded_weight(weight) / (weight.abs().amax((1, 2, 3), keepdim=True) / 127)
+    steps = round_weight(weight) / (weight.abs().amax((1, 2, 3), keepdim=True) / 127)
     assert torch.allclose(steps, steps.round(), atol=1e-3)
     assert steps.abs().amax((1, 2, 3)).round().tolist() == [127.0] * 5
-    assert (rounded_weight(weight) - weight).abs().amax((1, 2, 3)).le(weight.abs().amax((1, 2, 3)) / 253).all()
+    assert (round_weight(weight) - weight).abs().amax((1, 2, 3)).le(weight.abs().amax((1, 2, 3)) / 253).all()
 
 
 def test_rounding_commutes_with_the_folding_of_batch_normalisation() -> None:
     """Why the weights can be rounded before the export folds the normalisation into them."""
     weight, gain = torch.randn(6, 4, 3, 3), torch.randn(6)[:, None, None, None]
-    assert torch.allclose(rounded_weight(weight) * gain, rounded_weight(weight * gain), atol=1e-6)
+    assert torch.allclose(round_weight(weight) * gain, round_weight(weight * gain), atol=1e-6)
 
 
 def test_gradients_pass_the_rounding_and_stop_outside_the_range() -> None:

@@ -10,7 +10,7 @@ import torch
 from fitted import CLASSES, SPEC
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.cli import main
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
@@ -150,7 +150,7 @@ def test_the_best_method_is_found_and_the_proof_says_so(built, data, tmp_path, c
     made = Artifact.open(tmp_path / "blobs-int8-openvino")
     chosen = made.calibration["method"]
     report = json.loads((made.path / "report.json").read_text())
-    assert [one["method"] for one in report["methods"]["tries"]] == list(encoding_for("openvino").methods)
+    assert [one["method"] for one in report["methods"]["tries"]] == list(quantizer_for("openvino").methods)
     assert report["methods"]["method"] == chosen
     assert "methods, measured on" in out
     assert "INT8 is" in out, "and its speed"

@@ -9,7 +9,7 @@ import pytest
 from edgeseg.cli import build_parser
 from edgeseg.console.quantities import Number
 from edgeseg.errors import UserError
-from edgeseg.verbs.run_config import arguments, words_of
+from edgeseg.verbs.run_config import arguments, format_words
 
 WHOLE = """
 artifact = "model"
@@ -94,5 +94,5 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_words_for_a_worker_give_the_same_arguments_without_the_file(config) -> None:  # type: ignore[no-untyped-def]
     args = arguments(["--config", str(config(WHOLE)), "--conf", "0.25", "--device", "-odd"[1:]])
-    again = vars(arguments(words_of(args)))
+    again = vars(arguments(format_words(args)))
     assert again == {**vars(args), "config": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgeseg.proof.report.markup import Markup, joined, tag
+from edgeseg.proof.report.markup import Markup, join, tag
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480, 230, 52, 14, 22, 38
 
@@ -94,7 +94,7 @@ def _dot(x: float, y: float, chosen: bool, title: str) -> Markup:
 
 def _axes(titles: tuple[str, str], low: float, high: float, right: float, zero: float) -> Markup:
     bottom = HEIGHT - BOTTOM
-    return joined(
+    return join(
         tag("line", class_="axis", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{zero:.1f}", y2=f"{zero:.1f}"),
         tag("line", class_="axis", x1=LEFT, x2=LEFT, y1=TOP, y2=bottom),
         _text(LEFT - 8, TOP + 4, f"{high:.2f}", "end"),
@@ -108,7 +108,7 @@ def _axes(titles: tuple[str, str], low: float, high: float, right: float, zero: 
 
 def _limit_line(y: float, limit: float) -> Markup:
     line = tag("line", class_="limit", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}")
-    return joined(line, _text(WIDTH - RIGHT, y - 5, f"budget {limit:g}", "end"))
+    return join(line, _text(WIDTH - RIGHT, y - 5, f"budget {limit:g}", "end"))
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgeseg.proof.report.markup import Markup, joined, tag
+from edgeseg.proof.report.markup import Markup, join, tag
 from edgeseg.proof.report.tables import MISSING, notes_list, table
 
 Record = Mapping[str, Any]
@@ -19,13 +19,13 @@ def coverage_tables(coverage: Record) -> Markup:
     parts = [notes_list(coverage["warnings"]), _traits(coverage["traits"], told)]
     if coverage["classes"]:
         parts.append(_classes(coverage["classes"]))
-    return joined(*parts)
+    return join(*parts)
 
 
 def _traits(traits: Sequence[Record], caption: str) -> Markup:
     rows = [
         [
-            joined(trait["name"], tag("span", f" {trait['meaning']}", class_="soft small spare")),
+            join(trait["name"], tag("span", f" {trait['meaning']}", class_="soft small spare")),
             _range(trait["calibration"]),
             _range(trait["reference"]),
             _percent(trait["range_coverage"]),

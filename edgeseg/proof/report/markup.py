@@ -25,19 +25,19 @@ def tag(element: str, /, *children: str, **attributes: object) -> Markup:
         attributes: None leaves one out. A trailing underscore is dropped (``class_``), others become hyphens.
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{_escaped(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_escape(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    ending = "" if element in _VOID else f"{joined(*children)}</{element}>"
+    ending = "" if element in _VOID else f"{join(*children)}</{element}>"
     return Markup(f"<{element}{written}>{ending}")
 
 
-def joined(*children: str) -> Markup:
+def join(*children: str) -> Markup:
     """Children one after the other, text escaped."""
-    return Markup("".join(child if isinstance(child, Markup) else _escaped(child) for child in children))
+    return Markup("".join(child if isinstance(child, Markup) else _escape(child) for child in children))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     """Text order and control characters are shown as they are, so that a name cannot reorder a line of figures."""
     return escape(visible_lines(text))

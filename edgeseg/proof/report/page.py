@@ -7,11 +7,11 @@ from typing import Any
 
 from edgeseg.proof.report.charts import bar_around_zero, pair_of_bars
 from edgeseg.proof.report.coverage_sections import coverage_tables
-from edgeseg.proof.report.markup import Markup, joined, tag
+from edgeseg.proof.report.markup import Markup, join, tag
 from edgeseg.proof.report.pictures import DIFFERENCES, Cells
 from edgeseg.proof.report.search_sections import ladder_parts, method_parts, speed_parts
 from edgeseg.proof.report.style import STYLE
-from edgeseg.proof.report.tables import MISSING, facts_table, notes_list, signed, table
+from edgeseg.proof.report.tables import MISSING, facts_table, format_signed, notes_list, table
 
 Report = Mapping[str, Any]
 NOTHING = Markup("")
@@ -32,7 +32,7 @@ def page(report: Report, cells: Sequence[Cells] = (), pictures: Mapping[str, str
     """The page of a report as it stands in ``report.json``.
 
     Args:
-        report: plain values; see :func:`edgeseg.proof.report.report.report_of`.
+        report: plain values; see :func:`edgeseg.proof.report.report.describe_proof`.
         cells: pictures of each of its worst images, as ``data:`` URIs.
         pictures: others by name: ``coverage``.
     """
@@ -115,7 +115,7 @@ def _figures(report: Report) -> Markup:
         ("mIoU, fp32", _number(first["mean_iou"], ".4f"), ""),
         ("mIoU, INT8", _number(last["mean_iou"], ".4f"), ""),
     ]
-    found += [(f"lost: {c['what']}", signed(c["lost"]), f" of {_limit(c)}") for c in report["verdict"]["checks"]]
+    found += [(f"lost: {c['what']}", format_signed(c["lost"]), f" of {_limit(c)}") for c in report["verdict"]["checks"]]
     agreement = last["agreement"]
     found.append(("pixels as in fp32", MISSING if agreement is None else f"{100 * agreement:.2f} %", ""))
     tiles = [tag("div", tag("dt", name), tag("dd", value, tag("small", more))) for name, value, more in found]
@@ -139,7 +139,7 @@ def _budget(report: Report) -> Markup:
         [
             check["what"],
             bar_around_zero(check["lost"], check["limit"], reach),
-            signed(check["lost"]),
+            format_signed(check["lost"]),
             _limit(check),
             tag("span", "✔ held" if check["passed"] else "✘ missed", class_="passed" if check["passed"] else "failed"),
         ]
@@ -164,11 +164,11 @@ def _classes(report: Report) -> Markup:
     reach = max([1e-9, limit or 0, *(abs(d) for d in drops.values() if d is not None)]) * 1.1
     rows = [
         [
-            joined(_swatch(palette.get(name, "#888888")), name),
+            join(_swatch(palette.get(name, "#888888")), name),
             pair_of_bars(iou, last["iou"][name]),
             _number(iou, ".4f"),
             _number(last["iou"][name], ".4f"),
-            signed(drops[name]),
+            format_signed(drops[name]),
             bar_around_zero(drops[name], limit, reach),
         ]
         for name, iou in first["iou"].items()
@@ -232,7 +232,7 @@ def _legend(report: Report, cells: Sequence[Cells]) -> Markup:
     labelled = any("truth" in row for row in cells)
     shown = DIFFERENCES.items() if labelled else [("other", (DIFFERENCES["other"][0], "another label than fp32"))]
     kinds = [tag("li", _swatch(color), meaning) for _, (color, meaning) in shown]
-    return joined(tag("ul", *classes, class_="key"), tag("ul", *kinds, class_="key"))
+    return join(tag("ul", *classes, class_="key"), tag("ul", *kinds, class_="key"))
 
 
 def _strip(image: Report, row: Cells) -> Markup:
@@ -286,7 +286,7 @@ def _provenance(report: Report) -> Markup:
         "This page and report.json are part of the artifact: edgeseg.json holds the SHA-256 of both, and every "
         "edgeseg command that opens the artifact checks them."
     )
-    return joined(
+    return join(
         _section(
             "Where it comes from",
             facts_table(origin["parents"], "SHA-256 of what it was made from."),

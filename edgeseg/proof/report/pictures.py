@@ -49,7 +49,7 @@ def _cells(one: WorstImage, spec: ModelSpec, width: int) -> Cells:
         "input": one.image,
         **{name: overlay(one.image, labels, table, ALPHA) for name, labels in masks.items() if labels is not None},
     }
-    cells = {name: jpeg_uri(_narrowed(picture, width)) for name, picture in pictures.items()}
+    cells = {name: jpeg_uri(_narrow(picture, width)) for name, picture in pictures.items()}
     return {**cells, "difference": jpeg_uri(difference(one, width))}
 
 
@@ -58,7 +58,7 @@ def difference(one: WorstImage, width: int) -> UInt8:
 
     Changes are grown to 3x3 after scaling down: INT8 moves edges by a pixel, which nobody would see.
     """
-    small = _narrowed(one.image, width)
+    small = _narrow(one.image, width)
     grey = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY) // 3
     picture = np.repeat(grey[..., np.newaxis], 3, 2)
     for name, where in _differing(one).items():
@@ -89,11 +89,11 @@ def jpeg_uri(picture: UInt8) -> str:
 
 def png_uri(picture: UInt8) -> str:
     """A BGR chart as a PNG ``data:`` URI."""
-    data = cv2.imencode(".png", _narrowed(picture, CHART_WIDTH))[1].tobytes()
+    data = cv2.imencode(".png", _narrow(picture, CHART_WIDTH))[1].tobytes()
     return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
 
 
-def _narrowed(picture: UInt8, width: int) -> UInt8:
+def _narrow(picture: UInt8, width: int) -> UInt8:
     """At most ``width`` wide."""
     if picture.shape[1] <= width:
         return picture

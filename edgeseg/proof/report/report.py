@@ -74,7 +74,7 @@ def write_proof(directory: Path, proof: Proof) -> None:
     Raises:
         OSError: the disk is full.
     """
-    report = report_of(proof)
+    report = describe_proof(proof)
     spec = proof.manifest["spec"]
     pictures = {} if proof.coverage_picture is None else {"coverage": png_uri(proof.coverage_picture)}
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
@@ -83,7 +83,7 @@ def write_proof(directory: Path, proof: Proof) -> None:
     (directory / HTML_FILE).write_text(html, encoding="utf-8")
 
 
-def report_of(proof: Proof) -> dict[str, Any]:
+def describe_proof(proof: Proof) -> dict[str, Any]:
     """The report without its pictures, in values that JSON has."""
     manifest, spec = proof.manifest, proof.manifest["spec"]
     return {
@@ -101,8 +101,8 @@ def report_of(proof: Proof) -> dict[str, Any]:
             **manifest.get("calibration", {}),
             "warnings": list(proof.images.warnings),
         },
-        **{part: _described(getattr(proof, part)) for part in ("coverage", "methods", "ladder", "speed")},
-        "comparison": _compared(proof.comparison),
+        **{part: _describe(getattr(proof, part)) for part in ("coverage", "methods", "ladder", "speed")},
+        "comparison": _describe_comparison(proof.comparison),
         "worst_images": [{"name": one.name, "disagreement": one.disagreement} for one in proof.worst],
         "provenance": {
             "parents": dict(manifest.get("parents", {})),
@@ -139,13 +139,13 @@ def budget_checks(comparison: Comparison, budget: Budget) -> list[dict[str, Any]
     ]
 
 
-def _compared(comparison: Comparison) -> dict[str, Any]:
+def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
     last = comparison.class_drops(comparison.stages[-1])
     drops = {name: finite(drop) for name, drop in zip(comparison.classes, last, strict=True)}
     return {**comparison.to_dict(), "class_drops": drops, "notes": comparison_notes(comparison)}
 
 
-def _described(part: Described | None) -> dict[str, Any] | None:
+def _describe(part: Described | None) -> dict[str, Any] | None:
     return None if part is None else dict(part.to_dict())
 
 

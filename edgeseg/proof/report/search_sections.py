@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgeseg.proof.report.charts import single_bar, steps_chart
-from edgeseg.proof.report.markup import Markup, joined, tag
-from edgeseg.proof.report.tables import MISSING, shown, signed, table
+from edgeseg.proof.report.markup import Markup, join, tag
+from edgeseg.proof.report.tables import MISSING, format_number, format_signed, table
 
 Record = Mapping[str, Any]
 
@@ -28,17 +28,17 @@ def ladder_parts(ladder: Record, limit: float | None) -> Markup:
     heads = ["float layers", "mIoU", "lost", "worst class", "boundary IoU lost", "size", "time / fp32", ""]
     rows = [_rung(rung, ladder["chosen"]) for rung in rungs]
     models = table(heads, rows, "Every model that was made and measured, fewest layers in float first.")
-    return joined(tag("p", ladder["sentence"]), chart, models, _risk(ladder["risk"]))
+    return join(tag("p", ladder["sentence"]), chart, models, _risk(ladder["risk"]))
 
 
 def _rung(rung: Record, chosen: list[str] | None) -> list[str]:
     return [
         tag("span", str(len(rung["kept"])), title=", ".join(rung["kept"]) or None),
-        shown("mean_iou", rung["mean_iou"]),
-        signed(rung["drop_points"]),
-        f"{rung['worst_class']} {signed(rung['worst_class_drop'])}",
-        signed(rung["boundary_drop"]),
-        shown("bytes", rung["bytes"]),
+        format_number("mean_iou", rung["mean_iou"]),
+        format_signed(rung["drop_points"]),
+        f"{rung['worst_class']} {format_signed(rung['worst_class_drop'])}",
+        format_signed(rung["boundary_drop"]),
+        format_number("bytes", rung["bytes"]),
         _ratio(rung["latency_ratio"]),
         "chosen" if rung["kept"] == chosen else "holds" if rung["holds"] else "missed",
     ]
@@ -48,7 +48,7 @@ def _risk(risk: list[Record]) -> Markup:
     if not risk:
         return Markup("")
     most = max([1e-12, *(one["at_risk"] or 0.0 for one in risk)])
-    rows = [[one["layer"], single_bar(one["at_risk"], most), shown("", one["at_risk"])] for one in risk]
+    rows = [[one["layer"], single_bar(one["at_risk"], most), format_number("", one["at_risk"])] for one in risk]
     caption = "The layers that alone put most pixels at risk: noise at the logits against the label's margin."
     return table(["layer", "", "share at risk"], rows, caption, {1: "wide"})
 
@@ -58,9 +58,9 @@ def method_parts(choice: Record) -> Markup:
     rows = [
         [
             one["method"],
-            signed(one["drop"]),
-            signed(one["class_drop"]),
-            signed(one["boundary_drop"]),
+            format_signed(one["drop"]),
+            format_signed(one["class_drop"]),
+            format_signed(one["boundary_drop"]),
             "chosen" if one["method"] == choice["method"] else one["refused"] or _held(one["within_budget"]),
         ]
         for one in choice["tries"]
@@ -68,7 +68,7 @@ def method_parts(choice: Record) -> Markup:
     caption = f"Calibration methods, measured on {choice['measured_on']}."
     heads = ["method", "lost", "worst class lost", "boundary IoU lost", ""]
     note = tag("p", choice["note"], class_="small") if choice["note"] else Markup("")
-    return joined(table(heads, rows, caption, {4: "text"}), note)
+    return join(table(heads, rows, caption, {4: "text"}), note)
 
 
 def _held(within: bool) -> str:
@@ -77,7 +77,7 @@ def _held(within: bool) -> str:
 
 def speed_parts(speed: Record) -> Markup:
     """A measurement as :meth:`~edgeseg.proof.speed.Speed.to_dict` gives it."""
-    told = joined(*(tag("p", sentence) for sentence in (speed["verdict"], speed["reason"]) if sentence))
+    told = join(*(tag("p", sentence) for sentence in (speed["verdict"], speed["reason"]) if sentence))
     times = {"fp32": speed["fp32_p50_ms"], "int8": speed["int8_p50_ms"]}
     if None in times.values():
         return told
@@ -87,7 +87,7 @@ def speed_parts(speed: Record) -> Markup:
         f"Median time of one image, {speed['rounds']} rounds in turns on {speed['cpu']}. The ratio fp32 / INT8 is "
         f"{_ratio(speed['ratio'])}, give or take {100 * speed['noise']:.1f} %."
     )
-    return joined(told, table(["", "shorter is faster", "latency", "model"], rows, caption, {1: "wide", 3: "spare"}))
+    return join(told, table(["", "shorter is faster", "latency", "model"], rows, caption, {1: "wide", 3: "spare"}))
 
 
 def _ratio(value: float | None) -> str:

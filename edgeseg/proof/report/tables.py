@@ -48,7 +48,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], caption: str, kin
 def facts_table(facts: Mapping[str, Any], caption: str) -> Markup:
     """Names and values; what is None or empty is left out."""
     rows = [
-        tag("tr", tag("th", words(name), scope="row"), tag("td", shown(name, value), class_="text"))
+        tag("tr", tag("th", words(name), scope="row"), tag("td", format_number(name, value), class_="text"))
         for name, value in facts.items()
         if value not in (None, "", [], (), {})
     ]
@@ -72,18 +72,20 @@ def words(key: str) -> str:
     return key.replace("_", " ")
 
 
-def shown(key: str, value: Any) -> str:
+def format_number(key: str, value: Any) -> str:
     """A plain value as text, or as markup where it is a digest."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{words(str(name))} {shown(str(name), one)}" for name, one in value.items()) or MISSING
+        return (
+            ", ".join(f"{words(str(name))} {format_number(str(name), one)}" for name, one in value.items()) or MISSING
+        )
     if isinstance(value, list | tuple):
-        return ", ".join(shown("", one) for one in value) or MISSING
+        return ", ".join(format_number("", one) for one in value) or MISSING
     if isinstance(value, str):
         return tag("code", value) if _is_digest(value) else value
-    return _shown_number(key, value)
+    return _format_number(key, value)
 
 
-def _shown_number(key: str, value: float | bool | None) -> str:
+def _format_number(key: str, value: float | bool | None) -> str:
     if value is None:
         return MISSING
     if isinstance(value, bool):
@@ -95,7 +97,7 @@ def _shown_number(key: str, value: float | bool | None) -> str:
     return str(value)
 
 
-def signed(points: float | None) -> str:
+def format_signed(points: float | None) -> str:
     """Points with their sign; a loss is positive, and what rounds to nothing has none."""
     if points is None:
         return MISSING

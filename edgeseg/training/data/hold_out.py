@@ -42,7 +42,7 @@ def with_val_split(data: Dataset, out: Path, every: int = EVERY) -> Dataset:
 def choose_held(pairs: Sequence[Pair], every: int = EVERY) -> set[Pair]:
     """Choose every fifth picture, or group of pictures that belong together by their names; at least one."""
     stems = [pair.image.stem for pair in pairs]
-    groups = _grouped(pairs, _without_tail) if len(set(map(_without_tail, stems))) > 1 else [[pair] for pair in pairs]
+    groups = _group(pairs, _without_tail) if len(set(map(_without_tail, stems))) > 1 else [[pair] for pair in pairs]
     chosen = groups[every - 1 :: every] or groups[-1:]
     return {pair for group in chosen for pair in group}
 
@@ -75,7 +75,7 @@ def _without_tail(stem: str) -> str:
     return found.group(0) if found else stem
 
 
-def _grouped(pairs: Sequence[Pair], key: Callable[[str], str]) -> list[list[Pair]]:
+def _group(pairs: Sequence[Pair], key: Callable[[str], str]) -> list[list[Pair]]:
     groups: dict[str, list[Pair]] = {}
     for pair in pairs:
         groups.setdefault(key(pair.image.stem), []).append(pair)

@@ -7,7 +7,7 @@ import dataclasses
 from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import CheckpointError
 from edgeseg.models.registry import build_model
-from edgeseg.models.unetpp import pruned
+from edgeseg.models.unetpp import prune_depth
 from edgeseg.training.checkpoint import LoadedModel
 
 
@@ -27,7 +27,7 @@ def cut_to_depth(loaded: LoadedModel, depth: int) -> LoadedModel:
             f"{loaded.name} holds {loaded.architecture['name']}; only a unetpp can be cut to a depth. "
             f"Levels of a U-Net are cut by: {edgeseg_command('export', 'CKPT', '--drop-levels', 'N', '--data', 'DIR')}"
         )
-    state = pruned(loaded.model.state_dict(), depth)
+    state = prune_depth(loaded.model.state_dict(), depth)
     options = {**loaded.architecture["options"], "depth": depth}
     small = build_model("unetpp", loaded.spec, options).eval()
     small.load_state_dict(state)

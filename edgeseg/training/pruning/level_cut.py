@@ -67,7 +67,7 @@ class CutFacts:
         )
 
 
-def cut_and_measured(
+def cut_and_measure(
     model: nn.Module, level: int, validator: Validator, progress: Callable[[], object] = lambda: None
 ) -> tuple[CutUNet, CutFacts]:
     """A network without what lies below ``level``, scored beside the whole one.

@@ -33,7 +33,7 @@ from edgeseg.training.validation import Validator
 class Levelled(Protocol):
     """A network that says where its levels meet."""
 
-    def joins(self) -> Sequence[Join]:
+    def skip_joins(self) -> Sequence[Join]:
         """Finest first."""
         ...
 
@@ -98,7 +98,7 @@ def measure_levels(
     Raises:
         UserError: a network whose levels cannot be told apart.
     """
-    joins = joins_of(model)
+    joins = find_joins(model)
     confusion, means = join_means(model, validator)
     whole = confusion.mean_iou
     progress()
@@ -119,7 +119,7 @@ def join_means(model: nn.Module, validator: Validator) -> tuple[Confusion, list[
     Raises:
         UserError: a network whose levels cannot be told apart.
     """
-    joins = joins_of(model)
+    joins = find_joins(model)
     size, means = Mean(), [Mean() for _ in joins]
     gates = [Mean(1) if join.gate is not None else None for join in joins]
     looks = [(join.module, mean) for join, mean in zip(joins, means, strict=True)]
@@ -164,14 +164,14 @@ def hooked(hooks: Sequence[tuple[nn.Module, Any]]) -> Iterator[None]:
             handle.remove()
 
 
-def joins_of(model: nn.Module) -> Sequence[Join]:
+def find_joins(model: nn.Module) -> Sequence[Join]:
     """Where a network's levels meet, finest first.
 
     Raises:
         UserError: it does not say so.
     """
     if isinstance(model, Levelled):
-        return model.joins()
+        return model.skip_joins()
     raise UserError(
         f"--levels needs a U-Net with skips at every level; {type(model).__name__} does not say where its levels meet."
     )

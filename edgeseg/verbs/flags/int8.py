@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edgeseg.calibration.quantizers.recipe import Recipe
     from edgeseg.calibration.search.method_choice import MethodChoice
     from edgeseg.proof.budget import Budget
-    from edgeseg.proof.publishing import Built, Place
+    from edgeseg.proof.publishing import ExportResult, OutputOptions
     from edgeseg.proof.samples import Samples
     from edgeseg.spec import ModelSpec
 
@@ -95,17 +95,22 @@ def budget(args: argparse.Namespace, labelled: bool) -> Budget:
     return budget_for(labelled, args.max_drop, args.max_class_drop, args.max_boundary_drop, not args.no_search)
 
 
-def place(args: argparse.Namespace, out: Path, name: str) -> Place:
+def place(args: argparse.Namespace, out: Path, name: str) -> OutputOptions:
     """Where artifacts go; INT8 is timed against fp32 there."""
     from edgeseg.console.progress import bar_on_tty
-    from edgeseg.proof.publishing import Place
+    from edgeseg.proof.publishing import OutputOptions
 
-    return Place(out, args.name or name, bar_on_tty, TIMED_S)
+    return OutputOptions(out, args.name or name, bar_on_tty, TIMED_S)
 
 
-def quantised(
-    args: argparse.Namespace, parent: Artifact, images: CalibrationSet, found: Samples, to: Place, model_format: str
-) -> Built:
+def quantize(
+    args: argparse.Namespace,
+    parent: Artifact,
+    images: CalibrationSet,
+    found: Samples,
+    to: OutputOptions,
+    model_format: str,
+) -> ExportResult:
     """The proven INT8 artifact that the flags ask for.
 
     Args:
@@ -156,19 +161,19 @@ def method_choice(
         found: what the result will be proven on; methods are chosen on others where there are any.
         model_format: whose INT8.
     """
-    from edgeseg.calibration.quantizers.quantizer import encoding_for, expect_parent
+    from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
     from edgeseg.calibration.quantizers.recipe import AUTO, USUAL
     from edgeseg.calibration.search.method_choice import choose_method, choosing_samples, method_trials
     from edgeseg.console.progress import bar_on_tty
 
     if args.method != AUTO:
         return None
-    encoding = encoding_for(model_format)
-    expect_parent(encoding, parent)
+    quantizer = quantizer_for(model_format)
+    expect_parent(quantizer, parent)
     samples, note = choosing_samples(images, found)
     limits, base = budget(args, samples.labelled), recipe(args, USUAL.method)
-    with method_trials(encoding, parent, images, samples, bar_on_tty) as try_recipe:
-        return choose_method(encoding, try_recipe, limits, base, note)
+    with method_trials(quantizer, parent, images, samples, bar_on_tty) as try_recipe:
+        return choose_method(quantizer, try_recipe, limits, base, note)
 
 
 def calibration_images(args: argparse.Namespace, spec: ModelSpec) -> CalibrationSet:
@@ -177,14 +182,14 @@ def calibration_images(args: argparse.Namespace, spec: ModelSpec) -> Calibration
     A ``set.json`` must have been written for the model that is quantised.
     """
     from edgeseg.calibration.images.load_set import load_set
-    from edgeseg.calibration.images.set_file import weights_of
+    from edgeseg.calibration.images.set_file import weight_digests
     from edgeseg.console.progress import bar_on_tty
 
     where = args.calib or args.data
     if where is None:
         raise UserError("There is nothing to calibrate on: give --calib or --data.")
     model = vars(args).get("artifact") or args.model
-    weights = weights_of(model).values() if where.suffix == ".json" else ()
+    weights = weight_digests(model).values() if where.suffix == ".json" else ()
     with bar_on_tty("choose images", 0) as tick:
         images = load_set(where, spec, args.n, args.seed, tick, weights=weights)
     warn(images.warnings)

@@ -12,10 +12,10 @@ from edgeseg.errors import UserError
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.proof.publishing import Built, Place
+    from edgeseg.proof.publishing import ExportResult, OutputOptions
     from edgeseg.proof.samples import Samples
     from edgeseg.runtime.trt.build_settings import BuildSettings
-    from edgeseg.runtime.trt.device_engine import DeviceEngine, EnginePlace, FrameInput
+    from edgeseg.runtime.trt.device_engine import BuiltEngine, EngineTarget, FrameInput
 
 ENGINES = {"engine": None, "engine-rtx": "tensorrt_rtx"}
 """Formats that end with an engine for this device, and the module that builds it (None: the one that is here)."""
@@ -57,7 +57,7 @@ def check_tensorrt_arguments(args: argparse.Namespace) -> None:
     """
     args.engine = args.format if args.format in ENGINES else None
     if args.format != "tensorrt" and args.engine is None:
-        if given := _given(args, FLAGS):
+        if given := _list_given(args, FLAGS):
             flag = given[0].replace("_", "-")
             raise UserError(f"--{flag} is for TensorRT; add --format engine (or tensorrt), or leave it out.")
         return
@@ -88,19 +88,19 @@ def settings(args: argparse.Namespace) -> BuildSettings:
     return BuildSettings(args.workspace, args.dla, args.opt_level, args.version_compatible, args.hardware_compatible)
 
 
-def engine_place(library_name: str | None) -> EnginePlace:
+def engine_place(library_name: str | None) -> EngineTarget:
     """The TensorRT and the GPU that are here.
 
     Raises:
         EnvironmentFault: one of them is not.
     """
     from edgeseg.runtime.trt.cuda import load_cuda
-    from edgeseg.runtime.trt.device_engine import EnginePlace
+    from edgeseg.runtime.trt.device_engine import EngineTarget
     from edgeseg.runtime.trt.versions import find_library
 
     library = find_library(library_name)
     gpu = load_cuda().gpu() if library.dialect.is_for_one_gpu else None
-    return EnginePlace(library, gpu)
+    return EngineTarget(library, gpu)
 
 
 def ready_artifact(args: argparse.Namespace) -> Artifact | None:
@@ -112,7 +112,7 @@ def ready_artifact(args: argparse.Namespace) -> Artifact | None:
     artifact = Artifact.open(args.model)
     if artifact.format != "tensorrt":
         return None
-    if args.int8 or _given(args, SETTINGS):
+    if args.int8 or _list_given(args, SETTINGS):
         raise UserError(
             f"{artifact.path} says itself how its engine is built; flags for that are given when it is made. Export "
             "the checkpoint again with them."
@@ -120,7 +120,9 @@ def ready_artifact(args: argparse.Namespace) -> Artifact | None:
     return artifact
 
 
-def as_tensorrt(args: argparse.Namespace, built: list[Built], found: Samples, to: Place) -> list[Built]:
+def as_tensorrt(
+    args: argparse.Namespace, built: list[ExportResult], found: Samples, to: OutputOptions
+) -> list[ExportResult]:
     """``built`` with the TensorRT artifact at its end; an INT8 artifact is replaced and keeps its proof."""
     from edgeseg.export.tensorrt_artifact import tensorrt_artifact
     from edgeseg.verbs.flags.int8 import budget
@@ -134,7 +136,7 @@ def as_tensorrt(args: argparse.Namespace, built: list[Built], found: Samples, to
     return [*built[:-1], kept]
 
 
-def engine_of(args: argparse.Namespace, artifact: Artifact) -> DeviceEngine | None:
+def build_engine_for(args: argparse.Namespace, artifact: Artifact) -> BuiltEngine | None:
     """Build, find or adopt the engine that the flags ask for."""
     from edgeseg.runtime.trt.device_engine import adopt_engine, device_engine
 
@@ -153,29 +155,29 @@ def _frames(args: argparse.Namespace, artifact: Artifact) -> FrameInput | None:
     if args.gpu_resize is None:
         return None
     require("onnx", "export")
-    from edgeseg.export.graphs.gpu_resize import resized_onnx
+    from edgeseg.export.graphs.gpu_resize import resize_onnx
 
     height, width = args.gpu_resize
-    return FrameInput((height, width), lambda onnx: resized_onnx(onnx, artifact.spec, (height, width)))
+    return FrameInput((height, width), lambda onnx: resize_onnx(onnx, artifact.spec, (height, width)))
 
 
-def _given(args: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
+def _list_given(args: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
     """Which of the flags were used; ``--dla 0`` was."""
     return [name for name in names if (value := getattr(args, name)) is not None and value is not False]
 
 
-def engine_dict(engine: DeviceEngine) -> dict[str, Any]:
+def engine_dict(engine: BuiltEngine) -> dict[str, Any]:
     """For machines."""
     return {"path": str(engine.path), "bytes": len(engine.plan), "is_new": engine.is_new, **engine.key.to_dict()}
 
 
-def engine_text(engine: DeviceEngine, artifact: Artifact) -> str:
+def engine_text(engine: BuiltEngine, artifact: Artifact) -> str:
     """For people."""
-    from edgeseg.runtime.trt.build_settings import is_half, settings_of
+    from edgeseg.runtime.trt.build_settings import is_half, read_settings
 
     what = "built" if engine.is_new else "was there already"
     where = "every GPU that it serves" if engine.key.gpu == "any" else f"{engine.key.gpu} (SM {engine.key.sm})"
-    notes = [f"note: {cost}" for cost in settings_of(artifact).costs]
+    notes = [f"note: {cost}" for cost in read_settings(artifact).costs]
     if artifact.precision == "int8" and not is_half(artifact):
         notes.append(
             "note: what is not INT8 computes in float32 (the builder of 8.6 may take float16); from TensorRT 10 on "

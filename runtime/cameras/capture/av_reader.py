@@ -105,7 +105,7 @@ class AvReader:
             arrived_s, idle_s = time.monotonic(), idle_s + waited_s
             if packet.size and (packet.is_corrupt or (gaps and gaps.has_gap(memoryview(packet)))):
                 whole, missing = False, True
-            frames = self._decoded(packet)
+            frames = self._decode(packet)
             if missing and not frames:
                 output.count_damaged()  # FFmpeg's H.265 decoder gives nothing for it
             for frame in frames:
@@ -152,7 +152,7 @@ class AvReader:
         except (self._av.error.FFmpegError, OSError) as error:
             raise fault_from_av(self._av, error) from None
 
-    def _decoded(self, packet: Any) -> list[Any]:
+    def _decode(self, packet: Any) -> list[Any]:
         """Pictures; None for what cannot be decoded."""
         try:
             return list(packet.decode())

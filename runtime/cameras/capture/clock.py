@@ -44,11 +44,11 @@ class CaptureClock:
             self._base = offset
         else:
             rise, waited = offset - self._offset, max(0.0, arrived_s - self._arrived_s)
-            self._base = min(offset, self._base + self._forgotten(rise, waited, idle_s))
+            self._base = min(offset, self._base + self._forget(rise, waited, idle_s))
         self._arrived_s, self._offset = arrived_s, offset
         return offset - self._base
 
-    def _forgotten(self, rise: float, waited: float, idle_s: float) -> float:
+    def _forget(self, rise: float, waited: float, idle_s: float) -> float:
         """By how much the smallest value may grow with this picture."""
         if rise > waited + _SLACK_S:
             return float("inf")

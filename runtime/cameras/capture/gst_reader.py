@@ -11,7 +11,7 @@ import time
 from edgeseg.runtime.cameras.capture.av_reader import bgr_view
 from edgeseg.runtime.cameras.capture.output import Output
 from edgeseg.runtime.cameras.capture.stream_fault import StreamFault
-from edgeseg.runtime.cameras.capture.y4m import Y4mReader, frame_of
+from edgeseg.runtime.cameras.capture.y4m import Y4mReader, read_frame
 from edgeseg.runtime.system.child_python import child_environment, module_command
 from edgeseg.runtime.system.end_with_parent import end_with_parent
 
@@ -60,7 +60,7 @@ class GstReader:
             output.count_packet()
             place = output.place(self._reader.height, self._reader.width)
             if place is not None:
-                place[...] = bgr_view(reformatter.reformat(frame_of(self._av, planes), format="bgr24"))
+                place[...] = bgr_view(reformatter.reformat(read_frame(self._av, planes), format="bgr24"))
                 output.publish(time.monotonic(), number / self.fps if self.fps else None)
             if output.stopped:
                 return

@@ -32,7 +32,7 @@ def tls_options(target: str, trust: Trust) -> dict[str, str]:
     if trust.insecure:
         return {"tls_verify": "0"}
     if trust.fingerprint:
-        return _pinned(target, trust.fingerprint)
+        return _check_pin(target, trust.fingerprint)
     ca_file = trust.ca_file or ssl.get_default_verify_paths().cafile
     return {"tls_verify": "1", **({"ca_file": ca_file} if ca_file else {})}
 
@@ -66,16 +66,16 @@ def check_certificate(target: str, trust: Trust) -> None:
         return
 
 
-def _pinned(target: str, fingerprint: str) -> dict[str, str]:
+def _check_pin(target: str, fingerprint: str) -> dict[str, str]:
     """Trust one certificate and no other: its own name is then the one that is expected."""
     certificate = _certificate(target)
     if (found := _fingerprint(certificate)) != fingerprint:
         raise StreamFault("certificate", f"its certificate has the SHA-256 {found}, which is not the pinned one")
-    path = _path_of(ssl.DER_cert_to_PEM_cert(certificate).encode())
+    path = _url_path(ssl.DER_cert_to_PEM_cert(certificate).encode())
     return {"tls_verify": "1", "ca_file": path, "verifyhost": _name(target, path)}
 
 
-def _path_of(data: bytes) -> str:
+def _url_path(data: bytes) -> str:
     """A name that FFmpeg can open, of memory where the system has that: a process that is killed removes no file."""
     if hasattr(os, "memfd_create"):
         handle = os.memfd_create("certificate")

@@ -41,7 +41,7 @@ class Y4mReader:
     def __init__(self, fd: int, timeouts_s: tuple[float, float]) -> None:
         self._fd, self._buffer = fd, bytearray()
         self._timeout_s = timeouts_s[0]
-        self.width, self.height, self.fps = _parsed(self._line())
+        self.width, self.height, self.fps = _parse(self._line())
         self._timeout_s = timeouts_s[1]
         self._padded: bool | None = None if self._sizes(True) != self._sizes(False) else False
 
@@ -107,7 +107,7 @@ class Y4mReader:
         self._buffer += received
 
 
-def frame_of(av: Any, planes: tuple[Plane, Plane, Plane]) -> Any:
+def read_frame(av: Any, planes: tuple[Plane, Plane, Plane]) -> Any:
     """The same picture as a frame of PyAV."""
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, "yuv420p")
@@ -121,7 +121,7 @@ def _by_four(pixels: int) -> int:
     return (pixels + 3) // 4 * 4
 
 
-def _parsed(header: bytes) -> tuple[int, int, float | None]:
+def _parse(header: bytes) -> tuple[int, int, float | None]:
     """Width, height and rate of ``YUV4MPEG2 C420 W640 H480 F30:1``."""
     words = header.decode("ascii", "replace").split()
     facts = {word[0]: word[1:] for word in words[1:]}

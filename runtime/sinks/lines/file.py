@@ -60,7 +60,7 @@ class LineFile:
         Args:
             whatever: True to take the file that is open, even though it is moved again and again.
         """
-        file = self._opened()
+        file = self._open()
         with line_lock(file):
             size = os.fstat(file).st_size
             if whatever or (self._has_its_name() and not self._pieces.is_full(size, len(line))):
@@ -71,7 +71,7 @@ class LineFile:
         self.close()
         return False
 
-    def _opened(self) -> int:
+    def _open(self) -> int:
         if self._file is not None:
             return self._file
         self._path.parent.mkdir(parents=True, exist_ok=True)

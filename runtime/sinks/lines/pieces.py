@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgeseg.console.quantities import said_bytes
+from edgeseg.console.quantities import format_bytes
 from edgeseg.errors import UserError
 
 _STAMP = r"\d{8}T\d{6}Z"
@@ -50,7 +50,7 @@ class Rotation:
         if self.every_bytes and self.keep_bytes and 2 * self.every_bytes > self.keep_bytes:
             raise UserError(
                 f"--jsonl-keep deletes whole files, so it must be at least twice --jsonl-every; "
-                f"found {said_bytes(self.keep_bytes)} and {said_bytes(self.every_bytes)}."
+                f"found {format_bytes(self.keep_bytes)} and {format_bytes(self.every_bytes)}."
             )
 
     @property
@@ -97,14 +97,14 @@ class Pieces:
         Raises:
             OSError: it cannot be renamed, or one cannot be deleted.
         """
-        found = self._found()
+        found = self._find()
         number = found[-1][0] + 1 if found else 1
         stamp = datetime.datetime.now(datetime.timezone.utc)
         target = self._path.with_name(f"{self._path.stem}-{number:06d}-{stamp:%Y%m%dT%H%M%SZ}{self._path.suffix}")
         self._path.rename(target)
         self._make_room([*(path for _, path in found), target])
 
-    def _found(self) -> list[tuple[int, Path]]:
+    def _find(self) -> list[tuple[int, Path]]:
         names = ((self._full.fullmatch(path.name), path) for path in self._path.parent.iterdir())
         return sorted((int(match[1]), path) for match, path in names if match)
 
@@ -119,7 +119,7 @@ class Pieces:
                 break
             path.unlink(missing_ok=True)
             total -= size
-            message = f"Deleted {path}, the oldest, to keep within {said_bytes(keep_bytes)}."
+            message = f"Deleted {path}, the oldest, to keep within {format_bytes(keep_bytes)}."
             self._say("deleted", message, path=str(path), bytes=size)
 
 

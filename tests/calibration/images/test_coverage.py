@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.calibration.images.coverage import coverage_of
+from edgeseg.calibration.images.coverage import measure_coverage
 from edgeseg.calibration.images.coverage_picture import coverage_picture
 from edgeseg.calibration.images.coverage_report import coverage_text
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.images.set_file import write_set
-from edgeseg.image_traits import Trait, traits_of
+from edgeseg.image_traits import Trait, measure_traits
 from edgeseg.proof.samples import samples_from
 from edgeseg.spec import ModelSpec
 
@@ -49,20 +49,20 @@ def trait(coverage, name):
 def test_traits_mean_what_they_say():
     image = np.zeros((100, 200, 3), np.uint8)
     image[:, 100:] = 200
-    brightness, contrast, shadows, highlights, saturation, *_ = traits_of(image)
+    brightness, contrast, shadows, highlights, saturation, *_ = measure_traits(image)
     assert (brightness, contrast, shadows, highlights) == pytest.approx((100, 100, 0, 200), abs=1)
     assert saturation == pytest.approx(0, abs=0.1)
     red, blue = np.zeros((2, 50, 50, 3), np.uint8)
     red[..., 2], blue[..., 0] = 255, 255
-    assert traits_of(red, ("green-red",))[0] > 60
-    assert traits_of(blue, ("blue-yellow",))[0] < -60
-    assert traits_of(red, ("saturation",))[0] > 60
+    assert measure_traits(red, ("green-red",))[0] > 60
+    assert measure_traits(blue, ("blue-yellow",))[0] < -60
+    assert measure_traits(red, ("saturation",))[0] > 60
 
 
 def test_the_size_of_an_image_does_not_count():
     image = clips.street(1)
     large = cv2.resize(image, None, fx=6, fy=6, interpolation=cv2.INTER_NEAREST)
-    assert traits_of(large) == pytest.approx(traits_of(image), abs=1.5)
+    assert measure_traits(large) == pytest.approx(measure_traits(image), abs=1.5)
 
 
 def test_range_coverage_is_the_share_of_the_reference_between_the_calibration_images():
@@ -82,7 +82,7 @@ def test_spread_is_not_bought_by_one_outlier():
 def test_images_like_the_reference_do_not_warn(tmp_path):
     images = load_set(write_images(tmp_path / "calib", np.linspace(40, 200, 30)), SPEC)
     reference = samples_from(write_images(tmp_path / "eval", np.linspace(45, 195, 40)), SPEC)
-    coverage = coverage_of(images, reference)
+    coverage = measure_coverage(images, reference)
     assert coverage.warnings == ()
     assert (coverage.images, coverage.reference_images, coverage.reference_source) == (30, 40, "eval")
     assert trait(coverage, "brightness").inside == 1
@@ -91,7 +91,7 @@ def test_images_like_the_reference_do_not_warn(tmp_path):
 def test_a_set_of_daylight_is_thin_for_a_camera_that_sees_the_night(tmp_path):
     images = load_set(write_images(tmp_path / "calib", np.linspace(150, 200, 30)), SPEC)
     reference = samples_from(write_images(tmp_path / "eval", np.linspace(20, 200, 40)), SPEC)
-    coverage = coverage_of(images, reference)
+    coverage = measure_coverage(images, reference)
     inside = trait(coverage, "brightness").inside
     assert inside == pytest.approx(0.29, abs=0.05)
     assert f"brightness: {inside:.0%} of the images of eval lie between" in coverage.warnings[0]
@@ -102,9 +102,9 @@ def test_another_colour_is_noticed_where_the_network_sees_colour(tmp_path):
     grey, blue = np.linspace(60, 180, 20), (1.0, 0.75, 0.55)
     images = load_set(write_images(tmp_path / "calib", grey), SPEC)
     reference = samples_from(write_images(tmp_path / "eval", grey, blue), SPEC)
-    assert any(warning.startswith("blue-yellow") for warning in coverage_of(images, reference).warnings)
+    assert any(warning.startswith("blue-yellow") for warning in measure_coverage(images, reference).warnings)
     seen = SPEC.replace(color_order="gray", mean=(0.5,), std=(0.5,))
-    assert [one.name for one in coverage_of(load_set(tmp_path / "calib", seen), reference).traits] == [
+    assert [one.name for one in measure_coverage(load_set(tmp_path / "calib", seen), reference).traits] == [
         "brightness",
         "contrast",
         "shadows",
@@ -114,7 +114,7 @@ def test_another_colour_is_noticed_where_the_network_sees_colour(tmp_path):
 
 def test_few_images_are_thin_with_the_reason(tmp_path):
     images = load_set(write_images(tmp_path / "calib", [60, 120, 180]), SPEC)
-    coverage = coverage_of(images)
+    coverage = measure_coverage(images)
     assert "3 images are few" in coverage.warnings[0]
     assert coverage.reference_images == 0
     assert trait(coverage, "brightness").inside is None
@@ -134,7 +134,7 @@ def labelled(tmp_path):
 
 
 def test_a_class_that_calibration_never_saw_is_named_with_its_share(labelled):
-    coverage = coverage_of(load_set(labelled, SPEC), samples_from(labelled, SPEC))
+    coverage = measure_coverage(load_set(labelled, SPEC), samples_from(labelled, SPEC))
     ground, disc, box = coverage.classes
     assert (ground.images, disc.images, box.images) == (12, 6, 0)
     assert (disc.calibration, disc.reference, box.calibration, box.reference) == pytest.approx((0.05, 0.05, 0, 0.05))
@@ -148,13 +148,13 @@ def test_void_pixels_do_not_count(labelled):
         mask[:, :80] = 2
         mask[:, 80:120] = 1
         cv2.imwrite(str(path), mask)
-    ground, disc, box = coverage_of(load_set(labelled, SPEC), ignore_index=2).classes
+    ground, disc, box = measure_coverage(load_set(labelled, SPEC), ignore_index=2).classes
     assert (ground.calibration, disc.calibration, box.calibration) == pytest.approx((0.5, 0.5, 0))
 
 
 def test_a_set_read_from_a_file_still_knows_its_masks(labelled):
     write_set(labelled.parent / "set.json", load_set(labelled, SPEC), "net", {})
-    coverage = coverage_of(load_set(labelled.parent / "set.json", SPEC))
+    coverage = measure_coverage(load_set(labelled.parent / "set.json", SPEC))
     assert [one.images for one in coverage.classes] == [12, 6, 0]
     assert coverage.source == "data (train)"
 
@@ -162,24 +162,24 @@ def test_a_set_read_from_a_file_still_knows_its_masks(labelled):
 def test_masks_that_do_not_fit_are_said_and_do_not_stop_the_coverage(labelled):
     (labelled / "masks" / "train" / "000.png").unlink()
     shutil.copy(labelled / "images" / "train" / "001.png", labelled / "masks" / "train" / "000.png")
-    coverage = coverage_of(load_set(labelled, SPEC))
+    coverage = measure_coverage(load_set(labelled, SPEC))
     assert any("The mask of 000.png was not counted" in note for note in coverage.warnings)
     assert coverage.classes[0].images == 11
-    other = coverage_of(load_set(labelled, SPEC.replace(classes=("x", "y", "z"))))
+    other = measure_coverage(load_set(labelled, SPEC.replace(classes=("x", "y", "z"))))
     assert other.classes == ()
     assert any("Classes were not counted" in note and "the model x, y, z" in note for note in other.warnings)
 
 
 def test_frames_of_a_video_are_compared_too(tmp_path, labelled):
     clip = clips.write_clip(tmp_path / "drive.mp4", (clips.street(i) for i in range(12)))
-    coverage = coverage_of(load_set(clip, SPEC, 10), samples_from(labelled, SPEC))
+    coverage = measure_coverage(load_set(clip, SPEC, 10), samples_from(labelled, SPEC))
     assert (coverage.images, coverage.source) == (10, "drive.mp4")
     assert [one.images for one in coverage.classes] == [None, None, None]
     assert not any("in no calibration image" in warning for warning in coverage.warnings)
 
 
 def test_the_dictionary_is_json_with_the_figures(labelled):
-    coverage = coverage_of(load_set(labelled, SPEC), samples_from(labelled, SPEC))
+    coverage = measure_coverage(load_set(labelled, SPEC), samples_from(labelled, SPEC))
     values = json.loads(json.dumps(coverage.to_dict()))
     brightness = values["traits"][0]
     assert brightness["name"] == "brightness"
@@ -195,14 +195,14 @@ def red_pixels(picture):
 
 
 def test_the_picture_shows_in_red_what_the_set_lacks(labelled):
-    thin = coverage_picture(coverage_of(load_set(labelled, SPEC), samples_from(labelled, SPEC)))
+    thin = coverage_picture(measure_coverage(load_set(labelled, SPEC), samples_from(labelled, SPEC)))
     assert (thin.dtype, thin.shape[2]) == (np.uint8, 3)
     assert thin.min() < 80
     assert (thin[0] == 255).all()
     assert red_pixels(thin) > 100
-    full = coverage_picture(coverage_of(load_set(labelled, SPEC), samples_from(labelled, SPEC, "train")))
+    full = coverage_picture(measure_coverage(load_set(labelled, SPEC), samples_from(labelled, SPEC, "train")))
     assert red_pixels(full) == 0, "a class that is in no image of either is not missed"
-    alone = coverage_picture(coverage_of(load_set(labelled / "images" / "train", SPEC)))
+    alone = coverage_picture(measure_coverage(load_set(labelled / "images" / "train", SPEC)))
     assert red_pixels(alone) == 0
     assert alone.shape[1] < thin.shape[1], "without masks there is one column"
 
@@ -210,9 +210,9 @@ def test_the_picture_shows_in_red_what_the_set_lacks(labelled):
 def test_the_picture_shows_a_thin_trait_in_red(tmp_path):
     images = load_set(write_images(tmp_path / "calib", np.linspace(150, 200, 12)), SPEC)
     night = samples_from(write_images(tmp_path / "eval", np.linspace(20, 200, 12)), SPEC)
-    assert red_pixels(coverage_picture(coverage_of(images, night))) > 50
+    assert red_pixels(coverage_picture(measure_coverage(images, night))) > 50
     same = samples_from(tmp_path / "calib", SPEC)
-    assert red_pixels(coverage_picture(coverage_of(images, same))) == 0
+    assert red_pixels(coverage_picture(measure_coverage(images, same))) == 0
 
 
 def test_camvid_train_covers_its_validation_images(data_dir):
@@ -221,9 +221,9 @@ def test_camvid_train_covers_its_validation_images(data_dir):
     )
     images = load_set(data_dir / "camvid", spec, 40)
     reference = samples_from(data_dir / "camvid", spec, ignore_index=11).spread(30)
-    coverage = coverage_of(images, reference)
+    coverage = measure_coverage(images, reference)
     assert coverage.warnings == ()
     assert all(one.inside == 1 for one in coverage.traits)
     assert all(one.images for one in coverage.classes)
     clip = load_set(data_dir / "clips" / "udacity_solidWhiteRight.mp4", spec, 10)
-    assert any(warning.startswith("brightness: 0%") for warning in coverage_of(clip, reference).warnings)
+    assert any(warning.startswith("brightness: 0%") for warning in measure_coverage(clip, reference).warnings)

@@ -10,7 +10,7 @@ import cv2
 import pytest
 
 from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.images.set_file import weights_of, write_set
+from edgeseg.calibration.images.set_file import weight_digests, write_set
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.spec import ModelSpec
 
@@ -161,12 +161,12 @@ def test_a_set_of_a_newer_edgeseg_and_a_missing_one_are_refused(set_file):
 
 
 def test_artifacts_of_one_network_have_weights_in_common(built, tmp_path):
-    onnx, openvino, int8 = (weights_of(one.artifact.path) for one in built)
+    onnx, openvino, int8 = (weight_digests(one.artifact.path) for one in built)
     assert set(onnx.values()) & set(openvino.values()) & set(int8.values())
     copy = tmp_path / "model.onnx"
     shutil.copy(built[0].artifact.model_path, copy)
-    assert set(weights_of(copy).values()) <= set(onnx.values())
+    assert set(weight_digests(copy).values()) <= set(onnx.values())
     (tmp_path / "other.onnx").write_bytes(copy.read_bytes() + b"\0")
-    assert not set(weights_of(tmp_path / "other.onnx").values()) & set(onnx.values())
+    assert not set(weight_digests(tmp_path / "other.onnx").values()) & set(onnx.values())
     with pytest.raises(ArtifactError, match="There is no model"):
-        weights_of(tmp_path / "none.pt")
+        weight_digests(tmp_path / "none.pt")

@@ -1,4 +1,4 @@
-"""What every INT8 encoding has to do. A test class inherits this and says how its files are looked into."""
+"""What every INT8 quantizer has to do. A test class inherits this and says how its files are looked into."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.calibration.quantizers.quantizer import Encoding, encoding_for
+from edgeseg.calibration.quantizers.quantizer import Quantizer, quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.errors import ArtifactError
-from edgeseg.files.atomic import sha256_of
+from edgeseg.files.atomic import file_sha256
 from edgeseg.image import UInt8, fit
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import Built, Place
+from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.samples import samples_from
 from edgeseg.runtime.engines.engine import EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
@@ -46,13 +46,13 @@ class EncodingContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def encoding(cls) -> Encoding:
-        return encoding_for(cls.format)
+    def quantizer(cls) -> Quantizer:
+        return quantizer_for(cls.format)
 
     @pytest.fixture(scope="class")
     @classmethod
-    def parent(cls, built: tuple[Built, ...], encoding: Encoding) -> Artifact:
-        return next(one.artifact for one in built if one.artifact.format == encoding.parent_format)
+    def parent(cls, built: tuple[ExportResult, ...], quantizer: Quantizer) -> Artifact:
+        return next(one.artifact for one in built if one.artifact.format == quantizer.parent_format)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -63,51 +63,53 @@ class EncodingContract:
     @classmethod
     def int8(
         cls, parent: Artifact, images: CalibrationSet, data: Path, tmp_path_factory: pytest.TempPathFactory
-    ) -> Built:
-        place = Place(tmp_path_factory.mktemp(cls.format), parent.name)
+    ) -> ExportResult:
+        place = OutputOptions(tmp_path_factory.mktemp(cls.format), parent.name)
         return int8_artifact(parent, images, place, samples_from(data, parent.spec), WIDE, cls.format)
 
-    def test_layers_are_there_once_and_in_the_order_of_computation(self, encoding: Encoding, parent: Artifact) -> None:
-        layers = encoding.layers(parent)
+    def test_layers_are_there_once_and_in_the_order_of_computation(
+        self, quantizer: Quantizer, parent: Artifact
+    ) -> None:
+        layers = quantizer.layers(parent)
         assert len(layers) >= 2
         assert len(set(layers)) == len(layers)
         first, second = (self._channels_in(parent, layer) for layer in layers[:2])
         assert (first, second) == (3, 12), "the image goes into the first layer, its 12 features into the second"
 
-    def test_masks_agree_with_the_float_model(self, int8: Built) -> None:
+    def test_masks_agree_with_the_float_model(self, int8: ExportResult) -> None:
         assert int8.comparison.stages[1].agreement > 0.98
         assert int8.comparison.reference.confusion.mean_iou > 0.8, "the fitted network really segments"
 
-    def test_the_artifact_records_what_decided_it(self, int8: Built) -> None:
+    def test_the_artifact_records_what_decided_it(self, int8: ExportResult) -> None:
         calibration = int8.artifact.calibration
         assert calibration["algorithm"]
         assert calibration["method"] == "minmax"
         assert calibration["images"] == 8
 
-    def test_confidence_is_not_made_coarse(self, int8: Built, encoding: Encoding) -> None:
-        prediction = self._predict(encoding.open_proof(int8.artifact), int8.artifact.spec, scene(5)[0])
+    def test_confidence_is_not_made_coarse(self, int8: ExportResult, quantizer: Quantizer) -> None:
+        prediction = self._predict(quantizer.open_proof(int8.artifact), int8.artifact.spec, scene(5)[0])
         assert len(np.unique(prediction)) > 40
 
     def test_a_layer_kept_in_float_takes_floats(
-        self, encoding: Encoding, parent: Artifact, images: CalibrationSet, tmp_path: Path
+        self, quantizer: Quantizer, parent: Artifact, images: CalibrationSet, tmp_path: Path
     ) -> None:
-        first, second, *_ = encoding.layers(parent)
-        encoding.quantise(parent, images, Recipe(keep_float=frozenset({second})), tmp_path, lambda: None)
+        first, second, *_ = quantizer.layers(parent)
+        quantizer.quantize(parent, images, Recipe(keep_float=frozenset({second})), tmp_path, lambda: None)
         assert self.is_float(tmp_path, second)
         assert not self.is_float(tmp_path, first)
 
     def test_the_same_images_give_the_same_file(
-        self, parent: Artifact, images: CalibrationSet, int8: Built, tmp_path: Path
+        self, parent: Artifact, images: CalibrationSet, int8: ExportResult, tmp_path: Path
     ) -> None:
-        encoding_for(self.format).quantise(parent, images, Recipe(), tmp_path, lambda: None)
-        again = {path.name: sha256_of(path) for path in tmp_path.iterdir()}
+        quantizer_for(self.format).quantize(parent, images, Recipe(), tmp_path, lambda: None)
+        again = {path.name: file_sha256(path) for path in tmp_path.iterdir()}
         weights = [name for name in again if not name.endswith(".xml")]  # an IR carries random ids
         assert weights
         assert {name: again[name] for name in weights} == {name: int8.artifact.files[name] for name in weights}
 
     def test_progress_counts_every_image(self, parent: Artifact, images: CalibrationSet, tmp_path: Path) -> None:
         seen: list[int] = []
-        encoding_for(self.format).quantise(parent, images, Recipe(), tmp_path, lambda: seen.append(1))
+        quantizer_for(self.format).quantize(parent, images, Recipe(), tmp_path, lambda: seen.append(1))
         assert len(seen) >= len(images)
 
     @pytest.mark.parametrize("change", [{"precision": "int8"}, {"format": "abacus"}])
@@ -117,17 +119,17 @@ class EncodingContract:
         wrong = dataclasses.replace(parent, **change)  # type: ignore[arg-type]
         samples = samples_from(data, parent.spec)
         with pytest.raises(ArtifactError, match=f"INT8 for {self.format} starts from an fp32"):
-            int8_artifact(wrong, images, Place(tmp_path / "out", "x"), samples, WIDE, self.format)
+            int8_artifact(wrong, images, OutputOptions(tmp_path / "out", "x"), samples, WIDE, self.format)
         assert not (tmp_path / "out").exists()
 
-    def test_the_file_says_which_engine_it_is_for(self, int8: Built) -> None:
+    def test_the_file_says_which_engine_it_is_for(self, int8: ExportResult) -> None:
         expected = {"onnx": "onnxruntime"}.get(self.format, self.format)
         assert self.engine_tag(int8.artifact.path) == expected
 
-    def test_its_own_engine_opens_it(self, int8: Built) -> None:
+    def test_its_own_engine_opens_it(self, int8: ExportResult) -> None:
         ENGINES[self.format](int8.artifact, EngineOptions()).open_slot().run()
 
-    def test_every_other_engine_refuses_it(self, int8: Built) -> None:
+    def test_every_other_engine_refuses_it(self, int8: ExportResult) -> None:
         for model_format in ENGINES.keys() - {self.format}:
             with pytest.raises(ArtifactError, match=f"made for {self.format} .int8."):
                 ENGINES[model_format](int8.artifact, EngineOptions())
@@ -138,7 +140,7 @@ class EncodingContract:
     ) -> None:
         broken = self.with_weight(parent, tmp_path / "broken", value, 1)
         with pytest.raises(ArtifactError, match=r"The layer net/\S*[Cc]onv\S* has weights that are NaN or infinite"):
-            encoding_for(self.format).quantise(broken, images, Recipe(), tmp_path, lambda: None)
+            quantizer_for(self.format).quantize(broken, images, Recipe(), tmp_path, lambda: None)
         assert [path.name for path in tmp_path.iterdir()] == ["broken"]
 
     @pytest.mark.parametrize("layer", [0, 1, 2])
@@ -147,7 +149,7 @@ class EncodingContract:
     ) -> None:
         broken = self.with_weight(parent, tmp_path / "broken", 3e38, layer)
         with pytest.raises(ArtifactError, match=r"The layer net/\S+ .\w+. gives (NaN|infinite) values on \d+\.png"):
-            encoding_for(self.format).quantise(broken, images, Recipe(), tmp_path, lambda: None)
+            quantizer_for(self.format).quantize(broken, images, Recipe(), tmp_path, lambda: None)
         assert [path.name for path in tmp_path.iterdir()] == ["broken"]
 
     def with_weight(self, parent: Artifact, place: Path, value: float, layer: int) -> Artifact:

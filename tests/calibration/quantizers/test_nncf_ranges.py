@@ -12,7 +12,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.nncf_ranges import ESTIMATORS, USUAL_METHOD, algorithm, is_signed, range_settings
-from edgeseg.calibration.quantizers.openvino_quantizer import OpenVinoEncoding
+from edgeseg.calibration.quantizers.openvino_quantizer import OpenVinoQuantizer
 from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import UserError
@@ -56,7 +56,7 @@ def input_range(model):
 
 
 def test_the_usual_method_is_what_nncf_does_when_nothing_is_asked():
-    assert USUAL_METHOD == USUAL.method == OpenVinoEncoding.methods[0] == "minmax"
+    assert USUAL_METHOD == USUAL.method == OpenVinoQuantizer.methods[0] == "minmax"
     assert range_settings("minmax", signed=False) == {
         "preset": nncf.QuantizationPreset.PERFORMANCE,
         "advanced_parameters": nncf.AdvancedQuantizationParameters(),
@@ -102,7 +102,7 @@ def test_weights_are_never_clipped():
 
 def test_a_method_that_nncf_has_not_is_refused_with_those_it_has(built, dark, tmp_path):
     with pytest.raises(UserError, match=r"entropy is not there for OpenVINO: .* minmax, percentile, mse"):
-        OpenVinoEncoding().quantise(built[1].artifact, dark, Recipe("entropy"), tmp_path, lambda: None)
+        OpenVinoQuantizer().quantize(built[1].artifact, dark, Recipe("entropy"), tmp_path, lambda: None)
 
 
 def test_the_artifact_says_how_ranges_were_found(built: tuple[Artifact, ...]):

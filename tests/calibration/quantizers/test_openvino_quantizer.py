@@ -15,7 +15,7 @@ from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.ir_finite import check_ir
 from edgeseg.errors import ArtifactError
 from edgeseg.graphs.ir_file import read_ir, save_ir
-from edgeseg.proof.publishing import Built
+from edgeseg.proof.publishing import ExportResult
 
 
 def node_of(model: Any, name: str) -> Any:
@@ -27,7 +27,7 @@ class TestOpenVinoEncoding(EncodingContract):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def int8(cls, built: tuple[Built, ...]) -> Built:
+    def int8(cls, built: tuple[ExportResult, ...]) -> ExportResult:
         return built[2]
 
     @pytest.fixture(scope="class")
@@ -37,7 +37,7 @@ class TestOpenVinoEncoding(EncodingContract):
 
         return load_set(data, parent.spec, 10)  # what int8 was made with
 
-    def test_the_artifact_records_what_decided_it(self, int8: Built) -> None:
+    def test_the_artifact_records_what_decided_it(self, int8: ExportResult) -> None:
         assert int8.artifact.calibration["algorithm"].startswith("nncf.quantize")
         assert int8.artifact.calibration["images"] == 10
 
@@ -63,7 +63,7 @@ class TestOpenVinoEncoding(EncodingContract):
         return dataclasses.replace(parent, path=place)
 
 
-def test_a_nan_behind_which_a_relu_shows_zeros_is_seen(built: tuple[Built, ...], images: Any) -> None:
+def test_a_nan_behind_which_a_relu_shows_zeros_is_seen(built: tuple[ExportResult, ...], images: Any) -> None:
     """OpenVINO's ReLU makes 0 of NaN, and NNCF looks behind it: its ranges alone would tell nothing."""
     model = read_ir(built[1].artifact.model_path)
     relu = next(node for node in model.get_ordered_ops() if node.get_type_name() == "Relu")

@@ -15,14 +15,14 @@ from qdq_file import OnnxEncodingContract, constant, maker_of, metadata, node_of
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.quantizers.onnx_ranges import Ranges, ranges_of
-from edgeseg.calibration.quantizers.ort_quantizer import STYLE, OrtEncoding, expect_seven_bits
+from edgeseg.calibration.quantizers.onnx_ranges import Ranges, find_ranges
+from edgeseg.calibration.quantizers.ort_quantizer import STYLE, OrtQuantizer, expect_seven_bits
 from edgeseg.calibration.quantizers.qdq_from_onnx import tensors_to_watch
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.cli import main
 from edgeseg.errors import ArtifactError
 from edgeseg.graphs.onnx_graph import fold_batch_norm, head_layers, load_graph
-from edgeseg.proof.publishing import Built
+from edgeseg.proof.publishing import ExportResult
 from edgeseg.runtime.engines.engine import EngineOptions
 from edgeseg.runtime.engines.exact_engine import exact_agreement
 from edgeseg.runtime.engines.openvino_core import shared_core
@@ -32,18 +32,20 @@ from edgeseg.runtime.engines.openvino_engine import OpenVinoEngine
 class TestOrtEncoding(OnnxEncodingContract):
     format = "onnx"
 
-    def test_optimised_kernels_give_the_masks_of_exact_arithmetic(self, int8: Built, images: CalibrationSet) -> None:
+    def test_optimised_kernels_give_the_masks_of_exact_arithmetic(
+        self, int8: ExportResult, images: CalibrationSet
+    ) -> None:
         pictures = [images.tensor(path) for path in images.images]
         assert exact_agreement(int8.artifact.model_path, pictures) > 0.995
         assert int8.artifact.calibration["exact_agreement"] > 0.995
 
-    def test_no_weight_needs_more_than_seven_bits(self, int8: Built) -> None:
+    def test_no_weight_needs_more_than_seven_bits(self, int8: ExportResult) -> None:
         weights = map(numpy_helper.to_array, onnx.load(int8.artifact.model_path).graph.initializer)
         signed = [w for w in weights if w.dtype == np.int8 and w.ndim == 4]
         assert signed
         assert max(np.abs(w.astype(int)).max() for w in signed) <= 64
 
-    def test_convolutions_really_run_in_integers(self, int8: Built, tmp_path: Path) -> None:
+    def test_convolutions_really_run_in_integers(self, int8: ExportResult, tmp_path: Path) -> None:
         import onnxruntime
 
         settings = onnxruntime.SessionOptions()
@@ -56,7 +58,7 @@ class TestOrtEncoding(OnnxEncodingContract):
 
 
 @pytest.fixture
-def parent(built: tuple[Built, ...]) -> Artifact:
+def parent(built: tuple[ExportResult, ...]) -> Artifact:
     return built[0].artifact
 
 
@@ -65,25 +67,25 @@ def images(data: Path, parent: Artifact) -> CalibrationSet:
     return load_set(data, parent.spec, 8)
 
 
-def counted(images: CalibrationSet, encoding: OrtEncoding, parent: Artifact, out: Path, recipe: Recipe) -> int:
+def counted(images: CalibrationSet, quantizer: OrtQuantizer, parent: Artifact, out: Path, recipe: Recipe) -> int:
     seen: list[int] = []
-    encoding.quantise(parent, images, recipe, out, lambda: seen.append(1))
+    quantizer.quantize(parent, images, recipe, out, lambda: seen.append(1))
     return len(seen)
 
 
 def test_another_set_of_float_layers_shows_no_image_again(
     parent: Artifact, images: CalibrationSet, tmp_path: Path
 ) -> None:
-    encoding = OrtEncoding()
-    first = encoding.layers(parent)[0]
-    assert counted(images, encoding, parent, tmp_path, Recipe()) == len(images)
-    assert counted(images, encoding, parent, tmp_path, Recipe(keep_float=frozenset({first}))) == 0
-    assert counted(images, encoding, parent, tmp_path, Recipe("percentile")) == len(images)
+    quantizer = OrtQuantizer()
+    first = quantizer.layers(parent)[0]
+    assert counted(images, quantizer, parent, tmp_path, Recipe()) == len(images)
+    assert counted(images, quantizer, parent, tmp_path, Recipe(keep_float=frozenset({first}))) == 0
+    assert counted(images, quantizer, parent, tmp_path, Recipe("percentile")) == len(images)
 
 
 def test_ranges_survive_json(parent: Artifact, images: CalibrationSet) -> None:
     model = load_graph(parent.model_path)
-    found = ranges_of(model, tensors_to_watch(model, STYLE), images)
+    found = find_ranges(model, tensors_to_watch(model, STYLE), images)
     assert Ranges.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
@@ -91,7 +93,7 @@ def test_ranges_survive_json(parent: Artifact, images: CalibrationSet) -> None:
 def test_other_methods_cut_rare_values_and_never_add_any(parent: Artifact, images: CalibrationSet, method: str) -> None:
     model = load_graph(parent.model_path)
     watched = tensors_to_watch(model, STYLE)
-    whole, cut = ranges_of(model, watched, images).of, ranges_of(model, watched, images, method).of
+    whole, cut = find_ranges(model, watched, images).of, find_ranges(model, watched, images, method).of
     assert whole.keys() == cut.keys() == watched
     assert all(whole[name][0] <= cut[name][0] < cut[name][1] <= whole[name][1] for name in watched)
     assert any(cut[name] != whole[name] for name in watched)
@@ -99,24 +101,26 @@ def test_other_methods_cut_rare_values_and_never_add_any(parent: Artifact, image
 
 def test_a_method_that_the_library_lacks_is_refused(parent: Artifact, images: CalibrationSet, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="calibrated by minmax, entropy, percentile; found --method mse"):
-        OrtEncoding().quantise(parent, images, Recipe("mse"), tmp_path, lambda: None)
+        OrtQuantizer().quantize(parent, images, Recipe("mse"), tmp_path, lambda: None)
 
 
 def test_a_layer_that_is_not_there_is_refused(parent: Artifact, images: CalibrationSet, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"names no layer of this network: 'conv9'. Layers are net/"):
-        OrtEncoding().quantise(parent, images, Recipe(keep_float=frozenset({"conv9"})), tmp_path, lambda: None)
+        OrtQuantizer().quantize(parent, images, Recipe(keep_float=frozenset({"conv9"})), tmp_path, lambda: None)
 
 
 def test_nothing_left_to_quantise_is_refused(parent: Artifact, images: CalibrationSet, tmp_path: Path) -> None:
-    encoding = OrtEncoding()
+    quantizer = OrtQuantizer()
     with pytest.raises(ArtifactError, match="Every layer is kept in float"):
-        encoding.quantise(parent, images, Recipe(keep_float=frozenset(encoding.layers(parent))), tmp_path, lambda: None)
+        quantizer.quantize(
+            parent, images, Recipe(keep_float=frozenset(quantizer.layers(parent))), tmp_path, lambda: None
+        )
 
 
 def test_pre_and_post_processing_are_node_for_node_what_they_were(
     parent: Artifact, images: CalibrationSet, tmp_path: Path
 ) -> None:
-    OrtEncoding().quantise(parent, images, Recipe(), tmp_path, lambda: None)
+    OrtQuantizer().quantize(parent, images, Recipe(), tmp_path, lambda: None)
     before, after = onnx.load(parent.model_path), onnx.load(tmp_path / "model.onnx")
     ours = [[n.SerializeToString() for n in m.graph.node if n.name.startswith("edgeseg/")] for m in (before, after)]
     assert sorted(ours[0]) == sorted(ours[1])
@@ -125,17 +129,17 @@ def test_pre_and_post_processing_are_node_for_node_what_they_were(
 
 
 def test_the_head_stays_in_float(parent: Artifact, images: CalibrationSet, tmp_path: Path) -> None:
-    OrtEncoding().quantise(parent, images, Recipe(), tmp_path, lambda: None)
+    OrtQuantizer().quantize(parent, images, Recipe(), tmp_path, lambda: None)
     model = onnx.load(tmp_path / "model.onnx")
     (head,) = head_layers(load_graph(parent.model_path).graph)
     assert maker_of(model, node_of(model, head).input[1]) is None
-    assert head not in OrtEncoding().layers(parent)
+    assert head not in OrtQuantizer().layers(parent)
 
 
 def test_a_tagged_file_is_refused_wherever_it_was_moved(
     parent: Artifact, images: CalibrationSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    OrtEncoding().quantise(parent, images, Recipe(), tmp_path, lambda: None)
+    OrtQuantizer().quantize(parent, images, Recipe(), tmp_path, lambda: None)
     (tmp_path / "model.onnx").rename(tmp_path / "mine.onnx")
     assert main(["export", str(tmp_path / "mine.onnx"), "--format", "onnx"]) == 2
     assert "quantised for onnxruntime and is no source for other engines" in capsys.readouterr().err
@@ -146,7 +150,7 @@ def test_openvino_refuses_it_even_when_it_was_converted_by_hand(
 ) -> None:
     import openvino
 
-    OrtEncoding().quantise(parent, images, Recipe(), tmp_path, lambda: None)
+    OrtQuantizer().quantize(parent, images, Recipe(), tmp_path, lambda: None)
     shared_core()
     converted = openvino.convert_model(tmp_path / "model.onnx")
     openvino.save_model(converted, tmp_path / "model.xml", compress_to_fp16=False)
@@ -197,8 +201,10 @@ def test_folding_batch_norm_changes_nothing(op: str, bias: bool) -> None:
 
 
 def test_unused_q_and_dq_are_not_left_behind(parent: Artifact, images: CalibrationSet, tmp_path: Path) -> None:
-    encoding = OrtEncoding()
-    encoding.quantise(parent, images, Recipe(keep_float=frozenset(encoding.layers(parent)[1:])), tmp_path, lambda: None)
+    quantizer = OrtQuantizer()
+    quantizer.quantize(
+        parent, images, Recipe(keep_float=frozenset(quantizer.layers(parent)[1:])), tmp_path, lambda: None
+    )
     model = onnx.load(tmp_path / "model.onnx")
     read = {name for node in model.graph.node for name in node.input} | {o.name for o in model.graph.output}
     assert all(node.output[0] in read for node in quantisers(model))
@@ -213,6 +219,6 @@ def test_images_of_one_colour_leave_a_range(parent: Artifact, tmp_path: Path) ->
         cv2.imwrite(str(tmp_path / f"{i}.png"), picture)
     images = load_set(tmp_path, parent.spec, 8)
     (tmp_path / "out").mkdir()
-    OrtEncoding().quantise(parent, images, Recipe(), tmp_path / "out", lambda: None)
+    OrtQuantizer().quantize(parent, images, Recipe(), tmp_path / "out", lambda: None)
     scales = [constant(m, n.input[1]) for m in [onnx.load(tmp_path / "out" / "model.onnx")] for n in quantisers(m)]
     assert all(np.isfinite(scale).all() and (scale > 0).all() for scale in scales)

@@ -12,18 +12,18 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.recipe import Recipe
-from edgeseg.calibration.quantizers.tensorrt_quantizer import TensorRtEncoding
+from edgeseg.calibration.quantizers.tensorrt_quantizer import TensorRtQuantizer
 from edgeseg.cli import main
 from edgeseg.errors import ArtifactError, EnvironmentFault
 from edgeseg.graphs.tensorrt_lint import lint
-from edgeseg.proof.publishing import Built
+from edgeseg.proof.publishing import ExportResult
 from edgeseg.runtime.engines.engine import open_engine
 
 
 class TestTensorRtEncoding(OnnxEncodingContract):
     format = "tensorrt"
 
-    def test_it_is_signed_symmetric_and_per_channel(self, int8: Built) -> None:
+    def test_it_is_signed_symmetric_and_per_channel(self, int8: ExportResult) -> None:
         model = onnx.load(int8.artifact.model_path)
         points = [constant(model, node.input[2]) for node in quantisers(model)]
         assert {point.dtype for point in points} == {np.dtype(np.int8)}
@@ -31,17 +31,17 @@ class TestTensorRtEncoding(OnnxEncodingContract):
         weights = [node for node in quantisers(model) if node.input[0].endswith("_quantized")]
         assert sorted(constant(model, node.input[1]).size for node in weights) == [12, 12]
 
-    def test_biases_stay_in_float(self, int8: Built) -> None:
+    def test_biases_stay_in_float(self, int8: ExportResult) -> None:
         model = onnx.load(int8.artifact.model_path)
         layers = [node for node in model.graph.node if node.op_type == "Conv"]
         assert len(layers) == 3
         assert {constant(model, name).dtype for node in layers for name in node.input[2:]} == {np.dtype(np.float32)}
 
-    def test_it_is_clean_for_every_tensorrt_from_8_6_on(self, int8: Built) -> None:
+    def test_it_is_clean_for_every_tensorrt_from_8_6_on(self, int8: ExportResult) -> None:
         model = onnx.load(int8.artifact.model_path)
         assert [lint(model, version) for version in ("8.6", "10", "10.13", "11.4")] == [[], [], [], []]
 
-    def test_the_real_parser_takes_it_and_builds_an_engine(self, int8: Built) -> None:
+    def test_the_real_parser_takes_it_and_builds_an_engine(self, int8: ExportResult) -> None:
         network, parser, builder = parsed(int8.artifact.model_path)
         assert parser.num_errors == 0
         assert [network.get_input(0).name, network.get_output(0).name] == ["image", "labels"]
@@ -50,7 +50,7 @@ class TestTensorRtEncoding(OnnxEncodingContract):
         assert plan is not None
         assert plan.nbytes > 1000
 
-    def test_opening_it_without_a_gpu_says_what_is_missing(self, int8: Built) -> None:
+    def test_opening_it_without_a_gpu_says_what_is_missing(self, int8: ExportResult) -> None:
         runtime = pytest.importorskip("cuda.bindings.runtime", reason="cuda-bindings are not installed here")
         if int(runtime.cudaGetDeviceCount()[0]) == 0:
             pytest.skip("there is a GPU here")
@@ -58,7 +58,7 @@ class TestTensorRtEncoding(OnnxEncodingContract):
             open_engine(int8.artifact)
 
     def test_the_report_says_what_stood_in_for_tensorrt(self) -> None:
-        assert "ONNX Runtime with all graph optimisations off" in TensorRtEncoding.proof_note
+        assert "ONNX Runtime with all graph optimisations off" in TensorRtQuantizer.proof_note
 
 
 def parsed(path: Path) -> tuple[Any, Any, Any]:
@@ -73,7 +73,7 @@ def parsed(path: Path) -> tuple[Any, Any, Any]:
 
 
 @pytest.fixture
-def parent(built: tuple[Built, ...]) -> Artifact:
+def parent(built: tuple[ExportResult, ...]) -> Artifact:
     return built[0].artifact
 
 
@@ -87,14 +87,14 @@ def test_a_file_that_breaks_the_rules_is_not_handed_over(
 ) -> None:
     from dataclasses import replace
 
-    monkeypatch.setattr(TensorRtEncoding, "style", replace(TensorRtEncoding.style, activation="QUInt8"))
+    monkeypatch.setattr(TensorRtQuantizer, "style", replace(TensorRtQuantizer.style, activation="QUInt8"))
     with pytest.raises(ArtifactError, match=r"(?s)would not run this file as it is meant:\n  \S+: \w+Linear is uint8"):
-        TensorRtEncoding().quantise(parent, images, Recipe(), tmp_path, lambda: None)
+        TensorRtQuantizer().quantize(parent, images, Recipe(), tmp_path, lambda: None)
 
 
 def test_a_moved_file_is_no_source_for_export(
     parent: Artifact, images: CalibrationSet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    TensorRtEncoding().quantise(parent, images, Recipe(), tmp_path, lambda: None)
+    TensorRtQuantizer().quantize(parent, images, Recipe(), tmp_path, lambda: None)
     assert main(["export", str(tmp_path / "model.onnx"), "--format", "openvino"]) == 2
     assert "was quantised for tensorrt and is no source for other engines" in capsys.readouterr().err

@@ -12,7 +12,7 @@ import pytest
 from fitted import SPEC, write_dataset
 
 from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import choose_method, choosing_samples, method_trials
 from edgeseg.errors import ArtifactError, DataError, UserError
@@ -30,7 +30,7 @@ WIDE = Budget(100, 100, 100)
 
 
 class Library:
-    """An encoding of which only the methods matter."""
+    """A quantizer of which only the methods matter."""
 
     methods = ("minmax", "percentile", "mse")
 
@@ -40,7 +40,7 @@ def losing(data):
     """``losing(minmax=0.5, ...)``: a trial in which that share of every mask becomes wrong; None refuses."""
     samples = samples_from(data, SPEC)
 
-    def trial_of(**share):
+    def find_trial(**share):
         def attempt(recipe):
             if share[recipe.method] is None:
                 raise ArtifactError(f"{recipe.method} is beyond this library")
@@ -56,7 +56,7 @@ def losing(data):
 
         return attempt
 
-    return trial_of
+    return find_trial
 
 
 def test_the_smallest_measured_drop_wins(losing):
@@ -152,11 +152,11 @@ def parents(built):
 
 @pytest.mark.parametrize("model_format", ["openvino", "onnx"])
 def test_real_trials_measure_every_method_of_a_library(parents, data, model_format):
-    encoding, parent = encoding_for(model_format), parents[model_format]
+    quantizer, parent = quantizer_for(model_format), parents[model_format]
     images, samples = load_set(data, SPEC, 6), samples_from(data, SPEC).spread(3)
-    with method_trials(encoding, parent, images, samples) as try_recipe:
-        choice = choose_method(encoding, try_recipe, WIDE)
-    assert [one.method for one in choice.tries] == list(encoding.methods)
+    with method_trials(quantizer, parent, images, samples) as try_recipe:
+        choice = choose_method(quantizer, try_recipe, WIDE)
+    assert [one.method for one in choice.tries] == list(quantizer.methods)
     assert all(one.drop is not None and one.drop < 5 for one in choice.tries), choice.text()
     assert len({one.drop for one in choice.tries}) > 1, "each method gives a model of its own"
 
@@ -167,7 +167,7 @@ def test_trials_leave_nothing_behind(built, data, tmp_path, monkeypatch):
     wrong = Sample("wrong", lambda: (np.zeros((4, 4, 3), np.uint8), np.full((4, 4), 9, np.uint8)))
     for items in (samples_from(data, SPEC).items[:1], (wrong,)):
         samples = Samples(items, "here", None, True)
-        with method_trials(encoding_for("openvino"), built[1].artifact, images, samples) as attempt:
+        with method_trials(quantizer_for("openvino"), built[1].artifact, images, samples) as attempt:
             if items == (wrong,):
                 with pytest.raises(DataError, match="9"):
                     attempt(Recipe())
@@ -190,7 +190,7 @@ class TestFlags:
         parent = built[1].artifact
         images, found = load_set(data, SPEC, 2), samples_from(data, SPEC).spread(1)
         choice = method_choice(args, parent, images, found, "openvino")
-        assert choice.recipe.method in encoding_for("openvino").methods
+        assert choice.recipe.method in quantizer_for("openvino").methods
         assert choice.recipe.keep_float == {"a", "b"}
         assert len(choice.tries) == 3
 

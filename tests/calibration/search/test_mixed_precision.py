@@ -15,12 +15,12 @@ from fitted import SPEC
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search import mixed_precision as float_search
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import Place
+from edgeseg.proof.publishing import OutputOptions
 from edgeseg.runtime.engines.engine import open_engine
 
 LIMITS = Budget(0.5, 2.0, 1.0)
@@ -35,7 +35,7 @@ def _without_timing(monkeypatch):
 def test_a_planted_outlier_costs_over_five_points_and_the_search_restores_them(
     outlier, images, samples, tmp_path, model_format
 ):
-    place = Place(tmp_path / "out", "x")
+    place = OutputOptions(tmp_path / "out", "x")
     built = int8_artifact(outlier[model_format], images, place, samples, LIMITS, model_format)
     plain = built.ladder.rungs[0]
     assert (plain.kept, plain.holds) == ((), False)
@@ -48,14 +48,14 @@ def test_a_planted_outlier_costs_over_five_points_and_the_search_restores_them(
 
 
 def test_the_guilty_layer_is_the_reader_of_the_outlier(outlier, images, samples, tmp_path):
-    built = int8_artifact(outlier["openvino"], images, Place(tmp_path, "x"), samples, LIMITS)
+    built = int8_artifact(outlier["openvino"], images, OutputOptions(tmp_path, "x"), samples, LIMITS)
     convolutions = [name for name, _ in built.ladder.risk]
     assert built.ladder.chosen == (convolutions[0],)
     assert "conv2d_2" in convolutions[0]
 
 
 def test_what_is_published_is_what_was_measured(outlier, images, samples, tmp_path):
-    built = int8_artifact(outlier["openvino"], images, Place(tmp_path, "x"), samples, LIMITS)
+    built = int8_artifact(outlier["openvino"], images, OutputOptions(tmp_path, "x"), samples, LIMITS)
     engine = open_engine(Artifact.open(built.artifact.path))
     slot = engine.open_slot()
     slot.input[...] = images.tensor(images.images[0])[0]
@@ -67,21 +67,21 @@ def test_what_is_published_is_what_was_measured(outlier, images, samples, tmp_pa
 def test_without_a_search_the_first_measurement_decides(outlier, images, samples, tmp_path):
     limits = Budget(0.5, 2.0, 1.0, search=False)
     with pytest.raises(GateFailed, match=r"(?s)lost .* points of mIoU.*--max-drop is 0.5"):
-        int8_artifact(outlier["openvino"], images, Place(tmp_path / "out", "x"), samples, limits)
+        int8_artifact(outlier["openvino"], images, OutputOptions(tmp_path / "out", "x"), samples, limits)
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_layers_that_a_person_keeps_in_float_stay_there(outlier, images, samples, tmp_path):
 
-    names = encoding_for("openvino").layers(outlier["openvino"])
+    names = quantizer_for("openvino").layers(outlier["openvino"])
     recipe = Recipe(keep_float=frozenset(names[2:3]))
-    built = int8_artifact(outlier["openvino"], images, Place(tmp_path, "x"), samples, LIMITS, recipe=recipe)
+    built = int8_artifact(outlier["openvino"], images, OutputOptions(tmp_path, "x"), samples, LIMITS, recipe=recipe)
     assert built.ladder is None, "the guilty layer was in float from the start"
     assert built.artifact.calibration["keep_float"] == list(names[2:3])
 
 
 def test_when_nothing_helps_the_guilty_and_the_next_step_are_named(outlier, images, samples, tmp_path):
-    place = Place(tmp_path / "out", "x")
+    place = OutputOptions(tmp_path / "out", "x")
     impossible = Budget(0.0, 0.0, 0.0)
     with pytest.raises(GateFailed) as failure:
         int8_artifact(outlier["openvino"], images, place, samples, impossible)
@@ -101,9 +101,9 @@ from pathlib import Path
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.search import mixed_precision as float_search
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import Place
+from edgeseg.proof.publishing import OutputOptions
 from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.proof.samples import samples_from
 from edgeseg.errors import EdgesegError
@@ -117,7 +117,7 @@ def told(title, total):
         time.sleep(60)
     yield lambda: None
 try:
-    built = int8_artifact(artifact, load_set(Path(data), artifact.spec, 10), Place(Path(out), "x", told),
+    built = int8_artifact(artifact, load_set(Path(data), artifact.spec, 10), OutputOptions(Path(out), "x", told),
                           samples_from(Path(data), artifact.spec), Budget(0.5, 2.0, 1.0))
     print("REUSED", built.ladder.reused, "CHOSEN", len(built.ladder.chosen), flush=True)
 except EdgesegError as error:
@@ -182,6 +182,6 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(outlier, data, tmp_path, s
 
 
 def test_the_ladder_in_the_manifest_is_plain_json(outlier, images, samples, tmp_path):
-    built = int8_artifact(outlier["onnx"], images, Place(tmp_path, "x"), samples, LIMITS, "onnx")
+    built = int8_artifact(outlier["onnx"], images, OutputOptions(tmp_path, "x"), samples, LIMITS, "onnx")
     manifest = json.loads(Path(built.artifact.path, "edgeseg.json").read_text())
     assert manifest["measured"]["ladder"] == built.ladder.to_dict()

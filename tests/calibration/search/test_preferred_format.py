@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from edgeseg.artifact import Artifact
-from edgeseg.calibration.search.preferred_format import Candidate, offer, preferred
+from edgeseg.calibration.search.preferred_format import Candidate, choose_preferred, offer
 from edgeseg.console.installation import install_line
 from edgeseg.errors import ArtifactError, GateFailed, UserError
 
@@ -22,26 +22,26 @@ def candidates(**p50_ms):
 
 
 def test_the_fastest_is_preferred_by_latency():
-    choice = preferred(candidates(fp32_onnx=20, fp32_openvino=18, int8_openvino=10), "latency")
+    choice = choose_preferred(candidates(fp32_onnx=20, fp32_openvino=18, int8_openvino=10), "latency")
     assert choice.best.name == "int8 openvino"
     assert "10.00 ms against 18.00 ms of fp32 openvino" in choice.sentence
 
 
 def test_float_is_preferred_where_int8_is_not_faster():
-    choice = preferred(candidates(fp32_onnx=10, fp32_openvino=12, int8_openvino=11), "latency")
+    choice = choose_preferred(candidates(fp32_onnx=10, fp32_openvino=12, int8_openvino=11), "latency")
     assert choice.best.name == "fp32 onnx"
     assert "the fastest here" in choice.sentence
 
 
 def test_a_gain_of_less_than_a_twentieth_is_no_reason_for_int8():
-    choice = preferred(candidates(fp32_onnx=10.3, int8_openvino=10), "latency")
+    choice = choose_preferred(candidates(fp32_onnx=10.3, int8_openvino=10), "latency")
     assert choice.best.name == "fp32 onnx"
     assert choice.sentence == "Run fp32 onnx: 10.30 ms against 10.00 ms of int8 openvino is no gain worth a loss."
-    assert preferred(candidates(fp32_onnx=10.6, int8_openvino=10), "latency").best.is_int8
+    assert choose_preferred(candidates(fp32_onnx=10.6, int8_openvino=10), "latency").best.is_int8
 
 
 def test_the_smallest_is_preferred_by_size_though_it_is_slower():
-    choice = preferred(candidates(fp32_onnx=10, int8_openvino=30), "size")
+    choice = choose_preferred(candidates(fp32_onnx=10, int8_openvino=30), "size")
     assert choice.best.name == "int8 openvino"
     assert "1.00 MB" in choice.sentence
 
@@ -49,7 +49,7 @@ def test_the_smallest_is_preferred_by_size_though_it_is_slower():
 def test_what_missed_the_budget_is_shown_and_never_chosen():
     out = Candidate("int8 onnx", out="int8 onnx lost 14.00 points of mIoU")
     for by in ("latency", "size"):
-        choice = preferred([*candidates(fp32_onnx=10), out], by)
+        choice = choose_preferred([*candidates(fp32_onnx=10), out], by)
         assert choice.best.name == "fp32 onnx"
         assert "nothing else meets the budget" in choice.sentence
         assert "lost 14.00 points" in choice.text()
@@ -57,20 +57,20 @@ def test_what_missed_the_budget_is_shown_and_never_chosen():
 
 def test_there_is_no_choice_among_nothing():
     with pytest.raises(GateFailed, match=r"None of the candidates can be run here\. int8 onnx: too bad"):
-        preferred([Candidate("int8 onnx", out="too bad")], "size")
+        choose_preferred([Candidate("int8 onnx", out="too bad")], "size")
     with pytest.raises(UserError, match="latency, size; found 'beauty'"):
-        preferred(candidates(fp32_onnx=10), "beauty")
+        choose_preferred(candidates(fp32_onnx=10), "beauty")
 
 
 def test_real_artifacts_are_made_timed_and_compared(built):
     onnx, openvino, int8 = built
 
-    def int8_of(fp32):
+    def make_int8(fp32):
         if fp32 is openvino:
             return int8
         raise GateFailed("onnx int8 lost 9.00 points.\ntable")
 
-    choice = offer([onnx, openvino], int8_of, "size")
+    choice = offer([onnx, openvino], make_int8, "size")
     assert [one.name for one in choice.candidates] == ["fp32 onnx", "fp32 openvino", "int8 onnx", "int8 openvino"]
     times = {one.name: one.p50_ms for one in choice.candidates}
     assert times.pop("int8 onnx") is None

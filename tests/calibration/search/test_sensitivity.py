@@ -8,7 +8,7 @@ import pytest
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.ir_in_float import in_float, quantised_layers
 from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import USUAL
 from edgeseg.calibration.search.sensitivity import at_risk, probes, ranking
 from edgeseg.graphs.ir_file import read_ir
@@ -64,7 +64,7 @@ def test_undoing_a_layer_is_no_noisier_than_leaving_it_out(pair, images):
 @pytest.mark.parametrize("model_format", ["onnx", "tensorrt"])
 def test_q_dq_files_give_float_logits_when_everything_is_in_float(outlier, images, model_format):
     parent = outlier[model_format]
-    model = OnnxInFloat(encoding_for(model_format), parent, images, USUAL)
+    model = OnnxInFloat(quantizer_for(model_format), parent, images, USUAL)
     tensors = probes(images, 2)
     ov = shared_core().compile_model(read_ir(outlier["openvino"].model_path), "CPU", F32)
     labels = [ov(tensor)["labels"] for tensor in tensors]

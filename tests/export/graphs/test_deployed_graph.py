@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeseg.errors import UserError
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
-from edgeseg.export.graphs.ort_session import forward_of
-from edgeseg.export.source.foreign_net import net_of_deployed
+from edgeseg.export.graphs.ort_session import make_forward
+from edgeseg.export.source.foreign_net import strip_deployment
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
@@ -159,8 +159,8 @@ def test_the_network_can_be_taken_out_again():
     spec = spec_of("multiclass", "rgb", 0.5)
     net, _ = pixelwise_net(spec)
     values = np.random.default_rng(0).normal(size=(1, 3, H, W)).astype(np.float32)
-    again = net_of_deployed(deployed_graph(net, spec))
-    np.testing.assert_array_equal(forward_of(again)(values), forward_of(net)(values))
+    again = strip_deployment(deployed_graph(net, spec))
+    np.testing.assert_array_equal(make_forward(again)(values), make_forward(net)(values))
 
 
 def _rename(net: onnx.ModelProto, old: str, new: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import ArtifactError
-from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.graphs.run_limits import limit_memory
 from edgeseg.export.source.onnx_file import open_onnx
 
@@ -29,7 +29,7 @@ def network(nodes: list[Any], *tensors: Any) -> onnx.ModelProto:
 
 def test_a_picture_that_would_fill_the_machine_is_one_sentence() -> None:
     scales = numpy_helper.from_array(np.array([1, 1, 5000, 5000], np.float32), "s")  # 0.3 TB
-    forward = forward_of(network([helper.make_node("Resize", ["x", "", "s"], ["y"])], scales))
+    forward = make_forward(network([helper.make_node("Resize", ["x", "", "s"], ["y"])], scales))
     with pytest.raises(ArtifactError, match="ONNX Runtime cannot run this network"):
         forward(PICTURE)
 
@@ -40,7 +40,7 @@ def test_a_network_that_does_not_end_in_time_is_stopped() -> None:
         helper.make_node("Conv", [f"t{at}" if at else "x", "k"], [f"t{at + 1}" if at < 199 else "y"], pads=[64] * 4)
         for at in range(200)
     ]
-    forward = forward_of(network(nodes, kernel), limit_s=0.5)
+    forward = make_forward(network(nodes, kernel), limit_s=0.5)
     start = time.monotonic()
     with pytest.raises(ArtifactError, match=r"stopped after 0\.5 s on one input \[1, 3, 32, 32\]"):
         forward(PICTURE)

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import ArtifactError, EdgesegError, SpecError
 from edgeseg.export.graphs.deployed_graph import deployed_graph
-from edgeseg.export.graphs.opset import opset_of
-from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.graphs.opset import read_opset
+from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.foreign_net import softmax
 from edgeseg.export.source.foreign_spec import SpecFlags, class_names
 from edgeseg.export.source.onnx_file import refuse_rounds
@@ -61,7 +61,7 @@ def check(source: SourceNet) -> None:
     """The network that is deployed computes the plain convolution, and so does the reference."""
     values = np.random.default_rng(2).normal(size=(1, 3, H, W)).astype(np.float32)
     logits = np.einsum("nchw,kc->nkhw", values, weights(source.spec.logit_channels)[:, :, 0, 0])
-    np.testing.assert_allclose(forward_of(source.proto)(values), logits, atol=1e-4)
+    np.testing.assert_allclose(make_forward(source.proto)(values), logits, atol=1e-4)
     reference = source.forward(values)
     if source.spec.task == "binary":
         np.testing.assert_allclose(reference, logits, atol=1e-3)
@@ -82,7 +82,7 @@ def test_any_opset_is_brought_to_17(opset, tmp_path):
     listed = [tensor("x", (1, 3, H, W)), tensor("w", (3, 3, 1, 1))][: 2 if opset < 9 else 1]
     source = source_net(write(tmp_path / "a.onnx", opset=opset, inputs=listed), FLAGS)
     check(source)
-    assert opset_of(source.proto) == 17
+    assert read_opset(source.proto) == 17
 
 
 def test_dynamic_axes_are_fixed_at_imgsz(tmp_path):

@@ -21,14 +21,14 @@ from edgeseg.cli import main
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.export.graphs.opset import opset_of
-from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.graphs.opset import read_opset
+from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.foreign_net import probe_inputs
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.source_net import SourceNet, source_net
-from edgeseg.export.source.spec_file import flags_of_json, merged_flags
-from edgeseg.export.source.upsampling import append_resize, upsampled
-from edgeseg.proof.publishing import Place
+from edgeseg.export.source.spec_file import flags_of_json, merge_flags
+from edgeseg.export.source.upsampling import append_resize, find_upsampling
+from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import synthetic_samples
 
 H, W = 32, 48
@@ -170,7 +170,7 @@ def taken(model: onnx.ModelProto, folder: Path, flags: SpecFlags = THREE) -> Sou
 
 def check_proven(source: SourceNet, folder: Path) -> None:
     """fp32 ONNX and OpenVINO artifacts whose masks are the file's own."""
-    place, samples = Place(folder / "out", "zoo"), synthetic_samples(source.spec)
+    place, samples = OutputOptions(folder / "out", "zoo"), synthetic_samples(source.spec)
     first = onnx_artifact(source, place, None, samples)
     second = openvino_artifact(source, first.artifact, place, samples)
     for built in (first, second):
@@ -181,7 +181,7 @@ def check_proven(source: SourceNet, folder: Path) -> None:
 def check_same(source: SourceNet, expected: Callable[[np.ndarray], np.ndarray], atol: float = 2e-4) -> None:
     for values in probe_inputs(source.spec):
         wanted = expected(values)
-        np.testing.assert_allclose(forward_of(source.proto)(values), wanted, atol=atol * max(1, np.abs(wanted).max()))
+        np.testing.assert_allclose(make_forward(source.proto)(values), wanted, atol=atol * max(1, np.abs(wanted).max()))
         np.testing.assert_allclose(source.forward(values), wanted, atol=atol * max(1, np.abs(wanted).max()))
 
 
@@ -195,7 +195,7 @@ def test_every_opset_becomes_proven_artifacts(opset, tmp_path):
     model = with_weights_as_inputs(model) if opset < 9 else model
     source = taken(model, tmp_path)
     check_same(source, lambda values: original(model, values))
-    assert opset_of(source.proto) == 17
+    assert read_opset(source.proto) == 17
     check_proven(source, tmp_path)
 
 
@@ -243,7 +243,7 @@ def test_activations_inside_give_the_masks_of_the_file(tail, outputs, opset, tmp
     model = Net(opset, outputs, tail).build()
     source = taken(model, tmp_path, THREE if outputs == 3 else TWO)
     assert tail == "LogSoftmax" or tail not in operations(source)
-    logits = forward_of(source.proto)(values := probe_inputs(source.spec)[0])
+    logits = make_forward(source.proto)(values := probe_inputs(source.spec)[0])
     given = original(model, values)
     if outputs == 1:
         np.testing.assert_array_equal(logits > 0, given > 0.5)
@@ -290,7 +290,7 @@ def test_the_resize_of_the_graph_is_the_one_of_the_reference(how, small, large):
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", entries[:1], entries[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     append_resize(model, (2, *large), how)
-    np.testing.assert_allclose(original(model, values), upsampled(values, large, how), atol=1e-5)
+    np.testing.assert_allclose(original(model, values), find_upsampling(values, large, how), atol=1e-5)
 
 
 def test_one_of_several_outputs_is_chosen_by_name(tmp_path):
@@ -443,7 +443,7 @@ FULL = {
 def test_a_spec_file_says_everything_that_flags_say(tmp_path):
     (tmp_path / "spec.json").write_text(json.dumps(FULL))
     onnx.save_model(with_dynamic_axes(Net().build()), str(tmp_path / "zoo.onnx"))
-    spec = source_net(tmp_path / "zoo.onnx", merged_flags(SpecFlags(), tmp_path / "spec.json")).spec
+    spec = source_net(tmp_path / "zoo.onnx", merge_flags(SpecFlags(), tmp_path / "spec.json")).spec
     found = {**spec.to_dict(), "palette": [list(color) for color in spec.palette]}
     wanted = {**FULL, "palette": [[0, 0, 0], [255, 136, 0], [1, 2, 3]]}
     assert json.loads(json.dumps(found)) == wanted
@@ -452,12 +452,12 @@ def test_a_spec_file_says_everything_that_flags_say(tmp_path):
 def test_the_spec_of_an_artifact_is_a_spec_file(tmp_path):
     spec = taken(Net().build(), tmp_path).spec
     (tmp_path / "again.json").write_text(spec.to_json())
-    assert source_net(tmp_path / "zoo.onnx", merged_flags(SpecFlags(), tmp_path / "again.json")).spec == spec
+    assert source_net(tmp_path / "zoo.onnx", merge_flags(SpecFlags(), tmp_path / "again.json")).spec == spec
 
 
 def test_flags_win_over_the_file(tmp_path):
     (tmp_path / "s.json").write_text('{"color-order": "bgr", "imgsz": 64, "--conf": 0.4, "value_range": 255}')
-    flags = merged_flags(SpecFlags(color_order="gray", threshold=0.6), tmp_path / "s.json")
+    flags = merge_flags(SpecFlags(color_order="gray", threshold=0.6), tmp_path / "s.json")
     assert (flags.color_order, flags.threshold, flags.imgsz, flags.value_range) == ("gray", 0.6, (64, 64), 255)
 
 
@@ -486,12 +486,12 @@ def test_flags_win_over_the_file(tmp_path):
 def test_a_wrong_spec_file_gets_a_sentence(text, message, tmp_path):
     (tmp_path / "s.json").write_text(text)
     with pytest.raises(SpecError, match=message):
-        merged_flags(SpecFlags(), tmp_path / "s.json")
+        merge_flags(SpecFlags(), tmp_path / "s.json")
 
 
 def test_a_missing_spec_file_gets_a_sentence(tmp_path):
     with pytest.raises(SpecError, match=r"There is no file .*none\.json"):
-        merged_flags(SpecFlags(), tmp_path / "none.json")
+        merge_flags(SpecFlags(), tmp_path / "none.json")
     assert flags_of_json({}, tmp_path) == SpecFlags()
 
 
@@ -523,7 +523,7 @@ def test_an_operation_that_openvino_lacks_leaves_nothing_and_is_named(tmp_path):
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     source = taken(model, tmp_path)
-    place, samples = Place(tmp_path / "out", "zoo"), synthetic_samples(source.spec)
+    place, samples = OutputOptions(tmp_path / "out", "zoo"), synthetic_samples(source.spec)
     first = onnx_artifact(source, place, None, samples)
     with pytest.raises(ArtifactError, match=r"OpenVINO does not have Det \(node 'net/determinant'\)"):
         openvino_artifact(source, first.artifact, place, samples)

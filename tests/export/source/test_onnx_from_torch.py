@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from edgeseg.errors import SpecError
-from edgeseg.export.graphs.opset import opset_of
-from edgeseg.export.graphs.ort_session import forward_of
+from edgeseg.export.graphs.opset import read_opset
+from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.export.source.source_net import torch_forward
 from edgeseg.models.registry import build_model
@@ -47,10 +47,10 @@ NETWORKS = {"reflect": Reflecting(), "average": Averaging(), "unet": build_model
 def test_opset_is_17_and_nothing_is_printed(model, capfd):
     model = model.eval()
     proto = onnx_from_checkpoint(model, SPEC)
-    assert opset_of(proto) == 17
+    assert read_opset(proto) == 17
     assert capfd.readouterr() == ("", "")
     values = np.random.default_rng(0).normal(size=(1, 3, 40, 56)).astype(np.float32)
-    np.testing.assert_allclose(forward_of(proto)(values), torch_forward(model)(values), atol=1e-4)
+    np.testing.assert_allclose(make_forward(proto)(values), torch_forward(model)(values), atol=1e-4)
 
 
 def test_a_network_with_other_outputs_than_its_spec_is_refused():

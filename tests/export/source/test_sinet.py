@@ -15,11 +15,11 @@ from sinet_spec import AUTHORS
 
 from edgeseg.errors import SpecError
 from edgeseg.export.build import onnx_artifact, openvino_artifact, reference_stage
-from edgeseg.export.graphs.opset import opset_of
+from edgeseg.export.graphs.opset import read_opset
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.source_net import source_net
 from edgeseg.proof.compare import Stage, compare
-from edgeseg.proof.publishing import Place
+from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import samples_from
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sinet.py"
@@ -33,8 +33,8 @@ def test_it_is_refused_without_a_spec(data_dir):
 def test_it_is_brought_to_opset_17_with_fewer_nodes_and_no_weights_as_inputs(data_dir):
     given = onnx.load(str(data_dir / "models" / "sinet_320.onnx"))
     net = source_net(data_dir / "models" / "sinet_320.onnx", AUTHORS).proto
-    assert (opset_of(given), len(given.graph.input), len(given.graph.node)) == (12, 380, 243)
-    assert (opset_of(net), len(net.graph.input)) == (17, 1)
+    assert (read_opset(given), len(given.graph.input), len(given.graph.node)) == (12, 380, 243)
+    assert (read_opset(net), len(net.graph.input)) == (17, 1)
     assert len(net.graph.node) < 0.9 * len(given.graph.node)
     norms = [sum(node.op_type == "BatchNormalization" for node in model.graph.node) for model in (given, net)]
     assert norms == [58, 20], "the other 20 stand behind a Concat, an Add or a Resize and have nowhere to go"
@@ -43,7 +43,7 @@ def test_it_is_brought_to_opset_17_with_fewer_nodes_and_no_weights_as_inputs(dat
 def test_it_finds_people_with_the_authors_preprocessing(data_dir, tmp_path):
     source = source_net(data_dir / "models" / "sinet_320.onnx", AUTHORS)
     samples = samples_from(data_dir / "person_voc", source.spec).spread(6)
-    place = Place(tmp_path, source.name)
+    place = OutputOptions(tmp_path, source.name)
     first = onnx_artifact(source, place, None, samples)
     second = openvino_artifact(source, first.artifact, place, samples)
     assert second.comparison.labelled

@@ -10,7 +10,7 @@ from model_contract import randomised, tiny
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import USUAL
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.half_from_float import half_graph
@@ -36,7 +36,7 @@ def artifact_of(name: str, folder: Path) -> Artifact:
 def every_precision(parent: Artifact, images: CalibrationSet, folder: Path) -> dict[str, Path]:
     """ONNX files by what they are: ``fp32``, ``fp32 half``, ``int8``, ``int8 half``."""
     (folder / "int8").mkdir()
-    encoding_for("tensorrt").quantise(parent, images, USUAL, folder / "int8", lambda: None)
+    quantizer_for("tensorrt").quantize(parent, images, USUAL, folder / "int8", lambda: None)
     files = {"fp32": parent.model_path, "int8": folder / "int8" / "model.onnx"}
     return {**files, **{f"{name} half": halved(path, folder / f"{name}-half") for name, path in files.items()}}
 

@@ -17,7 +17,7 @@ from edgeseg.image import fit
 from edgeseg.models.registry import build_model
 from edgeseg.runtime.engines.engine import EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
-from edgeseg.runtime.trt.build_settings import BuildSettings, is_half, settings_of
+from edgeseg.runtime.trt.build_settings import BuildSettings, is_half, read_settings
 from edgeseg.runtime.trt.onnx_header import read_onnx_header
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import save_checkpoint
@@ -124,7 +124,7 @@ def test_the_settings_travel_with_the_artifact(foreign, tmp_path, capsys):
     flags = ["--format", "tensorrt", "--workspace", "512", "--opt-level", "5", "--version-compatible"]
     assert export(foreign, tmp_path, *flags) == 0
     artifact = Artifact.open(tmp_path / "blobs-fp32-tensorrt")
-    assert settings_of(artifact) == BuildSettings(512, None, 5, True, False)
+    assert read_settings(artifact) == BuildSettings(512, None, 5, True, False)
 
 
 def test_settings_reach_an_int8_artifact_that_keeps_its_proof(foreign, data, tmp_path, capsys):
@@ -133,7 +133,7 @@ def test_settings_reach_an_int8_artifact_that_keeps_its_proof(foreign, data, tmp
     artifact = Artifact.open(tmp_path / "blobs-int8-tensorrt")
     assert main(["export", str(artifact.path), "--format", "engine-rtx"]) == 0
     assert "what is not INT8 computes in float32" in capsys.readouterr().out
-    assert settings_of(artifact).level == 4
+    assert read_settings(artifact).level == 4
     assert artifact.measured["drop_points"] <= 2
     assert artifact.calibration["images"] == 8
 

@@ -13,7 +13,7 @@ from tensorrt_zoo import SPEC, artifact_of, every_precision
 
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.errors import ArtifactError
-from edgeseg.export.graphs.gpu_resize import resized_graph
+from edgeseg.export.graphs.gpu_resize import resize_graph
 from edgeseg.image import fit
 from edgeseg.runtime.trt.engine_from_onnx import BuildJob, build_engine
 from edgeseg.runtime.trt.versions import RTX, find_library
@@ -53,7 +53,7 @@ def test_pixels_are_within_one_grey_level_of_fit(
     statistics = {"mean": (0.5,), "std": (0.25,)} if channels == 1 else {}
     spec = ModelSpec("multiclass", ("a", "b", "c"), *network, "gray" if channels == 1 else "rgb", **statistics)
     spec = spec.replace(resize=resize)
-    model = resized_graph(onnx_model(spec, False), spec, size)
+    model = resize_graph(onnx_model(spec, False), spec, size)
     (fitted,) = [node.output[0] for node in onnx_model(spec, False).graph.node if "image" in node.input]
     model.graph.output.append(helper.make_tensor_value_info(fitted, TensorProto.FLOAT, [1, *network, channels]))
     frame = picture(size)
@@ -71,7 +71,7 @@ def test_every_precision_builds_and_segments_as_behind_the_cpus_resize(data: Pat
     frame = picture((150, 200))
     for precision, path in files.items():
         model = onnx.load_model(str(path))
-        resized = resized_graph(model, SPEC, frame.shape[:2])
+        resized = resize_graph(model, SPEC, frame.shape[:2])
         (found,), (wanted,) = exact(resized, frame, "labels"), exact(model, fit(frame, SPEC), "labels")
         assert np.mean(found == wanted) > 0.99, precision
         engine = build_engine(BuildJob(resized.SerializeToString(), precision.split()[0]), find_library(RTX))
@@ -83,4 +83,4 @@ def test_a_graph_that_is_not_edgesegs_is_refused() -> None:
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 8, 8])
     graph = helper.make_graph([helper.make_node("Relu", ["image"], ["y"])], "g", [pixels], [result])
     with pytest.raises(ArtifactError, match=r"casts 'image' to float32 first; found \['Relu'\]"):
-        resized_graph(helper.make_model(graph), SPEC, (8, 8))
+        resize_graph(helper.make_model(graph), SPEC, (8, 8))

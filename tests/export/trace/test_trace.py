@@ -15,7 +15,7 @@ from fitted import SPEC, scene
 
 from edgeseg.artifact import writing_artifact
 from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.quantizers.quantizer import encoding_for
+from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import USUAL
 from edgeseg.cli import main
 from edgeseg.errors import UserError
@@ -99,10 +99,10 @@ def test_a_healthy_int8_model_does_not_diverge(forms, images, reference):
     assert "no layer diverges" in trace_text(result)
 
 
-@pytest.mark.parametrize(("encoding", "engine"), [("onnx", "onnx"), ("tensorrt", "tensorrt")])
-def test_healthy_qdq_files_do_not_diverge(forms, built, data, images, tmp_path, encoding, engine):
+@pytest.mark.parametrize(("quantizer", "engine"), [("onnx", "onnx"), ("tensorrt", "tensorrt")])
+def test_healthy_qdq_files_do_not_diverge(forms, built, data, images, tmp_path, quantizer, engine):
     found = load_set(data, SPEC, 8)
-    encoding_for(encoding).quantise(built[0].artifact, found, USUAL, tmp_path, lambda: None)
+    quantizer_for(quantizer).quantize(built[0].artifact, found, USUAL, tmp_path, lambda: None)
     result = trace(forms[0], onnx_form(tmp_path / "model.onnx", engine), images)
     assert result.finding is None
     assert result.weakest.own.snr_db < FLOAT_FLOOR_DB

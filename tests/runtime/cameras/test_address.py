@@ -9,7 +9,7 @@ import pytest
 
 from edgeseg.errors import EnvironmentFault, SourceError, UserError
 from edgeseg.runtime.cameras import address as stream_address
-from edgeseg.runtime.cameras.address import Address, address_of, addresses_of, csi_pipeline, is_live
+from edgeseg.runtime.cameras.address import Address, csi_pipeline, is_live, list_addresses, parse_address
 from edgeseg.runtime.cameras.live_source import StreamSource
 from edgeseg.runtime.sources.source import open_source
 
@@ -40,39 +40,39 @@ def gstreamer(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_is_opened_as_meant_and_shown_without_its_password(
     text: str, kind: str, target: str, name: str
 ) -> None:
-    assert addresses_of(text) == [Address(name, kind, target)]
+    assert list_addresses(text) == [Address(name, kind, target)]
     assert is_live(text)
 
 
 def test_test_pictures_have_a_size_a_rate_a_seed_and_an_end() -> None:
-    found = address_of("test://cells?fps=12.5&size=640x480")
+    found = parse_address("test://cells?fps=12.5&size=640x480")
     assert (found.kind, found.options) == ("cells", {"fps": "12.5", "size": "640x480", "seed": "1", "frames": "0"})
 
 
 @linux
 def test_the_screen_is_the_one_named_or_that_of_the_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":7")
-    assert address_of("screen://:3?fps=5") == Address("screen://:3?fps=5", "screen", ":3", {"fps": "5"})
-    assert address_of("screen://?fps=5").target == ":7"
-    assert address_of("screen://").target == ":7"
+    assert parse_address("screen://:3?fps=5") == Address("screen://:3?fps=5", "screen", ":3", {"fps": "5"})
+    assert parse_address("screen://?fps=5").target == ":7"
+    assert parse_address("screen://").target == ":7"
 
 
 def test_without_a_screen_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     with pytest.raises(EnvironmentFault, match="DISPLAY is not set"):
-        address_of("screen://?fps=5")
+        parse_address("screen://?fps=5")
 
 
 @pytest.mark.usefixtures("gstreamer")
 def test_a_pipeline_is_taken_as_it_is() -> None:
     text = "gst://videotestsrc pattern=ball ! video/x-raw,width=320,height=240"
-    assert address_of(text).target == text.removeprefix("gst://")
+    assert parse_address(text).target == text.removeprefix("gst://")
 
 
 @pytest.mark.usefixtures("gstreamer")
 def test_a_csi_camera_is_a_pipeline() -> None:
-    assert "width=1280,height=720,framerate=30/1" in address_of("csi://0").target
-    assert "width=640,height=480,framerate=15/1" in address_of("csi://0?size=640x480&fps=15").target
+    assert "width=1280,height=720,framerate=30/1" in parse_address("csi://0").target
+    assert "width=640,height=480,framerate=15/1" in parse_address("csi://0?size=640x480&fps=15").target
 
 
 def test_a_second_csi_camera_outside_of_jetson_is_asked_by_name() -> None:
@@ -84,14 +84,14 @@ def test_without_gstreamer_the_packages_are_named(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(stream_address.shutil, "which", lambda _name: None)
     for text in ("gst://videotestsrc", "csi://0"):
         with pytest.raises(EnvironmentFault, match=r"sudo apt install gstreamer1\.0-tools"):
-            address_of(text)
+            parse_address(text)
 
 
 @linux
 @pytest.mark.parametrize(("text", "path"), [("0", "/dev/video0"), ("/dev/v4l/by-id/usb-cam", "/dev/v4l/by-id/usb-cam")])
 def test_a_device_is_read_through_v4l2(monkeypatch: pytest.MonkeyPatch, text: str, path: str) -> None:
     monkeypatch.setattr(Path, "exists", lambda self: str(self) == path)
-    assert address_of(text) == Address(text, "v4l2", path)
+    assert parse_address(text) == Address(text, "v4l2", path)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_device_is_read_through_v4l2(monkeypatch: pytest.MonkeyPatch, text: st
 )
 def test_what_cannot_be_right_is_a_sentence_without_the_password(text: str, sentence: str) -> None:
     with pytest.raises(SourceError, match=sentence) as raised:
-        addresses_of(text)
+        list_addresses(text)
     assert "u:" not in str(raised.value)
     assert "secret@" not in str(raised.value)
     assert isinstance(raised.value, UserError)
@@ -133,7 +133,7 @@ def listing(folder: Path, text: str) -> str:
 
 def test_a_list_names_cameras_and_leaves_out_comments(tmp_path: Path) -> None:
     text = "# the yard\n\nrtsp://u:p@10.0.0.2/1\n  gate   rtsp://u:q@10.0.0.3/1 \nhall\ttest://cells?fps=5\n"
-    found = addresses_of(listing(tmp_path, text))
+    found = list_addresses(listing(tmp_path, text))
     assert [(one.name, one.kind) for one in found] == [
         ("rtsp://***@10.0.0.2/1", "rtsp"),
         ("gate", "rtsp"),
@@ -156,7 +156,7 @@ def test_a_list_names_cameras_and_leaves_out_comments(tmp_path: Path) -> None:
 )
 def test_a_list_that_cannot_be_right_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(SourceError, match=sentence) as raised:
-        addresses_of(listing(tmp_path, text))
+        list_addresses(listing(tmp_path, text))
     assert "secret" not in str(raised.value)
 
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import pytest
 
-from edgeseg.runtime.cameras.address import address_of
+from edgeseg.runtime.cameras.address import parse_address
 from edgeseg.runtime.cameras.capture_process import Limits
 from edgeseg.runtime.cameras.live_source import StreamSource
 from edgeseg.runtime.cameras.port_watch import PortWatch
@@ -45,7 +45,7 @@ def test_any_number_of_attempts_has_a_wait() -> None:
 
 
 def watch(port: int) -> PortWatch:
-    return PortWatch(address_of(f"rtsp://127.0.0.1:{port}/live"), threading.Event())
+    return PortWatch(parse_address(f"rtsp://127.0.0.1:{port}/live"), threading.Event())
 
 
 def free_port() -> int:
@@ -93,7 +93,7 @@ def test_a_camera_that_listens_and_says_nothing_is_not_back() -> None:
 
 def test_a_web_camera_is_back_when_its_port_is_open() -> None:
     port = free_port()
-    watching = PortWatch(address_of(f"http://127.0.0.1:{port}/cam.mjpg"), threading.Event())
+    watching = PortWatch(parse_address(f"http://127.0.0.1:{port}/cam.mjpg"), threading.Event())
     assert not watching.opened(0.1)
     with socket.create_server(("127.0.0.1", port)):
         assert watching.opened(10)
@@ -112,7 +112,7 @@ def test_a_camera_that_answers_is_no_reason_to_try_earlier() -> None:
 
 def test_no_login_is_sent_to_who_is_asked() -> None:
     port = free_port()
-    watching = PortWatch(address_of(f"rtsp://user:p@ss/word@127.0.0.1:{port}/live"), threading.Event())
+    watching = PortWatch(parse_address(f"rtsp://user:p@ss/word@127.0.0.1:{port}/live"), threading.Event())
     with answering(port, b"RTSP/1.0 200 OK\r\n\r\n") as asked:
         watching.opened(1)
     assert b"word" not in asked[0]
@@ -122,12 +122,12 @@ def test_no_login_is_sent_to_who_is_asked() -> None:
 @pytest.mark.parametrize("text", ["test://cells", "rtsp://127.0.0.1:99999/live"])
 def test_without_a_port_the_whole_wait_is_waited(text: str) -> None:
     began_s = time.monotonic()
-    assert not PortWatch(address_of(text), threading.Event()).opened(0.3)
+    assert not PortWatch(parse_address(text), threading.Event()).opened(0.3)
     assert time.monotonic() - began_s >= 0.3
 
 
 def unreachable(events: list[Event]) -> StreamSource:
-    return StreamSource([address_of(f"rtsp://127.0.0.1:{free_port()}/live")], Limits(), events.append)
+    return StreamSource([parse_address(f"rtsp://127.0.0.1:{free_port()}/live")], Limits(), events.append)
 
 
 def test_a_source_closes_at_once_while_its_process_starts() -> None:
@@ -165,6 +165,6 @@ def test_a_listener_that_fails_ends_reading_with_its_words() -> None:
     def fail(_event: Event) -> None:
         raise RuntimeError("the log is full")
 
-    address = address_of("test://cells?size=96x64", "front")
+    address = parse_address("test://cells?size=96x64", "front")
     with StreamSource([address], Limits(), fail) as source, pytest.raises(Exception, match="front: the log is full"):
         list(source)

@@ -16,13 +16,13 @@ import psutil
 import pytest
 
 from edgeseg.runtime.cameras import capture_process
-from edgeseg.runtime.cameras.address import address_of
+from edgeseg.runtime.cameras.address import parse_address
 from edgeseg.runtime.cameras.capture_process import CaptureProcess, Limits
 from edgeseg.runtime.cameras.live_source import StreamSource
 from edgeseg.runtime.events.event import Event
 
 WAIT_S = 60
-ADDRESS = address_of("rtsp://user:hunter22@127.0.0.1:9/live", "front")
+ADDRESS = parse_address("rtsp://user:hunter22@127.0.0.1:9/live", "front")
 COUNTS = {"received": 1, "dropped": 0, "stale": 0, "damaged": 0, "packets": 1}
 Impostor = Callable[[str], None]
 
@@ -124,7 +124,7 @@ def test_no_room_for_a_process_is_waited_out_and_leaves_no_descriptor(monkeypatc
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(capture_process.subprocess, "Popen", full)
-    watched = Watched(address=address_of("test://cells?size=96x64&fps=10"))
+    watched = Watched(address=parse_address("test://cells?size=96x64&fps=10"))
     before = psutil.Process().num_fds()
     with watched.source as source:
         for _ in range(4):
@@ -138,7 +138,7 @@ def test_no_room_for_a_process_is_waited_out_and_leaves_no_descriptor(monkeypatc
 
 
 def test_closing_twice_says_the_same_and_touches_no_other_descriptor() -> None:
-    process = CaptureProcess(address_of("test://cells"), Limits())
+    process = CaptureProcess(parse_address("test://cells"), Limits())
     first = process.close()
     others = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]
     assert process.close() == first
@@ -159,7 +159,7 @@ def test_the_command_line_of_a_process_holds_no_address() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits are read through /proc")
 def test_a_process_has_limits_and_leaves_no_core_files() -> None:
-    process = CaptureProcess(address_of("test://cells"), Limits(memory_bytes=3 << 30))
+    process = CaptureProcess(parse_address("test://cells"), Limits(memory_bytes=3 << 30))
     try:
         while not any(news["kind"] == "ready" for news in process.news(WAIT_S) or []):
             pass

@@ -19,10 +19,10 @@ from edgeseg.runtime.measure.bench import (
     Latency,
     bench_engine,
     bench_in_turns,
-    latency_of,
     realistic_inputs,
+    summarize_latency,
     throughput,
-    timed_runs,
+    time_runs,
     warm_up,
 )
 from edgeseg.runtime.measure.latency_gate import latency_ratio, reference_workload_ms
@@ -30,14 +30,14 @@ from edgeseg.spec import ModelSpec
 
 
 def test_percentiles_are_of_the_times_given() -> None:
-    latency = latency_of([i / 1000 for i in range(1, 101)])
+    latency = summarize_latency([i / 1000 for i in range(1, 101)])
     assert (latency.runs, latency.min_ms, latency.max_ms) == (100, 1.0, 100.0)
     assert [latency.p50_ms, latency.p90_ms] == pytest.approx([50.5, 90.1])
 
 
 def test_timed_runs_see_how_slow_the_engine_is(tiny_spec: ModelSpec) -> None:
     slot = FakeEngine(tiny_spec, delay_s=lambda: 0.004).open_slot()
-    latency = latency_of(timed_runs(slot, tiny_spec, 0.01))
+    latency = summarize_latency(time_runs(slot, tiny_spec, 0.01))
     assert latency.runs == MIN_RUNS
     assert latency.min_ms >= 4.0
 

@@ -17,7 +17,7 @@ import json, sys
 from pathlib import Path
 import numpy as np
 from edgeseg.runtime.frames.frame import Frame, Prediction
-from edgeseg.runtime.sinks.video import Saving, VideoSink
+from edgeseg.runtime.sinks.video import RecordingPolicy, VideoSink
 from edgeseg.spec import ModelSpec
 
 path, options = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -26,7 +26,7 @@ ballast.write_bytes(bytes(options.pop("ballast")))
 frees_at, frames = options.pop("frees_at"), options.pop("frames")
 said = lambda event: print(json.dumps([number, event.kind, event.reason, str(event), dict(event.facts)]))
 spec = ModelSpec("multiclass", ("sky", "road", "tree"), 24, 32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
-sink = VideoSink(path, spec, 25.0, Saving(**options), said)
+sink = VideoSink(path, spec, 25.0, RecordingPolicy(**options), said)
 noise = np.random.default_rng(0).integers(0, 256, (8, 120, 160, 3), dtype=np.uint8)
 labels = Prediction(np.zeros((24, 32), np.uint8))
 for number in range(frames):

@@ -12,19 +12,19 @@ from pathlib import Path
 import av
 import pytest
 
-from edgeseg.runtime.recording.folder import partial_of
+from edgeseg.runtime.recording.folder import partial_path
 
 RECORDER = """
 import sys, time
 from pathlib import Path
 import numpy as np
 from edgeseg.runtime.frames.frame import Frame, Prediction
-from edgeseg.runtime.sinks.video import Saving, VideoSink
+from edgeseg.runtime.sinks.video import RecordingPolicy, VideoSink
 from edgeseg.spec import ModelSpec
 
 path, fps, every_s = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 spec = ModelSpec("multiclass", ("sky", "road", "tree"), 24, 32, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
-sink = VideoSink(path, spec, 25.0, Saving(live=True, every_s=every_s or None))
+sink = VideoSink(path, spec, 25.0, RecordingPolicy(live=True, every_s=every_s or None))
 noise = np.random.default_rng(0).integers(0, 256, (8, 120, 160, 3), dtype=np.uint8)
 labels = Prediction(np.zeros((24, 32), np.uint8))
 start = time.monotonic()
@@ -75,7 +75,7 @@ def pictures_s(path: Path) -> list[float]:
 def test_recording_survives_sigkill_all_but_a_second(tmp_path: Path, ending: str, fps: float) -> None:
     path = tmp_path / f"out.{ending}"
     given = Recorder(path, fps).killed_after(2.9)
-    kept = pictures_s(partial_of(path))
+    kept = pictures_s(partial_path(path))
     lost_s = given[-1] - (given[0] + kept[-1])
     print(
         json.dumps({"ending": ending, "fps": fps, "given": len(given), "kept": len(kept), "lost_s": round(lost_s, 3)})

@@ -15,7 +15,7 @@ from edgeseg.errors import OutputError, UserError
 from edgeseg.runtime.events.event import Event
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.recording import folder as recording_shelf
-from edgeseg.runtime.sinks.video import Saving, VideoSink
+from edgeseg.runtime.sinks.video import RecordingPolicy, VideoSink
 from edgeseg.spec import ModelSpec
 
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 96, 128, 3), dtype=np.uint8)
@@ -25,7 +25,7 @@ FPS = 10
 class Camera:
     """Records noise at 10 frames a second of a clock of its own."""
 
-    def __init__(self, path: Path, spec: ModelSpec, saving: Saving, sources: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, spec: ModelSpec, saving: RecordingPolicy, sources: Sequence[str] = ()) -> None:
         self.events: list[Event] = []
         self.time_s = 1000.0
         self.sink = VideoSink(path, spec, FPS, saving, self.events.append, sources)
@@ -57,7 +57,7 @@ def shape_and_count(path: Path) -> tuple[int, int, int]:
 
 
 def test_segments_are_closed_by_the_frames_own_clock(tmp_path: Path, tiny_spec: ModelSpec) -> None:
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True, every_s=2))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True, every_s=2))
     camera.record(50)
     assert [name.partition("Z")[2] for name in names(tmp_path)] == [".mkv", ".mkv", ".partial.mkv"]
     camera.sink.close()
@@ -73,7 +73,7 @@ def test_a_wall_clock_that_jumps_changes_neither_segments_nor_their_order(
 ) -> None:
     now = datetime.datetime(2026, 11, 25, 22, 15, 30, tzinfo=datetime.timezone.utc)
     monkeypatch.setattr(recording_shelf, "utc_now", lambda: now)
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True, every_s=2))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True, every_s=2))
     camera.record(15)
     now += datetime.timedelta(hours=hours)
     camera.record(15)
@@ -85,7 +85,7 @@ def test_a_wall_clock_that_jumps_changes_neither_segments_nor_their_order(
 def test_counting_goes_on_from_the_highest_number_whatever_its_date(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     (tmp_path / "out-000041-20991231T235959Z.mkv").write_bytes(b"from a clock that was wrong")
     (tmp_path / "other-000099-20261125T000000Z.mkv").write_bytes(b"another camera's")
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True, every_s=2))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True, every_s=2))
     camera.record(5)
     camera.sink.close()
     assert any(name.startswith("out-000042-") for name in names(tmp_path))
@@ -97,7 +97,7 @@ def test_the_oldest_segments_go_before_there_are_too_many_bytes(tmp_path: Path, 
     for name in others:
         (tmp_path / name).write_bytes(bytes(1000))
     keep_bytes, largest = 500_000, 0
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True, every_s=1, keep_bytes=keep_bytes))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True, every_s=1, keep_bytes=keep_bytes))
     for _ in camera.frames(150):
         largest = max(largest, sum(p.stat().st_size for p in tmp_path.iterdir() if p.name not in others))
     camera.sink.close()
@@ -108,7 +108,7 @@ def test_the_oldest_segments_go_before_there_are_too_many_bytes(tmp_path: Path, 
 
 
 def test_a_segment_larger_than_all_that_is_kept_is_said_once(tmp_path: Path, tiny_spec: ModelSpec) -> None:
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True, every_s=10, keep_bytes=50_000))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True, every_s=10, keep_bytes=50_000))
     camera.record(40)
     camera.sink.close()
     said = [event for event in camera.events if event.reason == "too-large"]
@@ -124,7 +124,7 @@ def test_one_file_of_a_camera_stops_at_the_limit_and_goes_on_when_there_is_room(
     others = {"out-notes.mkv": 10**6, "out-000001-20261125T000000Z.mkv": 10**6, "out-1.mkv": 50_000}
     for name, size in others.items():
         (tmp_path / name).write_bytes(bytes(size))
-    saving = Saving(live=True, keep_bytes=300_000, retry_s=1)
+    saving = RecordingPolicy(live=True, keep_bytes=300_000, retry_s=1)
     camera, largest = Camera(tmp_path / "out.mkv", tiny_spec, saving), 0
     for _ in camera.frames(100):
         recorded = (path for path in tmp_path.iterdir() if path.name not in others)
@@ -155,7 +155,7 @@ def test_one_file_of_a_camera_stops_at_the_limit_and_goes_on_when_there_is_room(
 def test_a_finished_recording_of_a_camera_is_never_replaced(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     (tmp_path / "out.mkv").write_bytes(b"yesterday")
     (tmp_path / "out-1.mkv").write_bytes(b"this morning")
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True))
     camera.record(5)
     assert names(tmp_path) == ["out-1.mkv", "out-2.partial.mkv", "out.mkv"]
     camera.sink.close()
@@ -164,7 +164,7 @@ def test_a_finished_recording_of_a_camera_is_never_replaced(tmp_path: Path, tiny
 
 
 def test_a_file_that_comes_into_being_meanwhile_is_not_replaced(tmp_path: Path, tiny_spec: ModelSpec) -> None:
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True))
     camera.record(5)
     (tmp_path / "out.mkv").write_bytes(b"somebody else's")
     camera.sink.close()
@@ -176,12 +176,12 @@ def test_a_file_that_comes_into_being_meanwhile_is_not_replaced(tmp_path: Path, 
 def test_what_a_killed_run_left_gets_a_name_instead_of_being_replaced(
     tmp_path: Path, tiny_spec: ModelSpec, live: bool
 ) -> None:
-    left = Camera(tmp_path / "other.mkv", tiny_spec, Saving())
+    left = Camera(tmp_path / "other.mkv", tiny_spec, RecordingPolicy())
     left.record(7)
     left.sink.close()
     (tmp_path / "other.mkv").rename(tmp_path / "out.partial.mkv")
     (tmp_path / "out-1.mkv").write_bytes(b"older")
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=live))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=live))
     camera.record(3)
     camera.sink.close()
     assert names(tmp_path) == ["out-1.mkv", "out-2.mkv", "out.mkv"]
@@ -191,7 +191,7 @@ def test_what_a_killed_run_left_gets_a_name_instead_of_being_replaced(
 
 def test_a_leftover_without_pictures_is_removed(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     (tmp_path / "out.partial.mkv").write_bytes(b"")
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True))
     camera.record(3)
     camera.sink.close()
     assert names(tmp_path) == ["out.mkv"]
@@ -200,12 +200,12 @@ def test_a_leftover_without_pictures_is_removed(tmp_path: Path, tiny_spec: Model
 
 def test_segments_that_killed_runs_left_keep_their_names_and_places(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     path = tmp_path / "my cam (1)+.mkv"
-    camera = Camera(path, tiny_spec, Saving(live=True, every_s=1))
+    camera = Camera(path, tiny_spec, RecordingPolicy(live=True, every_s=1))
     camera.record(15)
     camera.sink.close()
     for whole in list(tmp_path.iterdir()):
         whole.rename(tmp_path / f"{whole.stem}.partial.mkv")
-    after = Camera(path, tiny_spec, Saving(live=True, every_s=1))
+    after = Camera(path, tiny_spec, RecordingPolicy(live=True, every_s=1))
     after.record(3)
     after.sink.close()
     assert [name[:19] for name in names(tmp_path)] == [f"my cam (1)+-{number:06d}-" for number in (1, 2, 3)]
@@ -217,7 +217,9 @@ def test_segments_that_killed_runs_left_keep_their_names_and_places(tmp_path: Pa
 def test_two_runs_of_one_name_leave_each_others_files_alone(
     tmp_path: Path, tiny_spec: ModelSpec, every_s: float | None
 ) -> None:
-    first, second = (Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True, every_s=every_s)) for _ in range(2))
+    first, second = (
+        Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True, every_s=every_s)) for _ in range(2)
+    )
     first.record(8)
     second.record(6)
     first.record(1)
@@ -228,7 +230,7 @@ def test_two_runs_of_one_name_leave_each_others_files_alone(
 
 
 def test_a_file_that_another_run_is_writing_is_refused(tmp_path: Path, tiny_spec: ModelSpec) -> None:
-    first, second = (Camera(tmp_path / "out.mkv", tiny_spec, Saving()) for _ in range(2))
+    first, second = (Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy()) for _ in range(2))
     first.record(5)
     with pytest.raises(OutputError, match=r"out.partial.mkv is being written by another run. Choose"):
         second.record(1)
@@ -241,7 +243,7 @@ def test_a_file_that_another_run_is_writing_is_refused(tmp_path: Path, tiny_spec
 def test_a_camera_that_changes_its_size_gets_a_new_file(
     tmp_path: Path, tiny_spec: ModelSpec, every_s: float | None
 ) -> None:
-    camera = Camera(tmp_path / "out.mp4", tiny_spec, Saving(live=True, every_s=every_s))
+    camera = Camera(tmp_path / "out.mp4", tiny_spec, RecordingPolicy(live=True, every_s=every_s))
     camera.record(5)
     camera.record(4, size=(48, 100))
     camera.sink.close()
@@ -252,7 +254,9 @@ def test_a_camera_that_changes_its_size_gets_a_new_file(
 
 def test_each_camera_has_a_recording_of_its_own(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     sources = ["door", "rtsp://***@10.0.0.7:554/live?channel=2"]
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True, every_s=60, keep_bytes=1_000_000), sources)
+    camera = Camera(
+        tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True, every_s=60, keep_bytes=1_000_000), sources
+    )
     for _ in range(3):
         camera.record(2, source=sources[0])
         camera.record(1, source=sources[1], size=(48, 64))
@@ -266,7 +270,7 @@ def test_each_camera_has_a_recording_of_its_own(tmp_path: Path, tiny_spec: Model
 
 
 def test_one_camera_needs_no_name(tmp_path: Path, tiny_spec: ModelSpec) -> None:
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True), ["camera"])
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True), ["camera"])
     camera.record(2)
     camera.sink.close()
     assert names(tmp_path) == ["out.mkv"]
@@ -275,7 +279,7 @@ def test_one_camera_needs_no_name(tmp_path: Path, tiny_spec: ModelSpec) -> None:
 def test_a_camera_that_fails_to_record_does_not_end_the_run(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     folder = tmp_path / "locked"
     folder.write_text("a file where a folder is needed")
-    camera = Camera(folder / "out.mkv", tiny_spec, Saving(live=True, retry_s=1))
+    camera = Camera(folder / "out.mkv", tiny_spec, RecordingPolicy(live=True, retry_s=1))
     camera.record(15)
     folder.unlink()
     camera.record(30)
@@ -288,7 +292,7 @@ def test_a_camera_that_fails_to_record_does_not_end_the_run(tmp_path: Path, tiny
 
 @pytest.mark.parametrize("ending", ["mkv", "mp4", "mov"])
 def test_a_recording_in_full_hd_is_closed_within_a_second(tmp_path: Path, tiny_spec: ModelSpec, ending: str) -> None:
-    sink = VideoSink(tmp_path / f"out.{ending}", tiny_spec, 25.0, Saving(live=True, every_s=600))
+    sink = VideoSink(tmp_path / f"out.{ending}", tiny_spec, 25.0, RecordingPolicy(live=True, every_s=600))
     image = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), dtype=np.uint8)
     labels = Prediction(np.zeros((tiny_spec.height, tiny_spec.width), np.uint8))
     for number in range(12):
@@ -300,7 +304,7 @@ def test_a_recording_in_full_hd_is_closed_within_a_second(tmp_path: Path, tiny_s
 
 
 def test_key_frames_come_by_time_at_any_rate(tmp_path: Path, tiny_spec: ModelSpec) -> None:
-    camera = Camera(tmp_path / "out.mkv", tiny_spec, Saving(live=True))
+    camera = Camera(tmp_path / "out.mkv", tiny_spec, RecordingPolicy(live=True))
     camera.record(31)
     camera.sink.close()
     with av.open(str(tmp_path / "out.mkv")) as container:
@@ -312,6 +316,6 @@ def test_key_frames_come_by_time_at_any_rate(tmp_path: Path, tiny_spec: ModelSpe
 
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, tiny_spec: ModelSpec) -> None:
     with pytest.raises(UserError, match="Give --save-every too"):
-        VideoSink(tmp_path / "out.mkv", tiny_spec, None, Saving(keep_bytes=1))
+        VideoSink(tmp_path / "out.mkv", tiny_spec, None, RecordingPolicy(keep_bytes=1))
     with pytest.raises(UserError, match=r"at least 1s; found 0.1s"):
-        VideoSink(tmp_path / "out.mkv", tiny_spec, None, Saving(every_s=0.1))
+        VideoSink(tmp_path / "out.mkv", tiny_spec, None, RecordingPolicy(every_s=0.1))

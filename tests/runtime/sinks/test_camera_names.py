@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgeseg.runtime.frames.frame import Frame, Prediction
-from edgeseg.runtime.sinks.camera_names import slugs_of
+from edgeseg.runtime.sinks.camera_names import make_slugs
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.masks import MaskSink
 from edgeseg.runtime.sinks.window import WindowSink
@@ -38,20 +38,20 @@ def labels(tiny_spec: ModelSpec) -> Prediction:
     ],
 )
 def test_cameras_have_names_that_files_can_have(sources: list[str], slugs: list[str]) -> None:
-    assert list(slugs_of(sources).values()) == slugs
+    assert list(make_slugs(sources).values()) == slugs
 
 
 def test_names_that_differ_stay_different() -> None:
     sources = ["Door", "door", "door!", "***", "??", "x" * 200 + "1", "x" * 200 + "2", "rtsp://a/b", "http://a/b"]
-    slugs = slugs_of(sources)
+    slugs = make_slugs(sources)
     assert list(slugs) == sources
     assert len({slug.casefold() for slug in slugs.values()}) == len(sources)
     assert max(map(len, slugs.values())) <= 40
-    assert slugs_of(sources[::-1]) == slugs
+    assert make_slugs(sources[::-1]) == slugs
 
 
 def test_names_hold_no_password() -> None:
-    slugs = slugs_of(["rtsp://admin:s3cret@cam/1", "rtsp://admin:other@cam/1", "http://cam/1?token=s3cret"])
+    slugs = make_slugs(["rtsp://admin:s3cret@cam/1", "rtsp://admin:other@cam/1", "http://cam/1?token=s3cret"])
     assert len(set(slugs.values())) == 3
     assert not any(word in slug for slug in slugs.values() for word in ("s3cret", "admin", "other"))
 

@@ -15,7 +15,7 @@ from linear_model import ArtifactMaker
 from edgeseg.artifact import Artifact
 from edgeseg.demo import cells
 from edgeseg.image import UInt8
-from edgeseg.image_traits import MEANINGS, traits_of
+from edgeseg.image_traits import MEANINGS, measure_traits
 from edgeseg.runtime.events.event import Event
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.likeness import REPORT, TraitRange, judge, trait_ranges
@@ -31,7 +31,7 @@ def scenes(seed: int, count: int) -> list[UInt8]:
 
 @pytest.fixture(scope="module")
 def ranges() -> tuple[TraitRange, ...]:
-    rows = np.array([traits_of(image) for image in scenes(100, 60)])
+    rows = np.array([measure_traits(image) for image in scenes(100, 60)])
     limits = zip(MEANINGS, rows.min(0), rows.max(0), strict=True)
     return tuple(TraitRange(name, float(low), float(high)) for name, low, high in limits)
 
@@ -47,14 +47,14 @@ def told(ranges: tuple[TraitRange, ...], images: list[UInt8], source: str = "a")
 
 class TestJudgement:
     def test_scenes_that_calibration_has_not_seen_raise_no_alarm(self, ranges: tuple[TraitRange, ...]) -> None:
-        rows = [traits_of(image) for image in scenes(500, 60)]
+        rows = [measure_traits(image) for image in scenes(500, 60)]
         alone = [judge(ranges, [row]) for row in rows]
         fives = [judge(ranges, rows[at : at + 5]) for at in range(0, 60, 5)]
         assert not any(alone)
         assert not any(fives)
 
     def test_the_same_scenes_at_night_do(self, ranges: tuple[TraitRange, ...]) -> None:
-        dark = [traits_of((image * 0.15).astype(np.uint8)) for image in scenes(500, 5)]
+        dark = [measure_traits((image * 0.15).astype(np.uint8)) for image in scenes(500, 5)]
         assert judge(ranges, dark)
         assert {"brightness", "highlights"} <= {one.trait for one in judge(ranges, dark)}
         assert judge(ranges, dark[:1])

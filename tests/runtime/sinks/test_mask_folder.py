@@ -13,7 +13,7 @@ import pytest
 
 from edgeseg.image import read_mask
 from edgeseg.runtime.sinks import mask_file
-from edgeseg.runtime.sinks.mask_folder import MaskFolder, origin_of
+from edgeseg.runtime.sinks.mask_folder import MaskFolder, mask_origin
 
 MASK = np.arange(16, dtype=np.uint8).reshape(4, 4)
 PNG = cv2.imencode(".png", MASK)[1].tobytes()
@@ -107,10 +107,10 @@ def test_a_source_has_one_origin_however_it_is_named(tmp_path: Path, monkeypatch
     (tmp_path / "in" / "a.png").write_bytes(PNG)
     (tmp_path / "clip.mp4").write_bytes(b"")
     monkeypatch.chdir(tmp_path)
-    origins = {origin_of(name) for name in ("in", "./in/", str(tmp_path / "in"), "in/*.png", "in/a.png")}
+    origins = {mask_origin(name) for name in ("in", "./in/", str(tmp_path / "in"), "in/*.png", "in/a.png")}
     assert len(origins) == 1
-    assert len({*origins, origin_of("clip.mp4"), origin_of("*/*.png"), origin_of("rtsp://cam/1")}) == 4
-    assert origin_of("rtsp://admin:s3cret@cam/1") == origin_of("rtsp://admin:other@cam/1")
+    assert len({*origins, mask_origin("clip.mp4"), mask_origin("*/*.png"), mask_origin("rtsp://cam/1")}) == 4
+    assert mask_origin("rtsp://admin:s3cret@cam/1") == mask_origin("rtsp://admin:other@cam/1")
 
 
 @pytest.mark.parametrize("stem", ["x" * 251, "ä" * 125 + "x", "猫" * 83, "\udcff" * 251, "é" * 120 + "y" * 11])

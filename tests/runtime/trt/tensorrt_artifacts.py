@@ -10,8 +10,8 @@ from typing import Any
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.errors import EdgesegError
 from edgeseg.runtime.trt.cuda import Cuda, Gpu, load_cuda
-from edgeseg.runtime.trt.device_engine import EnginePlace
-from edgeseg.runtime.trt.versions import RTX, Dialect, Library, find_library, library_of
+from edgeseg.runtime.trt.device_engine import EngineTarget
+from edgeseg.runtime.trt.versions import RTX, Dialect, Library, find_library, load_library
 
 ORIN = Gpu(0, "Orin", "8.7", "12.6", 7620, True)
 
@@ -38,12 +38,12 @@ def bound_to_a_gpu() -> Library:
     return Library(real.module, "tensorrt", "10.3.0", dialect)
 
 
-def place(root: Path, library: Library | None = None, gpu: Gpu | None = ORIN) -> EnginePlace:
-    return EnginePlace(library or bound_to_a_gpu(), gpu, root)
+def place(root: Path, library: Library | None = None, gpu: Gpu | None = ORIN) -> EngineTarget:
+    return EngineTarget(library or bound_to_a_gpu(), gpu, root)
 
 
 def double_library(module: Any) -> Library:
-    return library_of(module, RTX)
+    return load_library(module, RTX)
 
 
 def no_gpu() -> bool:

@@ -29,7 +29,7 @@ from edgeseg.runtime.trt.build_settings import BuildSettings
 from edgeseg.runtime.trt.device_engine import adopt_engine, device_engine
 from edgeseg.runtime.trt.engine_cache import EngineStore, default_root
 from edgeseg.runtime.trt.engine_file import inspect_engine_file
-from edgeseg.runtime.trt.engine_key import ANY, key_of
+from edgeseg.runtime.trt.engine_key import ANY, engine_key
 from edgeseg.runtime.trt.versions import Library
 
 pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
@@ -79,9 +79,11 @@ class TestFinding:
             device_engine(tiny, place(root), may_build=False)
 
     def test_compatible_engines_have_wider_keys(self, tiny: Artifact) -> None:
-        wide = key_of(tiny, bound_to_a_gpu(), ORIN, BuildSettings(version_compatible=True, hardware_compatible=True))
+        wide = engine_key(
+            tiny, bound_to_a_gpu(), ORIN, BuildSettings(version_compatible=True, hardware_compatible=True)
+        )
         assert (wide.version, wide.gpu, wide.sm) == ("10", ANY, "8.0 or newer")
-        assert key_of(tiny, rtx(), ORIN, BuildSettings()).gpu == ANY
+        assert engine_key(tiny, rtx(), ORIN, BuildSettings()).gpu == ANY
 
     def test_the_settings_of_the_artifact_count(self, tiny_artifact: ArtifactMaker, tmp_path: Path, root: Path) -> None:
         artifact = for_tensorrt(tiny_artifact("onnx"), tmp_path, {"level": 1, "half": False})
@@ -236,7 +238,7 @@ class TestDiskFull:
 
 
 def test_timings_are_kept_by_version_and_gpu(tiny: Artifact, root: Path) -> None:
-    store, key = EngineStore(root), key_of(tiny, bound_to_a_gpu(), ORIN, BuildSettings())
+    store, key = EngineStore(root), engine_key(tiny, bound_to_a_gpu(), ORIN, BuildSettings())
     assert store.timings(key) == b""
     store.keep_timings(key, b"measured")
     assert store.timings(key) == b"measured"

@@ -17,12 +17,12 @@ from tensorrt_artifacts import rtx
 
 from edgeseg.console.installation import install_line
 from edgeseg.errors import ArtifactError, EngineError, EnvironmentFault, MissingExtra, UserError
-from edgeseg.runtime.trt.build_settings import BuildSettings, settings_of
+from edgeseg.runtime.trt.build_settings import BuildSettings, read_settings
 from edgeseg.runtime.trt.cuda import load_cuda
 from edgeseg.runtime.trt.engine_from_onnx import BuildJob, build_engine
 from edgeseg.runtime.trt.install import install_advice, jetpack
 from edgeseg.runtime.trt.onnx_header import read_onnx_header
-from edgeseg.runtime.trt.trt_log import KEPT, errors_since, log_of, plain
+from edgeseg.runtime.trt.trt_log import KEPT, errors_since, open_log, plain
 from edgeseg.runtime.trt.versions import DIALECTS, TENSORRT, Library, dialect_for, find_library
 from edgeseg.spec import ModelSpec
 
@@ -148,7 +148,7 @@ class TestSettings:
             (staged / "model.onnx").write_bytes(parent.model_path.read_bytes())
             (staged / "tensorrt.json").write_text(text)
         with pytest.raises(ArtifactError, match=r"tensorrt.json is unusable: .* Export the model again"):
-            settings_of(Artifact.open(tmp_path / "x"))
+            read_settings(Artifact.open(tmp_path / "x"))
 
 
 class TestHeader:
@@ -304,7 +304,7 @@ class TestStart:
 @pytest.mark.parametrize("before", [0, 3, KEPT - 1, KEPT, 5 * KEPT])
 def test_errors_are_found_however_many_messages_came_before(before: int) -> None:
     module = old_tensorrt()[0].module
-    log = log_of(module)
+    log = open_log(module)
     for number in range(before):
         log.log(module.ILogger.ERROR, f"old {number}")
     mark = log.count
@@ -325,7 +325,7 @@ def talking_tensorrt(plan: bytes | None, *said: tuple[str, str]) -> Library:
 
     def build(*_: Any) -> bytes | None:
         for severity, text in said:
-            log_of(library.module).log(getattr(severities, severity), text)
+            open_log(library.module).log(getattr(severities, severity), text)
         return plan
 
     builder.build_serialized_network = build

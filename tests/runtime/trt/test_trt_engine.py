@@ -23,10 +23,10 @@ from edgeseg.image import read_mask
 from edgeseg.runtime.engines.engine import EngineOptions, open_engine
 from edgeseg.runtime.trt import trt_engine as tensorrt_engine
 from edgeseg.runtime.trt.cuda import Cuda, GpuLostError, GpuMemoryError
-from edgeseg.runtime.trt.device_engine import EnginePlace, FrameInput, device_engine
+from edgeseg.runtime.trt.device_engine import EngineTarget, FrameInput, device_engine
 from edgeseg.runtime.trt.engine_cache import EngineStore
 from edgeseg.runtime.trt.slot import TensorRtSlot
-from edgeseg.runtime.trt.trt_engine import Target, TensorRtEngine, target_of
+from edgeseg.runtime.trt.trt_engine import Target, TensorRtEngine, engine_target
 from edgeseg.spec import ModelSpec
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
@@ -152,13 +152,13 @@ class TestFrames:
 
     def test_a_slot_takes_the_frame(self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path) -> None:
         library = double_library(trt)
-        device_engine(tiny, EnginePlace(library, None, tmp_path), frames=FrameInput(self.SIZE, lambda onnx: onnx))
+        device_engine(tiny, EngineTarget(library, None, tmp_path), frames=FrameInput(self.SIZE, lambda onnx: onnx))
         engine = self.opened(tiny, cuda, tmp_path, self.SIZE)
         assert engine.open_slot().input.shape == (*self.SIZE, 3)
 
     def test_an_engine_for_other_frames_is_refused(self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path) -> None:
         library = double_library(trt)
-        device_engine(tiny, EnginePlace(library, None, tmp_path), frames=FrameInput((9, 9), lambda onnx: onnx))
+        device_engine(tiny, EngineTarget(library, None, tmp_path), frames=FrameInput((9, 9), lambda onnx: onnx))
         with pytest.raises(ArtifactError, match=r"should be uint8 \(1, 9, 9, 3\) for frames; found \(1, 48, 80, 3\)"):
             self.opened(tiny, cuda, tmp_path, (9, 9))
 
@@ -265,13 +265,13 @@ class TestFailures:
     ],
 )
 def test_devices(text: str, target: Target) -> None:
-    assert target_of(text) == target
+    assert engine_target(text) == target
 
 
 @pytest.mark.parametrize("text", ["TOASTER", "", "cuda:x", "cuda:-1", "GPU.0"])
 def test_a_device_that_is_none(text: str) -> None:
     with pytest.raises(UserError, match="TensorRT has no device"):
-        target_of(text)
+        engine_target(text)
 
 
 def test_a_dla_is_chosen_when_the_engine_is_built(tiny: Artifact, cuda: CudaDouble, engines: Path) -> None:

@@ -21,7 +21,7 @@ from edgeseg.models.unet import UNet
 from edgeseg.spec import ModelSpec
 from edgeseg.training.data.folder import FolderDataset
 from edgeseg.training.loop import train
-from edgeseg.training.pruning.levels import LevelReport, joins_of, measure_levels
+from edgeseg.training.pruning.levels import LevelReport, find_joins, measure_levels
 from edgeseg.training.pruning.levels_report import verdict
 from edgeseg.training.settings import TrainSettings
 from edgeseg.training.validation import Validator
@@ -60,7 +60,7 @@ class TwoLevels(nn.Module):
         below = self.deep(nn.functional.avg_pool2d(x, 2))
         return self.join(torch.cat([nn.functional.interpolate(below, scale_factor=2.0), x], 1))
 
-    def joins(self) -> list[Join]:
+    def skip_joins(self) -> list[Join]:
         return [Join(0, self.join, 3, (self.deep,))]
 
 
@@ -98,7 +98,7 @@ def test_a_trained_unet_is_measured_level_by_level_and_left_as_it_was(trained: P
 def test_replacing_the_coarse_path_is_what_the_deeper_levels_cannot_change() -> None:
     model = build_model("unet", ModelSpec("binary", ("a", "b"), 32, 32), {"width": 0.25}).eval()
     assert isinstance(model, UNet)
-    join = joins_of(model)[1]
+    join = find_joins(model)[1]
     image = torch.randn(1, 3, 32, 32)
     with torch.no_grad(), constant_part(join, slice(0, join.coarse), torch.ones(join.coarse + 16)):
         before = model(image)
@@ -113,7 +113,7 @@ def test_replacing_the_coarse_path_is_what_the_deeper_levels_cannot_change() -> 
 def test_a_network_without_joined_levels_is_refused() -> None:
     fcn = build_model("fcn8s", ModelSpec("binary", ("a", "b"), 32, 32), {"width": 0.25})
     with pytest.raises(UserError, match="FCN8s does not say where its levels meet"):
-        joins_of(fcn)
+        find_joins(fcn)
 
 
 def test_the_verdict_names_the_finest_cut_within_the_limit(trained: Path, validator: Validator) -> None:
