@@ -11,13 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-ROOT = Path(__file__).resolve().parent.parent
+from house import ROOT, package_folders
 
 ROOMS = (
     "edgeseg.errors",
@@ -96,16 +90,11 @@ IMPORT_LIMIT_S = 0.3
 
 def find_modules() -> dict[str, Path]:
     """Module name to file, for every module of the package."""
-    with (ROOT / "pyproject.toml").open("rb") as stream:
-        settings = tomllib.load(stream)["tool"]["setuptools"]
-    folders = settings["package-dir"]
-    found = {}
-    for package in settings["packages"]:
-        top = max((name for name in folders if f"{package}.".startswith(f"{name}.")), key=len)
-        folder = ROOT.joinpath(folders[top], *package[len(top) + 1 :].split("."))
-        for path in sorted(folder.glob("*.py")):
-            found[package if path.stem == "__init__" else f"{package}.{path.stem}"] = path
-    return found
+    return {
+        package if path.stem == "__init__" else f"{package}.{path.stem}": path
+        for package, folder in package_folders().items()
+        for path in sorted(folder.glob("*.py"))
+    }
 
 
 MODULES = find_modules()

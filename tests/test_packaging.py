@@ -8,28 +8,12 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
+from house import package_folders, read_pyproject
 from installed_fixtures import ROOT, borrow_all, install, make_environment, run
 
 import edgeseg
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-
-def pyproject() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-
-
-def package_folders() -> dict[str, Path]:
-    """Every package that pyproject.toml lists, and the folder it says it is in."""
-    tools = pyproject()["tool"]["setuptools"]
-    rooms = tools["package-dir"]
-    return {name: ROOT / rooms.get(name, name.replace(".", "/")) for name in tools["packages"]}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +28,7 @@ def clean(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_listed_package_exists_and_every_package_folder_is_listed() -> None:
     listed = package_folders()
     assert all((folder / "__init__.py").is_file() for folder in listed.values()), listed
-    tops = {ROOT / folder for folder in pyproject()["tool"]["setuptools"]["package-dir"].values()}
+    tops = {ROOT / folder for folder in read_pyproject()["tool"]["setuptools"]["package-dir"].values()}
     found = {path.parent for top in tops for path in top.glob("**/__init__.py")}
     assert found == set(listed.values())
 
