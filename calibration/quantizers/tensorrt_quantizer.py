@@ -34,6 +34,6 @@ class TensorRtQuantizer(QdqQuantizer):
     def open_proof(self, artifact: Artifact) -> Engine:
         return ExactEngine(artifact, EngineOptions())
 
-    def _checked(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
+    def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
         expect_clean(quantised)
         return {"engine": self.engine}
