@@ -98,7 +98,7 @@ def _origin(extra: str) -> list[str] | None:
     """What pip is to be given so that it finds this copy again; None where its origin is gone."""
     told = _direct_url()
     if told is None:
-        checkout = Path(__file__).resolve().parents[1]
+        checkout = Path(__file__).resolve().parents[2]
         return ["-e", _with(extra, str(checkout))] if (checkout / "pyproject.toml").is_file() else [_with(extra, NAME)]
     address = str(told["url"])
     path = _local_path(address)
