@@ -7,10 +7,10 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 NEEDS = pyproject.toml constraints.txt
 PIP = $(BIN)/python -m pip --disable-pip-version-check
-ROOMS = edgeseg export runtime calibration scripts tests examples benchmarks
+ROOMS = edgeseg export runtime calibration scripts tests examples benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak check lint types format wheel gpu clean
+.PHONY: help demo test test-long soak check lint types format wheel docs gpu clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -44,6 +44,9 @@ format: $(VENV)/.installed-dev ## let ruff rewrite the layout
 wheel: $(VENV)/.installed-dev ## build the wheel into dist/
 	rm -rf build/lib
 	$(BIN)/python -m build --wheel
+
+docs: $(VENV)/.installed-dev ## these pages and the Python reference, with a search box, in build/site
+	$(BIN)/sphinx-build -W --keep-going -E -q -b html docs build/site
 
 gpu: $(VENV)/.installed-dev ## with an NVIDIA GPU and TensorRT: every GPU test, and docs/results-gpu.md
 	BIN=$(BIN) sh benchmarks/gpu_results.sh
