@@ -80,14 +80,15 @@ def _report(
     start = time.process_time()
     built = int8_artifact(parent, images, place, samples, budget, recipe=Recipe(method))
     stage, seconds = built.comparison.stages[-1], time.process_time() - start
-    in_float = f"{len(built.ladder.chosen or ())} of {built.ladder.layers}" if built.ladder else "no"
+    ladder = built.search and built.search.ladder
+    in_float = f"{len(ladder.chosen or ())} of {ladder.layers}" if ladder else "no"
     print(
         f"{name}: person IoU {stage.confusion.iou[1]:.4f}, {100 * (1 - stage.agreement):.2f} % of the pixels changed, "
         f"{in_float} layers in float, {built.artifact.size_bytes / 1e3:.0f} kB, {seconds:.0f} CPU s",
         flush=True,
     )
-    if built.ladder:
-        print(built.ladder.text())
+    if ladder:
+        print(ladder.text())
 
 
 if __name__ == "__main__":

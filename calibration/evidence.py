@@ -36,8 +36,8 @@ def gather_proof(trials: Trials, trial: Trial, manifest: Mapping[str, Any], budg
         manifest,
         trial.comparison,
         budget,
-        job.images,
-        coverage=coverage,
+        {**job.images.describe(), "warnings": list(job.images.warnings)},
+        coverage=coverage.to_dict(),
         coverage_picture=coverage_picture(coverage),
         worst=_find_worst(trials, trial),
     )

@@ -26,6 +26,7 @@ from edgeseg.proof.ladder import Ladder
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.report.report import write_proof
 from edgeseg.proof.samples import Samples
+from edgeseg.proof.search_record import SearchRecord
 from edgeseg.proof.toolchain import cpu_name
 
 
@@ -76,9 +77,9 @@ def _prove(
         manifest["measured"] = _describe_measured(trial.comparison, budget, ladder)
         speed = measure_speed(trials, trial)
         manifest["measured"]["speed"] = speed and speed.to_dict()
-        proof = replace(gather_proof(trials, trial, manifest, budget), ladder=ladder, methods=methods, speed=speed)
-        write_proof(staged, proof)
-    return lambda artifact: ExportResult(artifact, trial.comparison, ladder, methods, speed)
+        search = SearchRecord(methods, ladder, speed)
+        write_proof(staged, replace(gather_proof(trials, trial, manifest, budget), search=search))
+    return lambda artifact: ExportResult(artifact, trial.comparison, search)
 
 
 def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladder | None]:

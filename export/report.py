@@ -26,7 +26,8 @@ def format_result(built: ExportResult) -> str:
     artifact = built.artifact
     parts = [f"{visible(str(artifact.path))}  ({artifact.size_bytes / 1e6:.2f} MB)"]
     parts.append(comparison_text(built.comparison, by_class=artifact.precision != "fp32"))
-    parts.extend(part.text() for part in (built.methods, built.ladder, built.speed) if part is not None)
+    if built.search and (tables := built.search.text()):
+        parts.append(tables)
     if HTML_FILE in artifact.files:
         parts.append(f"proof: {visible(str(artifact.path / HTML_FILE))}")
     return "\n".join(parts)
@@ -43,6 +44,6 @@ def describe_result(built: ExportResult) -> dict[str, Any]:
         "outputs": list(artifact.outputs),
         "calibration": dict(artifact.calibration),
         "measured": dict(artifact.measured),
-        "methods": built.methods and built.methods.to_dict(),
+        "methods": built.search and built.search.to_dict()["methods"],
         "notes": comparison_notes(built.comparison),
     }

@@ -39,7 +39,7 @@ def test_the_wheel_holds_every_module_and_asset(wheel: Path) -> None:
         f"{name.replace('.', '/')}/{path.name}"
         for name, folder in package_folders().items()
         for path in folder.iterdir()
-        if path.suffix in (".py", ".pt", ".md") or path.name == "py.typed"
+        if path.suffix in (".py", ".pt", ".md", ".html", ".css") or path.name == "py.typed"
     }
     assert wanted <= held, sorted(wanted - held)
     assert any(name.endswith("licenses/LICENSE") for name in held)

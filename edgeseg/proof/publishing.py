@@ -6,27 +6,14 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from edgeseg.artifact import Artifact, write_manifest
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.proof.compare import Comparison, Stage
-from edgeseg.proof.ladder import Ladder
+from edgeseg.proof.search_record import SearchRecord
 from edgeseg.runtime.engines.engine import Engine, open_engine
 from edgeseg.runtime.engines.predictor import Predictor
-
-if TYPE_CHECKING:
-    from edgeseg.proof.speed import Speed
-
-
-class Described(Protocol):
-    """Something measured that can say itself to people and in plain values."""
-
-    def text(self) -> str:
-        """A table for a terminal."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +23,12 @@ class ExportResult:
     Attributes:
         artifact: the files.
         comparison: what let it pass.
-        ladder: the search for layers to keep in float, where one was needed.
-        methods: what the choice of a method tried, where it was left to edgeseg.
-        speed: INT8 against fp32 on this machine, where it was timed.
+        search: how an INT8 model was found; None for the others.
     """
 
     artifact: Artifact
     comparison: Comparison
-    ladder: Ladder | None = None
-    methods: Described | None = None
-    speed: Speed | None = None
+    search: SearchRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ from linear_model import ArtifactMaker
 
 from edgeseg.console.terminal import complain, say, say_lines, visible, visible_lines
 from edgeseg.errors import SpecError
-from edgeseg.proof.report.markup import tag
 from edgeseg.spec import ModelSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,12 +67,6 @@ def test_json_stays_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     check_harmless(said)
     assert json.loads(said) == {"name": HOSTILE + "\x7f"}
-
-
-def test_a_report_in_html_shows_them_too() -> None:
-    shown = tag("p", f"<b>{HOSTILE}", title=HOSTILE)
-    check_harmless(shown.replace("\n", " "))
-    assert shown.encode().startswith(b"<p title=")
 
 
 @pytest.mark.parametrize("name", [f"cell{TITLE}", f"cell{FORGED}", f"cell{TURNED}", "cell\udc80"])

@@ -24,13 +24,13 @@ from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Stage, compare
 from edgeseg.proof.gates import misses, worst_class
 from edgeseg.proof.ladder import Ladder, Rung
-from edgeseg.proof.report.charts import bar_around_zero, pair_of_bars, steps_chart
-from edgeseg.proof.report.markup import Markup, join, tag
-from edgeseg.proof.report.page import page
+from edgeseg.proof.report.charts import Svg, bar_around_zero, join, pair_of_bars, steps_chart, tag
+from edgeseg.proof.report.figures import format_plain, format_signed, format_words, is_digest
+from edgeseg.proof.report.page import render_page
 from edgeseg.proof.report.pictures import difference, worst_cells
 from edgeseg.proof.report.report import Proof, budget_checks, describe_proof, write_proof
-from edgeseg.proof.report.tables import facts_table, format_signed, words
 from edgeseg.proof.samples import Sample, Samples, samples_from
+from edgeseg.proof.search_record import SearchRecord
 from edgeseg.proof.speed import Speed
 from edgeseg.proof.worst_images import WorstImage, worst_images
 
@@ -119,11 +119,12 @@ def proof(data) -> Proof:
         "calibration": {"method": "minmax", "keep_float": ["net/conv_1"]},
         "toolchain": {"edgeseg": "9.9", "nncf": "3.4"},
     }
+    images = load_set(data, SPEC, 5)
     return Proof(
         manifest,
         compare([BEFORE, AFTER], samples, SPEC),
         Budget(),
-        load_set(data, SPEC, 5),
+        {**images.describe(), "warnings": list(images.warnings)},
         worst=worst_images(BEFORE, AFTER, samples),
     )
 
@@ -137,10 +138,10 @@ def written(proof: Proof, folder) -> Tree:
 @pytest.fixture(scope="module")
 def full(proof, data, tmp_path_factory) -> Tree:
     """The page with every part that others may give."""
-    seen = measure_coverage(proof.images, samples_from(data, SPEC))
+    seen = measure_coverage(load_set(data, SPEC, 5), samples_from(data, SPEC))
     picture = np.zeros((9, 9, 3), np.uint8)
     whole = dataclasses.replace(
-        proof, coverage=seen, coverage_picture=picture, methods=METHODS, ladder=LADDER, speed=SPEED
+        proof, coverage=seen.to_dict(), coverage_picture=picture, search=SearchRecord(METHODS, LADDER, SPEED)
     )
     return written(whole, tmp_path_factory.mktemp("full"))
 
@@ -149,7 +150,7 @@ def test_every_class_and_every_figure_is_on_the_page(full, proof):
     text = full.text()
     for name, before, after in zip(SPEC.classes, *(s.confusion.iou for s in proof.comparison.stages), strict=True):
         assert all(word in text for word in (name, f"{before:.4f}", f"{after:.4f}"))
-    assert proof.images.digest in text
+    assert proof.images["digest"] in text
     assert "ab" * 32 in text
     assert "Only 5 calibration images" in text
     assert all(word in text for word in (LADDER.sentence, "0.8710", "0.78", "disc +9.90", "0.31", "1.20 MB"))
@@ -183,9 +184,11 @@ def test_names_cannot_become_markup(proof, tmp_path):
         proof.images,
         proof_note="<em>note",
         worst=worst_images(*stages, samples),
-        methods=dataclasses.replace(METHODS, tries=(MethodTry(HOSTILE, refused=HOSTILE),), note=HOSTILE),
-        ladder=dataclasses.replace(LADDER, chosen=(HOSTILE,), risk=((HOSTILE, 1.0),)),
-        speed=dataclasses.replace(SPEED, cpu=HOSTILE, verdict=HOSTILE, reason="<b>told so", fp32=HOSTILE),
+        search=SearchRecord(
+            dataclasses.replace(METHODS, tries=(MethodTry(HOSTILE, refused=HOSTILE),), note=HOSTILE),
+            dataclasses.replace(LADDER, chosen=(HOSTILE,), risk=((HOSTILE, 1.0),)),
+            dataclasses.replace(SPEED, cpu=HOSTILE, verdict=HOSTILE, reason="<b>told so", fp32=HOSTILE),
+        ),
     )
     tree = written(hostile, tmp_path)
     assert not {name for name, _ in tree.elements} & {"script", "b", "i", "u", "em", "s", "q", "a"}
@@ -226,7 +229,7 @@ def test_the_chosen_rung_is_marked_once(full):
 
 def test_a_speed_that_nobody_could_time_is_a_sentence(proof, tmp_path):
     unknown = Speed("a", "b", "Some CPU", "There is no engine here to time it.")
-    text = written(dataclasses.replace(proof, speed=unknown), tmp_path).text()
+    text = written(dataclasses.replace(proof, search=SearchRecord(speed=unknown)), tmp_path).text()
     assert "There is no engine here to time it." in text
     assert "shorter is faster" not in text
 
@@ -280,7 +283,7 @@ def test_the_json_holds_the_same_figures_and_renders_alone(proof, tmp_path):
     worst = int(np.nanargmax(proof.comparison.class_drops(proof.comparison.stages[1])))
     assert report["verdict"]["checks"][1]["what"] == f"worst class, {SPEC.classes[worst]}"
     assert report["verdict"]["passed"] is False
-    alone = Tree(page(report))
+    alone = Tree(render_page(report))
     assert not list(alone.all("img"))
     assert f"{report['comparison']['stages']['openvino int8']['mean_iou']:.4f}" in alone.text()
 
@@ -294,7 +297,10 @@ def test_the_page_never_passes_what_the_gate_refuses(proof):
         assert found == [miss.flag for miss in misses(proof.comparison, stage, budget)]
     unlimited = budget_checks(proof.comparison, Budget(drop, math.inf, math.inf))
     assert [check["limit"] for check in unlimited] == [drop, None, None]
-    assert "of any loss" in Tree(page(describe_proof(dataclasses.replace(proof, budget=Budget(drop, math.inf))))).text()
+    assert (
+        "of any loss"
+        in Tree(render_page(describe_proof(dataclasses.replace(proof, budget=Budget(drop, math.inf))))).text()
+    )
 
 
 def test_what_could_not_be_measured_does_not_pass(proof):
@@ -369,16 +375,57 @@ def test_a_chart_says_its_points_to_those_who_cannot_see_it():
     assert heights[0] < heights[1], "a larger loss is drawn higher"
 
 
-def test_markup_escapes_everything_that_is_not_markup():
-    assert tag("p", "<b>", title='"') == '<p title="&quot;">&lt;b&gt;</p>'
-    assert join("&", Markup("&amp;")) == "&amp;&amp;"
+def hostile_copy(record, text):
+    """A report in which every text that is not read by a program is another."""
+    if isinstance(record, dict):
+        return {key: hostile_copy(value, text) for key, value in record.items()}
+    if isinstance(record, list):
+        return [hostile_copy(value, text) for value in record]
+    return text if isinstance(record, str) else record
+
+
+@pytest.mark.parametrize("command", ["\x1b]0;owned\x07", "\u202egnp.exe", "\udc80", "\x9b31m", "\u2028"])
+def test_no_text_of_a_report_turns_a_line_around_or_commands_anything(proof, data, command):
+    seen = measure_coverage(load_set(data, SPEC, 5), samples_from(data, SPEC)).to_dict()
+    whole = dataclasses.replace(proof, coverage=seen, search=SearchRecord(METHODS, LADDER, SPEED))
+    report = describe_proof(whole)
+    plain = report["verdict"]["checks"][0]
+    shown = hostile_copy(report, f"<b>{command}")
+    shown["verdict"]["checks"][0]["what"] = plain["what"]
+    written = render_page(shown)
+    assert "<b>" not in written
+    assert command[0] not in written
+    written.encode()
+    assert written.count(f"\\u{ord(command[0]):04x}") > 40
+
+
+def test_svg_escapes_everything_that_is_not_svg():
+    assert tag("text", "<b>", title='"') == '<text title="&quot;">&lt;b&gt;</text>'
+    assert join("&", Svg("&amp;")) == "&amp;&amp;"
 
 
 def test_keys_are_written_as_words_with_their_units():
-    assert [words(key) for key in ("latency_p50_ms", "drop_points", "mean_iou")] == [
+    assert [format_words(key) for key in ("latency_p50_ms", "drop_points", "mean_iou")] == [
         "latency p50, ms",
         "drop, points",
         "mIoU",
     ]
     assert [format_signed(points) for points in (0.349, -0.351, -0.004, None)] == ["+0.35", "-0.35", "0.00", "–"]
-    assert "left out" not in facts_table({"left out": None, "kept": 0.5}, "x")
+    assert [format_plain(value, "kept") for value in (None, 0.5, True, [], {"iou": 0.5})] == [
+        "–",
+        "0.5",
+        "yes",
+        "–",
+        "IoU 0.5000",
+    ]
+    assert is_digest("ab" * 32)
+    assert not is_digest("xy" * 32)
+
+
+def test_facts_that_nobody_gave_are_left_out(proof):
+    report = describe_proof(proof)
+    report["provenance"]["parents"] = {"left out": None, "checkpoint": "ab" * 32, "nothing": "", "kept": 0}
+    tree = Tree(render_page(report))
+    assert ("code", "ab" * 32) in tree.texts
+    assert ("th", "kept") in tree.texts
+    assert not {"left out", "nothing"} & {text for _, text in tree.texts}

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
-from edgeseg.proof.report.markup import Markup, join, tag
+from edgeseg.console.terminal import visible_lines
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480, 230, 52, 14, 22, 38
 
 
-def pair_of_bars(fp32: float | None, int8: float | None, full: float = 1.0) -> Markup:
+class Svg(str):
+    """Text that is markup already; a template leaves it as it is."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        return self
+
+
+def pair_of_bars(fp32: float | None, int8: float | None, full: float = 1.0) -> Svg:
     """Two bars, fp32 over INT8, as shares of ``full``; None draws no bar."""
     bars = [
         tag("rect", class_=name, x=0, y=y, width=f"{max(0.0, min(100.0, 100 * value / full)):.2f}", height=6)
@@ -19,14 +29,14 @@ def pair_of_bars(fp32: float | None, int8: float | None, full: float = 1.0) -> M
     return _bar("bar", "0 0 100 14", tag("rect", class_="track", width=100, height=14), *bars)
 
 
-def single_bar(value: float | None, full: float, kind: str = "int8") -> Markup:
+def single_bar(value: float | None, full: float, kind: str = "int8") -> Svg:
     """One bar as a share of ``full``; None draws none."""
     width = 0.0 if value is None or full <= 0 else max(0.0, min(100.0, 100 * value / full))
     bar = tag("rect", class_=kind, y=1, width=f"{width:.2f}", height=8)
     return _bar("bar thin", "0 0 100 10", tag("rect", class_="track", width=100, height=10), bar)
 
 
-def bar_around_zero(lost: float | None, limit: float | None, reach: float) -> Markup:
+def bar_around_zero(lost: float | None, limit: float | None, reach: float) -> Svg:
     """Points lost to the right of zero, won to the left; the limit is a dashed line.
 
     Args:
@@ -45,17 +55,17 @@ def bar_around_zero(lost: float | None, limit: float | None, reach: float) -> Ma
     return _bar("bar thin", "-101 0 202 10", tag("rect", class_="track", x=-100, width=200, height=10), bar, *lines)
 
 
-def _bar(kind: str, box: str, *shapes: str) -> Markup:
+def _bar(kind: str, box: str, *shapes: str) -> Svg:
     return tag("svg", *shapes, class_=kind, viewBox=box, preserveAspectRatio="none", aria_hidden="true")
 
 
-def _upright(kind: str, x: float) -> Markup:
+def _upright(kind: str, x: float) -> Svg:
     return tag("line", class_=kind, x1=f"{x:.2f}", x2=f"{x:.2f}", y1=0, y2=10, vector_effect="non-scaling-stroke")
 
 
 def steps_chart(
     points: Sequence[tuple[float, float]], limit: float | None, titles: tuple[str, str], chosen: int | None = None
-) -> Markup:
+) -> Svg:
     """Points lost (y) by how many layers stay in float (x), with the limit.
 
     Args:
@@ -87,12 +97,12 @@ def _point(point: tuple[float, float]) -> str:
     return f"{point[0]:g} kept, {point[1]:.2f} points lost"
 
 
-def _dot(x: float, y: float, chosen: bool, title: str) -> Markup:
+def _dot(x: float, y: float, chosen: bool, title: str) -> Svg:
     kind = "dot chosen" if chosen else "dot"
     return tag("circle", tag("title", title), class_=kind, cx=f"{x:.1f}", cy=f"{y:.1f}", r=7 if chosen else 4)
 
 
-def _axes(titles: tuple[str, str], low: float, high: float, right: float, zero: float) -> Markup:
+def _axes(titles: tuple[str, str], low: float, high: float, right: float, zero: float) -> Svg:
     bottom = HEIGHT - BOTTOM
     return join(
         tag("line", class_="axis", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{zero:.1f}", y2=f"{zero:.1f}"),
@@ -106,10 +116,36 @@ def _axes(titles: tuple[str, str], low: float, high: float, right: float, zero: 
     )
 
 
-def _limit_line(y: float, limit: float) -> Markup:
+def _limit_line(y: float, limit: float) -> Svg:
     line = tag("line", class_="limit", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{y:.1f}", y2=f"{y:.1f}")
     return join(line, _text(WIDTH - RIGHT, y - 5, f"budget {limit:g}", "end"))
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> Markup:
+def _text(x: float, y: float, text: str, anchor: str) -> Svg:
     return tag("text", text, class_="soft", x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)
+
+
+def tag(element: str, /, *children: str, **attributes: object) -> Svg:
+    """``<element attributes>children</element>``.
+
+    Args:
+        element: its name.
+        children: :class:`Svg`, or text that is escaped.
+        attributes: None leaves one out. A trailing underscore is dropped (``class_``), others become hyphens.
+    """
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Svg(f"<{element}{written}>{join(*children)}</{element}>")
+
+
+def join(*children: str) -> Svg:
+    """Children one after the other, text escaped."""
+    return Svg("".join(child if isinstance(child, Svg) else _escape(child) for child in children))
+
+
+def _escape(text: str) -> str:
+    """Control characters and text order are shown as they are; see :mod:`edgeseg.console.terminal`."""
+    return escape(visible_lines(text))

@@ -4,37 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from edgeseg.image import UInt8
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
 from edgeseg.proof.gates import comparison_notes, misses, worst_class
-from edgeseg.proof.report.page import page
+from edgeseg.proof.report.page import render_page
 from edgeseg.proof.report.pictures import png_uri, worst_cells
+from edgeseg.proof.search_record import SearchRecord
 from edgeseg.proof.toolchain import cpu_name
 from edgeseg.proof.worst_images import WorstImage
 
 JSON_FILE, HTML_FILE = "report.json", "report.html"
 REPORT_VERSION = 1
+Record = Mapping[str, Any]
+
 ENGINES = {"openvino": "OpenVINO", "onnx": "ONNX Runtime", "tensorrt": "TensorRT"}
-
-
-class Described(Protocol):
-    """Something measured that can say itself in plain values."""
-
-    def to_dict(self) -> Mapping[str, Any]: ...
-
-
-class CalibrationImages(Protocol):
-    """The images that found the ranges, as plain values."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]: ...
-
-    def describe(self) -> Mapping[str, object]: ...
 
 
 @dataclass(frozen=True)
@@ -45,26 +33,22 @@ class Proof:
         manifest: fields of ``edgeseg.json``, ``spec`` as a :class:`~edgeseg.spec.ModelSpec`.
         comparison: float model first, INT8 last.
         budget: what INT8 was allowed to lose.
-        images: what found the ranges.
+        images: what found the ranges, as plain values, with ``warnings``.
         proof_note: a sentence when the masks came from a stand-in for the engine; else the comparison's own.
-        coverage: what the calibration images show, or None.
-        coverage_picture: HWC uint8 BGR, see :mod:`~edgeseg.calibration.images.coverage_picture`, or None.
-        methods: :class:`~edgeseg.calibration.search.method_choice.MethodChoice`, or None when none was chosen.
-        ladder: :class:`~edgeseg.proof.ladder.Ladder`, or None when nothing was searched.
-        speed: :class:`~edgeseg.proof.speed.Speed`, or None when it was not measured.
+        coverage: what the calibration images show, as plain values, or None.
+        coverage_picture: the same as a picture, HWC uint8 BGR, or None.
+        search: how the model was found.
         worst: images on which the two disagree most.
     """
 
-    manifest: Mapping[str, Any]
+    manifest: Record
     comparison: Comparison
     budget: Budget
-    images: CalibrationImages
+    images: Record
     proof_note: str = ""
-    coverage: Described | None = None
+    coverage: Record | None = None
     coverage_picture: UInt8 | None = None
-    methods: Described | None = None
-    ladder: Described | None = None
-    speed: Described | None = None
+    search: SearchRecord = field(default_factory=SearchRecord)
     worst: tuple[WorstImage, ...] = ()
 
 
@@ -79,7 +63,7 @@ def write_proof(directory: Path, proof: Proof) -> None:
     pictures = {} if proof.coverage_picture is None else {"coverage": png_uri(proof.coverage_picture)}
     text = json.dumps(report, indent=2, allow_nan=False) + "\n"
     (directory / JSON_FILE).write_text(text, encoding="utf-8")
-    html = page(report, worst_cells(proof.worst, spec), pictures)
+    html = render_page(report, worst_cells(proof.worst, spec), pictures)
     (directory / HTML_FILE).write_text(html, encoding="utf-8")
 
 
@@ -96,12 +80,9 @@ def describe_proof(proof: Proof) -> dict[str, Any]:
             "not_drawn": spec.classes[spec.unknown_label] if spec.unknown_label < spec.num_classes else None,
         },
         "verdict": _verdict(proof),
-        "calibration": {
-            **proof.images.describe(),
-            **manifest.get("calibration", {}),
-            "warnings": list(proof.images.warnings),
-        },
-        **{part: _describe(getattr(proof, part)) for part in ("coverage", "methods", "ladder", "speed")},
+        "calibration": {**proof.images, **manifest.get("calibration", {})},
+        "coverage": proof.coverage,
+        **proof.search.to_dict(),
         "comparison": _describe_comparison(proof.comparison),
         "worst_images": [{"name": one.name, "disagreement": one.disagreement} for one in proof.worst],
         "provenance": {
@@ -143,10 +124,6 @@ def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
     last = comparison.class_drops(comparison.stages[-1])
     drops = {name: finite(drop) for name, drop in zip(comparison.classes, last, strict=True)}
     return {**comparison.to_dict(), "class_drops": drops, "notes": comparison_notes(comparison)}
-
-
-def _describe(part: Described | None) -> dict[str, Any] | None:
-    return None if part is None else dict(part.to_dict())
 
 
 def _hex(color: tuple[int, int, int]) -> str:

@@ -37,20 +37,20 @@ def test_a_planted_outlier_costs_over_five_points_and_the_search_restores_them(
 ):
     place = OutputOptions(tmp_path / "out", "x")
     built = int8_artifact(outlier[model_format], images, place, samples, LIMITS, model_format)
-    plain = built.ladder.rungs[0]
+    plain = built.search.ladder.rungs[0]
     assert (plain.kept, plain.holds) == ((), False)
     assert plain.drop_points > 5
-    assert 1 <= len(built.ladder.chosen) <= 2
+    assert 1 <= len(built.search.ladder.chosen) <= 2
     assert built.comparison.drop(built.comparison.stages[-1]) <= 0.5
-    assert built.artifact.measured["ladder"]["chosen"] == list(built.ladder.chosen)
-    assert built.artifact.calibration["keep_float"] == sorted(built.ladder.chosen)
+    assert built.artifact.measured["ladder"]["chosen"] == list(built.search.ladder.chosen)
+    assert built.artifact.calibration["keep_float"] == sorted(built.search.ladder.chosen)
     assert [path.name for path in place.out.iterdir()] == [f"x-int8-{model_format}"], "the journal is gone"
 
 
 def test_the_guilty_layer_is_the_reader_of_the_outlier(outlier, images, samples, tmp_path):
     built = int8_artifact(outlier["openvino"], images, OutputOptions(tmp_path, "x"), samples, LIMITS)
-    convolutions = [name for name, _ in built.ladder.risk]
-    assert built.ladder.chosen == (convolutions[0],)
+    convolutions = [name for name, _ in built.search.ladder.risk]
+    assert built.search.ladder.chosen == (convolutions[0],)
     assert "conv2d_2" in convolutions[0]
 
 
@@ -61,7 +61,10 @@ def test_what_is_published_is_what_was_measured(outlier, images, samples, tmp_pa
     slot.input[...] = images.tensor(images.images[0])[0]
     assert set(slot.run().labels.ravel()) <= set(range(SPEC.num_classes))
     engine.close()
-    assert built.artifact.size_bytes == next(r for r in built.ladder.rungs if r.kept == built.ladder.chosen).bytes
+    assert (
+        built.artifact.size_bytes
+        == next(r for r in built.search.ladder.rungs if r.kept == built.search.ladder.chosen).bytes
+    )
 
 
 def test_without_a_search_the_first_measurement_decides(outlier, images, samples, tmp_path):
@@ -76,7 +79,7 @@ def test_layers_that_a_person_keeps_in_float_stay_there(outlier, images, samples
     names = quantizer_for("openvino").layers(outlier["openvino"])
     recipe = Recipe(keep_float=frozenset(names[2:3]))
     built = int8_artifact(outlier["openvino"], images, OutputOptions(tmp_path, "x"), samples, LIMITS, recipe=recipe)
-    assert built.ladder is None, "the guilty layer was in float from the start"
+    assert built.search.ladder is None, "the guilty layer was in float from the start"
     assert built.artifact.calibration["keep_float"] == list(names[2:3])
 
 
@@ -91,7 +94,7 @@ def test_when_nothing_helps_the_guilty_and_the_next_step_are_named(outlier, imag
     assert "edgeseg train --weights best.pt --qat --data DIR" in text
     assert [path.name for path in place.out.iterdir()] == [".x-int8-openvino.search"]
     built = int8_artifact(outlier["openvino"], images, place, samples, LIMITS)
-    assert built.ladder.reused >= 2, "another budget starts from what was measured"
+    assert built.search.ladder.reused >= 2, "another budget starts from what was measured"
     assert [path.name for path in place.out.iterdir()] == ["x-int8-openvino"]
 
 
@@ -119,7 +122,7 @@ def told(title, total):
 try:
     built = int8_artifact(artifact, load_set(Path(data), artifact.spec, 10), OutputOptions(Path(out), "x", told),
                           samples_from(Path(data), artifact.spec), Budget(0.5, 2.0, 1.0))
-    print("REUSED", built.ladder.reused, "CHOSEN", len(built.ladder.chosen), flush=True)
+    print("REUSED", built.search.ladder.reused, "CHOSEN", len(built.search.ladder.chosen), flush=True)
 except EdgesegError as error:
     print(type(error).__name__, error, flush=True)
     sys.exit(error.exit_code)
@@ -184,4 +187,4 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(outlier, data, tmp_path, s
 def test_the_ladder_in_the_manifest_is_plain_json(outlier, images, samples, tmp_path):
     built = int8_artifact(outlier["onnx"], images, OutputOptions(tmp_path, "x"), samples, LIMITS, "onnx")
     manifest = json.loads(Path(built.artifact.path, "edgeseg.json").read_text())
-    assert manifest["measured"]["ladder"] == built.ladder.to_dict()
+    assert manifest["measured"]["ladder"] == built.search.ladder.to_dict()
