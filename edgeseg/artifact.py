@@ -105,12 +105,12 @@ class Artifact:
 
 
 def artifact_dir(parent: Path, name: str, precision: str, model_format: str) -> Path:
-    """``parent/<name>-<precision>-<format>``."""
+    """Name an artifact's folder: ``parent/<name>-<precision>-<format>``."""
     return parent / f"{name}-{precision}-{model_format}"
 
 
 def artifact_folder(path: Path) -> Path:
-    """The folder of the artifact that ``path`` names: itself, or that of a file inside."""
+    """Find the folder of the artifact that ``path`` names: itself, or that of a file inside."""
     return path.parent if path.is_file() and (path.parent / MANIFEST).is_file() else path
 
 

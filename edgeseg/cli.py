@@ -40,7 +40,7 @@ INTERRUPTED = 130
 
 
 def build_parser(verb: str | None) -> argparse.ArgumentParser:
-    """The parser; only the module of ``verb`` is imported."""
+    """Build the parser; only the module of ``verb`` is imported."""
     parser = _Parser(
         prog="edgeseg", description="Proven INT8 segmentation on edge devices.", epilog=examples_text(EXAMPLES)
     )
@@ -99,7 +99,7 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def guard_errors(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
-    """The exit code of ``work``, whose errors become one line on standard error.
+    """Run ``work`` and return its exit code; its errors become one line on standard error.
 
     Args:
         verb: for the line.

@@ -33,7 +33,7 @@ SPLITS = ("train", "val")
 
 
 def is_dataset(path: Path) -> bool:
-    """Whether ``path`` has the layout of a data folder, or is a ``data.yaml``."""
+    """Tell whether ``path`` has the layout of a data folder, or is a ``data.yaml``."""
     return path.suffix in (".yaml", ".yml") or (path / "images").is_dir() or (path / "data.yaml").is_file()
 
 
@@ -82,7 +82,7 @@ class Dataset:
         return _from_folders(path, ignore_index)
 
     def pairs(self, split: str) -> tuple[Pair, ...]:
-        """Image and mask files of a split, sorted by name.
+        """List image and mask files of a split, sorted by name.
 
         Raises:
             DataError: the split is missing or empty, or an image has no mask.
@@ -102,11 +102,11 @@ class Dataset:
         return tuple(Pair(image, by_stem[image.stem]) for image in found)
 
     def left_out(self, split: str) -> str:
-        """The sentence about pictures in the folder of a split that are of a kind that is not read; empty for none."""
+        """Say in a sentence which pictures in a split's folder are of a kind that is not read; empty for none."""
         return about_unread(unread_pictures(self.folders[split][0]))
 
     def read(self, pair: Pair) -> tuple[UInt8, UInt8]:
-        """The image (HWC uint8 BGR) and the mask (HW uint8) of a pair, checked against each other.
+        """Read the image (HWC uint8 BGR) and the mask (HW uint8) of a pair, checked against each other.
 
         Raises:
             DataError: unreadable, sizes differ, or a mask value outside the classes.
@@ -115,7 +115,7 @@ class Dataset:
         return image, self.read_mask(pair, image)
 
     def read_mask(self, pair: Pair, image: UInt8) -> UInt8:
-        """The mask (HW uint8) of a pair whose image has been read, checked against it.
+        """Read the mask (HW uint8) of a pair whose image has been read, checked against it.
 
         Raises:
             DataError: unreadable, of another size, or a value outside the classes.
@@ -164,12 +164,12 @@ class Dataset:
 
 
 def value_counts(mask: UInt8) -> Int64:
-    """(256,) pixels of each value of a mask."""
+    """Count the pixels of each value of a mask: (256,) int64."""
     return np.bincount(mask.ravel(), minlength=256)
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Image files directly in ``folder``, sorted by name.
+    """List image files directly in ``folder``, sorted by name.
 
     Raises:
         DataError: no such folder, or no image in it.
@@ -185,12 +185,12 @@ def list_images(folder: Path) -> list[Path]:
 
 
 def unread_pictures(folder: Path) -> list[Path]:
-    """Picture files directly in ``folder`` that :func:`list_images` leaves out, because of their kind."""
+    """List picture files directly in ``folder`` that :func:`list_images` leaves out, because of their kind."""
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in UNREAD_SUFFIXES and not p.name.startswith("."))
 
 
 def about_unread(paths: Sequence[Path]) -> str:
-    """The sentence that says how many pictures were left out and which; empty for none."""
+    """Say in a sentence how many pictures were left out and which; empty for none."""
     if not paths:
         return ""
     names = ", ".join(path.name for path in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
@@ -198,7 +198,7 @@ def about_unread(paths: Sequence[Path]) -> str:
 
 
 def read_classes(path: Path) -> tuple[str, ...]:
-    """Class names of a ``classes.txt``, one a line; blank lines at the end do not count."""
+    """Read the class names of a ``classes.txt``, one a line; blank lines at the end do not count."""
     return _check_names((line.strip() for line in read_text(path).split("\n") if line.strip()), path)
 
 

@@ -14,7 +14,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def color_table(spec: ModelSpec, hide: int | None = None) -> UInt8:
-    """(256, 1, 3) BGR lookup table from label to colour; ``hide`` and unknown labels are black."""
+    """Build the (256, 1, 3) BGR lookup table from label to colour; ``hide`` and unknown labels are black."""
     table = np.zeros((256, 1, 3), np.uint8)
     for label, (red, green, blue) in enumerate(spec.palette):
         if label != hide:
@@ -23,7 +23,7 @@ def color_table(spec: ModelSpec, hide: int | None = None) -> UInt8:
 
 
 def colorize(labels: UInt8, table: UInt8) -> UInt8:
-    """HW labels to an HWC BGR picture by ``table``."""
+    """Colour HW labels by ``table``: an HWC uint8 BGR picture."""
     return np.asarray(cv2.applyColorMap(labels, table), np.uint8)
 
 

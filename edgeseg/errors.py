@@ -30,48 +30,54 @@ class EdgesegError(Exception):
 
 
 class GateFailed(EdgesegError):
+    """A promise about the masks or the speed was measured and not kept."""
+
     exit_code = 1
 
 
 class UserError(EdgesegError):
+    """Something that was given is wrong."""
+
     exit_code = 2
 
 
 class SpecError(UserError):
-    pass
+    """A spec is missing, incomplete or contradicts itself or the model."""
 
 
 class DataError(UserError):
-    pass
+    """A data folder, an image or a mask cannot be used."""
 
 
 class ArtifactError(UserError):
-    pass
+    """A folder is not an artifact, or not one that can be used here."""
 
 
 class TamperedError(ArtifactError):
-    pass
+    """A file's digest is not the one that the artifact or the cache recorded."""
 
 
 class CheckpointError(UserError):
-    pass
+    """A checkpoint cannot be read, or does not fit the network."""
 
 
 class SourceError(UserError):
-    pass
+    """A camera, a video or a folder gives no frames."""
 
 
 class OutputError(UserError):
-    pass
+    """A result cannot be written where it should go."""
 
 
 class EnvironmentFault(EdgesegError):
+    """This machine lacks something."""
+
     exit_code = 3
 
 
 class MissingExtra(EnvironmentFault):
-    pass
+    """A package is not installed; the message has the pip line that brings it."""
 
 
 class EngineError(EnvironmentFault):
-    pass
+    """An engine cannot be loaded, built or run on this device."""

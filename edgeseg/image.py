@@ -56,7 +56,7 @@ def read_image(path: Path | str) -> UInt8:
 
 
 def read_images(path: Path | str) -> Iterator[UInt8]:
-    """Every picture of an image file like :func:`read_image`: the pages of a TIFF, the frames of an animation.
+    """Read every picture of an image file like :func:`read_image`: the pages of a TIFF, the frames of an animation.
 
     Raises:
         DataError: see :func:`read_image`; or an animation that this OpenCV cannot read.
@@ -164,7 +164,7 @@ class Placement:
 
 
 def placement(size: tuple[int, int], spec: ModelSpec) -> Placement:
-    """Where an image of ``size`` (height, width) lands in the input of ``spec``."""
+    """Compute where an image of ``size`` (height, width) lands in the input of ``spec``."""
     if spec.resize == "stretch":
         return Placement(0, 0, spec.height, spec.width)
     scale = min(spec.height / size[0], spec.width / size[1])
@@ -226,7 +226,7 @@ def _check_bgr(image: UInt8) -> None:
 
 
 def normalise(fitted: UInt8, spec: ModelSpec) -> Float32:
-    """Network values of a fitted image: CHW float32 in the network's colour order.
+    """Turn a fitted image into network values: CHW float32 in the network's colour order.
 
     The exported graph does the same arithmetic inside the engine: ``x * scale + shift`` with the
     constants of :func:`normalisation`.
@@ -239,7 +239,7 @@ def normalise(fitted: UInt8, spec: ModelSpec) -> Float32:
 
 
 def normalisation(spec: ModelSpec) -> tuple[Float32, Float32]:
-    """Per-channel (scale, shift), float32, so that ``x * scale + shift == (x / 255 - mean) / std``."""
+    """Compute per-channel float32 (scale, shift) so that ``x * scale + shift == (x / 255 - mean) / std``."""
     mean, std = np.asarray(spec.mean, np.float64), np.asarray(spec.std, np.float64)
     return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 

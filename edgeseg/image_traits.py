@@ -73,7 +73,7 @@ class Trait:
         return inside is not None and spread is not None and (inside < LEAST_INSIDE or spread < LEAST_SPREAD)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "name": self.name,
             "meaning": MEANINGS[self.name],
@@ -85,7 +85,7 @@ class Trait:
 
 
 def measure_traits(image: UInt8, names: tuple[str, ...] = (*GREY_TRAITS, *COLOR_TRAITS)) -> tuple[float, ...]:
-    """The values of :data:`MEANINGS` for one HWC uint8 BGR image, in the order of ``names``.
+    """Measure :data:`MEANINGS` of one HWC uint8 BGR image, in the order of ``names``.
 
     The image is brought to at most 256 pixels a side before, so that noise of single pixels and
     the size of the image do not count.

@@ -21,7 +21,7 @@ _BASE: tuple[tuple[int, int, int], ...] = (
 
 
 def default_palette(count: int) -> tuple[tuple[int, int, int], ...]:
-    """``count`` RGB colours, 0..255: a fixed set first, then golden-angle hues."""
+    """Choose ``count`` RGB colours, 0..255: a fixed set first, then golden-angle hues."""
     colors = list(_BASE[:count])
     while len(colors) < count:
         hue = (len(colors) * 0.61803398875) % 1.0
@@ -31,7 +31,7 @@ def default_palette(count: int) -> tuple[tuple[int, int, int], ...]:
 
 
 def parse_color(text: str) -> tuple[int, int, int]:
-    """``"#ff8800"`` to an RGB triple; raises ValueError for anything else."""
+    """Parse ``"#ff8800"`` to an RGB triple; raises ValueError for anything else."""
     digits = text.removeprefix("#")
     if len(digits) != 6:
         raise ValueError(f"a colour looks like #ff8800; found {text!r}")

@@ -71,6 +71,7 @@ class ModelSpec:
 
     @property
     def num_classes(self) -> int:
+        """The number of classes, background included."""
         return len(self.classes)
 
     @property
@@ -92,12 +93,15 @@ class ModelSpec:
         return 255
 
     def replace(self, **changes: Any) -> ModelSpec:
+        """Return a spec with some fields changed, checked anew; raises SpecError."""
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return dataclasses.asdict(self)
 
     def to_json(self) -> str:
+        """Serialise with sorted keys, so that equal specs are equal texts."""
         return json.dumps(self.to_dict(), sort_keys=True)
 
     @classmethod
@@ -119,6 +123,7 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, text: str) -> ModelSpec:
+        """Read what :meth:`to_json` wrote; raises SpecError."""
         try:
             values = json.loads(text)
         except ValueError as error:

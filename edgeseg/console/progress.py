@@ -22,6 +22,6 @@ def no_progress(description: str, total: int) -> Iterator[Tick]:
 
 @contextlib.contextmanager
 def bar_on_tty(description: str, total: int) -> Iterator[Tick]:
-    """A bar on standard error when it is a terminal."""
+    """Show a bar on standard error when it is a terminal."""
     with tqdm(desc=description, total=total, leave=False, disable=not sys.stderr.isatty()) as bar:
         yield bar.update

@@ -17,7 +17,7 @@ _BYTES = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "KIB": 1 << 10, "MIB": 1 
 
 
 def duration_s(text: str) -> float:
-    """Seconds of ``30s``, ``10min``, ``1.5h`` or ``1d``.
+    """Parse ``30s``, ``10min``, ``1.5h`` or ``1d`` to seconds.
 
     Raises:
         UserError: something else, or nothing.
@@ -29,7 +29,7 @@ def duration_s(text: str) -> float:
 
 
 def size_bytes(text: str) -> int:
-    """Bytes of ``500MB`` or ``20GB`` (powers of 1000), ``20GiB`` (of 1024).
+    """Parse ``500MB`` or ``20GB`` (powers of 1000) or ``20GiB`` (of 1024) to bytes.
 
     Raises:
         UserError: something else, or nothing.
@@ -42,7 +42,7 @@ def size_bytes(text: str) -> int:
 
 
 def duration_or_size(text: str) -> tuple[float | None, int | None]:
-    """Seconds and None, or None and bytes.
+    """Parse either: seconds and None, or None and bytes.
 
     Raises:
         UserError: neither a duration nor a size.
@@ -57,7 +57,7 @@ def duration_or_size(text: str) -> tuple[float | None, int | None]:
 
 
 def parse_limit(text: str | None, default: int | None) -> int | None:
-    """Bytes to keep, where ``all`` is None: no limit.
+    """Parse how many bytes to keep, where ``all`` is None: no limit.
 
     Raises:
         UserError: neither a size nor ``all``.
@@ -68,7 +68,7 @@ def parse_limit(text: str | None, default: int | None) -> int | None:
 
 
 def format_bytes(count: int) -> str:
-    """``count`` for people, in powers of 1000."""
+    """Word ``count`` for people, in powers of 1000."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
         if count >= size:
             return f"{count / size:.3g} {unit}"
@@ -117,15 +117,15 @@ class Number:
 
 
 def number(low: float = -_LARGEST, high: float = _LARGEST) -> Number:
-    """``type=number(0, 1)``: a finite number within limits."""
+    """Make an argparse type, ``type=number(0, 1)``: a finite number within limits."""
     return Number(low, high)
 
 
 def number_above(low: float, high: float = _LARGEST) -> Number:
-    """``type=number_above(0)``: a finite number larger than ``low``."""
+    """Make an argparse type, ``type=number_above(0)``: a finite number larger than ``low``."""
     return Number(low, high, above=True)
 
 
 def whole(low: float = 0, high: float = _LARGEST) -> Number:
-    """``type=whole(1)``: a whole number within limits."""
+    """Make an argparse type, ``type=whole(1)``: a whole number within limits."""
     return Number(low, high, whole=True)

@@ -62,7 +62,7 @@ class Scene:
         self._frame += 1
 
     def render(self) -> tuple[UInt8, UInt8]:
-        """The picture, HWC uint8 BGR, and its labels, HW uint8 of :data:`CLASSES`."""
+        """Draw the picture, HWC uint8 BGR, and its labels, HW uint8 of :data:`CLASSES`."""
         shape = self._size
         canvas = Canvas(
             np.full(shape, FAR), np.full(shape, FAR), self._medium.copy(), np.zeros(shape, np.float32), self._scale
@@ -99,7 +99,7 @@ class Scene:
 
 
 def render_scene(seed: int, index: int, height: int, width: int) -> tuple[UInt8, UInt8]:
-    """Frame ``index`` of the clip ``seed``.
+    """Render frame ``index`` of the clip ``seed``.
 
     Returns:
         The picture, HWC uint8 BGR, and its labels, HW uint8: 0 background, 1 cell, 2 border.
@@ -112,7 +112,7 @@ def render_scene(seed: int, index: int, height: int, width: int) -> tuple[UInt8,
 
 
 def render_clip(seed: int, frames: int, height: int, width: int) -> Iterator[tuple[UInt8, UInt8]]:
-    """The first ``frames`` frames of the clip ``seed``, each as :func:`render_scene` gives it."""
+    """Render the first ``frames`` frames of the clip ``seed``, each as :func:`render_scene` gives it."""
     scene = Scene(seed, height, width)
     for _ in range(frames):
         yield scene.render()
@@ -190,7 +190,7 @@ def _write_png(path: Path, picture: UInt8) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """``python -m edgeseg.demo.cells DIR``: write a labelled dataset."""
+    """Write a labelled dataset: ``python -m edgeseg.demo.cells DIR``."""
     parser = argparse.ArgumentParser(prog="python -m edgeseg.demo.cells", description="Render a dataset of cells.")
     parser.add_argument("root", type=Path, metavar="DIR")
     for name, default in (("train", 400), ("val", 60), ("size", 256), ("seed", 1)):

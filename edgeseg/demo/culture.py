@@ -90,7 +90,7 @@ class Culture:
         self._place = np.round((self._place + rate * force) % self._world, 6)
 
     def shapes(self) -> list[Shape]:
-        """All cells now."""
+        """List all cells as they are now."""
         return [self._shape(index) for index in range(len(self.radius))]
 
     def _shape(self, index: int) -> Shape:

@@ -72,18 +72,18 @@ def _in_cell_coordinates(canvas: Canvas, cell: Shape, at: tuple[slice, slice]) -
 
 
 def own_depth(canvas: Canvas) -> Float32:
-    """Pixels from each place to its own cell's membrane; negative outside all cells."""
+    """Measure the pixels from each place to its own cell's membrane; negative outside all cells."""
     return np.minimum(canvas.best, (canvas.best - canvas.second) / 2)
 
 
 def halo(canvas: Canvas) -> None:
-    """The bright fringe of phase contrast around every cell."""
+    """Draw the bright fringe of phase contrast around every cell."""
     near = np.clip(1 + canvas.best / 8, 0, 1) * (canvas.best <= 0)
     canvas.light += 46 * near * near
 
 
 def paint(canvas: Canvas, patch: Patch, cell: Shape, traits: npt.NDArray[np.float64], grain: Float32) -> None:
-    """Cytoplasm, granules and nucleus of one cell, where it is the uppermost."""
+    """Draw cytoplasm, granules and nucleus of one cell, where it is the uppermost."""
     mine = (patch.depth > 0) & (patch.depth >= canvas.best[patch.at])
     dome = np.maximum(0, 1 - patch.radial * patch.radial)
     wander = round(6 * cell.age)
@@ -114,7 +114,7 @@ def _sample(grain: Float32, patch: Patch, zoom: float, offset: int) -> Float32:
 
 
 def membrane(canvas: Canvas, own: Float32) -> None:
-    """A dark cortex with a bright line inside it, following outlines and seams."""
+    """Draw a dark cortex with a bright line inside it, following outlines and seams."""
     inside = own > 0
     dark = np.clip(1 - np.abs(own - np.float32(1.2)) / 1.9, 0, 1)
     bright = np.clip(1 - np.abs(own - np.float32(4.2)) / 1.6, 0, 1)

@@ -43,7 +43,7 @@ def write_clip(path: Path, frames: Iterable[UInt8]) -> None:
 
 
 def sheet_row(image: UInt8, truth: UInt8, fp32: UInt8, int8: UInt8, spec: ModelSpec) -> list[UInt8]:
-    """One row of the contact sheet, in the order of :data:`TITLES`; all of one size."""
+    """Draw one row of the contact sheet, in the order of :data:`TITLES`; all of one size."""
     table = color_table(spec, hide=spec.unknown_label)
     drawn = [overlay(image, labels, table, 0.45) for labels in (truth, fp32, int8)]
     return [image, *drawn, _difference(image, fp32 != int8)]
@@ -64,7 +64,7 @@ def write_sheet(path: Path, rows: Sequence[Sequence[UInt8]]) -> None:
 
 
 def report_rows(results: dict[str, Any]) -> list[list[str]]:
-    """The table: a row a figure, columns fp32 and int8."""
+    """Lay out the table: a row a figure, columns fp32 and int8."""
     both = [results["fp32"], results["int8"]]
     rows = [["", "fp32", "int8"], _row("mIoU", both, "mean_iou", ".4f")]
     rows += [[f"IoU {name}", *(f"{one['iou'][name]:.4f}" for one in both)] for name in both[0]["iou"]]

@@ -21,7 +21,7 @@ TEMPORARY_ADDS_BYTES = 20
 
 
 def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's bytes."""
+    """Compute the hex SHA-256 of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
 
@@ -65,7 +65,7 @@ def _full(folder: Path) -> OSError | None:
 
 
 def output_error(target: Path, error: OSError) -> OutputError:
-    """The sentence for an OS error met while writing ``target``."""
+    """Translate an OS error met while writing ``target`` to a sentence."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return OutputError(f"The disk is full: {target} was not written. Free some space and run again.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

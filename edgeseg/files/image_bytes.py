@@ -71,7 +71,7 @@ def open_picture(path: Path, as_indices: bool = False) -> Picture:
 
 
 def picture_in(data: bytes, path: Path, as_indices: bool = False, number: int | None = None) -> Picture:
-    """The picture in the bytes of an image file, see :func:`open_picture`; of a TIFF, page ``number``."""
+    """Decode the bytes of an image file, see :func:`open_picture`; of a TIFF, page ``number``."""
     if data[:2] == _JPEG_START:
         return _jpeg(data, path)
     if data[:8] == _PNG_START:

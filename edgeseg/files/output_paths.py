@@ -48,7 +48,7 @@ def check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
 
 
 def picture_folders(data: Path | None) -> list[Path]:
-    """The folders of a data folder in which every picture counts as data; nothing else belongs there."""
+    """List the folders of a data folder in which every picture counts as data; nothing else belongs there."""
     if data is None or not data.is_dir():
         return []
     if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in data.iterdir()):
@@ -57,7 +57,7 @@ def picture_folders(data: Path | None) -> list[Path]:
 
 
 def file_identity(path: Path) -> Identity | None:
-    """What ``path`` is, also where it is still to be made; None for a device or a pipe, which hold nothing."""
+    """Tell what ``path`` is, also where it is still to be made; None for a device or a pipe, which hold nothing."""
     place, rest = os.fspath(path), ""
     while True:
         try:
@@ -75,7 +75,7 @@ def file_identity(path: Path) -> Identity | None:
 
 
 def is_same(first: Path, second: Path) -> bool:
-    """True for two names of one file or folder."""
+    """Tell whether two names are of one file or folder."""
     identity = file_identity(first)
     return identity is not None and identity == file_identity(second)
 

@@ -106,12 +106,12 @@ class _Layout:
 
 
 def is_tiff(data: bytes) -> bool:
-    """Whether bytes begin like a TIFF or BigTIFF."""
+    """Tell whether bytes begin like a TIFF or BigTIFF."""
     return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def exif_orientation(block: bytes) -> int:
-    """EXIF orientation (1..8) of an EXIF block, with or without its ``Exif`` prefix; 1 where it tells none."""
+    """Read the orientation (1..8) of an EXIF block, with or without its ``Exif`` prefix; 1 where it tells none."""
     block = block.removeprefix(b"Exif\0\0")
     try:
         layout = _layout(block)

@@ -56,7 +56,7 @@ def name_nodes(graph: Any) -> None:
 
 
 def weighted_layers(graph: Any, ops: Collection[str] = WEIGHTED) -> tuple[Weight, ...]:
-    """Layers of the network that multiply with constants, in the order of computation."""
+    """List the layers of the network that multiply with constants, in the order of computation."""
     constants = {tensor.name for tensor in graph.initializer}
     return tuple(
         Weight(node, node.input[1])
@@ -66,12 +66,12 @@ def weighted_layers(graph: Any, ops: Collection[str] = WEIGHTED) -> tuple[Weight
 
 
 def is_surrounding(node: Any) -> bool:
-    """Whether a node belongs to the pre- or post-processing, which is never quantised."""
+    """Tell whether a node belongs to the pre- or post-processing, which is never quantised."""
     return bool(node.name.startswith(SURROUNDINGS))
 
 
 def head_layers(graph: Any) -> frozenset[str]:
-    """The last layers with weights before the logits: nothing weighted follows them."""
+    """Find the last layers with weights before the logits: nothing weighted follows them."""
     makers = map_makers(graph)
     heads: set[str] = set()
     waiting, seen = [LOGITS], set()
@@ -88,12 +88,12 @@ def head_layers(graph: Any) -> frozenset[str]:
 
 
 def map_makers(graph: Any) -> dict[str, Any]:
-    """The node that makes each tensor."""
+    """Map each tensor to the node that makes it."""
     return {name: node for node in graph.node for name in node.output}
 
 
 def map_readers(graph: Any) -> dict[str, list[Any]]:
-    """The nodes that read each tensor."""
+    """Map each tensor to the nodes that read it."""
     readers: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in node.input:
@@ -102,7 +102,7 @@ def map_readers(graph: Any) -> dict[str, list[Any]]:
 
 
 def float_activations(model: Any) -> set[str]:
-    """Float tensors that change with the image."""
+    """Find the float tensors that change with the image."""
     constants = {tensor.name for tensor in model.graph.initializer}
     known = (*model.graph.value_info, *model.graph.output)
     return {info.name for info in known if info.type.tensor_type.elem_type == FLOAT} - constants
@@ -161,6 +161,6 @@ def _values(tensor: Any) -> Any:
 
 
 def initializers_read(graph: Any) -> Iterator[Any]:
-    """Initializers that some node reads."""
+    """Yield the initializers that some node reads."""
     read = {name for node in graph.node for name in node.input}
     return (tensor for tensor in graph.initializer if tensor.name in read)

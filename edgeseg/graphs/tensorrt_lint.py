@@ -56,7 +56,7 @@ class Finding:
 
 
 def lint(model: Any, tensorrt: str = "10") -> list[Finding]:
-    """Everything in an ONNX model that a TensorRT version would refuse or misread; empty when it is clean.
+    """Find everything in an ONNX model that a TensorRT version would refuse or misread; empty when it is clean.
 
     Args:
         model: an ``onnx.ModelProto``.

@@ -77,12 +77,12 @@ class BoundaryIoU:
 
 
 def band_width(shape: tuple[int, ...], ratio: float = RATIO) -> int:
-    """The distance d in pixels for an image of ``shape`` (H, W)."""
+    """Compute the distance d in pixels for an image of ``shape`` (H, W)."""
     return max(1, round(ratio * math.hypot(*shape)))
 
 
 def band(labels: UInt8, distance: int) -> UInt8:
-    """Labels within ``distance`` pixels of their region's contour, 255 everywhere else.
+    """Keep labels within ``distance`` pixels of their region's contour, and 255 everywhere else.
 
     A pixel lies there when the square around it holds another label, so that one smallest and one
     largest value serve all classes together.

@@ -64,11 +64,13 @@ class Confusion:
 
     @property
     def mean_dice(self) -> float:
+        """Mean of :attr:`dice` over the classes that occur, 0..1; NaN when none does."""
         dice = self.dice
         return float(np.nanmean(dice)) if np.isfinite(dice).any() else float("nan")
 
     @property
     def pixel_accuracy(self) -> float:
+        """Part of all counted pixels whose label is right, 0..1; NaN when nothing was counted."""
         total = int(self.counts.sum())
         return float(self._hits.sum() / total) if total else float("nan")
 

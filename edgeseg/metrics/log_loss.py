@@ -18,7 +18,7 @@ CLIP = 1e-7
 
 
 def log_loss_map(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> Float64:
-    """``-y ln p - (1 - y) ln(1 - p)`` of each pixel.
+    """Compute ``-y ln p - (1 - y) ln(1 - p)`` of each pixel.
 
     Args:
         probabilities: P(foreground), any shape, 0..1; clipped to :data:`CLIP` .. 1 - :data:`CLIP`.
@@ -39,5 +39,5 @@ def log_loss_map(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> Float64:
 
 
 def log_loss(probabilities: npt.ArrayLike, truth: npt.ArrayLike) -> float:
-    """The mean of :func:`log_loss_map`."""
+    """Compute the mean of :func:`log_loss_map`."""
     return float(log_loss_map(probabilities, truth).mean())

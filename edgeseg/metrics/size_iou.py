@@ -151,7 +151,7 @@ class SizeIoU:
         return (f"<{sides[0]}", *inner, f"≥{sides[-1]}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a report; an empty bin is None."""
+        """Return plain values for a report; an empty bin is None."""
         rows = {
             name: {
                 "iou": _plain(self.iou[label]),
@@ -165,7 +165,7 @@ class SizeIoU:
         return {**bins, "overall": _plain(self.overall), "classes": rows}
 
     def table(self) -> str:
-        """IoU by class (rows) and size (columns) with the number of objects, for a terminal."""
+        """Lay out IoU by class (rows) and size (columns) with the number of objects, for a terminal."""
         wide = max(len("all classes"), *(len(name) for name in self.classes))
         lines = [f"{'IoU by size':<{wide}}" + "".join(f"  {name:>12}" for name in self.names)]
         for name, ious, counts in zip(self.classes, self.iou, self.count, strict=True):

@@ -18,7 +18,7 @@ Color = tuple[int, int, int]
 
 
 def size_picture(sizes: SizeIoU, title: str, palette: Sequence[Color] | None = None) -> UInt8:
-    """A line a class over the size bins, and a thick one for all classes; the number of objects below.
+    """Draw a line a class over the size bins, and a thick one for all classes; the number of objects below.
 
     Args:
         sizes: what was counted.

@@ -28,11 +28,11 @@ class AttentionGate(nn.Module):
         self.score = nn.Conv2d(hidden, 1, 1)
 
     def forward(self, skip: Tensor, coarse: Tensor) -> Tensor:
-        """(N, S, 2h, 2w) and (N, C, h, w) to (N, S, 2h, 2w)."""
+        """Weigh a skip: (N, S, 2h, 2w) and (N, C, h, w) to (N, S, 2h, 2w)."""
         return skip * self.coefficients(skip, coarse)
 
     def coefficients(self, skip: Tensor, coarse: Tensor) -> Tensor:
-        """(N, 1, 2h, 2w), each from 0 to 1."""
+        """Compute the weight of each pixel: (N, 1, 2h, 2w), from 0 to 1."""
         score = self.score(F.relu(self.of_skip(skip) + self.of_coarse(coarse)))
         return F.interpolate(torch.sigmoid(score), scale_factor=2.0, mode="bilinear", align_corners=False)
 
@@ -57,9 +57,10 @@ class AttentionUNet(UNetShape):
         self.gates = nn.ModuleList(AttentionGate(skip, coarse) for skip, coarse in pairs)
 
     def skip_joins(self) -> list[Join]:
-        """Where the levels meet, finest first; each has its gate."""
+        """List where the levels meet, finest first; each has its gate."""
         stages = [[stage] for stage in self.encoder.stages]
         return unet_joins(stages, list(self.ups), list(self.decoder), list(self.gates))  # type: ignore[arg-type]
 
     def gated(self, level: int, skip: Tensor, coarse: Tensor) -> Tensor:
+        """Let through of ``skip`` what the level's gate finds relevant to ``coarse``."""
         return self.gates[level](skip, coarse)  # type: ignore[no-any-return]

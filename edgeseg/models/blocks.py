@@ -13,7 +13,7 @@ ONEDNN_BLOCK = 16
 
 
 def scale_channels(widths: tuple[int, ...], multiplier: float) -> tuple[int, ...]:
-    """Channel counts times ``multiplier``, rounded to multiples of 8, at least 8."""
+    """Multiply channel counts, rounded to multiples of 8, at least 8."""
     return tuple(max(8, round(width * multiplier / 8) * 8) for width in widths)
 
 
@@ -27,6 +27,7 @@ class StridedPointwise(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve (N, C, H, W) to (N, K, H / stride, W / stride), training over the pixels that the stride keeps."""
         if not self.training or self.in_channels >= ONEDNN_BLOCK:
             return super().forward(x)
         step = self.stride[0]
@@ -57,6 +58,7 @@ class ResidualBlock(nn.Module):
         self.skip = nn.Identity() if same else ConvNorm(inputs, outputs, kernel=1, stride=stride, act=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the block's output to its input: (N, C, H, W) to (N, K, H, W)."""
         return F.relu(self.body(x) + self.skip(x))
 
 
@@ -108,7 +110,7 @@ class Encoder(nn.Module):
         self.stride = stem_stride * 2 ** (len(widths) - 1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Features of every stage, finest first."""
+        """Compute the features of every stage, finest first."""
         x = self.stem(x)
         features = []
         for stage in self.stages:
@@ -134,7 +136,7 @@ class PoolingEncoder(nn.Module):
         self.stride = stem_stride * 2 ** (len(widths) - 1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Features of every stage, finest first."""
+        """Compute the features of every stage, finest first."""
         features = [self.stages[0](x)]
         for stage in self.stages[1:]:
             features.append(stage(F.max_pool2d(features[-1], 2)))
@@ -151,18 +153,20 @@ class AnySize(nn.Module):
     stride: int
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 (N, C, H, W) normalised input to (N, K, H, W) logits."""
+        """Segment normalised float32 (N, C, H, W): logits (N, K, H, W)."""
         return crop_to(self.logits(self.padded(x)), x)
 
     def padded(self, x: Tensor) -> Tensor:
+        """Add zeros right and below until both sides are multiples of the stride."""
         height, width = x.shape[-2:]
         below, right = -height % self.stride, -width % self.stride
         return F.pad(x, (0, right, 0, below)) if below or right else x
 
     def logits(self, x: Tensor) -> Tensor:
+        """Compute logits of the padded input; each network defines it."""
         raise NotImplementedError
 
 
 def crop_to(logits: Tensor, image: Tensor) -> Tensor:
-    """The top left of ``logits`` that lies over ``image``."""
+    """Cut off the top left of ``logits`` that lies over ``image``."""
     return logits[..., : image.shape[-2], : image.shape[-1]]

@@ -47,6 +47,7 @@ class CutUNet(AnySize):
         self.head, self.enlarge, self.stride = kept.head, kept.enlarge, kept.stride
 
     def logits(self, x: Tensor) -> Tensor:
+        """Compute (N, K, H, W) logits, with constants in place of everything below the cut."""
         *skips, x = self.encoder(x)
         x = self.deepest(self.gate(x))
         for up, gate, block, skip in zip(self.ups, self.gates, self.decoder, reversed(skips), strict=True):
@@ -55,7 +56,7 @@ class CutUNet(AnySize):
 
 
 def cut_below(model: nn.Module, level: int, mean: Tensor, gate_mean: Tensor | None = None) -> CutUNet:
-    """A network without anything below ``level``; arguments as in :class:`CutUNet`.
+    """Build a network without anything below ``level``; arguments as in :class:`CutUNet`.
 
     Raises:
         UserError: no network whose levels can be cut, or it has no such level.
@@ -66,12 +67,12 @@ def cut_below(model: nn.Module, level: int, mean: Tensor, gate_mean: Tensor | No
 
 
 def can_cut(model: nn.Module) -> bool:
-    """Whether :func:`cut_below` takes a network."""
+    """Tell whether :func:`cut_below` takes a network."""
     return isinstance(model, UNetShape | LiteUNet)
 
 
 def check_cut(model: nn.Module, level: int) -> None:
-    """Raises UserError when :func:`cut_below` would."""
+    """Raise UserError when :func:`cut_below` would."""
     if not isinstance(model, UNetShape | LiteUNet):
         raise UserError(
             f"--drop-levels cuts a U-Net with same padding; this is a {type(model).__name__}. "
@@ -86,7 +87,7 @@ def check_cut(model: nn.Module, level: int) -> None:
 
 
 def without_coarse(block: nn.Module, coarse: int, mean: Tensor) -> nn.Module:
-    """A decoder's block that takes the skip alone.
+    """Build a decoder's block that takes the skip alone.
 
     Args:
         block: in eval mode; takes (coarse path, skip). Changed.

@@ -50,6 +50,7 @@ class InvertedResidual(nn.Module):
         self.same = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
+        """Expand, filter and project (N, C, H, W), added to the input where the shapes are the same."""
         y: Tensor = self.body(x)
         return x + y if self.same else y
 
@@ -75,7 +76,7 @@ class EfficientNetLite0(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Features at strides 2, 4, 8 and 16, finest first; fewer when the last stages are gone."""
+        """Compute features at strides 2, 4, 8 and 16, finest first; fewer when the last stages are gone."""
         features = list(itertools.accumulate(self.stages, lambda y, stage: stage(y), initial=self.stem(x)))
         return [features[i] for i in (1, 2, 3, 5) if i < len(features)]
 

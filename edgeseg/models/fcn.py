@@ -38,6 +38,7 @@ class FCN(AnySize):
         self.enlarge = enlarger(upsampling, classes, self.stride // 2 ** (self.levels - 1))
 
     def logits(self, x: Tensor) -> Tensor:
+        """Sum the scores of the deepest stages, coarse to fine: (N, C, H, W) to (N, K, H, W)."""
         features = self.encoder(x)[-self.levels :]
         scores = [score(feature) for score, feature in zip(self.scores, features, strict=True)]
         x = scores.pop()

@@ -44,7 +44,7 @@ def unet_joins(
     decoder: Sequence[nn.Module],
     gates: Sequence[nn.Module] = (),
 ) -> list[Join]:
-    """The joins of an encoder and a decoder, finest first.
+    """List the joins of an encoder and a decoder, finest first.
 
     Args:
         levels: the encoder's modules of each level, finest first.
@@ -60,7 +60,7 @@ def unet_joins(
 
 
 def readers(block: nn.Module) -> tuple[nn.Conv2d, ...]:
-    """The convolutions that a block's input goes into."""
+    """Find the convolutions that a block's input goes into."""
     whole: Any = block
     first: tuple[Any, ...]
     if isinstance(block, ResidualBlock):
@@ -72,7 +72,7 @@ def readers(block: nn.Module) -> tuple[nn.Conv2d, ...]:
 
 
 def constant_value(convolution: nn.Conv2d, part: slice, mean: Tensor) -> Tensor:
-    """What a convolution adds to every pixel, (outputs,), for input channels that are the same everywhere.
+    """Compute what a convolution adds to every pixel, (outputs,), for input channels that are the same everywhere.
 
     Args:
         convolution: its own bias is left out.
@@ -87,7 +87,7 @@ def constant_value(convolution: nn.Conv2d, part: slice, mean: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def constant_part(join: Join, part: slice, mean: Tensor, gate_mean: Tensor | None = None) -> Iterator[None]:
-    """As long as this lasts, a part of what goes into a join is its mean.
+    """Replace a part of what goes into a join by its mean, as long as this lasts.
 
     Args:
         join: of the network.

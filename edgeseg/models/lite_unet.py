@@ -23,6 +23,7 @@ class GlobalContext(nn.Module):
         self.whole = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Add the image's mean features to every pixel's: (N, C, H, W) to (N, K, H, W)."""
         return torch.relu(self.local(x) + self.whole(x.mean((2, 3), keepdim=True)))
 
 
@@ -49,6 +50,7 @@ class LiteUNet(AnySize):
         self.stride = self.encoder.strides[-1]
 
     def logits(self, x: Tensor) -> Tensor:
+        """Compute (N, K, H, W) logits of the padded input."""
         *skips, x = self.encoder(x)
         x = self.context(x)
         for up, block, skip in zip(self.ups, self.decoder, reversed(skips), strict=True):
@@ -56,7 +58,7 @@ class LiteUNet(AnySize):
         return self.enlarge(self.head(x))  # type: ignore[no-any-return]
 
     def skip_joins(self) -> list[Join]:
-        """Where the levels meet, finest first."""
+        """List where the levels meet, finest first."""
         *finer, fourth, fifth = self.encoder.stages
         levels = [*([stage] for stage in finer), [fourth, fifth, self.context]]
         return unet_joins(levels, list(self.ups), list(self.decoder))  # type: ignore[arg-type]

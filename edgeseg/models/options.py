@@ -26,7 +26,7 @@ class Option:
     ranged: bool = False
 
     def check(self, value: Any) -> None:
-        """Raises UserError when ``value`` is not allowed."""
+        """Raise UserError when ``value`` is not allowed."""
         if self.ranged and not isinstance(value, bool) and isinstance(value, int | float):
             good = self.allowed[0] <= value <= self.allowed[1]
         else:
@@ -35,7 +35,7 @@ class Option:
             raise UserError(f"--{self.name.replace('_', '-')} must be {self.range()}; found {value!r}.")
 
     def range(self) -> str:
-        """The allowed values in words."""
+        """Word the allowed values."""
         if self.ranged:
             return f"{self.allowed[0]} to {self.allowed[1]}"
         *first, last = (str(value) for value in self.allowed)
@@ -47,7 +47,7 @@ STEM_STRIDE = Option("stem_stride", 1, (1, 2))
 
 
 def fill_defaults(model: str, known: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
-    """``given`` checked, and the defaults of ``known`` for what it leaves out.
+    """Check ``given``, and add the defaults of ``known`` for what it leaves out.
 
     Raises:
         UserError: an option that ``model`` does not take, or an impossible value.

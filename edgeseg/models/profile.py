@@ -64,7 +64,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def gflop(model: nn.Module, spec: ModelSpec) -> float:
-    """1e9 operations for one image of the spec's size, 2 a multiply-add; interpolation and additions are not counted.
+    """Count 1e9 operations for one image of the spec's size, 2 a multiply-add, without interpolation and additions.
 
     Args:
         model: on the ``meta`` device, where nothing is computed.
@@ -77,7 +77,7 @@ def gflop(model: nn.Module, spec: ModelSpec) -> float:
 
 
 def receptive_field(model: nn.Module, channels: int) -> int | None:
-    """Side in pixels of the square that one pixel's logits can depend on; None where it has no end.
+    """Measure the side in pixels of the square that one pixel's logits can depend on; None where it has no end.
 
     One column of an image is made NaN, which every layer passes on to all that it reaches; so the
     answer needs no list of layers. Pixels of different place in the coarsest grid see differently

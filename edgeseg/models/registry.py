@@ -68,7 +68,7 @@ MODELS: Mapping[str, Entry] = {
 
 
 def model_entry(name: str) -> Entry:
-    """The registry's line about a network.
+    """Look up the registry's line about a network.
 
     Raises:
         UserError: unknown name; the closest is offered.
@@ -80,7 +80,7 @@ def model_entry(name: str) -> Entry:
 
 
 def full_options(name: str, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Every option of a network: the given value, or the default.
+    """Complete the options of a network: the given value, or the default.
 
     Raises:
         UserError: unknown name, an option the network does not take, or an impossible value.
@@ -89,7 +89,7 @@ def full_options(name: str, options: Mapping[str, Any] | None = None) -> dict[st
 
 
 def build_model(name: str, spec: ModelSpec, options: Mapping[str, Any] | None = None) -> nn.Module:
-    """A network with fresh weights for ``spec``.
+    """Build a network with fresh weights for ``spec``.
 
     Args:
         name: a key of :data:`MODELS`.
@@ -125,5 +125,5 @@ def load_pretrained(name: str, model: nn.Module, spec: ModelSpec) -> None:
 
 
 def count_weights(model: nn.Module) -> int:
-    """Number of trainable numbers."""
+    """Count the trainable numbers."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)

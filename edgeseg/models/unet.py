@@ -44,6 +44,7 @@ class UNetShape(AnySize):
         self.stride = encoder.stride
 
     def logits(self, x: Tensor) -> Tensor:
+        """Compute (N, K, H, W) logits of the padded input."""
         *skips, x = self.encoder(x)
         for level, skip in enumerate(reversed(skips)):
             joined = torch.cat((self.ups[level](x, skip), self.gated(level, skip, x)), 1)
@@ -51,11 +52,11 @@ class UNetShape(AnySize):
         return self.enlarge(self.head(x))  # type: ignore[no-any-return]
 
     def skip_joins(self) -> list[Join]:
-        """Where the levels meet, finest first."""
+        """List where the levels meet, finest first."""
         return unet_joins([[stage] for stage in self.encoder.stages], list(self.ups), list(self.decoder))  # type: ignore[arg-type]
 
     def gated(self, level: int, skip: Tensor, coarse: Tensor) -> Tensor:
-        """What of ``skip`` passes on decoder level ``level`` (0 is the coarsest): all of it."""
+        """Let through of ``skip`` what passes on decoder level ``level`` (0 is the coarsest): all of it."""
         return skip
 
 

@@ -65,13 +65,13 @@ class UNetPlusPlus(AnySize):
         return [(level, join) for join in range(1, depth + 1) for level in range(depth + 1 - join)]
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, ...]:  # type: ignore[override]
-        """Logits (N, K, H, W); in train mode those of every head, the deepest first."""
+        """Segment an input: logits (N, K, H, W); in train mode those of every head, the deepest first."""
         if not self.training or len(self.heads) == 1:
             return super().forward(x)
         return tuple(crop_to(logits, x) for logits in self.supervised(self.padded(x)))
 
     def skip_joins(self) -> list[Join]:
-        """None: every node meets all others of its level, and none of them can be taken away alone.
+        """Return no join: every node meets all others of its level, and none of them can be taken away alone.
 
         Raises:
             UserError: always, with what to do instead.
@@ -82,10 +82,11 @@ class UNetPlusPlus(AnySize):
         )
 
     def logits(self, x: Tensor) -> Tensor:
+        """Compute the logits of the deepest head, (N, K, H, W)."""
         return self._of_head(self._finest(x), self.depth)
 
     def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Logits of every head, the deepest first."""
+        """Compute the logits of every head, the deepest first."""
         finest = self._finest(x)
         return tuple(self._of_head(finest, int(join)) for join in reversed(list(self.heads)))
 
@@ -103,7 +104,7 @@ class UNetPlusPlus(AnySize):
 
 
 def prune_depth(state: dict[str, Tensor], depth: int) -> dict[str, Tensor]:
-    """The weights that a U-Net++ of ``depth`` shares with the deeper one they were trained in.
+    """Pick the weights that a U-Net++ of ``depth`` shares with the deeper one they were trained in.
 
     Args:
         state: ``state_dict`` of a :class:`UNetPlusPlus` with deep supervision.

@@ -20,7 +20,7 @@ from edgeseg.models.options import Option
 
 
 def transposed_size(size: int, kernel: int, stride: int = 1, padding: int = 0) -> int:
-    """Side of a transposed convolution's output; 0 or less means that nothing is left."""
+    """Compute the side of a transposed convolution's output; 0 or less means that nothing is left."""
     return stride * (size - 1) + kernel - 2 * padding
 
 
@@ -38,6 +38,7 @@ class Interpolation(Upsampler):
         self.channels, self.mode, self.scale = channels, mode, scale
 
     def forward(self, x: Tensor, fine: Tensor | None = None) -> Tensor:
+        """Enlarge ``x`` by interpolation; ``fine`` is not looked at."""
         corners = None if self.mode == "nearest" else False
         return F.interpolate(x, scale_factor=float(self.scale), mode=self.mode, align_corners=corners)
 
@@ -59,6 +60,7 @@ class Transposed(Upsampler):
         self.conv.weight.data.copy_((ramp[:, None] * ramp).expand_as(self.conv.weight))
 
     def forward(self, x: Tensor, fine: Tensor | None = None) -> Tensor:
+        """Enlarge ``x`` by a transposed convolution; ``fine`` is not looked at."""
         return self.conv(x)  # type: ignore[no-any-return]
 
 
@@ -74,11 +76,12 @@ class MaxUnpooling(Upsampler):
         self.match = nn.Identity() if coarse == fine else ConvNorm(coarse, fine, kernel=1)
 
     def forward(self, x: Tensor, fine: Tensor) -> Tensor:
+        """Put each value of ``x`` where ``fine`` had the maximum of its 2x2 square."""
         return max_unpool(self.match(x), fine)
 
 
 def max_unpool(x: Tensor, pooled: Tensor) -> Tensor:
-    """What ``nn.MaxUnpool2d(2)`` gives for the indices of ``nn.MaxPool2d(2)`` on ``pooled``, bit for bit.
+    """Compute what ``nn.MaxUnpool2d(2)`` gives for the indices of ``nn.MaxPool2d(2)`` on ``pooled``, bit for bit.
 
     Without indices, which TensorRT's MaxPool cannot give: the four pixels of a window are compared
     with their maximum in reading order, and the first that equals it takes the value. Only
@@ -119,7 +122,7 @@ NO_UNPOOLING = Option("upsampling", "bilinear", tuple(kind for kind in UPSAMPLIN
 
 
 def upsampler(kind: str, coarse: int, fine: int) -> Upsampler:
-    """A module that doubles a map.
+    """Build a module that doubles a map.
 
     Args:
         kind: a key of :data:`UPSAMPLINGS`.
@@ -130,7 +133,7 @@ def upsampler(kind: str, coarse: int, fine: int) -> Upsampler:
 
 
 def enlarger(kind: str, channels: int, scale: int) -> nn.Module:
-    """The last step of a network, by ``scale`` and with no finer map to meet.
+    """Build the last step of a network, by ``scale`` and with no finer map to meet.
 
     Max unpooling has no pooling to undo there and is bilinear.
     """

@@ -27,6 +27,7 @@ class UpConv(Upsampler):
         self.conv = nn.ConvTranspose2d(coarse, fine, 2, 2)
 
     def forward(self, x: Tensor, fine: Tensor | None = None) -> Tensor:
+        """Double ``x``, (N, C, h, w) to (N, K, 2h, 2w); ``fine`` is not looked at."""
         return self.conv(x)  # type: ignore[no-any-return]
 
 
@@ -60,12 +61,12 @@ class ValidUNet(nn.Module):
         self.stride = self.encoder.stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float32 (N, C, H, W) normalised input to (N, K, H, W) logits."""
+        """Segment normalised float32 (N, C, H, W): logits (N, K, H, W)."""
         height, width = (self.output_size(side) for side in x.shape[-2:])
         return crop_to(self.logits(self.surrounded(x, height, width)), x)
 
     def logits(self, x: Tensor) -> Tensor:
-        """(N, C, ``input_size(h)``, ``input_size(w)``) to (N, K, h, w)."""
+        """Compute (N, K, h, w) from (N, C, ``input_size(h)``, ``input_size(w)``)."""
         *skips, x = self.encoder(x)
         for up, block, skip in zip(self.ups, self.decoder, reversed(skips), strict=True):
             edge = self.blurred_edge
@@ -75,11 +76,11 @@ class ValidUNet(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]
 
     def skip_joins(self) -> list[Join]:
-        """Where the levels meet, finest first."""
+        """List where the levels meet, finest first."""
         return unet_joins([[stage] for stage in self.encoder.stages], list(self.ups), list(self.decoder))  # type: ignore[arg-type]
 
     def surrounded(self, x: Tensor, height: int, width: int) -> Tensor:
-        """What :meth:`logits` takes to give (height, width): ``x`` in the middle of its mirror images."""
+        """Put ``x`` in the middle of its mirror images, as :meth:`logits` takes it to give (height, width)."""
         rows, columns = (
             _mirror(side, self.margin, self.input_size(wanted), x.device)
             for side, wanted in zip(x.shape[-2:], (height, width), strict=True)
@@ -93,11 +94,11 @@ class ValidUNet(nn.Module):
         return (self.input_size(size) - size) // 2
 
     def output_size(self, least: int) -> int:
-        """The smallest side that the network can give and that is at least ``least``."""
+        """Find the smallest side that the network can give and that is at least ``least``."""
         return next(size for size in range(least, least + self.stride) if self._bottom(size) is not None)
 
     def input_size(self, output: int) -> int:
-        """The side that gives ``output``.
+        """Find the side that gives ``output``.
 
         Raises:
             UserError: no side gives it.
@@ -124,7 +125,7 @@ class ValidUNet(nn.Module):
 
 
 def overlap_tile(model: ValidUNet, x: Tensor, tile: int) -> Tensor:
-    """Logits of ``model`` computed tile by tile: the memory of a tile, and no seams.
+    """Compute the logits of ``model`` tile by tile: the memory of a tile, and no seams.
 
     Args:
         model: in eval mode.
