@@ -1,6 +1,68 @@
 """edgeseg: proven INT8 segmentation on edge devices.
 
-Importing this package is cheap on purpose: rooms are imported where they are used.
+::
+
+    with edgeseg.load("cells-int8-openvino") as model:
+        result = model("photo.png")
+
+Importing this package is cheap on purpose: a name is imported from its room when it is first asked for.
 """
 
 __version__ = "0.1.0"
+TYPE_CHECKING = False
+"""Type checkers take it for true. Importing ``typing`` for it would take longer than all the rest of this module."""
+
+if TYPE_CHECKING:
+    from edgeseg import errors as errors
+    from edgeseg.api.load import load as load
+    from edgeseg.api.model import Model as Model
+    from edgeseg.api.result import Area as Area
+    from edgeseg.api.result import Result as Result
+    from edgeseg.api.stream import Stream as Stream
+    from edgeseg.artifact import Artifact as Artifact
+    from edgeseg.errors import ArtifactError as ArtifactError
+    from edgeseg.errors import CheckpointError as CheckpointError
+    from edgeseg.errors import DataError as DataError
+    from edgeseg.errors import EdgesegError as EdgesegError
+    from edgeseg.errors import EngineError as EngineError
+    from edgeseg.errors import EnvironmentFault as EnvironmentFault
+    from edgeseg.errors import GateFailed as GateFailed
+    from edgeseg.errors import MissingExtra as MissingExtra
+    from edgeseg.errors import OutputError as OutputError
+    from edgeseg.errors import SourceError as SourceError
+    from edgeseg.errors import SpecError as SpecError
+    from edgeseg.errors import TamperedError as TamperedError
+    from edgeseg.errors import UserError as UserError
+    from edgeseg.polygon import Polygon as Polygon
+    from edgeseg.proof.budget import Budget as Budget
+    from edgeseg.spec import ModelSpec as ModelSpec
+else:
+    _ERRORS = (
+        "ArtifactError CheckpointError DataError EdgesegError EngineError EnvironmentFault GateFailed MissingExtra "
+        "OutputError SourceError SpecError TamperedError UserError"
+    )
+    _HOMES = {
+        **dict.fromkeys(_ERRORS.split(), "errors"),
+        "load": "api.load",
+        "Model": "api.model",
+        "Area": "api.result",
+        "Result": "api.result",
+        "Stream": "api.stream",
+        "Artifact": "artifact",
+        "Budget": "proof.budget",
+        "ModelSpec": "spec",
+        "Polygon": "polygon",
+    }
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name == "errors":
+            return import_module("edgeseg.errors")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'edgeseg' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"edgeseg.{_HOMES[name]}"), name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *_HOMES, "errors"} - {"TYPE_CHECKING"})

@@ -86,6 +86,8 @@ class Artifact:
             ArtifactError: not an artifact, an unreadable manifest, or a newer format version.
             TamperedError: a file is missing, added, linked or changed.
         """
+        if not isinstance(path, str | Path) or not str(path).strip():
+            raise ArtifactError(f"An artifact is the path of a folder; found {type(path).__name__} {path!r}.")
         directory = _find_directory(Path(path))
         values = _manifest(directory)
         files = _check_files(values, directory)
@@ -102,6 +104,15 @@ class Artifact:
         except (KeyError, TypeError, SpecError) as error:
             raise ArtifactError(f"{directory / MANIFEST} is incomplete: {error}. Export the model again.") from None
         return artifact
+
+
+def open_artifact(source: Artifact | Path | str) -> Artifact:
+    """Give an artifact as it is, or open the one that a path names.
+
+    Raises:
+        ArtifactError: something else, or see :meth:`Artifact.open`.
+    """
+    return source if isinstance(source, Artifact) else Artifact.open(source)
 
 
 def artifact_dir(parent: Path, name: str, precision: str, model_format: str) -> Path:

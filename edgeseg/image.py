@@ -188,7 +188,7 @@ def fit(image: UInt8, spec: ModelSpec, out: UInt8 | None = None) -> UInt8:
     Raises:
         DataError: ``image`` is not HWC uint8 with three channels, or ``out`` has another shape.
     """
-    _check_bgr(image)
+    check_image(image)
     shape = (spec.height, spec.width, spec.channels)
     if out is None:
         out = np.empty(shape, np.uint8)
@@ -218,7 +218,7 @@ def _resize_into(image: UInt8, out: UInt8) -> None:
         target[...] = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def _check_bgr(image: UInt8) -> None:
+def check_image(image: UInt8) -> None:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise DataError(f"An image is a uint8 array; found {getattr(image, 'dtype', type(image).__name__)}.")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:

@@ -99,8 +99,8 @@ def find_modules() -> dict[str, Path]:
 
 MODULES = find_modules()
 PACKAGES = {name for name, path in MODULES.items() if path.stem == "__init__"}
-ENTRANCES = {"edgeseg.cli", "edgeseg.__main__"}
-"""They belong to no room: they choose a verb and run it."""
+ENTRANCES = {"edgeseg", "edgeseg.cli", "edgeseg.__main__"}
+"""They belong to no room: they choose a verb or a function, and import it when it is asked for."""
 
 
 def room_of(module: str) -> str:

@@ -14,6 +14,7 @@ from edgeseg.errors import EngineError
 from edgeseg.export.graphs.ort_session import Forward
 from edgeseg.export.source.foreign_net import sigmoid, softmax
 from edgeseg.image import Float32, UInt8, normalise
+from edgeseg.runtime.engines.engine import CLOSED_SLOT
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec
 
@@ -42,17 +43,33 @@ class ReferenceEngine:
     def open_slot(self) -> ReferenceSlot:
         if self._forward is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
-        return ReferenceSlot(self._forward, self.spec)
+        return ReferenceSlot(self, self.spec)
+
+    def forward(self, planes: Float32) -> Float32:
+        """Compute the logits of normalised input ``[1, C, H, W]``.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
+        if self._forward is None:
+            raise EngineError("This engine is closed; open it again before using its slots.")
+        return self._forward(planes)
 
     def close(self) -> None:
         self._forward = None
 
 
 class ReferenceSlot:
-    def __init__(self, forward: Forward, spec: ModelSpec) -> None:
+    def __init__(self, engine: ReferenceEngine, spec: ModelSpec) -> None:
         self.input: UInt8 = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
-        self._forward = forward
+        self._engine: ReferenceEngine | None = engine
         self._spec = spec
 
     def run(self) -> Prediction:
-        return prediction_from_logits(self._forward(normalise(self.input, self._spec)[np.newaxis]), self._spec)
+        if self._engine is None:
+            raise EngineError(CLOSED_SLOT)
+        logits = self._engine.forward(normalise(self.input, self._spec)[np.newaxis])
+        return prediction_from_logits(logits, self._spec)
+
+    def close(self) -> None:
+        self._engine = None

@@ -35,6 +35,8 @@ ENGINE_KEY = "edgeseg.engine"
 ONNXRUNTIME, OPENVINO, TENSORRT = "onnxruntime", "openvino", "tensorrt"
 """:data:`ENGINE_KEY` in ONNX ``metadata_props`` (or ``rt_info``) says which engine a file was encoded for."""
 
+CLOSED_SLOT = "This slot is closed; open the engine again."
+
 _OPENERS = {
     "onnx": ("edgeseg.runtime.engines.ort_engine", "OrtEngine"),
     "openvino": ("edgeseg.runtime.engines.openvino_engine", "OpenVinoEngine"),
@@ -55,8 +57,11 @@ class Slot(Protocol):
         The arrays are valid until the next run of this slot.
 
         Raises:
-            EngineError: the engine refused or failed.
+            EngineError: the engine refused or failed, or this slot or its engine is closed.
         """
+
+    def close(self) -> None:
+        """Release the request; a second call does nothing, and the arrays stay readable."""
 
 
 class Engine(Protocol):
@@ -73,7 +78,7 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Release the compiled model; a second call does nothing."""
+        """Close every slot and release the compiled model; a second call does nothing."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +105,11 @@ class EngineOptions:
     on_event: OnEvent = event_to_stderr
 
     def __post_init__(self) -> None:
+        if not isinstance(self.device, str) or not self.device.strip():
+            raise UserError(f"device must be a name such as CPU; found {self.device!r}.")
         for name, value in (("slots", self.slots), ("threads", self.threads)):
-            if value is not None and not 1 <= value <= 1024:
-                raise UserError(f"{name} must be 1 to 1024; found {value}.")
+            if value is not None and not (isinstance(value, int) and 1 <= value <= 1024):
+                raise UserError(f"{name} must be 1 to 1024; found {value!r}.")
         if self.precision not in PRECISIONS:
             raise UserError(f"precision must be one of {', '.join(PRECISIONS)}; found {self.precision!r}.")
 

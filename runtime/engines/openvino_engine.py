@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import (
+    CLOSED_SLOT,
     CONFIDENCE,
     ENGINE_KEY,
     INPUT,
@@ -38,6 +40,7 @@ class OpenVinoEngine:
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         expect_format(artifact, "openvino")
         self.spec: ModelSpec = artifact.spec
+        self._slots: weakref.WeakSet[OpenVinoSlot] = weakref.WeakSet()
         self._model: Any = _compile(artifact, options)
         expect_engine(artifact, _engine_tag(artifact.model_path), OPENVINO)
         inputs = [_tensor(port) for port in self._model.inputs]
@@ -48,9 +51,13 @@ class OpenVinoEngine:
     def open_slot(self) -> OpenVinoSlot:
         if self._model is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
-        return OpenVinoSlot(self._model, self.spec, self._has_confidence)
+        slot = OpenVinoSlot(self._model, self.spec, self._has_confidence)
+        self._slots.add(slot)
+        return slot
 
     def close(self) -> None:
+        for slot in list(self._slots):
+            slot.close()
         self._model = None
 
 
@@ -60,18 +67,24 @@ class OpenVinoSlot:
     def __init__(self, model: Any, spec: ModelSpec, has_confidence: bool) -> None:
         self.input, self._prediction = slot_memory(spec, has_confidence)
         with _translate_errors("OpenVINO cannot make an infer request"):
-            self._request = model.create_infer_request()
+            self._request: Any = model.create_infer_request()
             self._share(INPUT, self.input)
             self._share(LABELS, self._prediction.labels)
             if self._prediction.confidence is not None:
                 self._share(CONFIDENCE, self._prediction.confidence)
 
     def run(self) -> Prediction:
+        request = self._request
+        if request is None:
+            raise EngineError(CLOSED_SLOT)
         # start and wait instead of infer(): the latter copies every output into a dictionary.
         with _translate_errors("OpenVINO failed while inferring"):
-            self._request.start_async()
-            self._request.wait()
+            request.start_async()
+            request.wait()
         return self._prediction
+
+    def close(self) -> None:
+        self._request = None
 
     def _share(self, name: str, array: UInt8) -> None:
         tensor = load_openvino().Tensor(array[None], shared_memory=True)

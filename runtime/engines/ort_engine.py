@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from edgeseg.console.extras import require
 from edgeseg.errors import EngineError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import (
+    CLOSED_SLOT,
     CONFIDENCE,
     ENGINE_KEY,
     INPUT,
@@ -47,6 +49,7 @@ class OrtEngine:
         if options.device.upper() != "CPU":
             raise UserError(f"ONNX artifacts run on CPU; found device {options.device!r}. Use --device CPU.")
         self.spec: ModelSpec = artifact.spec
+        self._slots: weakref.WeakSet[OrtSlot] = weakref.WeakSet()
         self._session: Any = _session(artifact, options, self.is_optimised)
         expect_engine(artifact, self._session.get_modelmeta().custom_metadata_map.get(ENGINE_KEY), self.runs_for)
         inputs = [_tensor(node) for node in self._session.get_inputs()]
@@ -57,9 +60,13 @@ class OrtEngine:
     def open_slot(self) -> OrtSlot:
         if self._session is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
-        return OrtSlot(self._session, self.spec, self._has_confidence)
+        slot = OrtSlot(self._session, self.spec, self._has_confidence)
+        self._slots.add(slot)
+        return slot
 
     def close(self) -> None:
+        for slot in list(self._slots):
+            slot.close()
         self._session = None
 
 
@@ -68,7 +75,7 @@ class OrtSlot:
 
     def __init__(self, session: Any, spec: ModelSpec, has_confidence: bool) -> None:
         self.input, self._prediction = slot_memory(spec, has_confidence)
-        self._session = session
+        self._session: Any = session
         self._binding = session.io_binding()
         _bind(self._binding.bind_input, INPUT, self.input)
         _bind(self._binding.bind_output, LABELS, self._prediction.labels)
@@ -76,9 +83,15 @@ class OrtSlot:
             _bind(self._binding.bind_output, CONFIDENCE, self._prediction.confidence)
 
     def run(self) -> Prediction:
+        session = self._session
+        if session is None:
+            raise EngineError(CLOSED_SLOT)
         with _translate_errors("ONNX Runtime failed while inferring"):
-            self._session.run_with_iobinding(self._binding)
+            session.run_with_iobinding(self._binding)
         return self._prediction
+
+    def close(self) -> None:
+        self._session = None
 
 
 def _bind(bind: Any, name: str, array: UInt8) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import TracebackType
 
 from edgeseg.artifact import Artifact
+from edgeseg.errors import EngineError
 from edgeseg.image import UInt8, fit, unfit
-from edgeseg.runtime.engines.engine import Engine, open_engine
+from edgeseg.runtime.engines.engine import Engine, Slot, open_engine
 from edgeseg.runtime.engines.threshold import ApplyThreshold, threshold_for
 from edgeseg.runtime.frames.frame import Prediction
 
@@ -38,7 +39,7 @@ class Predictor:
     def __init__(self, engine: Engine, threshold: ApplyThreshold | None = None) -> None:
         self.spec = engine.spec
         self._engine = engine
-        self._slot = engine.open_slot()
+        self._slot: Slot | None = engine.open_slot()
         self._threshold = threshold or Prediction.copy
 
     def __call__(self, image: UInt8) -> UInt8:
@@ -46,13 +47,18 @@ class Predictor:
 
         Raises:
             DataError: not an HWC uint8 image.
-            EngineError: the engine failed.
+            EngineError: the engine failed, or this is closed.
         """
-        fit(image, self.spec, out=self._slot.input)
-        labels = self._threshold(self._slot.run()).labels
+        slot = self._slot
+        if slot is None:
+            raise EngineError("This predictor is closed; open it again before using it.")
+        fit(image, self.spec, out=slot.input)
+        labels = self._threshold(slot.run()).labels
         return unfit(labels, self.spec, (image.shape[0], image.shape[1]))
 
     def close(self) -> None:
+        """Close the engine; a second call does nothing."""
+        self._slot = None
         self._engine.close()
 
     def __enter__(self) -> Predictor:

@@ -33,8 +33,8 @@ def threshold_for(artifact: Artifact, conf: float | None = None) -> ApplyThresho
         UserError: ``conf`` is not between 0 and 1, or the model has no confidence output.
     """
     spec = artifact.spec
-    if conf is not None and not 0 < conf < 1:
-        raise UserError(f"--conf must lie between 0 and 1; found {conf}.")
+    if conf is not None and not (isinstance(conf, int | float) and 0 < conf < 1):
+        raise UserError(f"--conf must lie between 0 and 1; found {conf!r}.")
     threshold = spec.threshold if conf is None else conf
     if threshold is None:
         return Prediction.copy

@@ -13,7 +13,7 @@ from typing import Any
 
 from edgeseg.errors import EngineError
 from edgeseg.image import UInt8
-from edgeseg.runtime.engines.engine import CONFIDENCE, INPUT, LABELS
+from edgeseg.runtime.engines.engine import CLOSED_SLOT, CONFIDENCE, INPUT, LABELS
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.trt.cuda import Cuda, GpuLostError, GpuMemoryError
 from edgeseg.runtime.trt.cuda_memory import Buffer, DeviceMemory, allocate_pinned
@@ -69,6 +69,11 @@ class TensorRtSlot:
         self._prediction = Prediction(self._shown(LABELS), confidence)
 
     @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self.context is None
+
+    @property
     def is_graph(self) -> bool:
         """Whether runs are one launch of a recorded graph."""
         return self.graph is not None
@@ -93,7 +98,7 @@ class TensorRtSlot:
     def close(self) -> None:
         """Give back graph, stream and device memory; arrays that were handed out stay readable."""
         with self._lock:
-            self._dead = EngineError("This slot is closed; open the engine again.")
+            self._dead = EngineError(CLOSED_SLOT)
             with contextlib.suppress(EngineError):
                 self._use_device()
             self._drop_graph()

@@ -100,7 +100,7 @@ class TensorRtEngine:
         if context is None:
             raise EngineError(f"TensorRT gives no context: {self._describe(mark)}. Use fewer --slots.")
         slot = TensorRtSlot(self._cuda, self._gpu.index, context, self._tensors, lambda: self._describe(mark))
-        self._slots.append(slot)
+        self._slots = [*(slot for slot in self._slots if not slot.closed), slot]
         return slot
 
     def close(self) -> None:

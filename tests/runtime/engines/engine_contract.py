@@ -99,6 +99,24 @@ class EngineContract:
         with pytest.raises(EngineError, match="closed"):
             engine.open_slot()
 
+    def test_the_slots_of_a_closed_engine_refuse(self, tiny_spec: ModelSpec) -> None:
+        engine = self.open(tiny_spec)
+        slot = engine.open_slot()
+        kept = slot.run().labels
+        engine.close()
+        with pytest.raises(EngineError, match="closed"):
+            slot.run()
+        assert kept.shape == (tiny_spec.height, tiny_spec.width)
+
+    def test_a_closed_slot_refuses_and_the_others_go_on(self, tiny_spec: ModelSpec) -> None:
+        engine = self.open(tiny_spec)
+        closed, other = engine.open_slot(), engine.open_slot()
+        closed.close()
+        closed.close()
+        with pytest.raises(EngineError, match="closed"):
+            closed.run()
+        other.run()
+
     def _assert_answers(self, prediction: object, fitted: UInt8, spec: ModelSpec) -> None:
         labels, confidence = reference(fitted, spec)
         assert np.array_equal(prediction.labels, labels)  # type: ignore[attr-defined]

@@ -46,11 +46,17 @@ class FakeSlot:
         self._engine = engine
         self._labels = np.empty((spec.height, spec.width), np.uint8)
         self._runs = 0
+        self._closed = False
 
     def run(self) -> Prediction:
+        if self._closed or self._engine.closed:
+            raise EngineError("This slot is closed.")
         time.sleep(self._engine.delay_s())
         if self._runs == self._engine.fail_after:
             raise EngineError("The fake engine was told to fail.")
         self._runs += 1
         self._labels[...], confidence = reference(self.input, self._engine.spec)
         return Prediction(self._labels, confidence if self._engine.confidence else None)
+
+    def close(self) -> None:
+        self._closed = True

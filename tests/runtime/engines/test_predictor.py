@@ -58,6 +58,14 @@ def test_what_is_no_image_is_refused(tiny_spec: ModelSpec) -> None:
         predict(np.zeros((4, 4), np.uint8))
 
 
+def test_a_closed_predictor_refuses(tiny_artifact: ArtifactMaker) -> None:
+    predict = open_predictor(tiny_artifact("onnx"))
+    predict.close()
+    predict.close()
+    with pytest.raises(EngineError, match="predictor is closed"):
+        predict(picture())
+
+
 def test_leaving_the_block_closes_the_engine_and_failures_are_not_hidden(tiny_spec: ModelSpec) -> None:
     engine = FakeEngine(tiny_spec, fail_after=0)
     with pytest.raises(EngineError, match="told to fail"), Predictor(engine) as predict:

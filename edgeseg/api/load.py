@@ -1,0 +1,64 @@
+"""Open a model to run it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from edgeseg.api.model import Model
+from edgeseg.artifact import Artifact, open_artifact
+from edgeseg.runtime.engines.engine import EngineOptions, open_with
+from edgeseg.runtime.engines.threshold import threshold_for
+from edgeseg.runtime.events.event import Event, OnEvent
+
+_LOG = logging.getLogger("edgeseg")
+_LOG.addHandler(logging.NullHandler())
+
+
+def log_event(event: Event) -> None:
+    """Hand an event to the logger ``edgeseg``, which says nothing unless the program sets up logging."""
+    _LOG.warning("%s", event)
+
+
+def load(
+    source: str | Path | Artifact,
+    *,
+    device: str = "CPU",
+    conf: float | None = None,
+    slots: int = 1,
+    threads: int | None = None,
+    precision: str = "f32",
+    on_event: OnEvent = log_event,
+) -> Model:
+    """Open an artifact with the engine that it was made for.
+
+    Args:
+        source: the folder of an artifact, a file in it, or an open artifact.
+        device: the engine's own name of a device: ``CPU``, ``GPU``, ``cuda:0``...
+        conf: threshold in 0..1 instead of the model's own: pixels that are less sure become unknown, or background
+            where a class means that.
+        slots: inferences at the same time. One is fastest for an image at a time; two or more for
+            :meth:`Model.predict <edgeseg.api.model.Model.predict>` over many.
+        threads: CPU threads for all slots together; None for every core.
+        precision: ``f32`` computes float layers as verification did; ``auto`` lets the engine choose.
+        on_event: is told what happens to compiled models and cameras; the logger ``edgeseg`` by default.
+
+    Returns:
+        A model that is called with images. Close it, or use it in a ``with`` block.
+
+    Raises:
+        ArtifactError: no artifact, or one that was changed.
+        UserError: an option out of range, a device that is not there, or ``conf`` without a confidence output.
+        MissingExtra: the engine's package is not installed.
+        EngineError: the engine refuses the model.
+
+    Example:
+        >>> with edgeseg.load("cells-int8-openvino") as model:
+        ...     result = model("photo.png")
+        >>> result.labels.shape
+        (360, 480)
+    """
+    artifact = open_artifact(source)
+    threshold = threshold_for(artifact, conf)
+    options = EngineOptions(device, slots, threads=threads, precision=precision, on_event=on_event)
+    return Model(artifact, open_with(artifact, options), threshold, slots, on_event)

@@ -1,0 +1,48 @@
+"""A small model and pictures under the names that the examples use."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import linear_model
+import numpy as np
+import pytest
+
+import edgeseg
+from edgeseg.spec import ModelSpec
+
+CELLS = ModelSpec("multiclass", ("background", "cell", "border"), 48, 64, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
+
+
+@pytest.fixture(scope="session")
+def cells_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An OpenVINO artifact of three classes with a confidence output."""
+    return linear_model.artifact(tmp_path_factory.mktemp("cells"), "openvino", CELLS, True).path
+
+
+@pytest.fixture
+def place(cells_artifact: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder of an example: an artifact, a photo, a folder of photos and a clip."""
+    shutil.copytree(cells_artifact, tmp_path / "cells-int8-openvino")
+    shutil.copy(clip, tmp_path / "street.mp4")
+    (tmp_path / "photos").mkdir()
+    for number, name in enumerate(("photo.png", "photos/a.png", "photos/b.png")):
+        cv2.imwrite(str(tmp_path / name), blobs(number))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def model(place: Path) -> Iterator[edgeseg.Model]:
+    with edgeseg.load("cells-int8-openvino") as opened:
+        yield opened
+
+
+def blobs(seed: int, height: int = 360, width: int = 480) -> Any:
+    """Smooth spots of all colours, BGR."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 8, 3), dtype=np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
