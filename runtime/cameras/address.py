@@ -39,17 +39,17 @@ class Address:
 
 
 def is_live(text: str) -> bool:
-    """True for what :func:`list_addresses` understands."""
+    """Tell whether :func:`list_addresses` understands ``text``."""
     return "://" in text or (sys.platform == "linux" and is_device(text))
 
 
 def is_device(text: str) -> bool:
-    """True for a camera's number or device file."""
+    """Tell whether ``text`` is a camera's number or device file."""
     return text.isdecimal() or text.startswith(("/dev/video", "/dev/v4l/"))
 
 
 def list_addresses(text: str) -> list[Address]:
-    """The camera that ``text`` names, or all of a ``*.streams`` file.
+    """List the camera that ``text`` names, or all of a ``*.streams`` file.
 
     Raises:
         SourceError: an address that cannot be right, or a device that is not there.
@@ -61,7 +61,7 @@ def list_addresses(text: str) -> list[Address]:
 
 
 def parse_address(text: str, name: str | None = None) -> Address:
-    """The live camera that ``text`` names; see :func:`list_addresses`."""
+    """Parse the live camera that ``text`` names; see :func:`list_addresses`."""
     if is_device(text):
         return _device(text, name)
     url = split_url(text)
@@ -158,7 +158,7 @@ def _csi(rest: str, name: str) -> Address:
 
 
 def csi_pipeline(number: int, width: int, height: int, fps: int) -> str:
-    """A GStreamer pipeline for CSI camera ``number``: through Argus on a Jetson, through libcamera elsewhere."""
+    """Word a GStreamer pipeline for CSI camera ``number``: through Argus on a Jetson, through libcamera elsewhere."""
     size = f"width={width},height={height},framerate={fps}/1"
     if Path("/etc/nv_tegra_release").exists():
         return f"nvarguscamerasrc sensor-id={number} ! video/x-raw(memory:NVMM),{size} ! nvvidconv ! video/x-raw"

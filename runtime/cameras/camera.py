@@ -88,6 +88,7 @@ class Camera(threading.Thread):
 
     @property
     def fps(self) -> float | None:
+        """Frames a second that the connection tells, or the one before it told; None while none has."""
         connection = self._counted[1]
         return (connection.fps if connection else None) or self._fps_before
 
@@ -100,10 +101,11 @@ class Camera(threading.Thread):
         return {name: before[name] + now[name] for name in COUNTS}
 
     def close(self) -> None:
-        """No more frames; the thread ends within a second."""
+        """Give no more frames; the thread ends within a second."""
         self._closing.set()
 
     def run(self) -> None:
+        """Keep the camera alive until it is closed, gives up, or ends; the thread's work."""
         error: SourceError | None = None
         try:
             error = self._keep_alive()

@@ -103,6 +103,7 @@ class CaptureProcess:
 
     @property
     def pid(self) -> int:
+        """The process's number."""
         return self._process.pid
 
     def go(self) -> None:
@@ -110,7 +111,7 @@ class CaptureProcess:
         self._send(bytes([GO]))
 
     def news(self, timeout_s: float) -> list[CaptureMessage] | None:
-        """What it said, after waiting for something at most ``timeout_s``; None when it has ended.
+        """Return what it said, after waiting for something at most ``timeout_s``; None when it has ended.
 
         Raises:
             ValueError: that makes no sense.
@@ -127,7 +128,7 @@ class CaptureProcess:
         return [_checked(json.loads(line)) for line in lines]
 
     def copy(self, picture: CaptureMessage) -> Picture:
-        """The picture that the news speak of, in memory of its own.
+        """Copy the picture that the news speak of into memory of its own.
 
         Raises:
             ValueError: the child names memory that is not there.
@@ -135,7 +136,7 @@ class CaptureProcess:
         return np.array(self._ring.picture(picture["slot"], picture["height"], picture["width"]))
 
     def release(self, picture: CaptureMessage) -> None:
-        """The slot may be written again."""
+        """Let the slot be written again."""
         self._send(bytes([picture["slot"]]))
 
     def close(self) -> str:

@@ -61,6 +61,7 @@ class StreamSource:
 
     @property
     def fps(self) -> float | None:
+        """Frames a second of the first camera; None while it has told none."""
         return self.cameras[0].fps
 
     @property
@@ -85,6 +86,7 @@ class StreamSource:
 
     @property
     def names(self) -> Sequence[str]:
+        """The cameras' names, without credentials."""
         return [camera.source for camera in self.cameras]
 
     def __enter__(self) -> StreamSource:

@@ -68,10 +68,11 @@ class Engine(Protocol):
     """A compiled model that gives slots until it is closed."""
 
     @property
-    def spec(self) -> ModelSpec: ...
+    def spec(self) -> ModelSpec:
+        """What the model takes and gives."""
 
     def open_slot(self) -> Slot:
-        """A new slot; slots of one engine may run at the same time from different threads.
+        """Open a slot; slots of one engine may run at the same time from different threads.
 
         Raises:
             EngineError: the engine is closed.
@@ -146,7 +147,7 @@ def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
 
 
 def slot_memory(spec: ModelSpec, has_confidence: bool) -> tuple[UInt8, Prediction]:
-    """What every slot preallocates: its input, and the arrays its results are written to."""
+    """Preallocate what every slot has: its input, and the arrays its results are written to."""
     size = (spec.height, spec.width)
     confidence = np.empty(size, np.uint8) if has_confidence else None
     return np.zeros((*size, spec.channels), np.uint8), Prediction(np.empty(size, np.uint8), confidence)

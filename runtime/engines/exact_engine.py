@@ -25,7 +25,7 @@ class ExactEngine(OrtEngine):
 
 
 def exact_agreement(model_path: Path, pictures: list[UInt8]) -> float:
-    """Part of all pixels, 0..1, whose label is the same with ONNX Runtime's default optimisations and without any.
+    """Measure the part of all pixels, 0..1, that ONNX Runtime's default optimisations leave as they are without any.
 
     Args:
         model_path: a deployed graph.

@@ -31,7 +31,7 @@ def load_openvino(extra: str = "openvino") -> ModuleType:
 
 
 def shared_core(extra: str = "openvino") -> Any:
-    """The core that everything in this process uses; see the module's docstring.
+    """Return the core that everything in this process uses; see the module's docstring.
 
     Raises:
         MissingExtra: OpenVINO is not installed.

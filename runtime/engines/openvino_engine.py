@@ -49,6 +49,7 @@ class OpenVinoEngine:
         self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
 
     def open_slot(self) -> OpenVinoSlot:
+        """Open a slot; raises EngineError when the engine is closed."""
         if self._model is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
         slot = OpenVinoSlot(self._model, self.spec, self._has_confidence)
@@ -56,6 +57,7 @@ class OpenVinoEngine:
         return slot
 
     def close(self) -> None:
+        """Close every slot and release the compiled model; a second call does nothing."""
         for slot in list(self._slots):
             slot.close()
         self._model = None
@@ -74,6 +76,7 @@ class OpenVinoSlot:
                 self._share(CONFIDENCE, self._prediction.confidence)
 
     def run(self) -> Prediction:
+        """Infer what the input holds; see :meth:`edgeseg.runtime.engines.engine.Slot.run`."""
         request = self._request
         if request is None:
             raise EngineError(CLOSED_SLOT)
@@ -84,6 +87,7 @@ class OpenVinoSlot:
         return self._prediction
 
     def close(self) -> None:
+        """Release the request; see :meth:`edgeseg.runtime.engines.engine.Slot.close`."""
         self._request = None
 
     def _share(self, name: str, array: UInt8) -> None:
@@ -92,7 +96,7 @@ class OpenVinoSlot:
 
 
 def default_cache_dir() -> Path:
-    """``$XDG_CACHE_HOME/edgeseg/openvino``."""
+    """Name the cache of compiled models: ``$XDG_CACHE_HOME/edgeseg/openvino``."""
     return cache_folder("openvino")
 
 

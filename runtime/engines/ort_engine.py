@@ -58,6 +58,7 @@ class OrtEngine:
         self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
 
     def open_slot(self) -> OrtSlot:
+        """Open a slot; raises EngineError when the engine is closed."""
         if self._session is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
         slot = OrtSlot(self._session, self.spec, self._has_confidence)
@@ -65,6 +66,7 @@ class OrtEngine:
         return slot
 
     def close(self) -> None:
+        """Close every slot and release the session; a second call does nothing."""
         for slot in list(self._slots):
             slot.close()
         self._session = None
@@ -83,6 +85,7 @@ class OrtSlot:
             _bind(self._binding.bind_output, CONFIDENCE, self._prediction.confidence)
 
     def run(self) -> Prediction:
+        """Infer what the input holds; see :meth:`edgeseg.runtime.engines.engine.Slot.run`."""
         session = self._session
         if session is None:
             raise EngineError(CLOSED_SLOT)
@@ -91,6 +94,7 @@ class OrtSlot:
         return self._prediction
 
     def close(self) -> None:
+        """Let go of the session; see :meth:`edgeseg.runtime.engines.engine.Slot.close`."""
         self._session = None
 
 

@@ -13,7 +13,7 @@ from edgeseg.runtime.frames.frame import Prediction
 
 
 def open_predictor(artifact: Artifact, conf: float | None = None, device: str = "CPU") -> Predictor:
-    """A predictor that applies the threshold of ``artifact``, or ``conf`` instead.
+    """Open a predictor that applies the threshold of ``artifact``, or ``conf`` instead.
 
     Raises:
         UserError: ``conf`` is out of range or needs an output that is not there, or no such device.

@@ -16,7 +16,7 @@ ApplyThreshold = Callable[[Prediction], Prediction]
 
 
 def threshold_for(artifact: Artifact, conf: float | None = None) -> ApplyThreshold:
-    """What is done to a prediction of ``artifact`` before anyone sees it.
+    """Choose what is done to a prediction of ``artifact`` before anyone sees it.
 
     Multiclass: pixels whose confidence is under the threshold become ``spec.unknown_label``.
     Binary: pixels from the threshold on are foreground, whatever the graph's own 0.5 said.

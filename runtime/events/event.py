@@ -46,8 +46,9 @@ OnEvent = Callable[[Event], object]
 
 
 def event_to_stderr(event: Event) -> None:
+    """Write the event as a line on standard error."""
     complain(f"edgeseg: {event}")
 
 
 def ignore_event(_: Event) -> None:
-    """For whoever does not ask what happens."""
+    """Do nothing, for whoever does not ask what happens."""

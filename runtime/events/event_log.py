@@ -38,10 +38,11 @@ class Log:
             sys.stderr.writer.say_loss = lambda lines: _json_line(_event_of_loss(lines))
 
     def event(self, event: Event) -> None:
+        """Write an event: a sentence, or a JSON object."""
         self._write(_json_line(event) if self._as_json else f"edgeseg: {visible(redact(str(event)))}")
 
     def sentence(self, text: str) -> None:
-        """Something that concerns a single picture of a file."""
+        """Write something that concerns a single picture of a file."""
         self.event(Event("note", "source", text)) if self._as_json else self._write(f"edgeseg: {visible(redact(text))}")
 
     def _write(self, line: str) -> None:

@@ -22,7 +22,7 @@ _RETRY_S = 1.0
 
 
 def sentence_of_loss(lines: int) -> str:
-    """What stands in the place of lines that were thrown away."""
+    """Word what stands in the place of lines that were thrown away."""
     return f"edgeseg: {lines} lines of this log were thrown away, because nothing took them."
 
 

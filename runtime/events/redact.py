@@ -74,14 +74,14 @@ def split_url(text: str) -> Url:
 
 
 def redact(text: str) -> str:
-    """``text`` with the credentials of every address in it hidden: whole ones, mistyped ones, those in queries."""
+    """Hide the credentials of every address in ``text``: whole ones, mistyped ones, those in queries."""
     text = _URL.sub(lambda found: split_url(found[0]).safe, text)
     text = _MISTYPED.sub(rf"\g<1>{HIDDEN}@", text)
     return _hide_values(_SCHEMELESS.sub(_without_login, text))
 
 
 def redact_values(value: Any) -> Any:
-    """``value``, of what JSON can hold, with every text in it redacted."""
+    """Redact every text in ``value``, which is of what JSON can hold."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
@@ -105,7 +105,7 @@ def _without_login(found: re.Match[str]) -> str:
 
 
 def scrub(text: str, address: str) -> str:
-    """``text`` from another library, with ``address`` and any form of its password hidden."""
+    """Hide ``address`` and any form of its password in ``text`` from another library."""
     url = split_url(address)
     for form in (address, url.encoded):
         text = text.replace(form, url.safe)

@@ -46,23 +46,28 @@ class StandardError(io.TextIOBase):
         self._lock = threading.RLock()
 
     def write(self, text: str) -> int:
+        """Write whole lines, and keep what follows the last one until it is whole or flushed."""
         with self._lock:
             lines, newline, self._begun = (self._begun + text).rpartition("\n")
             self._put(lines + newline)
         return len(text)
 
     def flush(self) -> None:
+        """Write the line that has begun, too."""
         with self._lock:
             begun, self._begun = self._begun, ""
             self._put(begun)
 
     def fileno(self) -> int:
+        """Return the file's number."""
         return self._fd
 
     def isatty(self) -> bool:
+        """Tell whether it is a terminal."""
         return os.isatty(self._fd)
 
     def writable(self) -> bool:
+        """Tell that it can be written to."""
         return True
 
     def _put(self, text: str) -> None:

@@ -43,5 +43,5 @@ class Prediction:
     confidence: UInt8 | None = None
 
     def copy(self) -> Prediction:
-        """The same arrays in memory of their own, for use after the slot runs again."""
+        """Copy the arrays into memory of their own, for use after the slot runs again."""
         return Prediction(self.labels.copy(), None if self.confidence is None else self.confidence.copy())

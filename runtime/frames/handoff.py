@@ -69,7 +69,7 @@ class Handoff(Generic[T]):
             return True
 
     def take(self) -> tuple[int, T] | None:
-        """The next item and its number from 0; waits for one. None when there will be no more."""
+        """Wait for the next item, and return its number from 0 and it; None when there will be no more."""
         with self._changed:
             self._drop_stale()
             while not self._items and not self._closed:
@@ -85,7 +85,7 @@ class Handoff(Generic[T]):
             return number, item
 
     def close(self) -> None:
-        """No more items come; those inside are still given out."""
+        """Take no more items in; those inside are still given out."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

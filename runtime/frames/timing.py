@@ -29,11 +29,12 @@ class Stage:
         self._seconds = np.zeros(_KEPT)
 
     def record(self, seconds: float) -> None:
+        """Add one duration; the oldest is forgotten when there are more than are kept."""
         self._seconds[self.count % _KEPT] = seconds
         self.count += 1
 
     def percentiles(self) -> Percentiles:
-        """Percentiles so far; NaN when nothing was recorded."""
+        """Compute the percentiles so far; NaN when nothing was recorded."""
         if not self.count:
             return Percentiles(0, float("nan"), float("nan"), float("nan"))
         p50, p95, p99 = np.percentile(self._seconds[: min(self.count, _KEPT)], (50, 95, 99)) * 1e3

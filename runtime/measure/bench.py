@@ -74,6 +74,7 @@ class BenchResult:
     load_before: float | None
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return {**asdict(self), "noise": self.latency.noise, "noise_statement": self.noise_statement}
 
     @property
@@ -110,7 +111,7 @@ def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, devic
 
 
 def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU") -> list[Latency]:
-    """Latencies of several artifacts, one run of each in turn, so that noise meets all of them alike.
+    """Measure latencies of several artifacts, one run of each in turn, so that noise meets all of them alike.
 
     Args: see :func:`rounds_in_turns`.
     """
@@ -120,7 +121,7 @@ def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: 
 def rounds_in_turns(
     artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU"
 ) -> npt.NDArray[np.float64]:
-    """Seconds of single runs, (rounds, artifacts): the values of a row were taken one after the other.
+    """Time single runs in seconds, (rounds, artifacts): the values of a row were taken one after the other.
 
     Args:
         artifacts: all stay open together.
@@ -161,7 +162,7 @@ def _median(runs: Iterator[float]) -> float:
 def time_runs(
     slot: Slot, spec: ModelSpec, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[float]:
-    """Seconds by ``clock`` of one run after the other, for ``seconds`` and at least 20 runs; None: without end.
+    """Yield seconds by ``clock`` of one run after the other, for ``seconds`` and at least 20 runs; None: without end.
 
     The input changes from run to run; writing it is not timed.
     """
@@ -177,14 +178,14 @@ def time_runs(
 
 
 def summarize_latency(seconds: Iterable[float]) -> Latency:
-    """The distribution of run times given in seconds."""
+    """Summarise the distribution of run times given in seconds."""
     times = 1e3 * np.fromiter(seconds, np.float64)
     p50, p90, p95, p99 = (float(v) for v in np.percentile(times, (50, 90, 95, 99)))
     return Latency(len(times), float(times.min()), p50, p90, p95, p99, float(times.max()))
 
 
 def throughput(engine: Engine, seconds: float, slots: int) -> tuple[float, float]:
-    """Frames a second with ``slots`` requests in flight, and core-milliseconds a frame.
+    """Measure frames a second with ``slots`` requests in flight, and core-milliseconds a frame.
 
     A failure in any slot is raised here.
     """
@@ -208,7 +209,7 @@ def _frames_until(slot: Slot, end: float) -> int:
 
 
 def realistic_inputs(spec: ModelSpec, count: int = PICTURES) -> list[UInt8]:
-    """Seeded pictures with the smooth areas, edges and fine noise of photographs, at the network's size."""
+    """Draw seeded pictures with the areas, edges and fine noise of photographs, at the network's size."""
     rng = np.random.default_rng(0)
     shape = (spec.height, spec.width, spec.channels)
     return [_picture(rng, shape) for _ in range(count)]

@@ -49,12 +49,14 @@ class Gate:
 
     @property
     def passed(self) -> bool:
+        """Whether what was found is within the limit."""
         return self.found <= self.limit
 
     def __str__(self) -> str:
         return f"{self.field}: threshold {self.limit:.4g}, found {self.found:.4g}. {self.sentence}"
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return {**asdict(self), "passed": self.passed}
 
 
@@ -84,7 +86,7 @@ def iou_gate(
     device: str = "CPU",
     progress: Callable[[], object] = lambda: None,
 ) -> Gate:
-    """mIoU points lost on this machine against the figure recorded in the artifact, on the same split.
+    """Measure mIoU points lost on this machine against the figure recorded in the artifact, on the same split.
 
     Raises:
         ArtifactError: the artifact records no mIoU against masks, or of another number of images.
@@ -106,7 +108,7 @@ def iou_gate(
 
 
 def recorded_miou(artifact: Artifact) -> tuple[float, str, int]:
-    """(mIoU, split, number of images) that verification recorded.
+    """Read what verification recorded: (mIoU, split, number of images).
 
     Raises:
         ArtifactError: it recorded none against masks.
@@ -130,7 +132,7 @@ def _own_stage(measured: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def latency_gate(artifact: Artifact, ratio: LatencyRatio, baseline: Path, max_slowdown: float) -> Gate:
-    """Slowdown against a saved baseline, 0.15 for 15 %.
+    """Measure the slowdown against a saved baseline, 0.15 for 15 %.
 
     Raises:
         UserError: the baseline is no baseline, of another model or of another CPU.
@@ -152,7 +154,7 @@ def save_baseline(path: Path, artifact: Artifact, ratio: LatencyRatio) -> None:
 
 
 def read_baseline(path: Path, artifact: Artifact) -> float:
-    """The latency ratio of a baseline.
+    """Read the latency ratio of a baseline.
 
     Raises:
         UserError: it cannot be read, or was saved for another model or on another CPU.

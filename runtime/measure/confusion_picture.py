@@ -18,7 +18,7 @@ _PALE, _DARK = np.array([248, 245, 242.0]), np.array([120, 70, 20.0])
 
 
 def confusion_picture(confusion: Confusion, classes: Sequence[str], title: str) -> UInt8:
-    """Rows are the true classes, columns the predicted ones, each row in percent of its pixels.
+    """Draw true classes as rows, predicted ones as columns, each row in percent of its pixels.
 
     A last column ``unknown`` stands for pixels without a class, where there are any. Over 40
     classes the cells shrink and names and numbers are left out.

@@ -55,6 +55,7 @@ class Diagnosis:
         return any(engine.found for engine in self.engines)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return {**asdict(self), "can_run": self.can_run}
 
 
@@ -74,7 +75,7 @@ def diagnose() -> Diagnosis:
 
 
 def int8_forecast(cpu: Cpu) -> str:
-    """What INT8 brings on a CPU, by its instructions, in honest words."""
+    """Say what INT8 brings on a CPU, by its instructions, in honest words."""
     if cpu.isa is None:
         return f"Unknown: this system does not list the CPU's instructions. Measure: {_bench()}"
     if units := cpu.integer_units:
@@ -96,7 +97,7 @@ def _bench() -> str:
 
 
 def bf16_note(cpu: Cpu) -> str:
-    """What OpenVINO would do to fp32 models on this CPU unless it is told otherwise."""
+    """Say what OpenVINO would do to fp32 models on this CPU unless it is told otherwise."""
     if not cpu.isa or "AMX-BF16" not in cpu.isa:
         return "No AMX-BF16 here: fp32 models run in fp32."
     return (

@@ -44,7 +44,7 @@ class Evaluation:
     skipped: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, scores in 0..1; what does not occur is None."""
+        """Return plain values for JSON, scores in 0..1; what does not occur is None."""
         confusion = self.confusion
         return {
             "images": self.images,
@@ -125,7 +125,7 @@ def _read(dataset: Dataset, pair: Pair, skipped: list[str]) -> tuple[UInt8, UInt
 
 
 def open_dataset(path: Path, artifact: Artifact, ignore_index: int | None = None) -> Dataset:
-    """A data folder whose classes are the artifact's.
+    """Open a data folder whose classes are the artifact's.
 
     Args:
         path: data folder or ``data.yaml``.
@@ -151,5 +151,5 @@ def expect_classes(dataset: Dataset, spec: ModelSpec, name: str) -> None:
 
 
 def finite(value: float) -> float | None:
-    """The value, or None for NaN and infinity, which JSON does not have."""
+    """Return the value, or None for NaN and infinity, which JSON does not have."""
     return float(value) if math.isfinite(value) else None

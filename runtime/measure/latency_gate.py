@@ -44,7 +44,7 @@ class LatencyRatio:
 
 
 def reference_workload_ms() -> float:
-    """CPU time of one pass of the reference work: 7x7 and 3x3 float convolutions, in milliseconds.
+    """Time one pass of the reference work, 7x7 and 3x3 float convolutions: CPU time in milliseconds.
 
     On one thread when OpenCV is set to one, as :func:`latency_ratio` does.
     """

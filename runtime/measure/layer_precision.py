@@ -34,11 +34,12 @@ class Layer:
 
     @property
     def is_int8(self) -> bool:
+        """Whether the layer computes in eight bits."""
         return self.precision in _INTEGER
 
 
 def executed_layers(artifact: Artifact, device: str = "CPU") -> list[Layer]:
-    """Layers of an OpenVINO artifact in topological order, from the compiled model on this device.
+    """List the layers of an OpenVINO artifact in topological order, from the compiled model on this device.
 
     The IR's FakeQuantize nodes only say what may run in INT8; the compiled model says what does.
     Constants and pure data movement are left out.
@@ -69,7 +70,7 @@ def _layer(operation: Any) -> Layer:
 
 
 def summary(layers: Iterable[Layer]) -> dict[str, dict[str, int]]:
-    """How many layers of each kind run in which precision: ``{"Convolution": {"u8": 27, "f32": 1}}``."""
+    """Count how many layers of each kind run in which precision: ``{"Convolution": {"u8": 27, "f32": 1}}``."""
     counts: dict[str, Counter[str]] = {}
     for layer in layers:
         counts.setdefault(layer.kind, Counter())[layer.precision] += 1
@@ -77,7 +78,7 @@ def summary(layers: Iterable[Layer]) -> dict[str, dict[str, int]]:
 
 
 def headline(layers: Iterable[Layer], device: str = "CPU") -> str:
-    """One sentence about the layers where the time goes."""
+    """Say in one sentence what the layers are in which the time goes."""
     heavy = [layer for layer in layers if layer.kind in HEAVY]
     integer = sum(layer.is_int8 for layer in heavy)
     return f"{integer} of {len(heavy)} convolutions and matrix products run in INT8 on this {device}"

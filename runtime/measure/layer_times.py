@@ -66,14 +66,14 @@ def layer_times(artifact: Artifact, runs: int = RUNS, device: str = "CPU") -> li
 
 
 def int8_share(times: Iterable[LayerTime]) -> float:
-    """Part of the time that goes to convolutions and products in 8 bits, 0..1; NaN when nothing was executed."""
+    """Compute the part of the time, 0..1, of convolutions and products in 8 bits; NaN when nothing was executed."""
     times = list(times)
     total = sum(layer.ms for layer in times)
     return sum(layer.ms for layer in times if layer.is_int8_arithmetic) / total if total else float("nan")
 
 
 def other_kinds(times: Iterable[LayerTime]) -> list[tuple[str, float]]:
-    """Kinds of all other layers, with their part of the whole time, the largest first."""
+    """List the kinds of all other layers, with their part of the whole time, the largest first."""
     times = list(times)
     total = sum(layer.ms for layer in times)
     kinds: dict[str, float] = defaultdict(float)

@@ -51,15 +51,17 @@ class RecordingFile:
         return len(data)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position, as ``io.RawIOBase.seek`` does; nothing on the disk moves."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
         self._position = base + offset
         return self._position
 
     def tell(self) -> int:
+        """Return the position."""
         return self._position
 
     def mark_whole(self) -> None:
-        """What was written so far plays."""
+        """Note that what was written so far plays."""
         if self.error is None:
             self._whole = self.size
 

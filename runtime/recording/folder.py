@@ -37,12 +37,12 @@ Say = Callable[..., object]
 
 
 def partial_path(target: Path) -> Path:
-    """What ``target`` is called while it is written."""
+    """Name ``target`` as it is called while it is written."""
     return target.with_name(f"{target.stem}.partial{target.suffix}")
 
 
 def utc_now() -> datetime.datetime:
-    """The wall clock, which may be wrong; it only labels."""
+    """Read the wall clock, which may be wrong; it only labels."""
     return datetime.datetime.now(datetime.timezone.utc)
 
 
@@ -82,7 +82,7 @@ class RecordingFolder:
                         self._salvage(partial)
 
     def new_target(self, overwrite: bool) -> Path:
-        """The final name of the next file.
+        """Choose the final name of the next file.
 
         Args:
             overwrite: True to replace a finished recording, which is not for segments.

@@ -8,7 +8,7 @@ from edgeseg.console.extras import require
 
 
 def holds_pictures(path: Path) -> bool:
-    """True if at least one picture can be read."""
+    """Tell whether at least one picture can be read."""
     av = require("av")
     try:
         with av.open(str(path)) as container:

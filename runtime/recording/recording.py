@@ -43,7 +43,7 @@ class RecordingPolicy:
             raise UserError("--keep deletes whole segments and there is one file only. Give --save-every too.")
 
     def shared_by(self, cameras: int) -> RecordingPolicy:
-        """For each of several cameras: an equal part of what is kept, so that none can push out another's."""
+        """Give each of several cameras an equal part of what is kept, so that none can push out another's."""
         if self.keep_bytes is None or cameras < 2:
             return self
         return dataclasses.replace(self, keep_bytes=self.keep_bytes // cameras)
@@ -78,7 +78,7 @@ class Recording:
         self._broken = False
 
     def takes(self, time_s: float) -> bool:
-        """False while a recording that stopped waits, so that no picture need be painted for it."""
+        """Tell whether a picture need be painted: False while a recording that stopped waits."""
         return not self._broken and (self._stopped_s is None or self._video is not None or time_s >= self._retry_s)
 
     def write(self, picture: UInt8, time_s: float) -> None:

@@ -37,7 +37,7 @@ class Progress:
     waiting: bool = False
 
     def goes_on_from(self, before: Progress) -> bool:
-        """Whether all is well since ``before``: results came, or none could, for a reason that is known.
+        """Tell whether all is well since ``before``: results came, or none could, for a reason that is known.
 
         A picture that waits for its result is no such reason, and nor is silence of a camera that nobody noticed.
         """
@@ -62,7 +62,7 @@ class Pulse:
         self._thread.start()
 
     def close(self) -> None:
-        """One last sign, and no more."""
+        """Give one last sign, and no more."""
         self._closing.set()
         self._thread.join(PERIOD_S)
 

@@ -81,7 +81,7 @@ class Supervisor:
         self._stop_asked = self._reload_asked = self._reloading = False
 
     def run(self) -> int:
-        """Until the end; the exit code for the shell. Call it from the main thread."""
+        """Supervise until the end, and return the exit code for the shell. Call it from the main thread."""
         with self._signals():
             while (code := self._one_worker()) is None:
                 pass

@@ -32,14 +32,14 @@ class Systemd:
         self._is_ready = self._is_watched = False
 
     def progress(self) -> None:
-        """Frames have come out since the last call: ready, and alive."""
+        """Report that frames have come out since the last call: ready, and alive."""
         if not self._is_ready:
             self._is_ready = self._is_watched = True
             self._send("READY=1")
         self.alive()
 
     def alive(self) -> None:
-        """The watchdog may go on waiting. It begins to, and is told, from READY on."""
+        """Let the watchdog go on waiting. It begins to, and is told, from READY on."""
         if not self._is_watched:
             return
         now = time.monotonic()
@@ -48,14 +48,16 @@ class Systemd:
             self._send("WATCHDOG=1")
 
     def status(self, text: str) -> None:
-        """One line for ``systemctl status``."""
+        """Set the line of ``systemctl status``."""
         self._send(f"STATUS={text}".replace("\n", " "))
 
     def reloading(self) -> None:
+        """Report that the configuration is being read again; the next progress is READY anew."""
         self._is_ready = False
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
+        """Report that the end has begun."""
         self._send("STOPPING=1")
 
     def _send(self, state: str) -> None:

@@ -63,6 +63,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
+        """The process's number."""
         return self._process.pid
 
     def hear(self, timeout_s: float) -> bool:
@@ -92,12 +93,12 @@ class WorkerProcess:
         return f"it gave no sign of life for {silent_s:.1f} s" if silent_s > max(limit_s, _SILENT_S) else ""
 
     def ask_to_stop(self) -> None:
-        """As a user would: SIGTERM, upon which it finishes its files."""
+        """Send SIGTERM as a user would, upon which it finishes its files."""
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
 
     def kill(self) -> None:
-        """With all its children: it leads a session of its own."""
+        """Kill it with all its children: it leads a session of its own."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -133,5 +134,5 @@ def _pass_on(fd: int) -> None:
 
 
 def ended_by(code: int) -> str:
-    """``SIGSEGV``, or ``exit code 3``."""
+    """Word an exit status: ``SIGSEGV``, or ``exit code 3``."""
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -13,7 +13,7 @@ _LONGEST = 40
 
 
 def make_slugs(sources: Sequence[str]) -> dict[str, str]:
-    """For each camera's name a part of a file name: distinct whatever the file system, without credentials."""
+    """Make a part of a file name for each camera: distinct whatever the file system, without credentials."""
     plain = {source: _slug(source) for source in sources}
     count = Counter(slug.casefold() for slug in plain.values())
     clear = {s: slug for s, slug in plain.items() if count[slug.casefold()] == 1 and len(slug) <= _LONGEST}

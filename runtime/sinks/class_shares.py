@@ -34,12 +34,13 @@ class ShareSink:
         self.last: dict[str, float] = {}
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        """Measure the classes' shares of this frame, in place of the last one's."""
         self.last = class_shares(frame, prediction.labels, self._spec)
 
     def close(self) -> None:
-        pass
+        """Do nothing: there is nothing to finish."""
 
     def text(self) -> str:
-        """The classes that occur, the largest first."""
+        """Word the classes that occur, the largest first."""
         found = sorted(((share, name) for name, share in self.last.items() if share > 0), reverse=True)
         return ", ".join(f"{name} {100 * share:.1f} %" for share, name in found)

@@ -56,9 +56,11 @@ class JsonlSink:
             self._out = LineFile(path, Pieces(path, rotation, live, self._say), anew=not live)
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        """Write the frame's record as one line."""
         self._out.write(json.dumps(self._record(frame, prediction, latency_ms)).encode() + b"\n")
 
     def close(self) -> None:
+        """Close the file."""
         self._out.close()
 
     def _say(self, kind: str, message: str, reason: str = "", **facts: object) -> None:

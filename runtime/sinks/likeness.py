@@ -37,7 +37,7 @@ class TraitRange:
     high: float
 
     def excess(self, value: float, slack: float) -> float:
-        """How far ``value`` lies outside, in spans; 0 within the slack."""
+        """Measure how far ``value`` lies outside, in spans; 0 within the slack."""
         span = self.high - self.low + TOLERANCE
         beyond = max(self.low - value, value - self.high, 0.0)
         return beyond / span if beyond > slack * span + TOLERANCE else 0.0
@@ -65,6 +65,7 @@ class Unlike:
         return f"{self.trait} ({meaning}) is {self.value:.0f}, calibration had {self.low:.0f} to {self.high:.0f}"
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return {
             "trait": self.trait,
             "value": round(self.value, 2),
@@ -75,7 +76,7 @@ class Unlike:
 
 
 def trait_ranges(artifact: Artifact) -> tuple[TraitRange, ...]:
-    """What the artifact's report says; nothing where there is no report, or none that tells."""
+    """Read what the artifact's report says; nothing where there is no report, or none that tells."""
     path = artifact.path / REPORT
     if artifact.precision != "int8" or REPORT not in artifact.files or path.stat().st_size > MAX_REPORT_BYTES:
         return ()
@@ -87,7 +88,7 @@ def trait_ranges(artifact: Artifact) -> tuple[TraitRange, ...]:
 
 
 def judge(ranges: Sequence[TraitRange], rows: Sequence[Sequence[float]]) -> list[Unlike]:
-    """In which traits the pictures are unlike, the one that is furthest away first.
+    """Find in which traits the pictures are unlike, the one that is furthest away first.
 
     Args:
         ranges: of calibration.

@@ -58,6 +58,7 @@ class LikenessSink:
         self.found: dict[str, list[Unlike]] = {}
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        """Measure the frame's traits, as often as the share of the time allows, and speak when it is unlike."""
         seen = self._seen.setdefault(frame.source, _Seen())
         seen.frames += 1
         start = clock_s()

@@ -20,14 +20,14 @@ _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.E
 
 
 def mark_origin(png: bytes, origin: str) -> bytes:
-    """``png`` with a text chunk that says who made it, and from what."""
+    """Add to ``png`` a text chunk that says who made it, and from what."""
     text = _MARK + origin.encode()
     chunk = struct.pack(">I", len(text)) + b"tEXt" + text + struct.pack(">I", zlib.crc32(b"tEXt" + text))
     return png[:_HEADER_END] + chunk + png[_HEADER_END:]
 
 
 def origin_in(path: Path) -> str | None:
-    """What :func:`mark_origin` said the mask was made from; None for every other file."""
+    """Read what :func:`mark_origin` said the mask was made from; None for every other file."""
     try:
         with path.open("rb") as stream:
             head = stream.read(256)
@@ -74,7 +74,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def longest_name_bytes(folder: Path) -> int:
-    """How long a name in ``folder`` may be."""
+    """Find how long a name in ``folder`` may be."""
     try:
         return os.pathconf(folder, "PC_NAME_MAX")
     except (AttributeError, OSError, ValueError):
@@ -82,7 +82,7 @@ def longest_name_bytes(folder: Path) -> int:
 
 
 def shorten(stem: str, room_bytes: int) -> str:
-    """``stem``, or its beginning and a digest of the whole where it has more than ``room_bytes`` bytes.
+    """Return ``stem``, or its beginning and a digest of the whole where it has more than ``room_bytes`` bytes.
 
     >>> shortened("a" * 300, 20)
     'aaaaaaaaaaa~9835fa6b'

@@ -167,7 +167,7 @@ class MaskFolder:
 
 
 def mask_origin(source: str) -> str:
-    """A digest of where pictures come from: of the folder of images, whichever way it was named, else of the source."""
+    """Digest where pictures come from: of the folder of images, whichever way it was named, else of the source."""
     place = source
     if os.path.exists(source):
         place = os.path.realpath(source)

@@ -50,13 +50,14 @@ class MaskSink:
         self._folders: dict[str, MaskFolder] = {}
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        """Write the mask of the frame at the frame's size, as a PNG of label values with the palette."""
         height, width = frame.image.shape[:2]
         mask = unfit(prediction.labels, self._spec, (height, width))
         with writing(self._folder / (frame.name or f"{frame.index:06d}")):
             self._mask_folder(frame).put(frame.name, frame.index, mask_png(mask, self._spec.palette))
 
     def close(self) -> None:
-        pass
+        """Do nothing: every mask is whole already."""
 
     def _mask_folder(self, frame: Frame) -> MaskFolder:
         slug = self._slugs.get(frame.source, "")

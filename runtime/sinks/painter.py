@@ -26,7 +26,7 @@ class Painter:
         self._legend, self._say = legend, say
 
     def paint(self, frame: Frame, prediction: Prediction) -> UInt8:
-        """A new BGR picture of the frame's size."""
+        """Paint a new BGR picture of the frame's size."""
         height, width = frame.image.shape[:2]
         picture = overlay(frame.image, unfit(prediction.labels, self._spec, (height, width)), self._table)
         if self._legend and not draw_legend(picture, self._spec):

@@ -32,6 +32,7 @@ class PictureSink:
         self._stems: set[str] = set()
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        """Paint the frame and write it whole, as PNG or JPEG by the name's ending."""
         path = self._target.picture or self._picture_path(frame)
         settings = [] if path.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
         _, data = cv2.imencode(path.suffix, self._painter.paint(frame, prediction), settings)
@@ -39,7 +40,7 @@ class PictureSink:
             staged.write_bytes(data.tobytes())
 
     def close(self) -> None:
-        pass
+        """Do nothing: every picture is whole already."""
 
     def _picture_path(self, frame: Frame) -> Path:
         """Two images may differ in their ending only, or come from two folders."""
@@ -51,7 +52,7 @@ class PictureSink:
 
 
 def overlay_name(image: Path, folder: Path) -> str:
-    """What the picture of an image is called in ``folder``."""
+    """Name the picture of an image in ``folder``."""
     ending = f"{MARK}.jpg" if image.suffix.lower() in (".jpg", ".jpeg") else f"{MARK}.png"
     room = longest_name_bytes(folder) - len(ending) - TEMPORARY_ADDS_BYTES
     return f"{shorten(image.stem, room)}{ending}"

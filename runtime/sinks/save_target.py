@@ -38,7 +38,7 @@ class SaveTarget:
 
 
 def save_target(path: Path, source: str) -> SaveTarget:
-    """What ``--save path`` means for a source.
+    """Choose what ``--save path`` means for a source.
 
     A name without an ending is a folder. Of a folder of images a video may be made as well.
 

@@ -82,10 +82,11 @@ class SinkThread:
         return self._queue.dropped + self._rested
 
     def put(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        """Queue a result; a live sink drops and counts what it is too slow for, any other makes the caller wait."""
         self._queue.put((frame, prediction, latency_ms))
 
     def close(self) -> None:
-        """No more will come: it writes what is waiting and closes the sink."""
+        """Write what is waiting and close the sink; no more will come."""
         self._queue.close()
 
     def join(self, timeout_s: float | None = None) -> bool:

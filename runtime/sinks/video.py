@@ -66,12 +66,14 @@ class VideoSink:
         self._recordings: dict[str, Recording] = {}
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        """Paint the frame and append it to its camera's recording."""
         recording = self._open_recording(frame)
         time_s = frame.time_s if frame.media_s is None else frame.media_s
         if recording.takes(time_s):
             recording.write(self._painter.paint(frame, prediction), time_s)
 
     def close(self) -> None:
+        """Finish every camera's recording, then raise the first failure."""
         failure: OutputError | None = None
         for recording in self._recordings.values():
             try:

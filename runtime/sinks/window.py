@@ -53,6 +53,7 @@ class WindowSink:
         self._closed: set[str] = set()
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
+        """Paint the frame in its camera's window, unless that was closed."""
         title = self._titles.get(frame.source, _TITLE)
         if self._was_closed(title):
             return
@@ -62,6 +63,7 @@ class WindowSink:
             self._quit_asked()
 
     def close(self) -> None:
+        """Close the windows."""
         if self._open:
             self._open.clear()
             cv2.destroyAllWindows()
@@ -76,7 +78,7 @@ class WindowSink:
 
 
 def check_display() -> None:
-    """See in a process of its own whether a window can be opened: without a display Qt aborts the whole process.
+    """Try in a process of its own to open a window: without a display Qt aborts the whole process.
 
     Raises:
         UserError: no window can be opened here.

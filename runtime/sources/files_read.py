@@ -14,7 +14,7 @@ from edgeseg.files.output_paths import is_same
 
 
 def source_files(source: str) -> list[Path]:
-    """Every file that the source may be read from; none of an address."""
+    """List every file that the source may be read from; none of an address."""
     if "://" in source:
         return []
     path = Path(source)

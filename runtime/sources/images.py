@@ -51,7 +51,7 @@ class ImageSource:
         pass
 
     def stop(self) -> None:
-        """Nothing waits here for longer than a picture takes."""
+        """Do nothing: nothing waits here for longer than a picture takes."""
 
     def __iter__(self) -> Iterator[Frame]:
         if self._unread:

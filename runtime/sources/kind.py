@@ -12,7 +12,7 @@ CAMERA, IMAGE, IMAGES, VIDEO = "camera", "image", "images", "video"
 
 
 def kind_of_source(text: str) -> str:
-    """``camera`` for what is live, ``image`` for one picture, ``images`` for a folder or a glob, else ``video``."""
+    """Say ``camera`` for what is live, ``image`` for one picture, ``images`` for a folder or a glob, else ``video``."""
     path = Path(text)
     if is_live(text) or path.suffix == ".streams":
         return CAMERA

@@ -57,7 +57,7 @@ class CameraSource:
             self._reading.release()
 
     def stop(self) -> None:
-        """Nothing waits here for longer than a picture takes."""
+        """Do nothing: nothing waits here for longer than a picture takes."""
 
     def __iter__(self) -> Iterator[Frame]:
         index = 0

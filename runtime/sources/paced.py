@@ -44,6 +44,7 @@ class PacedSource:
         self._source.__exit__(*error)
 
     def stop(self) -> None:
+        """End the waiting for the next frame's time, and stop the source."""
         self._stopped.set()
         self._source.stop()
 

@@ -34,7 +34,7 @@ class Region:
 
     @staticmethod
     def parse(text: str) -> Region:
-        """``X,Y,WIDTH,HEIGHT``.
+        """Parse ``X,Y,WIDTH,HEIGHT``.
 
         Raises:
             UserError: something else, or nothing inside.
@@ -100,10 +100,12 @@ class SelectedSource:
 
     @property
     def waiting(self) -> bool:
+        """Whether the source waits, or its frames were passed over a moment ago."""
         return self._source.waiting or time.monotonic() - self._passed_over_s < _RECENT_S
 
     @property
     def size(self) -> tuple[int, int] | None:
+        """(height, width) after rotation and cropping; None while the source does not know its own."""
         size = self._source.size
         if size is None or (self._selection.region is None and self._selection.rotate in (0, 180)):
             return size
@@ -113,6 +115,7 @@ class SelectedSource:
 
     @property
     def fps(self) -> float | None:
+        """Frames a second that pass; None when neither the source nor the selection tells."""
         fps = self._source.fps
         if fps is None:
             return self._selection.max_fps
@@ -120,6 +123,7 @@ class SelectedSource:
 
     @property
     def total(self) -> int | None:
+        """How many frames will pass; None when the source does not know."""
         total, whole, fps = self._source.total, self._source.fps, self.fps
         return None if total is None or not whole or not fps else math.ceil(total * fps / whole - 1e-9)
 
@@ -131,6 +135,7 @@ class SelectedSource:
         self._source.__exit__(*error)
 
     def stop(self) -> None:
+        """Stop the source."""
         self._source.stop()
 
     def __iter__(self) -> Iterator[Frame]:

@@ -40,42 +40,50 @@ _Self = TypeVar("_Self")
 
 
 class Source(Protocol):
-    """An open source of frames; leaving the ``with`` block closes it.
-
-    Attributes:
-        live: True when frames come whether or not they are read.
-        size: (height, width) in pixels where it is known before the first frame.
-        fps: frames a second where known.
-        total: how many frames to expect, where known.
-        skipped: damaged pictures left out so far.
-        stale: pictures of a live source that came too late to be of use.
-        dropped: pictures of a live source that a newer one replaced before they were asked for.
-        names: of the cameras, where there are several; what ``Frame.source`` says.
-        waiting: no frame is to be expected now: every camera is known to be away and is being tried again, or what
-            comes is not to be used.
-        ended_early: True when a file stopped before its announced end.
-    """
+    """An open source of frames; leaving the ``with`` block closes it."""
 
     @property
-    def live(self) -> bool: ...
+    def live(self) -> bool:
+        """True when frames come whether or not they are read."""
+
     @property
-    def size(self) -> tuple[int, int] | None: ...
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) in pixels where it is known before the first frame."""
+
     @property
-    def fps(self) -> float | None: ...
+    def fps(self) -> float | None:
+        """Frames a second where known."""
+
     @property
-    def total(self) -> int | None: ...
+    def total(self) -> int | None:
+        """How many frames to expect, where known."""
+
     @property
-    def skipped(self) -> int: ...
+    def skipped(self) -> int:
+        """Damaged pictures left out so far."""
+
     @property
-    def stale(self) -> int: ...
+    def stale(self) -> int:
+        """Pictures of a live source that came too late to be of use."""
+
     @property
-    def dropped(self) -> int: ...
+    def dropped(self) -> int:
+        """Pictures of a live source that a newer one replaced before they were asked for."""
+
     @property
-    def waiting(self) -> bool: ...
+    def waiting(self) -> bool:
+        """True when no frame is to be expected now.
+
+        Every camera is known to be away and is being tried again, or what comes is not to be used.
+        """
+
     @property
-    def ended_early(self) -> bool: ...
+    def ended_early(self) -> bool:
+        """True when a file stopped before its announced end."""
+
     @property
-    def names(self) -> Sequence[str]: ...
+    def names(self) -> Sequence[str]:
+        """Names of the cameras, where there are several; what ``Frame.source`` says."""
 
     def __enter__(self: _Self) -> _Self: ...
 
@@ -93,6 +101,7 @@ class Source(Protocol):
 
 
 def report_to_stderr(message: str) -> None:
+    """Write the message as a line on standard error."""
     complain(f"edgeseg: {message}")
 
 

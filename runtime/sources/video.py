@@ -70,7 +70,7 @@ class VideoSource:
         self._container.close()
 
     def stop(self) -> None:
-        """Nothing waits here for longer than a picture takes."""
+        """Do nothing: nothing waits here for longer than a picture takes."""
 
     def __iter__(self) -> Iterator[Frame]:
         reformatter = self._av.video.reformatter.VideoReformatter()

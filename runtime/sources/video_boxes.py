@@ -13,7 +13,7 @@ _MOST_BOXES = 100_000
 
 
 def ends_inside_a_box(path: Path) -> bool:
-    """Whether a video file ends before the box that it is in (ISO/IEC 14496-12, RIFF); False for other containers."""
+    """Tell whether a video file ends before the box it is in (ISO/IEC 14496-12, RIFF); False for other containers."""
     with open_regular(path, SourceError) as stream:
         size = os.fstat(stream.fileno()).st_size
         head = stream.read(12)

@@ -13,7 +13,7 @@ _CAMERA_BYTES = 400_000_000
 
 
 def limit_bytes() -> int | None:
-    """The limit on this process; None without one."""
+    """Read the limit on this process; None without one."""
     if sys.platform != "linux":
         return None
     import resource
@@ -23,7 +23,7 @@ def limit_bytes() -> int | None:
 
 
 def check_address_space(cameras: int = 1) -> None:
-    """See whether live cameras can be run under the limit.
+    """Check that live cameras can be run under the limit.
 
     Raises:
         EnvironmentFault: it is too low for any network.

@@ -39,11 +39,12 @@ class CacheEntry:
     age_s: float
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return {"kind": self.kind, "path": str(self.path), "bytes": self.size, "age_s": round(self.age_s)}
 
 
 def cache_entries(older_than_s: float = 0.0) -> list[CacheEntry]:
-    """Everything in the cache that was written at least so long ago, by kind and name."""
+    """List everything in the cache that was written at least so long ago, by kind and name."""
     return [entry for name in KINDS for entry in _entries_in(cache_folder(name), KINDS[name], older_than_s)]
 
 

@@ -20,22 +20,24 @@ _RUN_MODULE = (
 
 
 def module_command(module: str, *arguments: str) -> list[str]:
-    """Words that run ``module`` of the installation as a program, whatever lies in the working directory."""
+    """Word a command that runs ``module`` of the installation, whatever lies in the working directory."""
     if sys.version_info >= (3, 11):
         return [*_interpreter(), "-P", "-m", module, *arguments]
     return [*_interpreter(), "-c", _RUN_MODULE, module, *arguments]
 
 
 def code_command(code: str) -> list[str]:
-    """Words that execute ``code``, whose imports find nothing in the working directory."""
+    """Word a command that executes ``code``, whose imports find nothing in the working directory."""
     if sys.version_info >= (3, 11):
         return [*_interpreter(), "-P", "-c", code]
     return [*_interpreter(), "-c", _WITHOUT_CWD + code]
 
 
 def child_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of this process for a child: without a search path that names the working directory, and such
-    that the Python processes of the child itself (3.11 and up) leave it out too."""
+    """Copy this process's environment for a child, without a search path that names the working directory.
+
+    The Python processes of the child itself (3.11 and up) leave it out too.
+    """
     environment = {**os.environ, "PYTHONSAFEPATH": "1", **(more or {})}
     if "PYTHONPATH" in environment:
         entries = [entry for entry in environment.pop("PYTHONPATH").split(os.pathsep) if entry]

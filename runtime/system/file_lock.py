@@ -31,7 +31,7 @@ def claim(path: Path) -> int:
 
 @contextlib.contextmanager
 def find_unclaimed(path: Path) -> Iterator[bool]:
-    """Whether nobody writes the file; if so nobody begins to as long as the block lasts."""
+    """Tell whether nobody writes the file; if so nobody begins to as long as the block lasts."""
     try:
         file = os.open(path, os.O_RDWR)
     except OSError:

@@ -22,7 +22,7 @@ _INTEGER_UNITS = ("AMX-INT8", "AVX512-VNNI", "AVX-VNNI", "I8MM", "DOTPROD")
 
 
 def usable_cores() -> int:
-    """CPU cores this process may run on."""
+    """Count the CPU cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -59,7 +59,7 @@ def this_cpu(cpuinfo: Path = Path("/proc/cpuinfo")) -> Cpu:
 
 
 def load_average() -> float | None:
-    """Processes that wanted a core in the last minute, or None where the system does not tell."""
+    """Read how many processes wanted a core in the last minute; None where the system does not tell."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 

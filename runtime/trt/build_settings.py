@@ -61,11 +61,12 @@ class BuildSettings:
         return [cost for name, cost in COMPATIBILITY_COST.items() if getattr(self, name)]
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return dataclasses.asdict(self)
 
 
 def read_settings(artifact: Artifact) -> BuildSettings:
-    """What an artifact asks for; the defaults when it says nothing.
+    """Read what an artifact asks for; the defaults when it says nothing.
 
     Raises:
         ArtifactError: its settings make no sense.
@@ -79,7 +80,7 @@ def read_settings(artifact: Artifact) -> BuildSettings:
 
 
 def is_half(artifact: Artifact) -> bool:
-    """Whether what is not INT8 is float16 in the file itself."""
+    """Tell whether what is not INT8 is float16 in the file itself."""
     return _values(artifact).get("half") is True
 
 

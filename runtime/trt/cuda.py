@@ -25,11 +25,11 @@ _BINDINGS = ("cuda", "cuda.bindings", "cuda.bindings.runtime")
 
 
 class GpuLostError(EngineError):
-    pass
+    """The device is gone or its context is destroyed."""
 
 
 class GpuMemoryError(EngineError):
-    pass
+    """The GPU has not as much free memory as is needed."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _name(code: Any) -> str:
 
 @functools.cache
 def load_cuda() -> Cuda:
-    """The CUDA runtime of this machine; that a driver is there is only known after a first call.
+    """Load the CUDA runtime of this machine; that a driver is there is only known after a first call.
 
     Raises:
         MissingExtra: cuda-bindings is not installed.

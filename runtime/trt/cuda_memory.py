@@ -33,12 +33,13 @@ class Buffer:
 
     @property
     def host_address(self) -> int:
+        """Address of the pinned memory."""
         assert self.host is not None
         return int(self.host.ctypes.data)
 
 
 def allocate_pinned(cuda: Cuda, shape: Sequence[int]) -> UInt8:
-    """Zeroed uint8 memory that the GPU copies from and to directly.
+    """Allocate zeroed uint8 memory that the GPU copies from and to directly.
 
     It is given back when the last array that shows it is gone, whenever the engine was closed.
 
@@ -62,7 +63,7 @@ class DeviceMemory:
         self._addresses: list[int] = []
 
     def take(self, nbytes: int) -> int:
-        """Raises GpuMemoryError when there is none left."""
+        """Allocate ``nbytes`` and return their address; raises GpuMemoryError when there is none left."""
         address = int(self._cuda.call("cudaMalloc", nbytes))
         self._addresses.append(address)
         return address

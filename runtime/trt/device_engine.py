@@ -54,6 +54,7 @@ class EngineTarget:
     root: Path | None = None
 
     def store(self) -> EngineStore:
+        """Open the cache that the engine is kept in."""
         return EngineStore(self.root or default_root())
 
 
@@ -70,6 +71,7 @@ class FrameInput:
     graph: Callable[[bytes], bytes] | None = None
 
     def of(self, onnx: bytes) -> bytes:
+        """Rebuild an ONNX model so that it takes frames."""
         assert self.graph is not None
         return self.graph(onnx)
 

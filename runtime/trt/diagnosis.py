@@ -14,7 +14,7 @@ Row = tuple[str, str | None, str]
 
 
 def tensorrt_rows(library: Callable[[str], Library] = find_library, cuda: Callable[[], Cuda] = load_cuda) -> list[Row]:
-    """One row for TensorRT, and one for TensorRT-RTX where it is installed."""
+    """Write one row for TensorRT, and one for TensorRT-RTX where it is installed."""
     gpu, missing = _look(lambda: cuda().gpu())
     rows = [_row("TensorRT", library, TENSORRT, gpu, missing)]
     rtx, _ = _look(lambda: library(RTX))
@@ -31,7 +31,7 @@ def _row(title: str, library: Callable[[str], Library], name: str, gpu: Gpu | No
 
 
 def describe_tensorrt(gpu: Gpu) -> str:
-    """``Orin (SM 8.7, 7620 MB shared), driver for CUDA 12.6``."""
+    """Describe the GPU: ``Orin (SM 8.7, 7620 MB shared), driver for CUDA 12.6``."""
     shared = " shared with the CPU" if gpu.is_integrated else ""
     return f"{gpu.name} (SM {gpu.sm}, {gpu.memory_mb} MB{shared}), driver for CUDA {gpu.driver}"
 

@@ -36,11 +36,11 @@ class EngineStore:
             private_folder(root)
 
     def plan_path(self, key: EngineKey) -> Path:
-        """Where the engine of ``key`` is, or would be."""
+        """Name the file in which the engine of ``key`` is, or would be."""
         return self.root / key.digest / PLAN
 
     def get(self, key: EngineKey) -> bytes | None:
-        """The engine of ``key``, its digest checked, or None when there is none.
+        """Read the engine of ``key`` and check its digest; None when there is none.
 
         Raises:
             TamperedError: its bytes are not those that were written.
@@ -76,7 +76,7 @@ class EngineStore:
         return folder / PLAN
 
     def kept(self) -> list[EngineKey]:
-        """The key of every engine that is there."""
+        """List the key of every engine that is there."""
         found = [self._facts(path.parent) for path in sorted(self.root.glob(f"*/{FACTS}"))]
         return [EngineKey.from_dict(facts["key"]) for facts in found if facts is not None]
 
@@ -92,19 +92,19 @@ class EngineStore:
             yield
 
     def timings_path(self, key: EngineKey) -> Path:
-        """The timing cache of a TensorRT version and GPU; every engine built by them adds to it."""
+        """Name the timing cache of a TensorRT version and GPU; every engine built by them adds to it."""
         text = f"{key.library} {key.version} {key.gpu} {key.sm}"
         return self.root / f"timings-{hashlib.sha256(text.encode()).hexdigest()[:16]}.cache"
 
     def timings(self, key: EngineKey) -> bytes:
-        """What was measured before; empty for nothing."""
+        """Read what was measured before; empty for nothing."""
         try:
             return self.timings_path(key).read_bytes()
         except OSError:
             return b""
 
     def keep_timings(self, key: EngineKey, timings: bytes) -> None:
-        """Raises OutputError when the disk is full."""
+        """Write what was measured; raises OutputError when the disk is full."""
         with writing(self.timings_path(key)):
             write_private(self.timings_path(key), timings)
 
@@ -121,7 +121,7 @@ class EngineStore:
 
 
 def default_root() -> Path:
-    """``$XDG_CACHE_HOME/edgeseg/tensorrt``."""
+    """Name the cache of engines: ``$XDG_CACHE_HOME/edgeseg/tensorrt``."""
     return cache_folder("tensorrt")
 
 

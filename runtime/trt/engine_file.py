@@ -53,7 +53,7 @@ class EngineFile:
     size: int
 
     def to_dict(self) -> dict[str, Any]:
-        """For ``edgeseg inspect``."""
+        """Return plain values for ``edgeseg inspect``."""
         shown = {key: self.metadata[key] for key in _SHOWN if key in self.metadata}
         made = {"engine": str(self.path), "maker": self.maker, "version": self.version or "not told"}
         return {**made, "bytes": self.size, "metadata": shown, "loaded": f"no. {RISK}"}
@@ -91,7 +91,7 @@ def inspect_engine_file(path: Path) -> EngineFile:
 
 
 def read_trusted_plan(path: Path, library: Library, trust: bool) -> bytes:
-    """The plan in an engine file from elsewhere.
+    """Read the plan in an engine file from elsewhere.
 
     Raises:
         ArtifactError: it is no engine, ``trust`` is false, or it is none of ``library``.

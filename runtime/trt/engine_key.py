@@ -54,18 +54,19 @@ class EngineKey:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:32]
 
     def to_dict(self) -> dict[str, str]:
+        """Return plain values for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> EngineKey:
-        """Raises TypeError when a field is missing, unknown or no text."""
+        """Read what :meth:`to_dict` gave; raises TypeError when a field is missing, unknown or no text."""
         key = cls(**values)
         if not all(isinstance(value, str) for value in key.to_dict().values()):
             raise TypeError("every field of an engine's key is text")
         return key
 
     def differences(self, other: EngineKey) -> list[str]:
-        """Fields in which ``other`` differs, each with both values, for a message."""
+        """List the fields in which ``other`` differs, each with both values, for a message."""
         pairs = zip(self.to_dict().items(), other.to_dict().values(), strict=True)
         return [
             f"{_SAID.get(name, name)} ({_short(theirs)}, here {_short(mine)})"
@@ -81,7 +82,7 @@ def engine_key(
     settings: BuildSettings,
     frame: tuple[int, int] | None = None,
 ) -> EngineKey:
-    """The key of the engine that ``artifact`` needs here.
+    """Compute the key of the engine that ``artifact`` needs here.
 
     Args:
         gpu: may be None for a library whose engines serve every GPU.

@@ -21,12 +21,12 @@ _FREE = "close other programs and the desktop, or add swap (docs/jetson.md)"
 
 
 def skipped_tactics(said: Sequence[str]) -> list[str]:
-    """The messages about tactics that were left out because they need more memory than there is."""
+    """Pick the messages about tactics that were left out because they need more memory than there is."""
     return [text for text in said if _SKIPPED.search(text)]
 
 
 def build_failure(errors: Sequence[str], skipped: Sequence[str], settings: BuildSettings, title: str) -> EngineError:
-    """The error of a build that gave no engine.
+    """Make the error of a build that gave no engine.
 
     Skipped tactics alone fail no build; where no tactic was left, or nothing else was said, they are why.
 
@@ -46,7 +46,7 @@ def build_failure(errors: Sequence[str], skipped: Sequence[str], settings: Build
 
 
 def skipped_note(skipped: Sequence[str], settings: BuildSettings, title: str) -> str:
-    """The note about a build that succeeded without some tactics."""
+    """Word the note about a build that succeeded without some tactics."""
     return (
         f"{title} built the engine without tactics that need more memory ({_limit(settings)}), so it may be slower "
         f"than it could be: {skipped[0][:MAX_REASON]}. {_remedy(settings)}"

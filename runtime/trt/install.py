@@ -24,7 +24,7 @@ DRIVER_JETSON = "the driver belongs to JetPack: flash or update the device"
 
 
 def jetpack(release: Path = RELEASE) -> int | None:
-    """Major number of the JetPack here; None on anything but a Jetson."""
+    """Read the major number of the JetPack here; None on anything but a Jetson."""
     try:
         found = re.search(r"R(\d+)", release.read_text(encoding="utf-8", errors="replace"))
     except OSError:
@@ -33,7 +33,7 @@ def jetpack(release: Path = RELEASE) -> int | None:
 
 
 def install_advice(rtx: bool = False, release: Path = RELEASE, machine: str | None = None) -> str:
-    """How to get TensorRT and its CUDA bindings here.
+    """Say how to get TensorRT and its CUDA bindings here.
 
     Args:
         rtx: TensorRT for RTX instead.
@@ -52,18 +52,18 @@ def install_advice(rtx: bool = False, release: Path = RELEASE, machine: str | No
 
 
 def bindings_line(release: Path = RELEASE) -> str:
-    """The command that installs the CUDA bindings; a Jetson's driver asks for those of its own CUDA."""
+    """Word the command that installs the CUDA bindings; a Jetson's driver asks for those of its own CUDA."""
     number = jetpack(release)
     return pip_line(_BINDINGS[number]) if number in _BINDINGS else install_line("tensorrt")
 
 
 def driver_advice(release: Path = RELEASE) -> str:
-    """How to get a driver here."""
+    """Say how to get a driver here."""
     return _sentence(DRIVER_PC if jetpack(release) is None else DRIVER_JETSON)
 
 
 def bindings_advice(driver_cuda: int, bindings_cuda: int) -> str:
-    """What to do when cuda-bindings are of a newer CUDA than the driver.
+    """Say what to do when cuda-bindings are of a newer CUDA than the driver.
 
     Args:
         driver_cuda, bindings_cuda: as CUDA counts, 12060 for 12.6.

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def progress_monitor(module: Any, title: str) -> Any:
-    """An ``IProgressMonitor`` that counts the outer phases; None before TensorRT 10, which has none.
+    """Make an ``IProgressMonitor`` that counts the outer phases; None before TensorRT 10, which has none.
 
     Its ``interrupted`` tells that the user stopped the build; ``close()`` ends the bar.
     """

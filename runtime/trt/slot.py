@@ -79,7 +79,7 @@ class TensorRtSlot:
         return self.graph is not None
 
     def run(self) -> Prediction:
-        """See :meth:`edgeseg.runtime.engines.engine.Slot.run`.
+        """Infer what the input holds; see :meth:`edgeseg.runtime.engines.engine.Slot.run`.
 
         Raises:
             GpuLostError, GpuMemoryError: this slot is over; open the engine again.

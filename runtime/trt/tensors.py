@@ -28,11 +28,12 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the tensor."""
         return int(np.prod(self.shape)) * np.dtype(self.kind).itemsize
 
 
 def list_tensors(engine: Any, module: Any) -> dict[str, Tensor]:
-    """Every input and output of an ``ICudaEngine`` by name."""
+    """Map the name of every input and output of an ``ICudaEngine`` to its tensor."""
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     return {name: _tensor(engine, module, name) for name in names}
 

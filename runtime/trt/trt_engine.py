@@ -34,7 +34,9 @@ class Target:
 
 
 def engine_target(device: str) -> Target:
-    """``cuda``, ``cuda:1``, ``0``, ``rtx``, ``rtx:0`` or ``dla:0``; ``CPU``, the default of every verb, is GPU 0.
+    """Parse a device: ``cuda``, ``cuda:1``, ``0``, ``rtx``, ``rtx:0`` or ``dla:0``.
+
+    ``CPU``, the default of every verb, is GPU 0.
 
     Raises:
         UserError: something else.
@@ -87,11 +89,11 @@ class TensorRtEngine:
         _expect_contract(artifact, self._tensors, found.path, frame_size)
 
     def describe(self) -> dict[str, str]:
-        """Library and GPU, for reports."""
+        """Describe library and GPU, for reports."""
         return {"library": self._library.title, "GPU": describe_tensorrt(self._gpu)}
 
     def open_slot(self) -> TensorRtSlot:
-        """Raises EngineError when the engine is closed, GpuMemoryError when there is no memory for another one."""
+        """Open a slot; raises EngineError when closed, GpuMemoryError when there is no memory for another one."""
         if self._engine is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
         self._cuda.call("cudaSetDevice", self._gpu.index)

@@ -18,7 +18,7 @@ _WHERE = re.compile(r" In \w+ at \S+:\d+|\[[\w.]+\.(?:cpp|h):{1,2}[^\]]*\]|\s*;\
 
 @functools.cache
 def open_log(module: Any) -> Any:
-    """The one logger of a TensorRT module in this process: a second one would be ignored.
+    """Return the one logger of a TensorRT module in this process: a second one would be ignored.
 
     Returns:
         An ``ILogger`` whose ``messages`` are (severity, text) with warnings and worse, oldest first; the last
@@ -41,18 +41,18 @@ def open_log(module: Any) -> Any:
 
 
 def errors_since(log: Any, module: Any, mark: int) -> list[str]:
-    """Error texts that came after ``log.count`` was ``mark``, without source locations and without repetitions."""
+    """List error texts that came after ``log.count`` was ``mark``, without source locations and repetitions."""
     return messages_since(log, mark, int(module.ILogger.ERROR))
 
 
 def messages_since(log: Any, mark: int, mildest: int | None = None) -> list[str]:
-    """The same for warnings, too; ``mildest`` leaves out what is milder than that severity."""
+    """List warnings like :func:`errors_since`, too; ``mildest`` leaves out what is milder than that severity."""
     came = log.messages[len(log.messages) - min(log.count - mark, len(log.messages)) :]
     return list(dict.fromkeys(plain(text) for level, text in came if mildest is None or level <= mildest))
 
 
 def start_log(kind: Callable[[Any], Any], log: Any, library: Library) -> Any:
-    """``Builder(log)`` or ``Runtime(log)``.
+    """Start ``Builder(log)`` or ``Runtime(log)``.
 
     Raises:
         EngineError: TensorRT gives none, which it does where CUDA does not start: its bindings raise a TypeError about
@@ -71,5 +71,5 @@ def start_log(kind: Callable[[Any], Any], log: Any, library: Library) -> Any:
 
 
 def plain(text: str) -> str:
-    """A message without the file names of TensorRT's own source."""
+    """Strip a message of the file names of TensorRT's own source."""
     return " ".join(_WHERE.sub("", text).split()).strip(" .;()")

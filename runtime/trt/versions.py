@@ -74,6 +74,7 @@ class Library:
 
     @property
     def title(self) -> str:
+        """The library's name and version for messages."""
         return f"{'TensorRT' if self.name == TENSORRT else 'TensorRT-RTX'} {self.version}"
 
 
@@ -112,7 +113,7 @@ def load_library(module: Any, name: str) -> Library:
 
 
 def dialect_for(version: str) -> Dialect:
-    """The row for a TensorRT version such as ``10.3.0``.
+    """Find the row for a TensorRT version such as ``10.3.0``.
 
     Raises:
         EnvironmentFault: older than 8.6.
@@ -127,7 +128,7 @@ def dialect_for(version: str) -> Dialect:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """``10.3.0.post1`` as ``(10, 3, 0)``: the leading whole numbers."""
+    """Parse ``10.3.0.post1`` to ``(10, 3, 0)``: the leading whole numbers."""
     found = []
     for part in version.split("."):
         if not part.isdigit():

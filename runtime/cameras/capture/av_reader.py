@@ -90,6 +90,7 @@ class AvReader:
         self._reformatter = av.video.reformatter.VideoReformatter()
 
     def close(self) -> None:
+        """Close the connection."""
         self._container.close()
 
     def run(self, output: Output) -> None:
@@ -183,14 +184,14 @@ class AvReader:
 
 
 def bgr_view(converted: Any) -> Picture:
-    """(height, width, 3) view of a bgr24 frame of PyAV."""
+    """View a bgr24 frame of PyAV as (height, width, 3), without a copy."""
     plane, height, width = converted.planes[0], converted.height, converted.width
     rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
     return rows[:, : width * 3].reshape(height, width, 3)
 
 
 def check_host(address: str) -> None:
-    """See whether the host has an address: FFmpeg calls a mistyped name an input/output error.
+    """Check that the host has an address: FFmpeg calls a mistyped name an input/output error.
 
     Raises:
         StreamFault: it has none, or the name service does not answer.

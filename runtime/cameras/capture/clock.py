@@ -30,7 +30,7 @@ class CaptureClock:
         self._offset = 0.0
 
     def lateness_s(self, arrived_s: float, presented_s: float | None, idle_s: float = 0.0) -> float:
-        """Seconds by which the picture is later than it could be, at least 0.
+        """Compute the seconds by which the picture is later than it could be, at least 0.
 
         Args:
             arrived_s: monotonic clock.

@@ -31,6 +31,7 @@ class _Error(ctypes.Structure):
 
 
 def main() -> int:
+    """Run the pipeline that standard input names until it ends or SIGTERM comes; return the exit code."""
     words = json.loads(sys.stdin.readline())
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))

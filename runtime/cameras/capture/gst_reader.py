@@ -55,6 +55,7 @@ class GstReader:
         self.fps = self._reader.fps
 
     def run(self, output: Output) -> None:
+        """Put every picture into ``output`` until it stops or the pipeline ends."""
         reformatter = self._av.video.reformatter.VideoReformatter()
         for number, planes in enumerate(self._reader.pictures()):
             output.count_packet()
@@ -66,6 +67,7 @@ class GstReader:
                 return
 
     def close(self) -> None:
+        """End the pipeline's process."""
         self._process.terminate()
         try:
             self._process.wait(_CLOSE_TIMEOUT_S)

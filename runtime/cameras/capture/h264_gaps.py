@@ -31,7 +31,7 @@ class GapWatch:
             self._see_parameters(unit)
 
     def has_gap(self, packet: bytes | memoryview) -> bool:
-        """True when pictures are missing between the packet before and this one."""
+        """Tell whether pictures are missing between the packet before and this one."""
         for unit in units(packet):
             self._see_parameters(unit)
             if unit[0] & 31 in _SLICES and self._number_bits:
@@ -63,7 +63,7 @@ class GapWatch:
 
 
 def units(data: bytes | memoryview) -> Iterator[bytes]:
-    """The beginning of each NAL unit of an Annex B stream, up to its first slice."""
+    """Yield the beginning of each NAL unit of an Annex B stream, up to its first slice."""
     text = bytes(data)
     at = text.find(b"\0\0\1") + 3
     while 3 <= at < len(text):
@@ -116,13 +116,14 @@ class Bits:
         self._at = 0
 
     def take(self, count: int) -> int:
+        """Read ``count`` bits as a number; raises IndexError when there are not as many."""
         if self._at + count > len(self._text):
             raise IndexError("the unit is too short")
         self._at += count
         return int(self._text[self._at - count : self._at] or "0", 2)
 
     def golomb(self) -> int:
-        """ue(v), 9.1."""
+        """Read an unsigned Exp-Golomb number: ue(v), 9.1."""
         zeros = 0
         while self.take(1) == 0:
             zeros += 1

@@ -68,7 +68,7 @@ class GapWatch265:
             self._see_parameters(unit)
 
     def has_gap(self, packet: bytes | memoryview) -> bool:
-        """True when this picture refers to one that never came, or its own first slice is missing."""
+        """Tell whether this picture refers to one that never came, or its own first slice is missing."""
         for unit in _units(packet):
             kind = unit[0] >> 1 & 63
             if kind >= _SLICE_TYPES:

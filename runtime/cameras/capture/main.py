@@ -37,6 +37,7 @@ class Reader(Protocol):
 
 
 def main() -> int:
+    """Capture what the job on standard input names, until it ends; return the exit code."""
     open_missing()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
@@ -67,7 +68,7 @@ def _capture(job: dict[str, Any], output: Output) -> None:
 
 
 def open_reader(job: dict[str, Any]) -> Reader:
-    """The reader for the job's kind.
+    """Open the reader for the job's kind.
 
     Raises:
         StreamFault: it could not be opened.

@@ -41,10 +41,11 @@ class Output:
         threading.Thread(target=self._listen, name="edgeseg-control", daemon=True).start()
 
     def wait_for_go(self) -> None:
+        """Wait until the parent has asked for pictures."""
         self._go.wait()
 
     def place(self, height: int, width: int) -> Picture | None:
-        """Where the next picture is to be written; None, and counted, when the parent is behind.
+        """Return where the next picture is to be written; None, and counted, when the parent is behind.
 
         Raises:
             StreamFault: no slot can hold such a picture.
@@ -59,7 +60,7 @@ class Output:
         return self._ring.picture(*self._slot)
 
     def publish(self, captured_s: float, presented_s: float | None) -> None:
-        """The picture is written: hand it over.
+        """Hand over the picture that was written.
 
         Args:
             captured_s: monotonic clock.
@@ -72,17 +73,20 @@ class Output:
         self.send("picture", slot=slot, height=height, width=width, captured_s=captured_s, presented_s=presented_s)
 
     def count_packet(self) -> None:
+        """Count a packet that arrived."""
         self._counts["packets"] += 1
 
     def count_damaged(self) -> None:
+        """Count a picture that is damaged and not handed over."""
         self._counts["damaged"] += 1
 
     def count_stale(self) -> None:
+        """Count a picture that came too late to be handed over."""
         self._counts["received"] += 1
         self._counts["stale"] += 1
 
     def send(self, kind: str, **facts: Any) -> None:
-        """One line to the parent; short enough that the lines of two threads do not mix."""
+        """Send one line to the parent; short enough that the lines of two threads do not mix."""
         line = json.dumps({"kind": kind, **facts, **self._counts}).encode() + b"\n"
         os.write(self._news_fd, line)
 
@@ -111,7 +115,7 @@ class Output:
             self._leave()
 
     def finish(self) -> None:
-        """The reader has closed its connection."""
+        """Report that the reader has closed its connection."""
         self._finished.set()
 
     def _leave(self) -> None:

@@ -37,7 +37,7 @@ class Ring:
         self._memory = mmap.mmap(fd, SLOTS * _SLOT_BYTES, access=access)
 
     def picture(self, slot: int, height: int, width: int) -> Picture:
-        """The slot as (height, width, 3) uint8, without a copy.
+        """View the slot as (height, width, 3) uint8, without a copy.
 
         Raises:
             ValueError: no such slot, or a picture larger than a slot.
@@ -54,7 +54,7 @@ class Ring:
 
 
 def create_ring_memory() -> int:
-    """A file descriptor of memory that has no name and is gone with its last user, however that ends."""
+    """Create memory that has no name and is gone with its last user, however that ends; returns its descriptor."""
     if hasattr(os, "memfd_create"):
         import fcntl
 

@@ -27,7 +27,7 @@ class StreamFault(Exception):
 
 
 def fault_from_av(av: Any, error: Exception) -> StreamFault:
-    """The fault behind an exception of PyAV. Its own text is not used: it holds the address with the password."""
+    """Find the fault behind an exception of PyAV, whose own text holds the address with the password."""
     for kind, reason, message in _known(av):
         if isinstance(error, kind):
             return StreamFault(reason, message)

@@ -28,6 +28,7 @@ class CellsReader:
         self._width, self._height = (int(side) for side in options["size"].split("x"))
 
     def run(self, output: Output) -> None:
+        """Put every picture into ``output`` at its time, until it stops or the clip ends."""
         start_s = time.monotonic()
         for number, picture in enumerate(self._pictures()):
             if output.stopped or (self._frames and number == self._frames):
@@ -41,7 +42,7 @@ class CellsReader:
                 output.publish(time.monotonic(), presented_s)
 
     def close(self) -> None:
-        pass
+        """Do nothing: nothing is open."""
 
     def _pictures(self) -> Iterator[UInt8]:
         from edgeseg.demo.cells import render_clip

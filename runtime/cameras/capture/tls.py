@@ -38,6 +38,7 @@ def tls_options(target: str, trust: Trust) -> dict[str, str]:
 
 
 def is_encrypted(target: str) -> bool:
+    """Tell whether the address's scheme is one that is encrypted."""
     return urlsplit(target).scheme in PORTS
 
 

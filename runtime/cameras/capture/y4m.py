@@ -46,7 +46,7 @@ class Y4mReader:
         self._padded: bool | None = None if self._sizes(True) != self._sizes(False) else False
 
     def pictures(self) -> Iterator[tuple[Plane, Plane, Plane]]:
-        """The planes Y, U and V of each picture. Raises StreamFault at the end."""
+        """Yield the planes Y, U and V of each picture. Raises StreamFault at the end."""
         while True:
             line = self._line()
             if not line.startswith(b"FRAME"):
@@ -108,7 +108,7 @@ class Y4mReader:
 
 
 def read_frame(av: Any, planes: tuple[Plane, Plane, Plane]) -> Any:
-    """The same picture as a frame of PyAV."""
+    """Copy the planes into a frame of PyAV."""
     height, width = planes[0].shape
     frame = av.VideoFrame(width, height, "yuv420p")
     for target, rows in zip(frame.planes, planes, strict=True):

@@ -84,7 +84,7 @@ class Pieces:
             self._due_s = time.monotonic() + every_s - (min(_age_s(self._path), every_s) if size else 0.0)
 
     def is_full(self, size: int, added: int) -> bool:
-        """Whether a file of ``size`` bytes is to be put aside before ``added`` more come."""
+        """Tell whether a file of ``size`` bytes is to be put aside before ``added`` more come."""
         if not size:
             return False
         limit = self._rotation.full_bytes

@@ -19,7 +19,7 @@ _POLL_S = 0.05
 
 
 def is_stream(path: Path) -> bool:
-    """True for what is there and is neither a file nor a folder, and for this process's own open files."""
+    """Tell whether ``path`` is there and neither file nor folder, or an open file of this process."""
     if _own_fd(path) is not None:
         return True
     try:
@@ -30,12 +30,12 @@ def is_stream(path: Path) -> bool:
 
 
 def is_standard_output(path: Path) -> bool:
-    """True for the name of this process's standard output."""
+    """Tell whether ``path`` names this process's standard output."""
     return _own_fd(path) == 1
 
 
 def from_child(path: Path) -> Path:
-    """The name by which a child of this process, which inherits only 0, 1 and 2, finds ``path``: bash's ``>(...)``."""
+    """Name ``path`` as a child that inherits only 0, 1 and 2 finds it: bash's ``>(...)``."""
     own = _own_fd(path)
     return path if own is None or own <= 2 or sys.platform != "linux" else Path(f"/proc/{os.getpid()}/fd/{own}")
 
