@@ -60,7 +60,7 @@ def openvino_artifact(source: SourceNet, parent: Artifact, place: OutputOptions,
 
 
 def reference_stage(source: SourceNet) -> Stage:
-    """The source network itself, through the same predictor as the artifacts."""
+    """Make a stage of the source network itself, through the same predictor as the artifacts."""
     return Stage(source.stage, Predictor(ReferenceEngine(source.forward, source.spec)))
 
 

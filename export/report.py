@@ -12,7 +12,7 @@ from edgeseg.proof.report.report import HTML_FILE
 
 
 def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
-    """The tables of a comparison with where its images come from, for people."""
+    """Lay out the tables of a comparison with where its images come from, for people."""
     split = f" ({comparison.split})" if comparison.split else ""
     parts = [f"{comparison.images} images of {visible(comparison.source)}{split}", stage_table(comparison)]
     if by_class and comparison.labelled:
@@ -22,7 +22,7 @@ def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
 
 
 def format_result(built: ExportResult) -> str:
-    """One artifact and its proof, for people."""
+    """Word one artifact and its proof, for people."""
     artifact = built.artifact
     parts = [f"{visible(str(artifact.path))}  ({artifact.size_bytes / 1e6:.2f} MB)"]
     parts.append(comparison_text(built.comparison, by_class=artifact.precision != "fp32"))
@@ -34,7 +34,7 @@ def format_result(built: ExportResult) -> str:
 
 
 def describe_result(built: ExportResult) -> dict[str, Any]:
-    """One artifact and its proof, for machines."""
+    """Describe one artifact and its proof, for machines."""
     artifact = built.artifact
     return {
         "path": str(artifact.path),

@@ -88,7 +88,7 @@ class CalibrationSet:
         return tuple(notes)
 
     def tensor(self, path: Path) -> UInt8:
-        """One of :attr:`images` as the (1, H, W, C) uint8 network input that the runtime makes of it."""
+        """Read one of :attr:`images` as the (1, H, W, C) uint8 network input that the runtime makes of it."""
         return fit(self._by_path[path].read(), self.spec)[np.newaxis]
 
     @cached_property
@@ -96,7 +96,7 @@ class CalibrationSet:
         return {item.path: item for item in self.items}
 
     def describe(self) -> dict[str, object]:
-        """What an artifact records about its calibration."""
+        """Return what an artifact records about its calibration."""
         return {
             "digest": self.digest,
             "images": len(self),

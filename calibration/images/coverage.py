@@ -49,6 +49,7 @@ class ClassPixels:
         return self.images == 0 and self.reference != 0
 
     def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
         return {
             "name": self.name,
             "images": self.images,
@@ -85,7 +86,7 @@ class Coverage:
         return _thin_reasons(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "images": self.images,
             "source": self.source,
@@ -266,6 +267,7 @@ def _about_classes(coverage: Coverage) -> tuple[str, ...]:
 
 
 def percent(share: float | None) -> str:
+    """Word a share of 0..1 in percent; ``-`` for None."""
     if share is None:
         return "-"
     return f"{100 * share:.2f} %" if 0 < share < 0.01 else f"{100 * share:.1f} %"

@@ -19,7 +19,7 @@ LEAST_LEVELS = 12
 
 
 def coverage_picture(coverage: Coverage) -> UInt8:
-    """A row a trait (reference grey, calibration blue, its range as a bar), and the classes beside.
+    """Draw a row a trait (reference grey, calibration blue, its range as a bar), and the classes beside.
 
     What the coverage warns of is red.
 

@@ -10,7 +10,7 @@ from edgeseg.calibration.images.coverage import ClassPixels, Coverage, percent
 
 
 def coverage_text(coverage: Coverage) -> str:
-    """The tables for a terminal."""
+    """Lay out the tables for a terminal."""
     reference = f" against {coverage.reference_images} of {coverage.reference_source}"
     head = f"Coverage of {coverage.images} calibration images of {coverage.source}"
     parts = [head + (reference if coverage.reference_images else ""), _trait_table(coverage)]

@@ -25,23 +25,23 @@ FLAT = 2
 
 
 def fingerprint(image: UInt8) -> UInt8:
-    """(768,) uint8 of an HWC uint8 BGR image of any size."""
+    """Compute (768,) uint8 of an HWC uint8 BGR image of any size."""
     return np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8).reshape(LENGTH)
 
 
 def changes(one: UInt8 | Float32, others: UInt8 | Float32) -> Float32:
-    """(N,) change in grey levels from one fingerprint to each of (N, 768) others."""
+    """Compute the (N,) change in grey levels from one fingerprint to each of (N, 768) others."""
     apart = np.asarray(others, np.float32) - np.asarray(one, np.float32)
     return np.asarray(np.sqrt(np.einsum("nd,nd->n", apart, apart) / LENGTH), np.float32)
 
 
 def is_flat(image: UInt8, print_: UInt8) -> bool:
-    """Whether an image with this fingerprint is one colour: no channel spans more than two grey levels."""
+    """Tell whether an image with this fingerprint is one colour: no channel spans more than two grey levels."""
     if np.ptp(print_.reshape(-1, 3), axis=0).max() > FLAT:  # most images need no second look
         return False
     return int(np.ptp(image.reshape(-1, 3), axis=0).max()) <= FLAT
 
 
 def pixel_digest(image: UInt8) -> str:
-    """SHA-256 over the size and the pixels: equal for two files that decode to the same image."""
+    """Compute the SHA-256 of size and pixels: equal for two files that decode to the same image."""
     return hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()

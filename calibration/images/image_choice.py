@@ -35,6 +35,7 @@ class PassedOver:
 
     @property
     def counts(self) -> dict[str, int]:
+        """How many images were passed over, by reason."""
         return {name: len(sentences) for name, sentences in self.to_dict().items()}
 
     @property
@@ -53,12 +54,12 @@ class PassedOver:
         return tuple(notes)
 
     def with_left_out(self, paths: Sequence[Path]) -> PassedOver:
-        """The same, and pictures of kinds that are not read."""
+        """Add pictures of kinds that are not read."""
         told = [f"{path.name} is a picture of a kind that is not read; convert it to PNG." for path in paths]
         return replace(self, unreadable=(*self.unreadable, *told))
 
     def to_dict(self) -> dict[str, list[str]]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "unreadable": list(self.unreadable),
             "constant": list(self.constant),
@@ -68,6 +69,7 @@ class PassedOver:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> PassedOver:
+        """Read what :meth:`to_dict` gave."""
         return cls(**{name: tuple(map(str, sentences)) for name, sentences in values.items()})
 
 
@@ -92,10 +94,11 @@ class ImageFile:
 
     @property
     def name(self) -> str:
+        """The file's name without its folder."""
         return self.path.name
 
     def read(self) -> UInt8:
-        """HWC uint8 BGR.
+        """Read the image as HWC uint8 BGR.
 
         Raises:
             DataError: it cannot be read any more.
@@ -150,7 +153,7 @@ class ImageChoice:
         self._prints.append(print_)
 
     def result(self) -> tuple[tuple[ImageFile, ...], PassedOver]:
-        """At most ``count`` files, those from the reserve last, and what became of the others."""
+        """Return at most ``count`` files, those from the reserve last, and what became of the others."""
         filled = self._reserve[: self.count - len(self._chosen)]
         passed_over = PassedOver(
             tuple(sorted(self._unreadable)),

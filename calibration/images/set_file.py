@@ -56,7 +56,7 @@ class _Entry:
 
 
 def weight_digests(model: Path) -> dict[str, str]:
-    """SHA-256 digests that stand for a model's weights, by role.
+    """Compute the SHA-256 digests that stand for a model's weights, by role.
 
     A checkpoint or a bare ONNX file has one. An artifact has those of the files it was made from
     and of its own files with weights in them, so that a checkpoint and the artifacts made from it
@@ -115,7 +115,7 @@ def write_set(
 def read_set(
     path: Path, spec: ModelSpec, weights: Collection[str] = (), on_image: Callable[[], object] = lambda: None
 ) -> CalibrationSet:
-    """The images of a ``set.json``, every one of them checked.
+    """Read the images of a ``set.json`` and check every one of them.
 
     Args:
         path: the file.

@@ -62,6 +62,7 @@ class VideoFrame:
 
     @property
     def name(self) -> str:
+        """The video's name and the frame's number, for people."""
         return f"{self.video.name} frame {self.number}"
 
     @property
@@ -70,7 +71,7 @@ class VideoFrame:
         return hashlib.sha256(f"{self.video_digest} frame {self.number}".encode()).hexdigest()
 
     def read(self) -> UInt8:
-        """HWC uint8 BGR at the size of the network input; ``fit`` gives of it what it gives of the frame."""
+        """Read HWC uint8 BGR at the network input's size; ``fit`` gives of it what it gives of the frame."""
         return np.asarray(cv2.imdecode(np.frombuffer(self.png, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
@@ -118,7 +119,7 @@ def video_frames(
 
 
 def frames_by_change(prints: UInt8, count: int, seed: int) -> list[int]:
-    """Positions of at most ``count`` of (N, 768) fingerprints, by the rule in this module's docstring."""
+    """Choose at most ``count`` of (N, 768) fingerprints by the rule in this module's docstring; their positions."""
     values = prints.astype(np.float32)
     parts = np.minimum((_progress(values) * count).astype(int), count - 1)
     rng = random.Random(seed)
@@ -153,7 +154,7 @@ def _progress(values: Float32) -> Float32:
 def frames_at(
     path: Path, numbers: Collection[int], spec: ModelSpec, on_image: Callable[[], object] = lambda: None
 ) -> tuple[VideoFrame, ...]:
-    """The frames of a video with these numbers.
+    """Read the frames of a video with these numbers.
 
     Raises:
         SourceError: not a video that can be decoded.

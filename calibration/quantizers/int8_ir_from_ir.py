@@ -69,12 +69,12 @@ def int8_ir_from_ir(
 
 
 def has_signed_activations(model: Any) -> bool:
-    """See :func:`~edgeseg.calibration.quantizers.nncf_ranges.is_signed`."""
+    """Do as :func:`~edgeseg.calibration.quantizers.nncf_ranges.is_signed` does, for a model."""
     return is_signed({node.get_type_name() for node in model.get_ordered_ops()})
 
 
 def quantisable_layers(model: Any) -> tuple[str, ...]:
-    """Friendly names of the layers with weights, in the order of computation."""
+    """List the friendly names of the layers with weights, in the order of computation."""
     return tuple(
         node.get_friendly_name()
         for node in model.get_ordered_ops()
@@ -88,7 +88,7 @@ def _count(tensor: UInt8, on_image: Callable[[], object]) -> UInt8:
 
 
 def quantised_inputs(model: Any) -> Counter[str]:
-    """How many ``FakeQuantize`` nodes feed each type of operation."""
+    """Count the ``FakeQuantize`` nodes that feed each type of operation."""
     fed: Counter[str] = Counter()
     for node in model.get_ordered_ops():
         if node.get_type_name() == "FakeQuantize":
@@ -97,7 +97,7 @@ def quantised_inputs(model: Any) -> Counter[str]:
 
 
 def quantised_surroundings(model: Any) -> list[str]:
-    """Nodes of the pre- and post-processing that take quantised values; should be none."""
+    """List nodes of the pre- and post-processing that take quantised values; should be none."""
     return [
         port.get_node().get_friendly_name()
         for node in model.get_ordered_ops()

@@ -37,6 +37,7 @@ class IrInFloat:
         self.file = plain.model_path.name
 
     def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[npt.NDArray[np.float32]]:
+        """Compute logits with ``kept`` in float; see :class:`~edgeseg.calibration.search.sensitivity.InFloat`."""
         openvino = require("openvino", "export")
         with quiet():
             model = in_float(self._quantised, self._parent, kept)
@@ -45,12 +46,13 @@ class IrInFloat:
             return [compiled(tensor)[0].copy() for tensor in tensors]
 
     def write(self, kept: Collection[str], out: Path) -> None:
+        """Write the IR with the layers ``kept`` in float into ``out``."""
         with quiet():
             save_ir(in_float(self._quantised, self._parent, kept), out / self.file)
 
 
 def quantised_layers(model: Any) -> tuple[str, ...]:
-    """Friendly names of the nodes that compute with quantised values, in the order of computation."""
+    """List the friendly names of the nodes that compute with quantised values, in the order of computation."""
     return tuple(
         node.get_friendly_name()
         for node in model.get_ordered_ops()
@@ -61,7 +63,7 @@ def quantised_layers(model: Any) -> tuple[str, ...]:
 
 
 def in_float(quantised: Any, parent: Any, layers: Collection[str]) -> Any:
-    """A copy of ``quantised`` in which ``layers`` compute as they do in ``parent``.
+    """Copy ``quantised`` so that ``layers`` compute as they do in ``parent``.
 
     Args:
         quantised: made from ``parent`` by NNCF. It is not changed.

@@ -57,7 +57,7 @@ SIGNED = frozenset({"PRelu", "Elu", "Selu", "Gelu", "Swish", "HSwish", "Mish", "
 
 
 def is_signed(operations: Collection[str]) -> bool:
-    """Whether a network of these operations needs asymmetric ranges: NNCF's mixed preset, no bias correction.
+    """Tell whether a network of these operations needs asymmetric ranges: NNCF's mixed preset, no bias correction.
 
     A symmetric range wastes half of its levels on what a PReLU leaves of the negative side. Measured on
     SINet, IoU of the INT8 person masks with the float ones, 60 images for calibration and 100 others
@@ -68,13 +68,13 @@ def is_signed(operations: Collection[str]) -> bool:
 
 
 def algorithm(method: str, signed: bool) -> str:
-    """What NNCF is asked to do, for the artifact."""
+    """Word for the artifact what NNCF is asked to do."""
     correction = "no" if signed else "accurate"
     return f"nncf.quantize, {_preset(method, signed).lower()} preset, {correction} bias correction"
 
 
 def range_estimator(method: str) -> RangeEstimator:
-    """NNCF's way of a method.
+    """Choose NNCF's way of a method.
 
     Raises:
         UserError: NNCF has none.
@@ -88,7 +88,7 @@ def range_estimator(method: str) -> RangeEstimator:
 
 
 def range_settings(method: str, signed: bool) -> dict[str, Any]:
-    """The arguments of ``nncf.quantize`` that a method and :func:`is_signed` decide.
+    """Choose the arguments of ``nncf.quantize`` that a method and :func:`is_signed` decide.
 
     Raises:
         UserError: NNCF has no such method.

@@ -9,12 +9,12 @@ import numpy.typing as npt
 
 
 def is_finite(values: npt.NDArray[Any]) -> bool:
-    """No value is NaN or infinite; quicker than ``isfinite(values).all()``, and without an array of its own."""
+    """Tell whether no value is NaN or infinite; quicker than ``isfinite(values).all()``, and without an array."""
     return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
 def find_broken_weights(layer: str, tensor: str) -> str:
-    """The sentence about weights called ``tensor`` that ``layer`` reads."""
+    """Word the sentence about weights called ``tensor`` that ``layer`` reads."""
     return (
         f"The layer {layer} has weights that are NaN or infinite ({tensor}), so the network cannot segment and no "
         "INT8 range can be found. Train it again, or export an earlier checkpoint."
@@ -22,7 +22,7 @@ def find_broken_weights(layer: str, tensor: str) -> str:
 
 
 def find_broken_values(layer: str, operation: str, values: npt.NDArray[Any], image: str) -> str:
-    """The sentence about ``values``, which ``layer`` gives for ``image``."""
+    """Word the sentence about ``values``, which ``layer`` gives for ``image``."""
     kind = "NaN" if np.isnan(values).any() else "infinite"
     return (
         f"The layer {layer} ({operation}) gives {kind} values on {image}, so no INT8 range can be found. "

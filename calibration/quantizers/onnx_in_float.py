@@ -27,6 +27,7 @@ class OnnxInFloat:
         self.layers = tuple(name for name in quantizer.layers(parent) if name not in recipe.keep_float)
 
     def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[npt.NDArray[np.float32]]:
+        """Compute logits with ``kept`` in float; see :class:`~edgeseg.calibration.search.sensitivity.InFloat`."""
         with scratch_directory() as folder:
             if set(kept) >= set(self.layers):
                 model = load_graph(self._parent.model_path)
@@ -37,6 +38,7 @@ class OnnxInFloat:
         return [session.run([LOGITS], {"image": tensor})[0] for tensor in tensors]
 
     def write(self, kept: Collection[str], out: Path) -> None:
+        """Quantise anew into ``out`` with the layers ``kept`` in float."""
         recipe = self._recipe.keeping(self._recipe.keep_float | set(kept))
         self._encoding.quantize(self._parent, self._images, recipe, out, lambda: None)
 

@@ -40,12 +40,12 @@ class Ranges:
     of: Collected
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {"method": self.method, "of": {name: list(pair) for name, pair in self.of.items()}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Ranges:
-        """The inverse of :meth:`to_dict`."""
+        """Read what :meth:`to_dict` gave."""
         return cls(values["method"], {name: (float(low), float(high)) for name, (low, high) in values["of"].items()})
 
 

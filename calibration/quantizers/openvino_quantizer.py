@@ -27,11 +27,13 @@ class OpenVinoQuantizer:
         self._finite: set[tuple[str, str]] = set()
 
     def layers(self, parent: Artifact) -> tuple[str, ...]:
+        """List the layers with weights, in the order of computation."""
         return quantisable_layers(read_ir(parent.model_path))
 
     def quantize(
         self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
     ) -> Mapping[str, Any]:
+        """Write the INT8 IR by NNCF; see :meth:`edgeseg.calibration.quantizers.quantizer.Quantizer.quantize`."""
         model = read_ir(parent.model_path)
         self._expect_finite(parent, model, images)
         quantised = int8_ir_from_ir(model, images, on_image, recipe.keep_float, recipe.method)
@@ -41,6 +43,7 @@ class OpenVinoQuantizer:
         return {"algorithm": asked, "ranges": range_estimator(recipe.method).about}
 
     def open_proof(self, artifact: Artifact) -> Engine:
+        """Open OpenVINO itself."""
         return open_engine(artifact)
 
     def _expect_finite(self, parent: Artifact, model: Any, images: CalibrationSet) -> None:

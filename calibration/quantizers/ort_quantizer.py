@@ -43,6 +43,7 @@ class OrtQuantizer(QdqQuantizer):
     style = STYLE
 
     def open_proof(self, artifact: Artifact) -> Engine:
+        """Open ONNX Runtime itself."""
         return open_engine(artifact)
 
     def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:

@@ -57,11 +57,12 @@ class QdqStyle:
 
     @property
     def ops(self) -> tuple[str, ...]:
+        """Every operation that the style quantises something of."""
         return (*self.layers, *self.carriers)
 
 
 def quantisable_layers(model: Any, style: QdqStyle) -> tuple[str, ...]:
-    """Names of the layers that ``style`` quantises, in the order of computation."""
+    """List the names of the layers that ``style`` quantises, in the order of computation."""
     heads = head_layers(model.graph) if style.float_head else frozenset()
     return tuple(
         layer.node.name for layer in weighted_layers(model.graph, style.layers) if layer.node.name not in heads
@@ -69,7 +70,7 @@ def quantisable_layers(model: Any, style: QdqStyle) -> tuple[str, ...]:
 
 
 def tensors_to_watch(model: Any, style: QdqStyle) -> set[str]:
-    """Activations whose ranges :func:`qdq_from_onnx` may need."""
+    """Find the activations whose ranges :func:`qdq_from_onnx` may need."""
     floats = float_activations(model)
     nodes = [node for node in model.graph.node if node.op_type in style.ops and not is_surrounding(node)]
     read = {name for node in nodes for name in node.input}

@@ -43,12 +43,14 @@ class QdqQuantizer:
         self._ranges: dict[str, Ranges] = {}
 
     def layers(self, parent: Artifact) -> tuple[str, ...]:
+        """List the names of the layers that the style quantises, in the order of computation."""
         expect_parent(self, parent)
         return quantisable_layers(load_graph(parent.model_path), self.style)
 
     def quantize(
         self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
     ) -> Mapping[str, Any]:
+        """Write the Q/DQ ONNX; see :meth:`edgeseg.calibration.quantizers.quantizer.Quantizer.quantize`."""
         expect_parent(self, parent)
         if recipe.method not in self.methods:
             raise ArtifactError(
@@ -71,7 +73,7 @@ class QdqQuantizer:
         method: str,
         on_image: Callable[[], object] = lambda: None,
     ) -> Ranges:
-        """The ranges of one calibration, found once for the same weights, images and method."""
+        """Find the ranges of one calibration, once for the same weights, images and method."""
         weights = parent.files[parent.model_path.name]
         key = hashlib.sha256(f"{weights} {images.digest} {method}".encode()).hexdigest()
         if key not in self._ranges:
@@ -79,6 +81,7 @@ class QdqQuantizer:
         return self._ranges[key]
 
     def open_proof(self, artifact: Artifact) -> Engine:
+        """Open the engine that proves an artifact; each encoding defines it."""
         raise NotImplementedError
 
     def _algorithm(self) -> str:

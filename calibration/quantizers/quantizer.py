@@ -42,7 +42,7 @@ class Quantizer(Protocol):
     proof_note: str
 
     def layers(self, parent: Artifact) -> tuple[str, ...]:
-        """Names of the layers that can be kept in float, in the order of computation."""
+        """List the names of the layers that can be kept in float, in the order of computation."""
 
     def quantize(
         self, parent: Artifact, images: CalibrationSet, recipe: Recipe, out: Path, on_image: Callable[[], object]
@@ -66,11 +66,11 @@ class Quantizer(Protocol):
         """
 
     def open_proof(self, artifact: Artifact) -> Engine:
-        """The engine that an INT8 artifact is proven in: the real one, or see :attr:`proof_note`."""
+        """Open the engine that an INT8 artifact is proven in: the real one, or see :attr:`proof_note`."""
 
 
 def quantizer_for(model_format: str) -> Quantizer:
-    """The quantizer whose artifacts have the format ``model_format``.
+    """Find the quantizer whose artifacts have the format ``model_format``.
 
     Raises:
         ArtifactError: there is none.

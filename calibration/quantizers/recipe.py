@@ -33,11 +33,11 @@ class Recipe:
             raise UserError(f"--method must be one of {', '.join((*METHODS, AUTO))}; found {self.method!r}.")
 
     def keeping(self, layers: Iterable[str]) -> Recipe:
-        """The same, with these layers in float."""
+        """Return the same with these layers in float."""
         return replace(self, keep_float=frozenset(layers))
 
     def describe(self) -> dict[str, Any]:
-        """Plain values for JSON; equal recipes give equal text."""
+        """Return plain values for JSON; equal recipes give equal text."""
         return {**asdict(self), "keep_float": sorted(self.keep_float)}
 
 
@@ -45,7 +45,7 @@ USUAL = Recipe()
 
 
 def calibration_digest(images: CalibrationSet, parent_digest: str, recipe: Recipe, model_format: str = "") -> str:
-    """One SHA-256 that stands for a whole calibration: images, weights and settings.
+    """Compute one SHA-256 that stands for a whole calibration: images, weights and settings.
 
     It changes with the bytes of any image, their order, the network's size and resize policy, the
     weights, the method, a layer kept in float and the engine; not with file names, folders or the

@@ -32,6 +32,7 @@ class TensorRtQuantizer(QdqQuantizer):
     )
 
     def open_proof(self, artifact: Artifact) -> Engine:
+        """Open ONNX Runtime without optimisations, which computes as the file says."""
         return ExactEngine(artifact, EngineOptions())
 
     def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:

@@ -9,7 +9,7 @@ Holds = Callable[[Collection[str]], bool]
 
 
 def fewest(ranking: Sequence[str], holds: Holds, most: int, tries: int) -> tuple[str, ...] | None:
-    """The fewest layers of ``ranking`` that must be kept in float, or None when ``most`` are not enough.
+    """Find the fewest layers of ``ranking`` that must be kept in float; None when ``most`` are not enough.
 
     Args:
         ranking: layers, the one to suspect most first.

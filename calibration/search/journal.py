@@ -27,7 +27,7 @@ SUFFIX = ".search"
 
 
 def journal_path(artifact: Path) -> Path:
-    """``.NAME.search`` beside the directory of an artifact."""
+    """Name the journal: ``.NAME.search`` beside the directory of an artifact."""
     return artifact.with_name(f".{artifact.name}{SUFFIX}")
 
 
@@ -66,7 +66,7 @@ class Journal:
         self._held.close()
 
     def get(self, name: str) -> dict[str, Any] | None:
-        """The result called ``name``, or None when there is none yet."""
+        """Read the result called ``name``, or None when there is none yet."""
         return self._read(f"{name}.json")
 
     def put(self, name: str, values: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ class Journal:
         self._write(f"{name}.json", values)
 
     def folder(self, name: str) -> Path | None:
-        """The files kept under ``name``, or None."""
+        """Find the files kept under ``name``, or None."""
         path = self.path / name
         return path if path.is_dir() else None
 
@@ -147,5 +147,5 @@ class Journal:
 
 
 def short_key(values: object) -> str:
-    """Sixteen hex digits that stand for plain values."""
+    """Digest plain values to sixteen hex digits."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]

@@ -72,12 +72,12 @@ class MethodChoice:
     note: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         tries = [asdict(one) for one in self.tries]
         return {"method": self.recipe.method, "measured_on": self.measured_on, "tries": tries, "note": self.note}
 
     def text(self) -> str:
-        """The table of tries, for people."""
+        """Lay out the table of tries, for people."""
         rows = [["method", "drop", "worst class", "boundary IoU", ""]]
         rows += [self._row(one) for one in self.tries]
         notes = [f"note: {self.note}"] if self.note else []
@@ -147,7 +147,7 @@ def _list_images(comparison: Comparison) -> str:
 
 
 def choosing_samples(images: CalibrationSet, proof: Samples) -> tuple[Samples, str]:
-    """Images to choose a method on, and a note when they are those that prove it.
+    """Pick images to choose a method on, and a note when they are those that prove it.
 
     They are those of the calibration split, with masks, that calibration does not see, where there
     are at least eight and the proof is made on others.
@@ -168,7 +168,7 @@ def choosing_samples(images: CalibrationSet, proof: Samples) -> tuple[Samples, s
 def method_trials(
     quantizer: Quantizer, parent: Artifact, images: CalibrationSet, samples: Samples, progress: Progress = no_progress
 ) -> Iterator[TryRecipe]:
-    """What quantises by a recipe and measures the result in the engine it is for; nothing is kept of it."""
+    """Yield what quantises by a recipe and measures the result in its engine; nothing is kept of it."""
     with contextlib.ExitStack() as stack:
         fp32 = artifact_stage(parent, stack)
         reference = Stage(fp32.name, remember_labels(fp32.predict))

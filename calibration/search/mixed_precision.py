@@ -33,7 +33,7 @@ def _next_step() -> str:
 
 
 def search_layers(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladder]:
-    """The trial with the fewest layers in float that holds ``budget``, and the ladder.
+    """Find the trial with the fewest layers in float that holds ``budget``, and the ladder.
 
     Raises:
         GateFailed: there is none; with the ladder and the next step.

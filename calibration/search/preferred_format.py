@@ -50,6 +50,7 @@ class Candidate:
 
     @property
     def is_int8(self) -> bool:
+        """Whether the artifact is an INT8 one."""
         return self.name.startswith("int8")
 
 
@@ -77,7 +78,7 @@ class Choice:
         return f"Run {best.name}: {times} is no gain worth a loss."
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; ``run`` is the path of the artifact to run."""
+        """Return plain values for JSON; ``run`` is the path of the artifact to run."""
         return {
             "prefer": self.by,
             "run": str(self.best.built.artifact.path) if self.best.built else None,
@@ -88,7 +89,7 @@ class Choice:
         }
 
     def text(self) -> str:
-        """The table and the sentence, for people."""
+        """Lay out the table and the sentence, for people."""
         rows = [["candidate", "MB", "p50 ms", "drop", ""]]
         rows += [self._row(one) for one in self.candidates]
         where = f" on {self.cpu}" if self.cpu else ""
@@ -101,7 +102,7 @@ class Choice:
 
 
 def choose_preferred(candidates: Sequence[Candidate], by: str, cpu: str = "") -> Choice:
-    """The fastest or the smallest candidate that is not out.
+    """Choose the fastest or the smallest candidate that is not out.
 
     Latencies within 5 % of the best are equal, and of equals float comes before INT8, which has
     nothing to offer then.

@@ -36,7 +36,7 @@ class InFloat(Protocol):
     layers: tuple[str, ...]
 
     def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[Logits]:
-        """What the network says before ArgMax or the threshold, with the layers ``kept`` in float.
+        """Compute what the network says before ArgMax or the threshold, with the layers ``kept`` in float.
 
         Args:
             kept: of :attr:`layers`; all of them is the float model.
@@ -54,7 +54,7 @@ class InFloat(Protocol):
 def layers_in_float(
     quantizer: Quantizer, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe
 ) -> InFloat:
-    """The way back to float for ``plain``, which was quantised from ``parent``."""
+    """Open the way back to float for ``plain``, which was quantised from ``parent``."""
     if quantizer.format == "openvino":
         from edgeseg.calibration.quantizers.ir_in_float import IrInFloat
 
@@ -115,10 +115,10 @@ def _many(logits: Logits) -> bool:
 
 
 def ranking(risk: Mapping[str, float]) -> tuple[str, ...]:
-    """Layers, those that risk most first; what is not a number risks more than all."""
+    """Order layers, those that risk most first; what is not a number risks more than all."""
     return tuple(sorted(risk, key=lambda layer: -np.nan_to_num(risk[layer], nan=np.inf)))
 
 
 def probes(images: CalibrationSet, count: int = PROBES) -> list[UInt8]:
-    """Network inputs of a few of the calibration images."""
+    """Read network inputs of a few of the calibration images."""
     return [images.tensor(path) for path in images.images[:count]]

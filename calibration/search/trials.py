@@ -41,7 +41,7 @@ class Job:
     place: OutputOptions
 
     def manifest(self) -> dict[str, Any]:
-        """The fields of ``edgeseg.json`` that are known before anything is measured."""
+        """Return the fields of ``edgeseg.json`` that are known before anything is measured."""
         return {
             "name": self.place.name,
             "precision": "int8",
@@ -54,7 +54,7 @@ class Job:
         }
 
     def inputs(self) -> dict[str, Any]:
-        """Whatever decides what is measured; limits do not, so another budget finds the same measurements."""
+        """Return whatever decides what is measured; limits do not, so another budget finds the same measurements."""
         return {
             "weights": dict(self.parent.files),
             "calibration": self.images.digest,
@@ -101,15 +101,15 @@ class Trials:
         self._stack.close()
 
     def plain(self) -> Trial:
-        """The job's recipe as it is."""
+        """Try the job's recipe as it is."""
         return self._trial((), "int8", self._quantise)
 
     def with_float(self, kept: tuple[str, ...], title: str) -> Trial:
-        """The same with ``kept`` in float as well."""
+        """Try the same with ``kept`` in float as well."""
         return self._trial(kept, title, self._writer(kept))
 
     def artifact(self, trial: Trial) -> Artifact:
-        """The files of a trial; made and measured once more when they were dropped meanwhile."""
+        """Return the files of a trial; made and measured once more when they were dropped meanwhile."""
         folder = self._journal.folder(_name(trial.kept))
         if folder is None:
             self._measure(trial.kept, "int8", self._quantise if not trial.kept else self._writer(trial.kept))
@@ -117,7 +117,7 @@ class Trials:
         return Artifact.open(folder)
 
     def drop(self, trial: Trial) -> None:
-        """Its files are not wanted any more."""
+        """Drop a trial's files, which are not wanted any more."""
         self._journal.drop(_name(trial.kept))
 
     def risk(self) -> dict[str, float]:
@@ -172,7 +172,7 @@ class Trials:
         return comparison
 
     def float_stage(self) -> Stage:
-        """The float model; an image that it has seen is answered from memory."""
+        """Make a stage of the float model; an image that it has seen is answered from memory."""
         if self._reference is None:
             stage = artifact_stage(self.job.parent, self._stack)
             self._reference = Stage(stage.name, remember_labels(stage.predict))
@@ -180,7 +180,7 @@ class Trials:
 
 
 def samples_digest(samples: Samples) -> str:
-    """Sixteen hex digits for the pixels and masks of all images, in their order."""
+    """Digest the pixels and masks of all images, in their order, to sixteen hex digits."""
     digests = []
     for sample in samples:
         try:

@@ -71,7 +71,7 @@ def _drop_remarks(graph: onnx.GraphProto) -> None:
 
 
 def deployed_outputs(spec: ModelSpec, asked: Sequence[str] | None) -> tuple[str, ...]:
-    """The outputs of the deployed graph in their order.
+    """List the outputs of the deployed graph in their order.
 
     ``confidence`` is always there for a binary task or a spec with a threshold: the runtime needs it.
 

@@ -25,13 +25,13 @@ GREY_OF_BGR, GREY_SHIFT = (3735, 19235, 9798), 15
 
 
 def resize_onnx(data: bytes, spec: ModelSpec, frame: tuple[int, int]) -> bytes:
-    """:func:`resize_graph` from bytes to bytes."""
+    """Do as :func:`resize_graph` does, from bytes to bytes."""
     made: bytes = resize_graph(onnx.ModelProto.FromString(data), spec, frame).SerializeToString()
     return made
 
 
 def resize_graph(model: onnx.ModelProto, spec: ModelSpec, frame: tuple[int, int]) -> onnx.ModelProto:
-    """The same network behind a resize.
+    """Put a resize in front of the same network.
 
     Args:
         model: a deployed graph, float, float16 or Q/DQ. Not changed.

@@ -23,12 +23,12 @@ class OpsetError(ValueError):
 
 
 def read_opset(model: onnx.ModelProto) -> int:
-    """Version of the default operator set."""
+    """Read the version of the default operator set."""
     return next((int(entry.version) for entry in model.opset_import if entry.domain in STANDARD_DOMAINS), 0)
 
 
 def check_operations(model: onnx.ModelProto) -> None:
-    """Every operation must be one of standard ONNX at the file's opset.
+    """Check that every operation is one of standard ONNX at the file's opset.
 
     Raises:
         ArtifactError: one is not, with its name and node.
@@ -54,7 +54,7 @@ def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def at_opset_17(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph at opset 17, converted up or down; the version is read back.
+    """Convert the graph up or down to opset 17; the version is read back.
 
     Raises:
         OpsetError: an operation has no form at 17, or the converter left another version.

@@ -20,7 +20,7 @@ FATAL_ONLY = 4
 
 
 def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
-    """A function that runs a one-input, one-output ``onnx.ModelProto``, in free memory and limited time.
+    """Make a function that runs a one-input, one-output ``onnx.ModelProto``, in free memory and limited time.
 
     Raises:
         ArtifactError: ONNX Runtime refuses the graph, now or when it runs; it takes too much memory or time.
@@ -50,7 +50,7 @@ def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
 
 
 def open_session(model: Any, optimised: bool = True) -> Any:
-    """An ``onnxruntime.InferenceSession`` of an ``onnx.ModelProto`` on the CPU.
+    """Open an ``onnxruntime.InferenceSession`` of an ``onnx.ModelProto`` on the CPU.
 
     Raises:
         ArtifactError: ONNX Runtime refuses the graph.

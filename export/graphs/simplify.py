@@ -22,7 +22,7 @@ FILE = "model.onnx"
 
 
 def simplify(net: onnx.ModelProto) -> onnx.ModelProto:
-    """Constants and BatchNorm folded, dead nodes dropped; only the last where more would leave standard ONNX."""
+    """Fold constants and BatchNorm, drop dead nodes; only the last where more would leave standard ONNX."""
     net = without_dead_nodes(net)
     runtime = require("onnxruntime", "export")
     options = runtime.SessionOptions()
@@ -37,7 +37,7 @@ def simplify(net: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def without_dead_nodes(net: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy without the nodes that lead to no output, and without their weights. ONNX Runtime keeps them."""
+    """Copy without the nodes that lead to no output, and without their weights, which ONNX Runtime keeps."""
     lean = onnx.ModelProto()
     lean.CopyFrom(net)
     graph = lean.graph

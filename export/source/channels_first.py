@@ -24,11 +24,11 @@ class Layout:
     logits_last: bool = False
 
     def graph_input(self, values: Float32) -> Float32:
-        """``[1, C, H, W]`` as the graph wants it."""
+        """Turn ``[1, C, H, W]`` into what the graph wants."""
         return np.ascontiguousarray(values.transpose(TO_LAST)) if self.image_last else values
 
     def planes(self, run: Forward) -> Forward:
-        """The graph as a function from ``[1, C, H, W]`` to ``[1, K, H, W]``."""
+        """Make the graph a function from ``[1, C, H, W]`` to ``[1, K, H, W]``."""
 
         def forward(values: Float32) -> Float32:
             found = run(self.graph_input(values))
@@ -38,7 +38,7 @@ class Layout:
 
 
 def input_layout(graph: onnx.GraphProto, run: Forward, spec: ModelSpec) -> Layout:
-    """What comes last; the output is asked by running the graph, since files need not say its size."""
+    """Find out what comes last; the output is asked by running the graph, since files need not say its size."""
     layout = Layout(is_channels_last(static_dimensions(image_input(graph))))
     blank = np.zeros((1, spec.channels, spec.height, spec.width), np.float32)
     shape = run(layout.graph_input(blank)).shape

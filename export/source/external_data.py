@@ -58,7 +58,7 @@ def _expect_room(outside: list[onnx.TensorProto], model: onnx.ModelProto, path: 
 
 
 def list_tensors(graph: onnx.GraphProto, *bodies: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorProto]:
-    """Every tensor with data in a graph, its subgraphs, and the nodes of ``bodies``."""
+    """Yield every tensor with data in a graph, its subgraphs, and the nodes of ``bodies``."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)

@@ -13,7 +13,7 @@ from edgeseg.image import Float32
 
 
 def nonfinite_source(net: onnx.ModelProto, values: Float32) -> str | None:
-    """The first weights or the first layer of a one-input graph that is not finite for ``values``, as a phrase.
+    """Name the first weights or layer of a one-input graph that is not finite for ``values``, as a phrase.
 
     Args:
         net: its nodes in order of computation, as ONNX demands.

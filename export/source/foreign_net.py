@@ -73,7 +73,7 @@ def bare_net(model: onnx.ModelProto, spec: ModelSpec, upsample: str | None = Non
 
 
 def strip_deployment(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The bare network inside a deployed graph of ours.
+    """Cut the bare network out of a deployed graph of ours.
 
     Raises:
         ArtifactError: the graph is quantised.
@@ -85,18 +85,19 @@ def strip_deployment(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def probe_inputs(spec: ModelSpec) -> list[Float32]:
-    """Normalised inputs to compare graphs with: seeded pictures, as the network would really get them."""
+    """Draw normalised inputs to compare graphs with: seeded pictures, as the network would really get them."""
     pictures = [sample.read()[0] for sample in synthetic_samples(spec)][:3]
     return [normalise(fit(picture, spec), spec)[np.newaxis] for picture in pictures]
 
 
 def softmax(logits: Float32) -> Float32:
-    """Over axis 1."""
+    """Compute the softmax over axis 1."""
     powers = np.exp(logits - logits.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
 
 
 def sigmoid(logits: Float32) -> Float32:
+    """Compute ``1 / (1 + exp(-x))`` of each logit, float32."""
     return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 

@@ -46,14 +46,14 @@ class SpecFlags:
 
 
 def class_names(text: str) -> tuple[str, ...]:
-    """``"a,b"``, or the lines of a file of that name."""
+    """Parse ``"a,b"``, or the lines of a file of that name."""
     if os.path.exists(text):  # unlike Path, false for a list too long for a file name
         return read_classes(Path(text))
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def change_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
-    """A model's own spec with size, threshold and ignore index as asked.
+    """Change size, threshold and ignore index of a model's own spec as asked.
 
     Raises:
         SpecError: a flag contradicts the spec that training wrote.
@@ -73,7 +73,7 @@ def change_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
 
 
 def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None], logits: int | None) -> ModelSpec:
-    """The spec of a foreign model.
+    """Make the spec of a foreign model.
 
     Args:
         path: the file, for messages.

@@ -48,7 +48,7 @@ def graph_facts(model: onnx.ModelProto) -> GraphFacts:
 
 
 def keep_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
-    """The same graph with one output only; what leads to the others falls away when it is simplified.
+    """Keep one output only; what leads to the others falls away when the graph is simplified.
 
     Raises:
         SpecError: it has no output of that name.
@@ -64,7 +64,7 @@ def keep_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
 
 
 def image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
-    """The one input that is no weight; files of before ONNX 1.4 list every weight as an input."""
+    """Find the one input that is no weight; files of before ONNX 1.4 list every weight as an input."""
     weights = {tensor.name for tensor in graph.initializer}
     inputs: list[onnx.ValueInfoProto] = [entry for entry in graph.input if entry.name not in weights]
     if len(inputs) != 1:
@@ -82,7 +82,7 @@ def image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
 
 
 def logits_output(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
-    """The one output of the graph."""
+    """Find the one output of the graph."""
     if len(graph.output) != 1:
         raise SpecError(
             f"A segmentation network has one output; this file has {len(graph.output)}: {list_names(graph.output)}. "
@@ -99,18 +99,18 @@ def logits_output(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
 
 
 def is_channels_last(dims: Dims) -> bool:
-    """Whether only the last of four dimensions can be the channels of an image."""
+    """Tell whether only the last of four dimensions can be the channels of an image."""
     return len(dims) == 4 and dims[3] in IMAGE_CHANNELS and dims[1] not in IMAGE_CHANNELS
 
 
 def static_dimensions(entry: onnx.ValueInfoProto) -> Dims:
-    """Sizes, None where dynamic; empty when the file does not say."""
+    """Read the sizes, None where dynamic; empty when the file does not say."""
     dims = entry.type.tensor_type.shape.dim
     return [dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims]
 
 
 def list_names(entries: Sequence[onnx.ValueInfoProto]) -> str:
-    """Names, types and sizes, for messages."""
+    """Word names, types and sizes, for messages."""
 
     def one(entry: onnx.ValueInfoProto) -> str:
         kind = TensorProto.DataType.Name(entry.type.tensor_type.elem_type).lower()

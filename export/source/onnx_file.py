@@ -82,7 +82,7 @@ def open_onnx(path: Path) -> OnnxFile:
 
 
 def refuse_rounds(model: onnx.ModelProto, path: Path) -> None:
-    """A file says itself how many rounds its loops take: 2**62 of them hang whatever runs or simplifies the graph."""
+    """Refuse loops of endless rounds: 2**62, which a file may say, hang whatever runs or simplifies the graph."""
     bodies = [model.graph.node, *(function.node for function in model.functions)]
     while bodies:
         for node in bodies.pop():
@@ -96,7 +96,7 @@ def refuse_rounds(model: onnx.ModelProto, path: Path) -> None:
 
 
 def embedded_spec(model: onnx.ModelProto) -> ModelSpec | None:
-    """The spec in the file's metadata, or None.
+    """Read the spec in the file's metadata, or None.
 
     Raises:
         SpecError: there is one and it makes no sense.

@@ -20,7 +20,7 @@ from edgeseg.spec import ModelSpec
 
 
 def prediction_from_logits(logits: Float32, spec: ModelSpec) -> Prediction:
-    """Labels and confidence of logits ``[1, K, H, W]``, as ``docs/architecture.md`` defines them."""
+    """Turn logits ``[1, K, H, W]`` into labels and confidence, as ``docs/architecture.md`` defines them."""
     if spec.task == "binary":
         threshold = 0.5 if spec.threshold is None else spec.threshold
         labels = logits[0, 0] >= np.float32(math.log(threshold / (1 - threshold)))
@@ -41,6 +41,7 @@ class ReferenceEngine:
         self._forward: Forward | None = forward
 
     def open_slot(self) -> ReferenceSlot:
+        """Open a slot; raises EngineError when the engine is closed."""
         if self._forward is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
         return ReferenceSlot(self, self.spec)
@@ -56,20 +57,25 @@ class ReferenceEngine:
         return self._forward(planes)
 
     def close(self) -> None:
+        """Let go of the network; a second call does nothing."""
         self._forward = None
 
 
 class ReferenceSlot:
+    """A slot of the reference engine: one image, computed in the thread that runs it."""
+
     def __init__(self, engine: ReferenceEngine, spec: ModelSpec) -> None:
         self.input: UInt8 = np.zeros((spec.height, spec.width, spec.channels), np.uint8)
         self._engine: ReferenceEngine | None = engine
         self._spec = spec
 
     def run(self) -> Prediction:
+        """Infer what the input holds; see :meth:`edgeseg.runtime.engines.engine.Slot.run`."""
         if self._engine is None:
             raise EngineError(CLOSED_SLOT)
         logits = self._engine.forward(normalise(self.input, self._spec)[np.newaxis])
         return prediction_from_logits(logits, self._spec)
 
     def close(self) -> None:
+        """Let go of the engine; see :meth:`edgeseg.runtime.engines.engine.Slot.close`."""
         self._engine = None

@@ -109,7 +109,7 @@ def source_net(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None = N
 
 
 def torch_forward(model: nn.Module) -> Forward:
-    """A checkpoint's network as a function of arrays."""
+    """Make a checkpoint's network a function of arrays."""
     torch = require("torch", "export")
 
     def forward(values: Float32) -> Float32:

@@ -29,7 +29,7 @@ KNOWN = frozenset({field.name for field in dataclasses.fields(SpecFlags)} | {*SI
 
 
 def merge_flags(flags: SpecFlags, path: Path | None) -> SpecFlags:
-    """What ``path`` says, under what was given on the command line.
+    """Complete what was given by what ``path`` says.
 
     Raises:
         SpecError: the file is missing, no JSON object, or a key or value is unknown.
@@ -45,7 +45,7 @@ _DEFAULTS = vars(SpecFlags())
 
 
 def flags_of_json(values: Mapping[str, Any], path: Path) -> SpecFlags:
-    """Parsed JSON as flags; null is as good as left out.
+    """Read parsed JSON as flags; null is as good as left out.
 
     Raises:
         SpecError: see :func:`merge_flags`.

@@ -52,15 +52,16 @@ class Evidence:
 
     @property
     def own_db(self) -> float:
+        """Noise of the layer's own, replayed on the reference's inputs, in dB."""
         return snr_db(self.replayed, self.found)
 
     def explains(self, candidate: Float32) -> bool:
-        """True when ``candidate`` comes much nearer to what was found than the reference's layer."""
+        """Tell whether ``candidate`` comes much nearer to what was found than the reference's layer."""
         return candidate.shape == self.found.shape and snr_db(candidate, self.found) >= self.own_db + EXPLAINED_DB
 
 
 def likely_cause(evidence: Evidence) -> str:
-    """One sentence, without a full stop."""
+    """Say the likely cause in one sentence, without a full stop."""
     found = (cause(evidence) for cause in CAUSES)
     return next((sentence for sentence in found if sentence), _unknown(evidence))
 

@@ -63,43 +63,40 @@ class Ending:
 
 
 class Form(Protocol):
-    """One form of a model: a graph in an engine.
-
-    Attributes:
-        name: what tables call it.
-        quantised: some of its layers take 8-bit values.
-        layers: comparable tensors in the order of computation.
-        readable: names that :meth:`taps` takes; more than ``layers``, because of aliases.
-    """
+    """One form of a model: a graph in an engine."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What tables call it."""
 
     @property
-    def quantised(self) -> bool: ...
+    def quantised(self) -> bool:
+        """True when some of its layers take 8-bit values."""
 
     @property
-    def layers(self) -> tuple[Layer, ...]: ...
+    def layers(self) -> tuple[Layer, ...]:
+        """Comparable tensors in the order of computation."""
 
     @property
-    def readable(self) -> frozenset[str]: ...
+    def readable(self) -> frozenset[str]:
+        """Names that :meth:`taps` takes; more than :attr:`layers`, because of aliases."""
 
     def taps(self, names: Collection[str]) -> Taps:
         """Read tensors from inside, as the engine computes them when they are read."""
 
     def exact(self, names: Collection[str]) -> Taps:
-        """The same, but as the graph says: integer kernels and fusions of the engine switched off."""
+        """Read tensors like :meth:`taps`, as the graph says: without integer kernels and fusions of the engine."""
 
     def replay(self, names: Collection[str]) -> Replay:
-        """Every layer on given inputs: the graph cut at ``names``."""
+        """Run every layer on given inputs: the graph cut at ``names``."""
 
     def whole(self) -> Callable[[UInt8], Ending]:
-        """The model as it is deployed, with nothing read from inside but the logits."""
+        """Run the model as it is deployed, with nothing read from inside but the logits."""
 
     def ranges(self, name: str) -> tuple[Range, ...]:
-        """The quantisers that a tensor goes through before its consumers take it."""
+        """List the quantisers that a tensor goes through before its consumers take it."""
 
 
 def is_comparable(name: str) -> bool:
-    """Preprocessing counts with its result only, and post-processing not at all."""
+    """Tell whether a node counts: preprocessing with its result only, and post-processing not at all."""
     return name in (NORMALISED, LOGITS) or not name.startswith(SURROUNDINGS)

@@ -59,10 +59,12 @@ class OnnxForm:
 
     @cached_property
     def readable(self) -> frozenset[str]:
+        """Names of the tensors whose shape is known."""
         return frozenset(name for node in self._graph.node for name in node.output if name in self._shapes)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
+        """The nodes that compute from the image, in the order of the file."""
         return tuple(
             Layer(name, node.op_type, self._sources(node), self._weights(node))
             for node in self._graph.node
@@ -71,20 +73,24 @@ class OnnxForm:
         )
 
     def taps(self, names: Collection[str]) -> Taps:
+        """Read tensors as the engine computes them; see :meth:`edgeseg.export.trace.form.Form.taps`."""
         run = _runner(self._with_outputs(names), fused=not self.quantised)
         if self._forward is None or LOGITS not in names:
             return lambda pixels: run({INPUT: pixels[None]})
         return self._with_forward(run)
 
     def exact(self, names: Collection[str]) -> Taps:
+        """Read tensors with every optimisation switched off."""
         run = _runner(self._with_outputs(names), fused=False)
         return lambda pixels: run({INPUT: pixels[None]})
 
     def replay(self, names: Collection[str]) -> Replay:
+        """Run every layer on given inputs, as the engine computes it."""
         run = _runner(self._cut(names), fused=True)
         return lambda pixels, given: run({INPUT: pixels[None], **{GIVEN + name: given[name] for name in names}})
 
     def whole(self) -> Callable[[UInt8], Ending]:
+        """Run the deployed model."""
         names = (LOGITS, NORMALISED) if self._forward else (LOGITS,)
         run = _runner(self._with_outputs((LABELS, *names)), fused=self._fused)
         patched = self._with_forward(run) if self._forward else lambda pixels: run({INPUT: pixels[None]})
@@ -96,6 +102,7 @@ class OnnxForm:
         return ending
 
     def ranges(self, name: str) -> tuple[Range, ...]:
+        """List the QuantizeLinear nodes that read the tensor."""
         return tuple(self._range(node) for node in self._consumers(name) if node.op_type == "QuantizeLinear")
 
     def _with_forward(self, run: Callable[[dict[str, Any]], Tensors]) -> Taps:
@@ -188,7 +195,7 @@ class OnnxForm:
 
 
 def run_graph(model: onnx.ModelProto, feed: dict[str, Any]) -> Tensors:
-    """Outputs of a small graph."""
+    """Compute the outputs of a small graph."""
     return _runner(model, fused=False)(feed)
 
 

@@ -50,7 +50,7 @@ def open_traced_models(paths: list[Path]) -> tuple[list[Form], ModelSpec]:
 
 
 def onnx_form(path: Path, engine: str, name: str | None = None) -> Form:
-    """Any deployed ONNX file in an engine of one's choice; for developers, no tag is looked at.
+    """Open any deployed ONNX file in an engine of one's choice; for developers, no tag is looked at.
 
     The command line refuses a quantised file in another engine than its own. This shows what
     happens there.
@@ -78,12 +78,12 @@ def onnx_form(path: Path, engine: str, name: str | None = None) -> Form:
 
 
 def openvino_form(path: Path, name: str) -> Form:
-    """An OpenVINO IR; for developers, like :func:`onnx_form`."""
+    """Open an OpenVINO IR; for developers, like :func:`onnx_form`."""
     return OpenVinoForm(name, read_ir(path))
 
 
 def checkpoint_form(path: Path) -> tuple[Form, ModelSpec]:
-    """A checkpoint: its layers by way of ONNX, its logits by torch itself."""
+    """Open a checkpoint: its layers by way of ONNX, its logits by torch itself."""
     require("torch", "export")
     from edgeseg.training.checkpoint import load_model
 

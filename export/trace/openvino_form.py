@@ -48,10 +48,12 @@ class OpenVinoForm:
 
     @cached_property
     def readable(self) -> frozenset[str]:
+        """Names of the tensors that can be read."""
         return frozenset(self._ports)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
+        """The operations that compute from the image, in the order of computation."""
         return tuple(
             Layer(_name(node), node.get_type_name(), self._sources(node), _weights(node))
             for node in self._nodes
@@ -59,18 +61,22 @@ class OpenVinoForm:
         )
 
     def taps(self, names: Collection[str]) -> Taps:
+        """Read tensors as OpenVINO computes them; see :meth:`edgeseg.export.trace.form.Form.taps`."""
         run = _runner(self._with_outputs(names), names, _F32)
         return lambda pixels: run({INPUT: pixels[None]})
 
     def exact(self, names: Collection[str]) -> Taps:
+        """Read tensors as the graph says, without integer kernels."""
         run = _runner(self._with_outputs(names), names, _AS_WRITTEN)
         return lambda pixels: run({INPUT: pixels[None]})
 
     def replay(self, names: Collection[str]) -> Replay:
+        """Run every layer on given inputs."""
         run = _runner(self._cut(names), names, _F32)
         return lambda pixels, given: run({INPUT: pixels[None], **{GIVEN + name: given[name] for name in names}})
 
     def whole(self) -> Callable[[UInt8], Ending]:
+        """Run the deployed model."""
         run = _runner(self._with_outputs((LABELS, LOGITS)), (LABELS, LOGITS), _F32)
 
         def ending(pixels: UInt8) -> Ending:
@@ -80,6 +86,7 @@ class OpenVinoForm:
         return ending
 
     def ranges(self, name: str) -> tuple[Range, ...]:
+        """List the ranges of the FakeQuantize nodes that read the tensor."""
         consumers = [target.get_node() for target in self._ports[name].get_target_inputs()]
         return tuple(_range(node) for node in consumers if node.get_type_name() == "FakeQuantize")
 

@@ -17,11 +17,12 @@ ENOUGH_DB = 20.0
 
 
 def traces_text(traces: Sequence[Trace], picture: Path) -> str:
-    """All tables, and where the picture is."""
+    """Lay out all tables, and say where the picture is."""
     return "\n\n".join([*map(trace_text, traces), f"drawn by depth: {picture}"])
 
 
 def traces_dict(traces: Sequence[Trace], picture: Path) -> dict[str, Any]:
+    """Return plain values for JSON."""
     return {"traces": [trace_dict(trace) for trace in traces], "picture": str(picture)}
 
 
@@ -32,7 +33,7 @@ def check_traces(traces: Sequence[Trace]) -> None:
 
 
 def trace_text(trace: Trace) -> str:
-    """The table by depth, and what was found."""
+    """Lay out the table by depth, and say what was found."""
     rows = [HEADER, *(_row(at, one) for at, one in enumerate(trace.layers))]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     lines = [
@@ -50,7 +51,7 @@ def trace_text(trace: Trace) -> str:
 
 
 def summary(trace: Trace) -> list[str]:
-    """The ending, what was left out, and the verdict: one sentence each."""
+    """Say the ending, what was left out, and the verdict: one sentence each."""
     lines = [
         f"untouched models: {100 * trace.agreement:.3f} % of the pixels have the same label, logits at "
         f"{decibels(trace.logits.snr_db)} dB",
@@ -61,7 +62,7 @@ def summary(trace: Trace) -> list[str]:
 
 
 def verdict(trace: Trace) -> str:
-    """One or two sentences."""
+    """Say in one or two sentences where the forms part."""
     if trace.finding is not None:
         layer = next((one for one in trace.layers if one.layer.name == trace.finding.layer), None)
         title = layer.layer.title if layer else trace.finding.layer
@@ -84,7 +85,7 @@ def _together(trace: Trace) -> str:
 
 
 def trace_dict(trace: Trace) -> dict[str, Any]:
-    """Plain values for JSON; infinite and undefined figures are None, ``exact`` tells them apart."""
+    """Return plain values for JSON; infinite and undefined figures are None, ``exact`` tells them apart."""
     return {
         "reference": trace.reference,
         "model": trace.model,
@@ -132,7 +133,7 @@ def _row(at: int, one: LayerTrace) -> tuple[str, ...]:
 
 
 def decibels(value: float) -> str:
-    """``exact`` where nothing differs, ``NaN`` where something is not finite."""
+    """Word a figure: ``exact`` where nothing differs, ``NaN`` where something is not finite."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):

@@ -55,6 +55,7 @@ class Noise:
 
     @property
     def worst_channel(self) -> int:
+        """The channel with the lowest ratio; 0 where there is none."""
         return int(np.nanargmin(np.append(self.by_channel_db, math.inf)[:-1])) if self._any else 0
 
     @property
@@ -63,7 +64,7 @@ class Noise:
 
 
 def snr_db(signal: Float32, other: Float32) -> float:
-    """``10 log10(sum r^2 / sum (r - x)^2)``; infinity when equal, NaN when not finite."""
+    """Compute ``10 log10(sum r^2 / sum (r - x)^2)``; infinity when equal, NaN when not finite."""
     noise = Noise()
     noise.add(signal, other)
     return noise.snr_db
