@@ -20,7 +20,8 @@ from typing import Any
 
 from edgeseg.errors import OutputError
 from edgeseg.files.atomic import atomic_file, writing
-from edgeseg.files.unfinished import held, remove_leftovers, unfinished_directory
+from edgeseg.files.lock import held
+from edgeseg.files.unfinished import remove_leftovers, unfinished_directory
 
 INPUTS, HOLDER = "inputs.json", "holder.json"
 SUFFIX = ".search"

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeseg.errors import EdgesegError, OutputError
-from edgeseg.files.unfinished import OLD, held, unfinished_directory, unfinished_file
+from edgeseg.files.lock import held
+from edgeseg.files.unfinished import OLD, unfinished_directory, unfinished_file
 
 _ROOM = 1 << 16
 
@@ -74,18 +75,22 @@ def output_error(target: Path, error: OSError) -> OutputError:
 
 
 @contextlib.contextmanager
-def atomic_file(target: Path) -> Iterator[Path]:
+def atomic_file(target: Path, mode: int = 0o666) -> Iterator[Path]:
     """Give a temporary path beside ``target``; rename it there when the block ends well.
+
+    Args:
+        target: the file; folders above it are made.
+        mode: what others may do with it, less what the user's umask takes away.
 
     Raises:
         OutputError: the folder cannot be written or the disk is full. Nothing is left behind.
     """
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished_file(target) as staged, writing(target):  # inside: what filled the disk is still there
+        # One inside the other: what filled the disk is still there while it is asked about.
+        with unfinished_file(target, mode) as staged, writing(target):
             yield staged
             _sync(staged)
-            staged.chmod(0o666 & ~_umask())
             staged.replace(target)
 
 
@@ -103,11 +108,11 @@ def atomic_directory(target: Path) -> Iterator[Path]:
         raise OutputError(f"{target} is a file and a folder is to be written there. Choose another output path.")
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with unfinished_directory(target) as staged, writing(target):  # inside: what filled the disk is still there
+        # One inside the other: what filled the disk is still there while it is asked about.
+        with unfinished_directory(target, 0o777) as staged, writing(target):
             yield staged
             for path in staged.iterdir():
                 _sync(path)
-            staged.chmod(0o777 & ~_umask())
             _swap(staged, target)
 
 
@@ -143,9 +148,3 @@ def _swap(staged: Path, target: Path) -> None:
 def _sync(path: Path) -> None:
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -14,10 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows: no lock on a folder, so nothing is taken for a leftover
-    fcntl = None  # type: ignore[assignment]
+from edgeseg.files.lock import HAS_LOCKS, is_still_there, lock, lock_strictly
 
 MARK = ".unfinished"
 OLD = ".old"
@@ -26,13 +23,17 @@ _swept: set[Path] = set()
 
 
 @contextlib.contextmanager
-def unfinished_file(target: Path) -> Iterator[Path]:
+def unfinished_file(target: Path, mode: int = 0o600) -> Iterator[Path]:
     """Give the name of an empty file beside ``target``, with its ending; it is gone when the block ends.
+
+    Args:
+        target: what the file is going to be called.
+        mode: what others may do with it, less what the user's umask takes away.
 
     Raises:
         OSError: it cannot be made.
     """
-    with _hold_temporary(target, _make_file) as path:
+    with _hold_temporary(target, mode, _make_file) as path:
         try:
             yield path
         finally:
@@ -40,13 +41,17 @@ def unfinished_file(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def unfinished_directory(target: Path) -> Iterator[Path]:
+def unfinished_directory(target: Path, mode: int = 0o700) -> Iterator[Path]:
     """Give an empty folder beside ``target``; it is gone when the block ends.
+
+    Args:
+        target: what the folder is going to be called.
+        mode: what others may do with it, less what the user's umask takes away.
 
     Raises:
         OSError: it cannot be made.
     """
-    with _hold_temporary(target, _make_directory) as path:
+    with _hold_temporary(target, mode, _make_directory) as path:
         try:
             yield path
         finally:
@@ -65,36 +70,42 @@ def scratch_directory() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _hold_temporary(target: Path, make: Callable[[Path], tuple[Path, int | None]]) -> Iterator[Path]:
+def _hold_temporary(target: Path, mode: int, make: Callable[[Path, int], tuple[Path, int | None]]) -> Iterator[Path]:
     """Give what ``make`` made beside ``target``, locked as long as the block lasts."""
     remove_leftovers(target.parent)
     with contextlib.suppress(FileNotFoundError):
         target.lstat()  # a name that the disk does not take is said now, not after the work
     with contextlib.ExitStack() as handles:
         while True:
-            path, handle = make(target)
+            path, handle = make(target, mode)
             if handle is None:
                 break
             handles.callback(os.close, handle)
-            if _hold(handle, path):
+            lock(handle, wait=True)
+            if is_still_there(handle, path):
                 break
         yield path
 
 
-def _make_file(target: Path) -> tuple[Path, int | None]:
+def _make_file(target: Path, mode: int) -> tuple[Path, int | None]:
     # The beginning of the name: the longest that a folder takes leaves no room for more.
-    handle, name = tempfile.mkstemp(f"{MARK}{target.suffix}", f".{target.name[:30]}.", target.parent)
-    return Path(name), handle
+    path = target.with_name(f".{target.name[:30]}.{_random_name()}{MARK}{target.suffix}")
+    return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
 
 
-def _make_directory(target: Path) -> tuple[Path, int | None]:
-    path = Path(tempfile.mkdtemp(MARK, f".{target.name}.", target.parent))
-    return path, None if fcntl is None else os.open(path, os.O_RDONLY)
+def _make_directory(target: Path, mode: int) -> tuple[Path, int | None]:
+    path = target.with_name(f".{target.name}.{_random_name()}{MARK}")
+    path.mkdir(mode)
+    return path, os.open(path, os.O_RDONLY) if HAS_LOCKS else None
+
+
+def _random_name() -> str:
+    return os.urandom(4).hex()
 
 
 def remove_leftovers(folder: Path) -> None:
     """Remove what dead runs left unfinished in ``folder``, and put back what one had only moved aside."""
-    if fcntl is None or folder in _swept:
+    if not HAS_LOCKS or folder in _swept:  # without locks nothing is taken for a leftover
         return
     _swept.add(folder)
     with contextlib.suppress(OSError):
@@ -109,7 +120,8 @@ def _remove_leftover(path: Path, target: Path, is_old: bool) -> None:
         try:
             if os.fstat(handle).st_uid != os.geteuid():
                 return
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not lock_strictly(handle):
+                return
             if is_old and not target.exists():
                 path.rename(target)
             elif path.is_dir():
@@ -118,38 +130,3 @@ def _remove_leftover(path: Path, target: Path, is_old: bool) -> None:
                 path.unlink()
         finally:
             os.close(handle)
-
-
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[bool]:
-    """Lock a folder; gives False when another process holds it. Where there are no locks nobody does."""
-    if fcntl is None:
-        yield True
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        yield _is_mine(handle)
-    finally:
-        os.close(handle)
-
-
-def _is_mine(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True
-
-
-def _hold(handle: int, path: Path) -> bool:
-    """Lock what was just made; False when somebody took it for a leftover in between, and removed it."""
-    if fcntl is None:
-        return True
-    with contextlib.suppress(OSError):  # a file system without locks, where nobody removes anything either
-        fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False

@@ -16,7 +16,7 @@ from edgeseg.console.terminal import complain
 from edgeseg.dataset import Dataset
 from edgeseg.errors import MissingExtra, OutputError, UserError
 from edgeseg.files.atomic import writing
-from edgeseg.files.unfinished import held
+from edgeseg.files.lock import held
 from edgeseg.spec import ModelSpec
 
 if TYPE_CHECKING:

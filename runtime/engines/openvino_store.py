@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact
-from edgeseg.errors import EnvironmentFault
+from edgeseg.errors import EnvironmentFault, OutputError
 from edgeseg.runtime.engines.openvino_core import load_openvino
 from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.system.cache_folder import private_folder, write_private
@@ -90,7 +90,7 @@ class ModelStore:
 
 def _keep(path: Path, model: Any) -> None:
     """A disk that is full or read-only costs the next start its time, and a device that gives nothing away too."""
-    with contextlib.suppress(OSError, RuntimeError):
+    with contextlib.suppress(OutputError, RuntimeError):
         blob = model.export_model()
         data = blob.getvalue() if hasattr(blob, "getvalue") else bytes(blob)
         write_private(path, hashlib.sha256(data).digest() + data)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from edgeseg.runtime.system.file_lock import claim
+from edgeseg.files.lock import claim
 
 
 class NoRoom(OSError):

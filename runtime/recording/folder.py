@@ -20,9 +20,9 @@ from pathlib import Path
 from edgeseg.console.quantities import format_bytes
 from edgeseg.errors import OutputError
 from edgeseg.files.atomic import writing
+from edgeseg.files.lock import find_unclaimed
 from edgeseg.runtime.recording.append_only_file import NoRoom
 from edgeseg.runtime.recording.probe import holds_pictures
-from edgeseg.runtime.system.file_lock import find_unclaimed
 
 _STAMP = r"\d{8}T\d{6}Z"
 SEGMENT_ADDS_BYTES = 80

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgeseg.runtime.system.file_lock import claim, find_unclaimed
+from edgeseg.files.unfinished import unfinished_file
 
 _HEADER_END = 33
 """After the signature (8 bytes) and the chunk IHDR (25)."""
@@ -47,7 +47,7 @@ def create(target: Path, data: bytes) -> bool:
     """
     if os.path.lexists(target):
         return False
-    with _stage(target.parent, data) as staged:
+    with _stage(target, data) as staged:
         try:
             os.link(staged, target)
         except FileExistsError:
@@ -61,16 +61,8 @@ def create(target: Path, data: bytes) -> bool:
 
 def replace(target: Path, data: bytes) -> None:
     """Put ``data`` in the place of ``target``."""
-    with _stage(target.parent, data) as staged:
+    with _stage(target, data) as staged:
         staged.replace(target)
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what a killed run was just writing."""
-    for path in folder.glob(".edgeseg-*.tmp"):
-        with find_unclaimed(path) as is_leftover:
-            if is_leftover:
-                path.unlink(missing_ok=True)
 
 
 def longest_name_bytes(folder: Path) -> int:
@@ -84,7 +76,7 @@ def longest_name_bytes(folder: Path) -> int:
 def shorten(stem: str, room_bytes: int) -> str:
     """Return ``stem``, or its beginning and a digest of the whole where it has more than ``room_bytes`` bytes.
 
-    >>> shortened("a" * 300, 20)
+    >>> shorten("a" * 300, 20)
     'aaaaaaaaaaa~9835fa6b'
     """
     data = os.fsencode(stem)
@@ -97,17 +89,10 @@ def shorten(stem: str, room_bytes: int) -> str:
 
 
 @contextlib.contextmanager
-def _stage(folder: Path, data: bytes) -> Iterator[Path]:
-    staged = folder / f".edgeseg-{os.getpid()}-{os.urandom(4).hex()}.tmp"
-    file = claim(staged)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file, view) :]
+def _stage(target: Path, data: bytes) -> Iterator[Path]:
+    with unfinished_file(target.with_suffix(""), 0o666) as staged:  # without its ending, by which masks are counted
+        staged.write_bytes(data)
         yield staged
-    finally:
-        os.close(file)
-        staged.unlink(missing_ok=True)
 
 
 def _claim_and_replace(staged: Path, target: Path) -> bool:

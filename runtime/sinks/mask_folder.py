@@ -22,7 +22,6 @@ from edgeseg.runtime.sinks.mask_file import (
     longest_name_bytes,
     mark_origin,
     origin_in,
-    remove_leftovers,
     replace,
     shorten,
 )
@@ -80,7 +79,6 @@ class MaskFolder:
 
     def _begin(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(self._folder)
         self._room = longest_name_bytes(self._folder) - len(_ENDING)
         names = os.listdir(self._folder)
         if self._keep_bytes is not None:

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 
 from edgeseg.errors import EnvironmentFault
-from edgeseg.files.unfinished import unfinished_file
+from edgeseg.files.atomic import atomic_file
 
 
 def cache_folder(name: str = "") -> Path:
@@ -54,11 +54,7 @@ def write_private(path: Path, data: bytes) -> None:
     """Write a file of mode 0600 whole or not at all.
 
     Raises:
-        OSError: it cannot be written; nothing of it is left.
+        OutputError: it cannot be written; nothing of it is left.
     """
-    with unfinished_file(path) as staged:
-        with staged.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        staged.replace(path)
+    with atomic_file(path, 0o600) as staged:
+        staged.write_bytes(data)

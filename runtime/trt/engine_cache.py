@@ -11,10 +11,11 @@ import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edgeseg.errors import TamperedError
 from edgeseg.files.atomic import writing
+from edgeseg.files.lock import hold_alone
 from edgeseg.runtime.system.cache_folder import cache_folder, is_private, private_folder, write_private
 from edgeseg.runtime.trt.engine_key import EngineKey
 
@@ -84,11 +85,10 @@ class EngineStore:
     def locked(self, key: EngineKey) -> Iterator[None]:
         """Hold the engine of ``key`` alone among all processes; waits for another builder to end."""
         folder = self.root / key.digest
-        with writing(folder):
-            private_folder(folder)
-            stream = (folder / LOCK).open("ab")
-        with stream:
-            _lock(stream)
+        with contextlib.ExitStack() as holding:
+            with writing(folder):
+                private_folder(folder)
+                holding.enter_context(hold_alone(folder / LOCK))
             yield
 
     def timings_path(self, key: EngineKey) -> Path:
@@ -105,8 +105,7 @@ class EngineStore:
 
     def keep_timings(self, key: EngineKey, timings: bytes) -> None:
         """Write what was measured; raises OutputError when the disk is full."""
-        with writing(self.timings_path(key)):
-            write_private(self.timings_path(key), timings)
+        write_private(self.timings_path(key), timings)
 
     def _facts(self, folder: Path) -> dict[str, Any] | None:
         path = folder / FACTS
@@ -123,15 +122,3 @@ class EngineStore:
 def default_root() -> Path:
     """Name the cache of engines: ``$XDG_CACHE_HOME/edgeseg/tensorrt``."""
     return cache_folder("tensorrt")
-
-
-def _lock(stream: IO[bytes]) -> None:
-    """Until the file is closed, or the process ends in whatever way."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:
-        import msvcrt
-
-        getattr(msvcrt, "locking")(stream.fileno(), getattr(msvcrt, "LK_LOCK"), 1)  # noqa: B009
-        return
-    fcntl.flock(stream, fcntl.LOCK_EX)

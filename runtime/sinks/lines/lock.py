@@ -13,6 +13,8 @@ import struct
 import time
 from collections.abc import Iterator
 
+from edgeseg.files.lock import lock, unlock
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -46,27 +48,14 @@ def line_lock(file: int) -> Iterator[None]:
 
 
 def _lock_line(file: int) -> bool:
-    if fcntl is None:
-        return True
-    if _has_range_locks():
-        return _lock_byte(file, _LINE, fcntl.F_WRLCK)
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
+    return _lock_byte(file, _LINE, fcntl.F_WRLCK) if _has_range_locks() else lock(file)
 
 
 def _unlock_line(file: int) -> None:
-    if fcntl is None:
-        return
     if _has_range_locks():
         _lock_byte(file, _LINE, fcntl.F_UNLCK)
-        return
-    with contextlib.suppress(OSError):
-        fcntl.flock(file, fcntl.LOCK_UN)
+    else:
+        unlock(file)
 
 
 def _has_range_locks() -> bool:

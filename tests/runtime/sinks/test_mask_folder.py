@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from edgeseg.files.lock import claim
 from edgeseg.image import read_mask
 from edgeseg.runtime.sinks import mask_file
 from edgeseg.runtime.sinks.mask_folder import MaskFolder, mask_origin
@@ -150,8 +151,8 @@ def test_masks_of_files_are_limited_only_when_asked(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_was_writing_goes_with_the_next_run(tmp_path: Path) -> None:
-    with mask_file._staged(tmp_path, PNG):
-        (tmp_path / ".edgeseg-1-2.tmp").write_bytes(PNG[:9])
-        mask_folder(tmp_path).put("", 0, PNG)
-        assert len(names(tmp_path)) == 2  # the mask, and what is being written at this moment
-    assert names(tmp_path) == ["000000.png"]
+    (tmp_path / ".000000.deadbeef.unfinished").write_bytes(PNG[:9])
+    living = claim(tmp_path / ".000001.cafecafe.unfinished")
+    mask_folder(tmp_path).put("", 0, PNG)
+    assert names(tmp_path) == [".000001.cafecafe.unfinished", "000000.png"]
+    os.close(living)
