@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from edgeseg.errors import EngineError
 from edgeseg.image import fit
 from edgeseg.runtime.engines.engine import Engine, Slot
 from edgeseg.runtime.engines.threshold import ApplyThreshold
@@ -125,7 +126,7 @@ class Pipeline:
         max_frames: int | None = None,
         on_event: OnEvent = event_to_stderr,
     ) -> None:
-        self.stuck = False
+        self.stuck = self._has_run = False
         self._on_event = on_event
         self._spec = engine.spec
         self._slots = [engine.open_slot() for _ in range(slots)]
@@ -191,8 +192,12 @@ class Pipeline:
             on_frame: called in this thread after each result was handed to the sinks.
 
         Raises:
+            EngineError: it has run before.
             EdgesegError: what the source, the engine or a sink raised, after the sinks were closed.
         """
+        if self._has_run:
+            raise EngineError("This pipeline has run, and a pipeline runs once; make another one.")
+        self._has_run = True
         start = clock_s()
         threads = [self._sink_thread(sink) for sink in sinks]
         reader = threading.Thread(target=self._read, name="edgeseg-source", daemon=True)

@@ -49,7 +49,7 @@ class StreamSource:
         self._errors: list[SourceError] = []
         self._lock = threading.Lock()
         self._running = len(addresses)
-        self._wanted = False
+        self._wanted = self._closed = False
         self.cameras = [
             Camera(address, limits, self._deliver, on_event, self._end_camera, longest_wait_s) for address in addresses
         ]
@@ -90,11 +90,13 @@ class StreamSource:
         return [camera.source for camera in self.cameras]
 
     def __enter__(self) -> StreamSource:
+        self._expect_open()
         for camera in self.cameras:
             camera.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed = True
         self.stop()
         deadline = time.monotonic() + _CLOSE_TIMEOUT_S
         for camera in self.cameras:
@@ -107,11 +109,16 @@ class StreamSource:
         self._mailbox.abort()
 
     def __iter__(self) -> Iterator[Frame]:
+        self._expect_open()
         self._wanted = True
         while (taken := self._mailbox.take()) is not None:
             yield taken[1]
         if self._errors and len(self._errors) == len(self.cameras):
             raise self._errors[0]
+
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise SourceError(f"{', '.join(self.names)}: closed; open it again to read it.")
 
     def _deliver(self, frame: Frame) -> None:
         if self._wanted:

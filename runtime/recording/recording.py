@@ -75,7 +75,7 @@ class Recording:
         self._is_new = True
         self._stopped_s: float | None = None
         self._retry_s = 0.0
-        self._broken = False
+        self._broken = self._closed = False
 
     def takes(self, time_s: float) -> bool:
         """Tell whether a picture need be painted: False while a recording that stopped waits."""
@@ -88,8 +88,10 @@ class Recording:
             time_s: of the frame's own clock: the medium's, or the monotonic one.
 
         Raises:
-            OutputError: not live, and it cannot be written.
+            OutputError: this is closed; or it is not live and cannot be written.
         """
+        if self._closed:
+            raise OutputError(f"The recording {self._target} is closed; open another one to record more.")
         try:
             self._record(picture, time_s)
         except OutputError as error:
@@ -97,6 +99,7 @@ class Recording:
 
     def close(self) -> None:
         """Finish the file; a second call does nothing."""
+        self._closed = True
         if self._video is None:
             return
         try:

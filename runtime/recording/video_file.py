@@ -56,6 +56,7 @@ class VideoFile:
         self._start_s = self._key_s = 0.0
         self._last_tick = -1
         self._header_size = 0
+        self._closed = False
         with self._translated():
             self._file = RecordingFile(partial, room)
             options = _mux_options(self._kind, endless)
@@ -78,6 +79,8 @@ class VideoFile:
 
     def encode(self, picture: UInt8, time_s: float) -> None:
         """Add a BGR picture; times are seconds of any clock that does not go back."""
+        if self._closed:
+            raise OutputError(f"The video {self._target} is closed; open another one to record more.")
         with self._translated():
             if self._stream is None:
                 self._add_stream(picture, time_s)
@@ -85,15 +88,19 @@ class VideoFile:
             self._header_size = self._header_size or self._file.size
 
     def finish(self) -> None:
-        """Write the end. After an error :meth:`abandon` is still to be called."""
+        """Write the end; a second call does nothing. After an error :meth:`abandon` is still to be called."""
+        if self._closed:
+            return
         with self._translated():
             self._mux(None)
             self._container.close()
             self._file.finish()
             self._check_disk()
+        self._closed = True
 
     def abandon(self) -> None:
         """Close, without an end, with what plays."""
+        self._closed = True
         self._file.abandon()
         with contextlib.suppress(self._av.error.FFmpegError):
             self._container.close()

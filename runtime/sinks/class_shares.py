@@ -6,6 +6,7 @@ import numpy as np
 
 from edgeseg.image import UInt8, placement
 from edgeseg.runtime.frames.frame import Frame, Prediction
+from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.spec import ModelSpec
 
 
@@ -23,7 +24,7 @@ def class_shares(frame: Frame, labels: UInt8, spec: ModelSpec) -> dict[str, floa
     return shares
 
 
-class ShareSink:
+class ShareSink(ClosableSink):
     """Keeps the shares of the last frame, to say what was found where nothing is saved."""
 
     name = "shares"
@@ -35,10 +36,8 @@ class ShareSink:
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Measure the classes' shares of this frame, in place of the last one's."""
+        self._expect_open()
         self.last = class_shares(frame, prediction.labels, self._spec)
-
-    def close(self) -> None:
-        """Do nothing: there is nothing to finish."""
 
     def text(self) -> str:
         """Word the classes that occur, the largest first."""

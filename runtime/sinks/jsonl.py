@@ -14,13 +14,14 @@ from edgeseg.runtime.sinks.class_shares import class_shares
 from edgeseg.runtime.sinks.lines.file import LineFile
 from edgeseg.runtime.sinks.lines.pieces import Pieces, Rotation
 from edgeseg.runtime.sinks.lines.stream import LineStream, is_stream
+from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.spec import ModelSpec
 
 READER_TIMEOUT_S = 5.0
 """How long a file's run waits for somebody to read its pipe."""
 
 
-class JsonlSink:
+class JsonlSink(ClosableSink):
     """One JSON object a line and frame.
 
     ``source`` (the camera's name or the file, without credentials), ``index``, ``time`` (UTC, when the frame was
@@ -57,10 +58,12 @@ class JsonlSink:
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Write the frame's record as one line."""
+        self._expect_open()
         self._out.write(json.dumps(self._record(frame, prediction, latency_ms)).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""
+        super().close()
         self._out.close()
 
     def _say(self, kind: str, message: str, reason: str = "", **facts: object) -> None:

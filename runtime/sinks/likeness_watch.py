@@ -12,6 +12,7 @@ from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.frames.timing import clock_s
 from edgeseg.runtime.sinks.likeness import ENOUGH, TraitRange, Unlike, judge
+from edgeseg.runtime.sinks.sink import ClosableSink
 
 SHARE = 0.005
 """Of the time: 0.5 %; apart from the first pictures, that a short run has."""
@@ -35,7 +36,7 @@ class _Seen:
     is_told: bool = False
 
 
-class LikenessSink:
+class LikenessSink(ClosableSink):
     """Judges each source by the median of its last pictures, and says ``unlike-calibration`` when that changes.
 
     Args:
@@ -59,6 +60,7 @@ class LikenessSink:
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Measure the frame's traits, as often as the share of the time allows, and speak when it is unlike."""
+        self._expect_open()
         seen = self._seen.setdefault(frame.source, _Seen())
         seen.frames += 1
         start = clock_s()
@@ -73,6 +75,7 @@ class LikenessSink:
 
     def close(self) -> None:
         """Judge what had too few pictures until now; a second call does nothing."""
+        super().close()
         for source, seen in self._seen.items():
             if 0 < seen.count < ENOUGH:
                 self._judge(source, seen)

@@ -12,10 +12,11 @@ from edgeseg.runtime.events.event import Event, OnEvent, ignore_event
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.camera_names import make_slugs
 from edgeseg.runtime.sinks.mask_folder import MaskFolder
+from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.spec import ModelSpec
 
 
-class MaskSink:
+class MaskSink(ClosableSink):
     """A folder of palette PNG files: label indices at the frame's own size.
 
     A mask has its image's name, or the frame's index where frames have no names. Several cameras, whose names are in
@@ -51,13 +52,11 @@ class MaskSink:
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Write the mask of the frame at the frame's size, as a PNG of label values with the palette."""
+        self._expect_open()
         height, width = frame.image.shape[:2]
         mask = unfit(prediction.labels, self._spec, (height, width))
         with writing(self._folder / (frame.name or f"{frame.index:06d}")):
             self._mask_folder(frame).put(frame.name, frame.index, mask_png(mask, self._spec.palette))
-
-    def close(self) -> None:
-        """Do nothing: every mask is whole already."""
 
     def _mask_folder(self, frame: Frame) -> MaskFolder:
         slug = self._slugs.get(frame.source, "")

@@ -11,12 +11,13 @@ from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.mask_file import longest_name_bytes, shorten
 from edgeseg.runtime.sinks.painter import Painter
 from edgeseg.runtime.sinks.save_target import MARK, SaveTarget
+from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.spec import ModelSpec
 
 _JPEG_QUALITY = 92
 
 
-class PictureSink:
+class PictureSink(ClosableSink):
     """One picture, or in a folder ``NAME-overlay.jpg`` for each image (``.png`` for images that are none of JPEG).
 
     Args:
@@ -33,14 +34,12 @@ class PictureSink:
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Paint the frame and write it whole, as PNG or JPEG by the name's ending."""
+        self._expect_open()
         path = self._target.picture or self._picture_path(frame)
         settings = [] if path.suffix.lower() == ".png" else [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
         _, data = cv2.imencode(path.suffix, self._painter.paint(frame, prediction), settings)
         with atomic_file(path) as staged:
             staged.write_bytes(data.tobytes())
-
-    def close(self) -> None:
-        """Do nothing: every picture is whole already."""
 
     def _picture_path(self, frame: Frame) -> Path:
         """Two images may differ in their ending only, or come from two folders."""

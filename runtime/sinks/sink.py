@@ -36,11 +36,27 @@ class Sink(Protocol):
         """Take one result; the arrays may be kept but not changed.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: it cannot be written, or this is closed.
         """
 
     def close(self) -> None:
         """Finish what was written; a second call does nothing."""
+
+
+class ClosableSink:
+    """The part of a sink that remembers that it was closed."""
+
+    name = ""
+    _is_closed = False
+
+    def close(self) -> None:
+        """Finish; a second call does nothing."""
+        self._is_closed = True
+
+    def _expect_open(self) -> None:
+        """Raise OutputError after :meth:`close`."""
+        if self._is_closed:
+            raise OutputError(f"The output {self.name!r} is closed; open another one to write more.")
 
 
 class SinkThread:

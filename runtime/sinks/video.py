@@ -14,6 +14,7 @@ from edgeseg.runtime.recording.recording import Recording, RecordingPolicy
 from edgeseg.runtime.recording.video_file import CONTAINERS
 from edgeseg.runtime.sinks.camera_names import make_slugs
 from edgeseg.runtime.sinks.painter import Painter
+from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.spec import ModelSpec
 
 
@@ -23,7 +24,7 @@ def check_video_path(path: Path) -> None:
         raise OutputError(f"A video is saved as {', '.join(CONTAINERS)}; found {path.name!r}. Rename it.")
 
 
-class VideoSink:
+class VideoSink(ClosableSink):
     """A recording of each camera, in the time of the source.
 
     While it is written a file is called ``NAME.partial.mp4``, and it plays whatever happens to this process, all
@@ -67,6 +68,7 @@ class VideoSink:
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Paint the frame and append it to its camera's recording."""
+        self._expect_open()
         recording = self._open_recording(frame)
         time_s = frame.time_s if frame.media_s is None else frame.media_s
         if recording.takes(time_s):
@@ -74,6 +76,7 @@ class VideoSink:
 
     def close(self) -> None:
         """Finish every camera's recording, then raise the first failure."""
+        super().close()
         failure: OutputError | None = None
         for recording in self._recordings.values():
             try:

@@ -12,6 +12,7 @@ from edgeseg.errors import UserError
 from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.painter import Painter
+from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.runtime.system.child_python import child_environment, code_command
 from edgeseg.spec import ModelSpec
 
@@ -23,7 +24,7 @@ _PROBE_TIMEOUT_S = 20
 _QUIET = {"QT_LOGGING_RULES": "default.warning=false;qt.qpa.fonts.warning=false"}
 
 
-class WindowSink:
+class WindowSink(ClosableSink):
     """Shows the newest frame with its masks: of several cameras, whose names are in ``sources``, each in its window.
 
     q, Esc or closing the last window calls ``quit_asked``; another one that is closed stays so.
@@ -54,6 +55,7 @@ class WindowSink:
 
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Paint the frame in its camera's window, unless that was closed."""
+        self._expect_open()
         title = self._titles.get(frame.source, _TITLE)
         if self._was_closed(title):
             return
@@ -64,6 +66,7 @@ class WindowSink:
 
     def close(self) -> None:
         """Close the windows."""
+        super().close()
         if self._open:
             self._open.clear()
             cv2.destroyAllWindows()

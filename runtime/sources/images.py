@@ -43,12 +43,13 @@ class ImageSource:
         self._unread = unread
         self.total: int | None = len(self._paths) + len(unread)
         self.skipped = 0
+        self._closed = False
 
     def __enter__(self) -> ImageSource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        self._closed = True
 
     def stop(self) -> None:
         """Do nothing: nothing waits here for longer than a picture takes."""
@@ -61,6 +62,8 @@ class ImageSource:
         for path in self._paths:
             try:
                 for image in read_images(path):
+                    if self._closed:
+                        raise SourceError(f"{self._name} is closed; open it again to read it.")
                     yield Frame(image, index, time.monotonic(), self._name, path.name, index / FOLDER_FPS)
                     given += 1
                     index += 1

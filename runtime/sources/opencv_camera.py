@@ -33,6 +33,7 @@ class CameraSource:
     def __init__(self, text: str) -> None:
         self._name = text
         self._reading = threading.Lock()
+        self._closed = False
         index = _camera_index(text)
         _check_present(text, index)
         self._capture = cv2.VideoCapture(index, cv2.CAP_V4L2 if sys.platform == "linux" else cv2.CAP_ANY)
@@ -51,6 +52,7 @@ class CameraSource:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._closed = True
         # Releasing under a blocked read crashes OpenCV; then the end of the process closes it.
         if self._reading.acquire(timeout=_CLOSE_TIMEOUT_S):
             self._capture.release()
@@ -63,6 +65,8 @@ class CameraSource:
         index = 0
         while True:
             with self._reading:
+                if self._closed:
+                    raise SourceError(f"Camera {self._name} is closed; open it again to read it.")
                 good, image = self._capture.read()
             if not good or image is None:
                 raise SourceError(f"Camera {self._name} stopped after {index} frames. See if it is still plugged in.")

@@ -96,7 +96,7 @@ class Source(Protocol):
         """Frames until the end.
 
         Raises:
-            SourceError: the source failed and gives no more.
+            SourceError: the source failed and gives no more, or it is closed.
         """
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +19,8 @@ from edgeseg.runtime.frames.frame import Frame
 from edgeseg.runtime.sources.video_boxes import ends_inside_a_box
 from edgeseg.runtime.system.machine import usable_cores
 
+_T = TypeVar("_T")
+_CLOSE_TIMEOUT_S = 1.0
 # Plain containers only: a playlist (HLS, ffconcat) named .mp4 could make us read other files or the network.
 _OPTIONS = {
     "protocol_whitelist": "file",
@@ -58,6 +61,7 @@ class VideoSource:
         self.fps: float | None = float(self._stream.average_rate) if self._stream.average_rate else None
         self.total: int | None = _frame_count(self._container, self._stream, self.fps)
         self.skipped = 0
+        self._closed, self._reading = False, threading.Lock()
         self.waiting = self.ended_early = False
         self._own_duration_s = _duration_s(self._container, self._stream)
         self._reached_s: dict[bool, float] = {True: 0.0, False: 0.0}  # by pictures, by sound
@@ -67,7 +71,11 @@ class VideoSource:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._container.close()
+        """Close the file, unless a read hangs: FFmpeg crashes when it is closed under one."""
+        self._closed = True
+        if self._reading.acquire(timeout=_CLOSE_TIMEOUT_S):
+            self._container.close()
+            self._reading.release()
 
     def stop(self) -> None:
         """Do nothing: nothing waits here for longer than a picture takes."""
@@ -96,7 +104,7 @@ class VideoSource:
         """Decoded frames; None for each damaged one."""
         for packet in self._packets():
             try:
-                frames = packet.decode()
+                frames = self._read(packet.decode)
             except self._av.error.FFmpegError as error:
                 self._skip(str(error.strerror))
                 yield None
@@ -106,9 +114,21 @@ class VideoSource:
                     self._skip("decoded with errors")
                 yield None if frame.is_corrupt else frame
 
+    def _read(self, act: Callable[[], _T]) -> _T:
+        """Do one step in FFmpeg, which crashes when it is closed meanwhile or before."""
+        with self._reading:
+            self._expect_open()
+            return act()
+
+    def _expect_open(self) -> None:
+        if self._closed:
+            raise SourceError(f"{self._path} is closed; open it again to read it.")
+
     def _packets(self) -> Iterator[Any]:
         try:
-            for packet in self._container.demux(self._stream, *self._container.streams.audio):
+            self._expect_open()
+            packets = iter(self._container.demux(self._stream, *self._container.streams.audio))
+            while (packet := self._read(lambda: next(packets, None))) is not None:
                 self._note_time(packet)
                 if packet.stream is self._stream:
                     yield packet

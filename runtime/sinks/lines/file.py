@@ -35,21 +35,28 @@ class LineFile:
         self._pieces = pieces
         self._alone = self._empty_it = anew
         self._file: int | None = None
+        self._closed = False
         self._inode = (0, 0)
 
     def write(self, line: bytes) -> None:
         """Append ``line``, which ends with a newline."""
+        if self._closed:
+            raise OutputError(f"{self._path} is closed; open it again to write more lines.")
         with writing(self._path):
             try:
                 for tries_left in reversed(range(_TRIES)):
                     if self._write(line, whatever=not tries_left):
                         return
             except OSError:
-                self.close()
+                self._let_go()
                 raise
 
     def close(self) -> None:
-        """Let the file go; a second call does nothing."""
+        """Let the file go for good; a second call does nothing."""
+        self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -68,7 +75,7 @@ class LineFile:
                 return True
             if self._has_its_name():
                 self._pieces.put_aside()
-        self.close()
+        self._let_go()
         return False
 
     def _open(self) -> int:
@@ -78,7 +85,7 @@ class LineFile:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._file = file = os.open(self._path, flags, 0o666)
         if not claim_use(file, self._alone):
-            self.close()
+            self._let_go()
             raise OutputError(f"{self._path} is being written by another run. Choose another output path.")
         if self._empty_it:
             os.ftruncate(file, 0)

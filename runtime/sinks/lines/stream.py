@@ -55,9 +55,12 @@ class LineStream:
         self._path = path
         self._patience_s = patience_s
         self._file: int | None = None
+        self._closed = False
 
     def write(self, line: bytes) -> None:
         """Write ``line`` whole; as long as its reader rests, so does this."""
+        if self._closed:
+            raise OutputError(f"{self._path} is closed; open it again to write more lines.")
         with writing(self._path):
             try:
                 if self._file is None:
@@ -68,14 +71,18 @@ class LineStream:
                     except BlockingIOError:  # another program made what this one inherited so
                         select.select([], [self._file], [])
             except OSError as error:
-                self.close()
+                self._let_go()
                 if error.errno in (errno.EPIPE, errno.ENXIO):
                     message = f"Nobody reads {self._path}. Start what reads it, then run again."
                     raise OutputError(message) from error
                 raise
 
     def close(self) -> None:
-        """Let it go; a second call does nothing."""
+        """Let it go for good; a second call does nothing."""
+        self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -111,7 +111,7 @@ def test_a_file_is_begun_anew_by_one_run_only(tmp_path: Path) -> None:
     sole = line_file(path, anew=True)
     sole.write(line(3))
     with pytest.raises(OutputError, match="is being written by another run"):
-        camera.write(line(4))
+        line_file(path).write(line(4))
     assert indices(path) == [3]
 
 
