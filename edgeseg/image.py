@@ -219,6 +219,7 @@ def _resize_into(image: UInt8, out: UInt8) -> None:
 
 
 def check_image(image: UInt8) -> None:
+    """Check that an image is HWC uint8 BGR and not empty; raises DataError."""
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise DataError(f"An image is a uint8 array; found {getattr(image, 'dtype', type(image).__name__)}.")
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:

@@ -33,7 +33,7 @@ class Polygon:
     area: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers for JSON."""
+        """Return plain lists and numbers for JSON."""
         return {"points": self.points.tolist(), "holes": [hole.tolist() for hole in self.holes], "area": self.area}
 
 

@@ -42,7 +42,7 @@ def budget_for(
     boundary_drop: float | None = None,
     search: bool = True,
 ) -> Budget:
-    """A budget from flags, None for what was not given.
+    """Complete a budget: the default for what is None.
 
     INT8 moves edges by a pixel, which costs next to nothing against a truth but changes 1 % of a
     road scene's labels and 4 % of a portrait's; a broken INT8 model changes far more than 5 %. So

@@ -65,6 +65,7 @@ class StageScore:
         return self.equal / self.pixels if self.pixels else float("nan")
 
     def count(self, labels: UInt8, reference: UInt8, truth: UInt8, image: str) -> None:
+        """Add one image: ``labels`` of this stage against the reference's, and the truth where there is one."""
         equal = int(np.count_nonzero(labels == reference))
         self.equal += equal
         self.pixels += labels.size
@@ -101,6 +102,7 @@ class Comparison:
 
     @property
     def reference(self) -> StageScore:
+        """The first stage, against which the others are compared."""
         return self.stages[0]
 
     @property
@@ -109,7 +111,7 @@ class Comparison:
         return "mIoU" if self.labelled else "pixels"
 
     def drop(self, stage: StageScore) -> float:
-        """Points (0..100) that a stage lost against the reference; NaN when unknown.
+        """Compute the points (0..100) that a stage lost against the reference; NaN when unknown.
 
         With masks, points of mIoU. Without, the percentage of pixels whose label changed: the mIoU
         between two good masks says little, since a class of a few pixels decides it (measured: 0.35
@@ -120,17 +122,17 @@ class Comparison:
         return 100 * (self.reference.confusion.mean_iou - stage.confusion.mean_iou)
 
     def class_drops(self, stage: StageScore) -> Float64:
-        """Points of IoU lost by each class, (K,); NaN for a class that the truth does not show."""
+        """Compute points of IoU lost by each class, (K,); NaN for a class that the truth does not show."""
         lost = 100 * (self.reference.confusion.iou - stage.confusion.iou)
         shown = stage.confusion.counts.sum(1) > 0
         return np.where(shown, lost, np.nan)
 
     def boundary_drop(self, stage: StageScore) -> float:
-        """Points of mean boundary IoU that a stage lost; NaN when unknown."""
+        """Compute the points of mean boundary IoU that a stage lost; NaN when unknown."""
         return 100 * (self.reference.boundary.mean_iou - stage.boundary.mean_iou)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what could not be measured is None."""
+        """Return plain values for JSON; what could not be measured is None."""
         return {
             "images": self.images,
             "skipped": len(self.skipped),
@@ -178,7 +180,7 @@ def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Ti
 
 
 def remember_labels(predict: Predict, limit_bytes: int = 1 << 28) -> Predict:
-    """``predict`` that answers an image it has seen from memory, so that a search runs the float model once.
+    """Answer an image that ``predict`` has seen from memory, so that a search runs the float model once.
 
     Args:
         predict: gives the masks.
@@ -217,5 +219,5 @@ def _read(sample: Sample, skipped: list[str]) -> tuple[UInt8, UInt8 | None] | No
 
 
 def finite(value: float) -> float | None:
-    """The value, or None for NaN and infinity, which JSON does not have."""
+    """Return the value, or None for NaN and infinity, which JSON does not have."""
     return float(value) if np.isfinite(value) else None

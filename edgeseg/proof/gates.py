@@ -15,7 +15,7 @@ MAX_DISAGREEMENT = 0.005
 
 
 def check_parity(comparison: Comparison) -> None:
-    """A float export must give the reference's masks.
+    """Check that a float export gives the reference's masks.
 
     Raises:
         GateFailed: over 0.5 % of an image's pixels have another label.
@@ -43,7 +43,7 @@ class Miss:
 
 
 def misses(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Miss]:
-    """The limits that a stage exceeds, the one of the whole first.
+    """List the limits that a stage exceeds, the one of the whole first.
 
     Without masks only ``max_drop`` applies, to the percentage of changed pixels. A class that the
     truth does not show is not judged. What could not be measured is exceeded.
@@ -58,7 +58,7 @@ def misses(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Mi
 
 
 def worst_class(comparison: Comparison, stage: StageScore) -> tuple[str, float]:
-    """The class of the truth that lost most, and its points of IoU; NaN when there is none."""
+    """Find the class of the truth that lost most, and its points of IoU; NaN when there is none."""
     drops = comparison.class_drops(stage)
     if np.isnan(drops).all():
         return "", math.nan
@@ -67,7 +67,7 @@ def worst_class(comparison: Comparison, stage: StageScore) -> tuple[str, float]:
 
 
 def check_budget(comparison: Comparison, budget: Budget) -> None:
-    """Every stage must stay within every limit.
+    """Check that every stage stays within every limit.
 
     Raises:
         GateFailed: one did not, or nothing could be scored; with the table of classes.
@@ -79,7 +79,7 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
 
 
 def check_drop(comparison: Comparison, max_drop: float) -> None:
-    """No stage may lose more than ``max_drop`` points; see :meth:`Comparison.drop` for of what.
+    """Check that no stage loses more than ``max_drop`` points; see :meth:`Comparison.drop` for of what.
 
     Raises:
         GateFailed: one did, or nothing could be scored; with the table of classes.
@@ -88,7 +88,7 @@ def check_drop(comparison: Comparison, max_drop: float) -> None:
 
 
 def budget_sentence(comparison: Comparison, stage: StageScore, found: list[Miss]) -> str:
-    """What a stage lost, and each limit that it exceeds."""
+    """Say what a stage lost, and each limit that it exceeds."""
     drop = comparison.drop(stage)
     if comparison.labelled:
         before, after = comparison.reference.confusion.mean_iou, stage.confusion.mean_iou
@@ -108,7 +108,7 @@ def _advice(comparison: Comparison, found: list[Miss]) -> str:
 
 
 def class_table(comparison: Comparison) -> str:
-    """IoU of every class in every stage, and what the last stage lost."""
+    """Lay out IoU of every class in every stage, and what the last stage lost."""
     names = ["class", *(stage.name for stage in comparison.stages), "drop"]
     drops = comparison.class_drops(comparison.stages[-1])
     rows = [
@@ -119,7 +119,7 @@ def class_table(comparison: Comparison) -> str:
 
 
 def stage_table(comparison: Comparison) -> str:
-    """Agreement, mIoU and drop of every stage."""
+    """Lay out agreement, mIoU and drop of every stage."""
     rows = [["stage", "pixels as reference", "worst image", "mIoU", f"{comparison.drop_of} drop", "boundary IoU"]]
     for stage in comparison.stages:
         is_reference = stage is comparison.reference
@@ -137,7 +137,7 @@ def stage_table(comparison: Comparison) -> str:
 
 
 def comparison_notes(comparison: Comparison) -> list[str]:
-    """What a reader of the tables has to know."""
+    """Say what a reader of the tables has to know."""
     notes = [f"Skipped in verification: {sentence}" for sentence in comparison.skipped]
     if comparison.proof_note:
         notes.append(comparison.proof_note)
@@ -167,7 +167,7 @@ def _constant_mask_iou(comparison: Comparison) -> float:
 
 
 def table(rows: list[list[str]]) -> str:
-    """Rows as aligned text: the first column to the left, the others to the right."""
+    """Align rows as text: the first column to the left, the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for first, *rest in rows:

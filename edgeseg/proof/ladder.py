@@ -39,7 +39,7 @@ class Rung:
     latency_ratio: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what could not be measured is None."""
+        """Return plain values for JSON; what could not be measured is None."""
         values = {key: finite(value) if isinstance(value, float) else value for key, value in asdict(self).items()}
         return {**values, "kept": list(self.kept)}
 
@@ -78,7 +78,7 @@ class Ladder:
         return f"{len(self.chosen)} of {self.layers} layers stay in float: {', '.join(self.chosen)} ({tried})."
 
     def text(self) -> str:
-        """The table for people, fewest layers in float first."""
+        """Lay out the table for people, fewest layers in float first."""
         head = [
             "layers in float",
             "mIoU",
@@ -93,7 +93,7 @@ class Ladder:
         return "\n".join([self.sentence, table([head, *rows])])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "rungs": [rung.to_dict() for rung in self.rungs],
             "chosen": None if self.chosen is None else list(self.chosen),

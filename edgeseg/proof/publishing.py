@@ -49,7 +49,7 @@ class OutputOptions:
 
 
 def open_staged(staged: Path, manifest: Mapping[str, Any]) -> Artifact:
-    """The artifact in a directory that has no final name yet."""
+    """Open the artifact in a directory that has no final name yet."""
     write_manifest(staged, manifest)
     return Artifact.open(staged)
 
@@ -57,6 +57,6 @@ def open_staged(staged: Path, manifest: Mapping[str, Any]) -> Artifact:
 def artifact_stage(
     artifact: Artifact, stack: contextlib.ExitStack, name: str | None = None, engine: Engine | None = None
 ) -> Stage:
-    """An artifact in ``engine`` (default: its own); ``stack`` closes it."""
+    """Open an artifact in ``engine`` (default: its own) as a stage; ``stack`` closes it."""
     name = name or f"{artifact.format} {artifact.precision}"
     return Stage(name, stack.enter_context(Predictor(engine or open_engine(artifact))))

@@ -58,7 +58,7 @@ class Samples:
         return iter(self.items)
 
     def spread(self, count: int) -> Samples:
-        """At most ``count`` of them, evenly spaced."""
+        """Pick at most ``count`` of them, evenly spaced."""
         at = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int))
         items = tuple(self.items[i] for i in at)
         return replace(self, items=items)
@@ -71,7 +71,7 @@ def samples_from(
     ignore_index: int | None = None,
     calibrated: Collection[Path] = (),
 ) -> Samples:
-    """Images of a data folder's split with their masks, or of a plain folder without.
+    """Read images of a data folder's split with their masks, or of a plain folder without.
 
     Args:
         path: a data folder, its ``data.yaml``, or a folder of images.
@@ -94,7 +94,7 @@ def samples_from(
 
 
 def synthetic_samples(spec: ModelSpec) -> Samples:
-    """A few seeded random images of clouds and edges, for when there are no real ones."""
+    """Draw a few seeded random images of clouds and edges, for when there are no real ones."""
     rng = np.random.default_rng(0)
     images = [_clouds(rng, spec.height, spec.width) for _ in range(SYNTHETIC_COUNT)]
     items = tuple(Sample(f"synthetic {i}", _array_reader(image)) for i, image in enumerate(images))

@@ -15,10 +15,10 @@ class Described(Protocol):
     """Something measured that can say itself to people and in plain values."""
 
     def text(self) -> str:
-        """A table for a terminal."""
+        """Lay out a table for a terminal."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class SearchRecord:
     speed: Speed | None = None
 
     def text(self) -> str:
-        """The tables for people, one below the other; empty when there is none.
+        """Lay out the tables for people, one below the other; empty when there is none.
 
         >>> SearchRecord().text()
         ''
@@ -44,7 +44,7 @@ class SearchRecord:
         return "\n".join(part.text() for part in (self.methods, self.ladder, self.speed) if part is not None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON.
+        """Return plain values for JSON.
 
         >>> SearchRecord().to_dict()
         {'methods': None, 'ladder': None, 'speed': None}

@@ -52,11 +52,11 @@ class Speed:
         return self.ratio is not None and self.noise is not None and self.ratio > 1 + max(SAME, self.noise * self.ratio)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {**asdict(self), "is_faster": self.is_faster}
 
     def text(self) -> str:
-        """Verdict and reason, for people."""
+        """Say verdict and reason, for people."""
         return f"{self.verdict} {self.reason}".rstrip()
 
 
@@ -86,7 +86,7 @@ def compare_speed(fp32: Artifact, int8: Artifact, seconds: float = 4.0, device: 
 
 
 def judge_speed(names: tuple[str, str, str], rounds: Float64, cpu: Cpu, times: list[LayerTime]) -> Speed:
-    """A verdict on times that were measured.
+    """Judge times that were measured.
 
     Args:
         names: of the fp32 artifact, the int8 artifact and the CPU.
@@ -118,7 +118,7 @@ def _check(fp32: Artifact, int8: Artifact, seconds: float) -> None:
 
 
 def median_and_noise(ratios: Float64) -> tuple[float, float]:
-    """The median, and half its 95 % interval as a share of it: 1.57 quartile ranges / sqrt(n) (McGill 1978)."""
+    """Compute the median, and half its 95 % interval as a share of it: 1.57 quartile ranges / sqrt(n) (McGill 1978)."""
     low, median, high = (float(value) for value in np.percentile(ratios, (25, 50, 75)))
     return median, float(1.57 * (high - low) / len(ratios) ** 0.5 / median)
 

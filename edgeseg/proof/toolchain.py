@@ -12,7 +12,7 @@ PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "n
 
 
 def toolchain() -> dict[str, str]:
-    """Versions by package; packages that are not installed are left out."""
+    """Read versions by package; packages that are not installed are left out."""
     versions = {"edgeseg": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
@@ -23,7 +23,7 @@ def toolchain() -> dict[str, str]:
 
 
 def cpu_name() -> str:
-    """Model name of this machine's CPU."""
+    """Read the model name of this machine's CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

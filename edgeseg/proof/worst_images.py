@@ -46,7 +46,7 @@ def worst_images(
     count: int = WORST,
     tick: Tick = lambda: None,
 ) -> tuple[WorstImage, ...]:
-    """The ``count`` images on which ``after`` differs most from ``before``, the worst first.
+    """Find the ``count`` images on which ``after`` differs most from ``before``, the worst first.
 
     Args:
         before, after: the two forms of the model.

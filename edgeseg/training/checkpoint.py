@@ -107,7 +107,7 @@ def save_checkpoint(
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """The dictionary in a checkpoint file, its format checked.
+    """Read the dictionary in a checkpoint file and check its format.
 
     Raises:
         CheckpointError: missing, no checkpoint, a pickle that would run code, or a newer version.

@@ -58,6 +58,7 @@ def choose_model(pretrained: bool | None, options: Iterable[str]) -> str:
 
 
 def has_published_weights() -> bool:
+    """Tell whether the package with ImageNet weights is installed."""
     return importlib.util.find_spec(WEIGHTS_PACKAGE) is not None
 
 
@@ -94,7 +95,7 @@ def kept_miou(data: Dataset, side: int) -> float:
 
 
 def scale_to_stride(height: int, width: int, side: int) -> tuple[int, int]:
-    """The size brought to at most ``side`` on its long side."""
+    """Scale the size to at most ``side`` on its long side."""
     scale = min(1.0, side / max(height, width))
     return max(8, round(height * scale)), max(8, round(width * scale))
 
@@ -126,7 +127,7 @@ def choose_steps(pictures: int, batch: int, qat: bool = False) -> int:
 
 
 def choose_epochs(steps: int, pictures: int, batch: int) -> int:
-    """Passes over the pictures that hold at least so many steps of whole batches."""
+    """Choose how many passes over the pictures hold at least so many steps of whole batches."""
     return max(1, -(-steps // max(1, pictures // batch)))
 
 

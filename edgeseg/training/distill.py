@@ -68,7 +68,7 @@ class Teacher:
         return cls(model, settings)
 
     def mixed(self, loss: Tensor, student: Tensor, images: Tensor, target: Tensor) -> Tensor:
-        """The student's ``loss`` with the imitation of this teacher mixed in."""
+        """Mix the imitation of this teacher into the student's ``loss``."""
         with torch.no_grad():
             wanted = self.model(images).float()
         imitation = distillation_loss(student, wanted, target, self.settings.temperature)

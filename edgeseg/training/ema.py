@@ -21,6 +21,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
+        """Move the average towards the weights of ``model``, in the first steps further than by the decay."""
         self.steps += 1
         keep = min(self.decay, (1 + self.steps) / (10 + self.steps))
         new = model.state_dict()

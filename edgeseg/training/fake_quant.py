@@ -63,14 +63,14 @@ class FakeQuantised(nn.Module):
             net(images)
 
     def train(self, mode: bool = True) -> FakeQuantised:
-        """Only convolutions are told of training, which some need (``StridedPointwise``)."""
+        """Tell only convolutions of training, which some need (``StridedPointwise``)."""
         super().train(mode)
         for module in self.net.modules():
             module.training = mode and isinstance(module, nn.Conv2d)
         return self
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, K, H, W) logits of (N, C, H, W) float32 network input."""
+        """Compute (N, K, H, W) logits of (N, C, H, W) float32 network input."""
         with _Rounding(lambda place, values, _: self.ranges[place](values)):
             return self.net(x)  # type: ignore[no-any-return]
 
@@ -106,6 +106,7 @@ class ActivationRange(nn.Module):
         self.register_buffer("peak", self._peak(values))
 
     def forward(self, values: Tensor) -> Tensor:
+        """Round (N, C, H, W) values to the 256 levels; training follows their range."""
         values = values.float()
         peak = self._peak(values) if self.training else self.peak
         scale = peak.clamp(min=TINY) / self.high
@@ -127,7 +128,7 @@ class ActivationRange(nn.Module):
 
 
 def round_weight(weight: Tensor, level: int = LEVEL, axis: int = 0) -> Tensor:
-    """A convolution's weight on the grid of INT8, one scale for each index of ``axis``.
+    """Round a convolution's weight to the grid of INT8, one scale for each index of ``axis``.
 
     Args:
         weight: (O, I, kh, kw) float32, or (I, O, kh, kw) with ``axis`` 1.

@@ -173,6 +173,7 @@ class Trainer:
 
     @property
     def validations(self) -> int:
+        """How often a whole run validates."""
         return -(-self.settings.epochs // self.settings.val_every)
 
     def _range_images(self) -> Tensor:
@@ -183,6 +184,7 @@ class Trainer:
         return torch.stack(whole).contiguous(memory_format=torch.channels_last)
 
     def run(self, resume: Path | None = None) -> TrainResult:
+        """Train to the end, from the beginning or from a checkpoint; raises UserError when nothing is left to do."""
         start = self._restore(resume) if resume else 0
         if start >= self.settings.epochs:
             raise UserError(f"All {self.settings.epochs} epochs are already done; start a new run to train further.")
@@ -483,7 +485,7 @@ class Trainer:
 
 
 def parameter_groups(model: nn.Module, settings: TrainSettings) -> list[dict[str, Any]]:
-    """AdamW groups: weights of more than one dimension decay, biases and normalisation do not.
+    """Group parameters for AdamW: weights of more than one dimension decay, biases and normalisation do not.
 
     Where the encoder learns at another rate than the rest, each of the two groups is split.
     """

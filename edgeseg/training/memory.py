@@ -17,14 +17,14 @@ _WORDS = (
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception of a training step means that memory is gone."""
+    """Tell whether an exception of a training step means that memory is gone."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(word in str(error) for word in _WORDS)
 
 
 def fitting_batch(attempt: Callable[[int], object], batch: int) -> int:
-    """The largest of ``batch / 2, batch / 4, ... 1`` for which ``attempt(size)`` has memory; 0 when none has.
+    """Find the largest of ``batch / 2, batch / 4, ... 1`` for which ``attempt(size)`` has memory; 0 when none has.
 
     Args:
         attempt: runs forward and backward on that many images.
@@ -49,7 +49,7 @@ def _fits(attempt: Callable[[int], object], size: int) -> bool:
 
 
 def advice(batch: int, fits: int, crop: tuple[int, int]) -> str:
-    """What to tell a user whose ``batch`` of ``crop`` (height, width) does not fit."""
+    """Say what to do when ``batch`` of ``crop`` (height, width) does not fit."""
     found = f"Out of memory at --batch {batch} with crops of {crop[0]}x{crop[1]}"
     if fits:
         return f"{found}; a step of {fits} fits here. Give --batch {fits}, or a smaller --crop."

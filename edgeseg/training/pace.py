@@ -27,7 +27,7 @@ class Pace:
     validation_s: float
 
     def epochs_within(self, budget_s: float, steps_an_epoch: int) -> tuple[int, int]:
-        """Whole epochs that fit into a time, and the epochs between validations, which get a fifth of it at most.
+        """Choose whole epochs that fit into a time, and the epochs between validations, a fifth of it at most.
 
         At least one epoch and one validation, whatever the time.
         """
@@ -86,6 +86,7 @@ class TimeLeft:
             self.say_if_due(f"{title}, {done + 1} of {total}")
 
     def say_if_due(self, place: str) -> None:
+        """Say how far the run is, when a line is due; ``place`` is where it is."""
         if self.silent or self.clock() < self._due:
             return
         self._due = self.clock() + EVERY_S
@@ -95,7 +96,7 @@ class TimeLeft:
 
 
 def in_words(seconds: float) -> str:
-    """A length of time as people say it: ``40 s``, ``9 min``, ``5.7 h``."""
+    """Word a length of time as people say it: ``40 s``, ``9 min``, ``5.7 h``."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

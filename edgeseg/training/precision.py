@@ -10,7 +10,7 @@ CHOICES = ("auto", "no", "bf16", "fp16")
 
 
 def mixed_precision(choice: str, device: str) -> str:
-    """Accelerate's name for the precision to train in.
+    """Choose Accelerate's name for the precision to train in.
 
     ``auto`` is bf16 on CPUs that multiply it (AMX, AVX512-BF16) and on
     GPUs that compute in it, fp16 on other GPUs, else no.

@@ -24,7 +24,7 @@ Sample = tuple[UInt8, UInt8, UInt8]
 
 
 def write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """All epochs so far, one line each; an epoch that was not validated has an empty miou."""
+    """Write all epochs so far, one line each; an epoch that was not validated has an empty miou."""
     with atomic_file(path) as staged, staged.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
         writer.writeheader()
@@ -33,20 +33,20 @@ def write_csv(path: Path, rows: Sequence[Row]) -> None:
 
 
 def describe_scores(confusion: Confusion, classes: Sequence[str]) -> dict[str, Any]:
-    """The mIoU and each class's IoU; None for a class in neither truth nor prediction."""
+    """Return the mIoU and each class's IoU; None for a class in neither truth nor prediction."""
     found = zip(classes, confusion.iou.tolist(), strict=True)
     iou = {name: None if math.isnan(value) else value for name, value in found}
     return {"miou": confusion.mean_iou, "iou": iou}
 
 
 def write_results(path: Path, values: Mapping[str, Any]) -> None:
-    """The run's figures as JSON."""
+    """Write the run's figures as JSON."""
     with atomic_file(path) as staged:
         staged.write_text(json.dumps(values, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def write_curves(path: Path, rows: Sequence[Row]) -> None:
-    """Loss and mIoU over the epochs."""
+    """Draw loss and mIoU over the epochs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4), layout="constrained")
@@ -64,7 +64,7 @@ def write_curves(path: Path, rows: Sequence[Row]) -> None:
 
 
 def write_samples(path: Path, samples: Sequence[Sample], spec: ModelSpec) -> None:
-    """Image, truth and prediction side by side; void is black."""
+    """Draw image, truth and prediction side by side; void is black."""
     table = color_table(spec)
     rows = [_draw(sample, table) for sample in samples]
     draw_legend(rows[0][2], spec)

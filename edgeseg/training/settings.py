@@ -120,7 +120,7 @@ class TrainSettings:
         return PRETRAINED_ENCODER_LR if self.pretrained else 1.0
 
     def identity(self) -> dict[str, Any]:
-        """What must agree between a run and its resumption, as plain values."""
+        """Return what must agree between a run and its resumption, as plain values."""
         values = dataclasses.asdict(self)
         for name in ("out", "device", "workers", "val_every", "budget_s", "sparse"):
             del values[name]

@@ -16,7 +16,7 @@ from edgeseg.training.settings import TrainSettings
 
 
 def first_network(settings: TrainSettings, spec: ModelSpec) -> nn.Module:
-    """The network before the first step.
+    """Build the network before the first step.
 
     Raises:
         CheckpointError: ``settings.start_from`` is no checkpoint, or holds another network or other classes.
@@ -51,7 +51,7 @@ def _full(architecture: Any) -> dict[str, Any]:
 
 
 def deploy(model: nn.Module) -> nn.Module:
-    """The network that a checkpoint holds: without what ``--qat`` puts around it."""
+    """Take off what ``--qat`` puts around a network: what is left is what a checkpoint holds."""
     return model.net if isinstance(model, FakeQuantised) else model
 
 

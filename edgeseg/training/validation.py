@@ -24,7 +24,7 @@ class Validator:
     accelerator: Accelerator
 
     def confusion(self, model: nn.Module, progress: Callable[[range], Iterable[int]] = iter) -> Confusion:
-        """Counts over all images, at the masks' own size; every process takes its share.
+        """Count over all images, at the masks' own size; every process takes its share.
 
         ``progress`` passes the indices of images on, as a progress bar does.
         """
@@ -39,7 +39,7 @@ class Validator:
 
     @torch.no_grad()
     def labels(self, model: nn.Module, index: int) -> UInt8:
-        """HW uint8 labels of one image at its own size."""
+        """Predict HW uint8 labels of one image at its own size."""
         spec = self.dataset.spec
         image = self.dataset.raw(index)[0]
         batch = self.dataset[0, index][0][None].to(self.accelerator.device, memory_format=torch.channels_last)
@@ -49,6 +49,6 @@ class Validator:
         return unfit(labels.to(torch.uint8).cpu().numpy(), spec, (image.shape[0], image.shape[1]))
 
     def samples(self, model: nn.Module, count: int) -> list[tuple[UInt8, UInt8, UInt8]]:
-        """(image, truth, labels) of ``count`` images spread over the split."""
+        """Return (image, truth, labels) of ``count`` images spread over the split."""
         chosen = np.linspace(0, len(self.dataset) - 1, min(count, len(self.dataset))).astype(int)
         return [(*self.dataset.raw(int(i)), self.labels(model, int(i))) for i in chosen]

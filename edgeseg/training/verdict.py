@@ -64,7 +64,7 @@ def judge(confusion: Confusion, classes: Sequence[str], loss: float, trivial_los
 
 @torch.no_grad()
 def constant_loss(loss: Loss, pixels: Tensor, mode: str, targets: Sequence[Tensor], binary: bool) -> float | None:
-    """The loss of the best answer that looks at no picture: each class as likely as it is common.
+    """Compute the loss of the best answer that looks at no picture: each class as likely as it is common.
 
     Args:
         loss: without boundary weights.
@@ -85,7 +85,7 @@ def constant_loss(loss: Loss, pixels: Tensor, mode: str, targets: Sequence[Tenso
 
 
 def suggest(verdict: Verdict, steps: int, lr: float, pretrained: bool, loss: str | None, task: str) -> str:
-    """What to try next, most promising first; flags as they are typed."""
+    """Say what to try next, most promising first; flags as they are typed."""
     tries = []
     if steps < MANY_STEPS:
         tries.append(f"a longer training (this one had {steps} steps): --steps {max(1000, 4 * steps)}")

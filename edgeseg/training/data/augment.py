@@ -42,7 +42,7 @@ def augment(
     settings: Augmentation,
     rng: np.random.Generator,
 ) -> tuple[UInt8, UInt8]:
-    """A random crop of ``crop`` (height, width) pixels from an image and its mask.
+    """Cut a random crop of ``crop`` (height, width) pixels from an image and its mask.
 
     Args:
         image: HWC uint8 BGR.
@@ -67,7 +67,7 @@ def warp_weights(
     settings: Augmentation,
     rng: np.random.Generator,
 ) -> Float32:
-    """The weights of the crop that :func:`augment` makes with a generator in the same state.
+    """Cut the weights of the crop that :func:`augment` makes with a generator in the same state.
 
     Args:
         weights: HW float32 in the mask's pixels; interpolated, 0 outside the image.

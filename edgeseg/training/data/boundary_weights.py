@@ -69,13 +69,13 @@ class BoundaryWeights:
             )
 
     def map(self, mask: UInt8) -> Float32:
-        """HW float32 weights in 0..w0 of an HW uint8 mask; void (255) is no object."""
+        """Compute HW float32 weights in 0..w0 of an HW uint8 mask; void (255) is no object."""
         present = np.flatnonzero(np.bincount(mask.ravel(), minlength=256))
         chosen = [int(v) for v in present if v not in (0, VOID)] if self.objects is None else self.objects
         return self.map_of_instances(instances(mask, chosen))
 
     def map_of_instances(self, numbered: Numbers) -> Float32:
-        """The same from an HW map of object numbers, 0 where there is none; touching objects may share an edge.
+        """Compute the same from an HW map of object numbers, 0 for none; touching objects may share an edge.
 
         Raises:
             DataError: not a two-dimensional map of integers.
@@ -110,7 +110,7 @@ class WeightCache:
 
 
 def instances(mask: UInt8, objects: Sequence[int]) -> Numbers:
-    """(H, W) int32 numbers, from 1, of the 8-connected components of each label in ``objects``; 0 elsewhere."""
+    """Number the 8-connected components of each label in ``objects``: (H, W) int32 from 1; 0 elsewhere."""
     numbered = np.zeros(mask.shape, np.int32)
     for label in objects:
         _, found = cv2.connectedComponents((mask == label).astype(np.uint8), connectivity=8)
@@ -119,7 +119,7 @@ def instances(mask: UInt8, objects: Sequence[int]) -> Numbers:
 
 
 def two_distances(numbered: Numbers, reach: float) -> tuple[Float32, Float32]:
-    """Euclidean distances of each pixel to the nearest and the second nearest object, in pixels.
+    """Measure Euclidean distances of each pixel to the nearest and the second nearest object, in pixels.
 
     Each object is looked at in a window around it, so that hundreds of them cost little more than
     one. Distances over ``reach`` are not exact and may be 1e6.

@@ -65,7 +65,7 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
         return len(self.pairs)
 
     def raw(self, index: int) -> tuple[UInt8, UInt8]:
-        """Image and mask as in the files, void mapped to 255."""
+        """Read image and mask as in the files, void mapped to 255."""
         if index in self._cache:
             return self._cache[index]
         image, mask = self.data.read(self.pairs[index])
@@ -100,7 +100,7 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
         return float(np.mean(shares))
 
     def whole(self, index: int) -> tuple[Tensor, Tensor]:
-        """Image and target as the runtime sees them, not cropped."""
+        """Read image and target as the runtime sees them, not cropped."""
         image, mask = self.raw(index)
         return self._tensors(fit(image, self.spec), fit_mask(mask, self.spec, VOID))
 
@@ -134,7 +134,7 @@ class EpochSampler(Sampler[Key]):
 
 
 def free_bytes() -> int:
-    """Free memory of this machine, or what suffices where the system does not say it."""
+    """Read the free memory of this machine, or what suffices where the system does not say it."""
     try:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
@@ -158,7 +158,7 @@ def check_splits(data: Dataset) -> None:
 
 
 def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]) -> Tensor:
-    """(K,) pixel counts over all masks; reads and so checks every image and mask once.
+    """Count the pixels of each class, (K,), over all masks; reads and so checks every image and mask once.
 
     Raises:
         DataError: an unreadable or contradicting file, or a foreground that is nowhere drawn.

@@ -23,7 +23,7 @@ SMOOTH = 1.0
 
 
 def soft_dice(probabilities: Tensor, truth: Tensor, smooth: float = SMOOTH) -> Tensor:
-    """Soft Dice (Milletari et al. 2016, arXiv:1606.04797, without squares) of each row.
+    """Compute soft Dice (Milletari et al. 2016, arXiv:1606.04797, without squares) of each row.
 
     Args:
         probabilities: (classes, pixels) in 0..1.
@@ -38,7 +38,7 @@ def soft_dice(probabilities: Tensor, truth: Tensor, smooth: float = SMOOTH) -> T
 
 
 def mask_iou(probabilities: Tensor, truth: Tensor, threshold: float = 0.5) -> Tensor:
-    """IoU of each row's mask ``probabilities >= threshold``; NaN where mask and truth are empty.
+    """Compute IoU of each row's mask ``probabilities >= threshold``; NaN where mask and truth are empty.
 
     Args:
         probabilities: (classes, pixels) in 0..1.
@@ -49,7 +49,7 @@ def mask_iou(probabilities: Tensor, truth: Tensor, threshold: float = 0.5) -> Te
 
 
 def dice_loss(logits: Tensor, target: Tensor, boundary: Tensor | None = None) -> Tensor:
-    """1 - soft Dice over the batch, averaged over the classes that occur in the target.
+    """Compute 1 - soft Dice over the batch, averaged over the classes that occur in the target.
 
     Counted over the whole batch, not image by image, so that small objects weigh by their pixels.
     A binary task has one class, the foreground, which counts even where the target has none of it.

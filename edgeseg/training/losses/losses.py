@@ -27,7 +27,7 @@ class Loss(Protocol):
 
 
 def class_weights(pixels: Tensor, mode: str) -> Tensor:
-    """Weights a class from pixel counts, mean 1 over the classes that occur.
+    """Compute weights a class from pixel counts, mean 1 over the classes that occur.
 
     Args:
         pixels: (K,) pixel counts of the training masks.
@@ -77,7 +77,7 @@ def focal(
     boundary: Tensor | None = None,
     focus: float = FOCUS,
 ) -> Tensor:
-    """Focal loss (Lin et al. 2017, arXiv:1708.02002): each pixel's log loss times ``(1 - p)^focus``.
+    """Compute focal loss (Lin et al. 2017, arXiv:1708.02002): each pixel's log loss times ``(1 - p)^focus``.
 
     ``p`` is the probability of the true class. With ``focus`` 0 it equals :func:`cross_entropy`
     or :func:`binary_cross_entropy`.
@@ -101,7 +101,7 @@ def focal(
 
 
 def pixel_losses(logits: Tensor, target: Tensor) -> Tensor:
-    """(N, H, W) unweighted log loss of each pixel, 0 where void."""
+    """Compute the (N, H, W) unweighted log loss of each pixel, 0 where void."""
     if logits.shape[1] > 1:
         return F.cross_entropy(logits, target, ignore_index=VOID, reduction="none")
     truth = (target == 1).to(logits.dtype)
@@ -109,7 +109,7 @@ def pixel_losses(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def probabilities_and_truth(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Probabilities and one-hot truth of the known pixels, both (classes, pixels).
+    """Compute probabilities and one-hot truth of the known pixels, both (classes, pixels).
 
     One logit gives one row, the foreground's.
     """

@@ -13,7 +13,7 @@ from edgeseg.training.losses.losses import VOID, probabilities_and_truth
 
 
 def lovasz(logits: Tensor, target: Tensor, boundary: Tensor | None = None) -> Tensor:
-    """Lovasz hinge for one logit, Lovasz-softmax over the classes that occur for more.
+    """Compute the Lovasz hinge for one logit, Lovasz-softmax over the classes that occur for more.
 
     All images of the batch count as one. Boundary weights are not used.
     """
@@ -30,7 +30,7 @@ def lovasz_softmax(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def lovasz_hinge(logits: Tensor, target: Tensor) -> Tensor:
-    """The Lovasz extension of the foreground's 1 - IoU at the hinge errors ``max(0, 1 - z (2y - 1))``."""
+    """Compute the Lovasz extension of the foreground's 1 - IoU at the hinge errors ``max(0, 1 - z (2y - 1))``."""
     known = target != VOID
     truth = (target[known] == 1).to(logits.dtype)
     margins = logits[:, 0][known] * (2 * truth - 1)
@@ -38,7 +38,7 @@ def lovasz_hinge(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def extension(errors: Tensor, truth: Tensor) -> Tensor:
-    """The Lovasz extension of the Jaccard loss at ``errors``.
+    """Compute the Lovasz extension of the Jaccard loss at ``errors``.
 
     Args:
         errors: (P,) at least 0.

@@ -56,7 +56,7 @@ TERMS: Mapping[str, Term] = {
 
 
 def make_loss(spec: ModelSpec, pixels: Tensor, mode: str, name: str | None = None, boundary: bool = False) -> Loss:
-    """The loss of a run.
+    """Make the loss of a run.
 
     Args:
         spec: gives the task.

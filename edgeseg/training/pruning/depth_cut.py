@@ -12,7 +12,7 @@ from edgeseg.training.checkpoint import LoadedModel
 
 
 def cut_to_depth(loaded: LoadedModel, depth: int) -> LoadedModel:
-    """The network up to its head at ``depth``, which gives the very logits that the head gave in the whole one.
+    """Cut a network to its head at ``depth``, which gives the very logits that it gave in the whole one.
 
     Args:
         loaded: a U-Net++ trained with deep supervision; its name and digest are kept.

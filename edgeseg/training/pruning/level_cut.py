@@ -50,11 +50,11 @@ class CutFacts:
         return 100 * (self.miou[0] - self.miou[1])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for a manifest."""
+        """Return plain values for a manifest."""
         return {**asdict(self), "drop_points": self.cost}
 
     def text(self) -> str:
-        """What happened, in three lines."""
+        """Say what happened, in three lines."""
         (miou, miou_cut), (weights, weights_cut), (work, work_cut) = self.miou, self.weights, self.gflop
         on = f"{self.images} images of {self.data} ({self.split})"
         return "\n".join(
@@ -70,7 +70,7 @@ class CutFacts:
 def cut_and_measure(
     model: nn.Module, level: int, validator: Validator, progress: Callable[[], object] = lambda: None
 ) -> tuple[CutUNet, CutFacts]:
-    """A network without what lies below ``level``, scored beside the whole one.
+    """Build a network without what lies below ``level``, scored beside the whole one.
 
     Args:
         model: left in eval mode, and otherwise alone.
@@ -102,7 +102,7 @@ def cut_and_measure(
 
 
 def labelled_validator(path: Path, spec: ModelSpec, split: str | None = None) -> Validator:
-    """The labelled images that levels are measured on, by the CPU.
+    """Open the labelled images that levels are measured on, by the CPU.
 
     Args:
         path: data folder or ``data.yaml``.

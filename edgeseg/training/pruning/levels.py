@@ -34,7 +34,7 @@ class Levelled(Protocol):
     """A network that says where its levels meet."""
 
     def skip_joins(self) -> Sequence[Join]:
-        """Finest first."""
+        """List where levels meet, finest first."""
         ...
 
 
@@ -66,7 +66,7 @@ class LevelReport:
     weights: int
 
     def cut(self, max_drop: float) -> Level | None:
-        """The finest level below which everything can go at a cost of at most ``max_drop`` mIoU points."""
+        """Find the finest level below which everything can go at a cost of at most ``max_drop`` mIoU points."""
         return next((level for level in self.levels if level.below_loss <= max_drop), None)
 
 
@@ -114,7 +114,7 @@ def measure_levels(
 
 
 def join_means(model: nn.Module, validator: Validator) -> tuple[Confusion, list[JoinMean]]:
-    """The score of a network, and what goes into its joins on the same images.
+    """Score a network, and average what goes into its joins on the same images.
 
     Raises:
         UserError: a network whose levels cannot be told apart.
@@ -155,7 +155,7 @@ class Mean:
 
 @contextlib.contextmanager
 def hooked(hooks: Sequence[tuple[nn.Module, Any]]) -> Iterator[None]:
-    """The hooks see what goes into their modules as long as this lasts."""
+    """Let the hooks see what goes into their modules as long as this lasts."""
     handles = [module.register_forward_pre_hook(hook) for module, hook in hooks]
     try:
         yield
@@ -165,7 +165,7 @@ def hooked(hooks: Sequence[tuple[nn.Module, Any]]) -> Iterator[None]:
 
 
 def find_joins(model: nn.Module) -> Sequence[Join]:
-    """Where a network's levels meet, finest first.
+    """List where a network's levels meet, finest first.
 
     Raises:
         UserError: it does not say so.

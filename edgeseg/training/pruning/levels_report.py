@@ -11,7 +11,7 @@ from edgeseg.training.pruning.levels import LevelReport
 
 
 def level_lines(report: LevelReport, max_drop: float, command: str | None = None) -> Iterator[str]:
-    """A table of the levels, a sentence about what can be cut, and the command that cuts it, for a terminal."""
+    """Lay out a table of the levels, a sentence about what can be cut, and the command that cuts it."""
     yield f"mIoU {report.miou:.4f} with {report.weights:,} weights; points of mIoU lost without"
     yield "level  stride  its skip  everything below   weights below"
     for level in report.levels:
@@ -24,7 +24,7 @@ def level_lines(report: LevelReport, max_drop: float, command: str | None = None
 
 
 def verdict(report: LevelReport, max_drop: float) -> str:
-    """Which levels can be cut for at most ``max_drop`` points."""
+    """Say which levels can be cut for at most ``max_drop`` points."""
     level = report.cut(max_drop)
     if level is None:
         cheapest = min(report.levels, key=lambda one: one.below_loss)
@@ -40,7 +40,7 @@ def verdict(report: LevelReport, max_drop: float) -> str:
 
 
 def level_values(report: LevelReport, max_drop: float, command: str | None = None) -> dict[str, Any]:
-    """The same as plain values."""
+    """Return the same as plain values."""
     level = report.cut(max_drop)
     return {
         "miou": report.miou,
@@ -55,7 +55,7 @@ def level_values(report: LevelReport, max_drop: float, command: str | None = Non
 
 
 def write_levels(path: Path, report: LevelReport, title: str) -> None:
-    """Two bars a level: mIoU points lost without its skip, and without everything below it."""
+    """Draw two bars a level: mIoU points lost without its skip, and without everything below it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4), layout="constrained")
