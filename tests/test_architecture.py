@@ -34,6 +34,7 @@ ROOMS = (
     "edgeseg.runtime.sinks",
     "edgeseg.runtime",
     "edgeseg.runtime.service",
+    "edgeseg.runtime.session",
     "edgeseg.runtime.measure",
     "edgeseg.graphs",
     "edgeseg.proof",

@@ -18,6 +18,7 @@ from edgeseg.runtime.engines.engine import Engine
 from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import OnEvent
 from edgeseg.runtime.sources.selection import Selection
+from edgeseg.runtime.sources.settings import SourceSettings
 from edgeseg.spec import ModelSpec
 
 
@@ -144,14 +145,13 @@ class Model:
             1 (48, 64)
         """
         self._pool.expect_open()
-        selection = Selection(every, max_fps)
-        selection.check()
         if max_frames is not None and (not isinstance(max_frames, int) or max_frames < 1):
             raise UserError(f"`max_frames` is a whole number from 1 on; found {max_frames!r}.")
         if not isinstance(source, str | Path):
             raise SourceError(f"`source` is a path, an address or a camera's number as text; found {source!r}.")
         how = (self._engine, self._threshold, self.slots, self._on_event)
-        return Stream(StreamSettings(*how, str(source), selection, max_frames))
+        chosen = SourceSettings(str(source), Selection(every, max_fps))
+        return Stream(StreamSettings(*how, chosen, max_frames))
 
     def _in_order(
         self, images: Iterator[Image], rgb: bool, on_error: Callable[[Image, DataError], object] | None

@@ -16,9 +16,8 @@ from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.frames.handoff import Handoff
 from edgeseg.runtime.pipeline import Pipeline, Summary
-from edgeseg.runtime.sources.selection import SelectedSource, Selection
-from edgeseg.runtime.sources.source import Source, open_source
-from edgeseg.runtime.system.address_space import check_address_space
+from edgeseg.runtime.sources.selected import open_selected
+from edgeseg.runtime.sources.settings import SourceSettings
 from edgeseg.spec import ModelSpec
 
 
@@ -30,8 +29,7 @@ class StreamSettings:
     threshold: ApplyThreshold
     slots: int
     on_event: OnEvent
-    source: str
-    selection: Selection
+    source: SourceSettings
     max_frames: int | None
 
 
@@ -108,8 +106,12 @@ class _OwnSlots:
 
 def _run(settings: StreamSettings, summaries: list[Summary]) -> Generator[tuple[Frame, Result], None, None]:
     """Run the pipeline in a thread of its own and give what comes out of it."""
+
+    def report(sentence: str) -> None:
+        settings.on_event(Event("damaged", settings.source.source, sentence))
+
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(_open_selected(settings))
+        source = stack.enter_context(open_selected(settings.source, report, settings.on_event))
         slots = _OwnSlots(settings.engine)
         pipeline = Pipeline(slots, source, settings.slots, settings.threshold, settings.max_frames, settings.on_event)
         mailbox = _Mailbox(source.live)
@@ -132,17 +134,6 @@ def _run(settings: StreamSettings, summaries: list[Summary]) -> Generator[tuple[
                 slots.close()
         if failures:
             raise failures[0]
-
-
-def _open_selected(settings: StreamSettings) -> Source:
-    def report(sentence: str) -> None:
-        settings.on_event(Event("damaged", settings.source, sentence))
-
-    source = open_source(settings.source, report, settings.on_event)
-    if source.live:
-        check_address_space(len(source.names))
-    whole = settings.selection == Selection()
-    return source if whole else SelectedSource(source, settings.selection, settings.on_event)
 
 
 def _work(pipeline: Pipeline, mailbox: _Mailbox, summaries: list[Summary], failures: list[Exception]) -> None:

@@ -104,6 +104,16 @@ class Number:
             raise argparse.ArgumentTypeError(f"it takes {self.limits}; found {text!r}")
         return value
 
+    def expect(self, field: str, value: object) -> None:
+        """See that ``value`` is such a number.
+
+        Raises:
+            UserError: it is none, or outside the limits; the message names ``field``.
+        """
+        fits = isinstance(value, int if self.whole else int | float) and not isinstance(value, bool)
+        if not fits or not (self.low < value if self.above else self.low <= value) or not value <= self.high:  # type: ignore[operator]
+            raise UserError(f"`{field}` takes {self.limits}; found {value!r}.")
+
     @property
     def limits(self) -> str:
         """``a whole number from 1 to 10``, ``a number above 0``."""

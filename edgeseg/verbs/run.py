@@ -1,93 +1,137 @@
 """``edgeseg run``: segment a camera, a video or images.
 
 What has an end runs in this process. A camera runs in a worker that this process watches over, starts again
-when it crashes or hangs, and replaces after SIGHUP: :mod:`edgeseg.runtime.service.supervisor`.
+when it crashes or hangs, and replaces after SIGHUP: :mod:`edgeseg.runtime.service.supervisor`. The worker is this
+module as a program, ``python -m edgeseg.verbs.run PULSE_FD``, and its settings come as one JSON line on standard input.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from edgeseg.console.command import edgeseg_command
-from edgeseg.console.quantities import duration_or_size, duration_s, parse_limit
-from edgeseg.errors import UserError
+from edgeseg.runtime.session.settings import RunSettings
 from edgeseg.runtime.system.child_python import module_command
+from edgeseg.verbs.flags.config_file import read_settings
 from edgeseg.verbs.flags.run import add_arguments
-from edgeseg.verbs.run_config import arguments, format_words
 
 if TYPE_CHECKING:
+    from edgeseg.runtime.events.event_log import Log
+    from edgeseg.runtime.service.heartbeat import Pulse
     from edgeseg.runtime.service.supervisor import Plan
+    from edgeseg.runtime.session.session import RunSession
 
 EXAMPLES = (
     "edgeseg run ARTIFACT --source street.mp4 --save overlay.mp4",
     "edgeseg run ARTIFACT --source 'photos/*.jpg' --save-masks masks",
     "edgeseg run ARTIFACT --source rtsp://camera/stream --save out.mkv --save-every 10min --keep 20GB",
 )
-SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
-"""Who gives one of these in the place of the artifact means it as the source."""
 __all__ = ["EXAMPLES", "add_arguments", "run"]
-WORKER = tuple(module_command("edgeseg.verbs.run_worker"))
+WORKER = tuple(module_command("edgeseg.verbs.run"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes; both are exit code 0."""
-    words = args.words
-    args = arguments(words)
-    _check(args)
-    if _is_live(args):
+    settings = read_settings(args.words)
+    if settings.source.live:
         from edgeseg.runtime.system.address_space import check_address_space
 
         check_address_space()
-        if not args.no_supervise and os.name == "posix":
-            return _supervise(words, args)
-    from edgeseg.verbs.run_session import segment
-
-    return segment(args)
+        if settings.supervise and os.name == "posix":
+            return _supervise(args.words, settings)
+    return segment(settings)
 
 
-def _check(args: argparse.Namespace) -> None:
-    if args.artifact is not None and args.artifact.suffix.lower() in SOURCE_ENDINGS:
-        words = ("run", "ARTIFACT", "--source", args.artifact)
-        raise UserError(f"{args.artifact} is no artifact but something to run one on: {edgeseg_command(*words)}")
-    for name, value in (("ARTIFACT, an artifact directory,", args.artifact), ("--source", args.source)):
-        if value is None:
-            raise UserError(f"{name} is missing. Give it on the command line, or in the file of --config.")
-    if args.engine_timeout <= 0 or args.restarts < 0 or args.status_every < 0:
-        raise UserError("--engine-timeout must be above 0, --restarts and --status-every at least 0.")
-    if args.save_every:
-        duration_s(args.save_every)
-    if args.jsonl_every:
-        duration_or_size(args.jsonl_every)
-    for size in (args.keep, args.masks_keep, args.jsonl_keep):
-        parse_limit(size, None)
+def segment(settings: RunSettings, pulse: Pulse | None = None) -> int:
+    """Run in this process and print the summary.
+
+    Args:
+        settings: of the run.
+        pulse: to the supervisor, if there is one.
+    """
+    from edgeseg.runtime.events.event_log import Log
+    from edgeseg.runtime.session.session import RunSession
+    from edgeseg.verbs.run_summary import print_summary
+
+    log = Log(settings.log_json)
+    with RunSession(settings, log.event, log.sentence) as session:
+        if pulse is not None:
+            pulse.progress = session.progress
+        with session.stop_on_signals(supervised=pulse is not None):
+            with _show_progress(session, settings, log) as advance:
+                summary = session.run(advance)
+            session.close()
+            print_summary(summary, settings, session, log)
+    if session.stuck:
+        from edgeseg.runtime.events.standard_streams import finish
+
+        finish()
+        os._exit(0)  # a thread hangs in native code; the files are closed, and nothing else can end it
+    return 0
 
 
-def _is_live(args: argparse.Namespace) -> bool:
-    from edgeseg.runtime.cameras.address import is_live
+def work() -> int:
+    """Do the work of a supervised run, as a process of its own."""
+    from edgeseg.cli import complain_of_fault, guard_errors
+    from edgeseg.runtime.events.standard_streams import finish, guard
+    from edgeseg.runtime.service.heartbeat import Pulse
 
-    return is_live(args.source) or args.source.endswith(".streams")
+    guard()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor hears it, and asks
+    pulse = Pulse(int(sys.argv[1]))
+    sys.excepthook = complain_of_fault
+    settings = RunSettings.from_json(sys.stdin.readline())
+    try:
+        return guard_errors("run", lambda: segment(settings, pulse), settings.log_json)
+    finally:
+        pulse.close()
+        finish()
 
 
-def _supervise(words: Sequence[str], args: argparse.Namespace) -> int:
+def _supervise(words: Sequence[str], settings: RunSettings) -> int:
     from edgeseg.runtime.events.event_log import Log
     from edgeseg.runtime.service.supervisor import Supervisor
 
     def reread() -> Plan:
-        new = arguments(words)
-        _check(new)
-        return _plan(new)
+        return _plan(read_settings(words))
 
-    log = Log(args.log_json)
-    return Supervisor(WORKER, _plan(args), log.event, reread if args.config else None).run()
+    log = Log(settings.log_json)
+    return Supervisor(WORKER, _plan(settings), log.event, reread if settings.config else None).run()
 
 
-def _plan(args: argparse.Namespace) -> Plan:
+def _plan(settings: RunSettings) -> Plan:
     from edgeseg.runtime.service.supervisor import Plan
     from edgeseg.runtime.sinks.lines.stream import from_child
 
-    if args.jsonl:
-        args.jsonl = from_child(args.jsonl)
-    return Plan(format_words(args), args.engine_timeout, args.restarts)
+    if settings.outputs.jsonl:
+        outputs = replace(settings.outputs, jsonl=from_child(settings.outputs.jsonl))
+        settings = replace(settings, outputs=outputs)
+    return Plan(settings.to_json(), settings.engine_timeout_s, settings.restarts)
+
+
+@contextmanager
+def _show_progress(session: RunSession, settings: RunSettings, log: Log) -> Iterator[Callable[[], object]]:
+    """A bar on a terminal for what has an end; for a camera a line in the log each ``--status-every``."""
+    from edgeseg.runtime.session.status import Status
+
+    if session.source.live:
+        yield Status(session.pipeline, settings.status_every_s, log.event).tell
+        return
+    if not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from tqdm import tqdm
+
+    known = [count for count in (settings.max_frames, session.source.total) if count is not None]
+    with tqdm(total=min(known, default=None), unit="frame", dynamic_ncols=True) as bar:
+        yield bar.update
+
+
+if __name__ == "__main__":
+    sys.exit(work())

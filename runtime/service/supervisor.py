@@ -43,12 +43,12 @@ class Plan:
     """What a worker is to do and how long it may be trusted.
 
     Attributes:
-        job: words for the worker.
+        job: one line for the worker.
         engine_timeout_s: an inference that takes longer hangs.
         restarts: how many in :data:`WINDOW_S` before giving up.
     """
 
-    job: Sequence[str]
+    job: str
     engine_timeout_s: float = 10.0
     restarts: int = 5
 

@@ -28,12 +28,12 @@ class WorkerProcess:
 
     Args:
         command: program and arguments; the number of the pipe to speak into is added.
-        job: words, given as one JSON line on standard input, because a command line with a password could be read
-            by every user of the machine.
+        job: one line, given on standard input, because a command line with a password could be read by every user of
+            the machine.
         engine_timeout_s: an inference that takes longer hangs.
     """
 
-    def __init__(self, command: Sequence[str], job: Sequence[str], engine_timeout_s: float) -> None:
+    def __init__(self, command: Sequence[str], job: str, engine_timeout_s: float) -> None:
         self.progress = Progress()
         self._engine_timeout_s = engine_timeout_s
         self._fd, child_end = os.pipe()
@@ -59,7 +59,7 @@ class WorkerProcess:
         self._errors.start()
         self._buffer = b""
         self._started_s = self._heard_s = time.monotonic()
-        self._give(json.dumps(list(job)).encode() + b"\n")
+        self._give(job.encode() + b"\n")
 
     @property
     def pid(self) -> int:

@@ -21,7 +21,7 @@ from edgeseg.image import UInt8
 from edgeseg.runtime.engines import engine
 from edgeseg.runtime.engines.openvino_engine import OpenVinoEngine, OpenVinoSlot
 from edgeseg.runtime.frames.frame import Prediction
-from edgeseg.verbs import run, run_worker
+from edgeseg.verbs import run
 
 _LONG_S = 600
 
@@ -86,7 +86,7 @@ def main() -> int:
     if len(Path(ledger).read_text(encoding="utf-8").splitlines()) <= int(starts):
         make_faulty(fault, int(after))
     sys.argv[1:] = words
-    return run_worker.main()
+    return run.work()
 
 
 if __name__ == "__main__":

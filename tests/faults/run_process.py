@@ -77,7 +77,7 @@ class RunProcess:
 
     def worker(self) -> psutil.Process:
         """The process that does the work."""
-        return next(child for child in self.family() if "run_worker" in " ".join(child.cmdline()))
+        return next(child for child in self.family() if "edgeseg.verbs.run" in " ".join(child.cmdline()))
 
     def wait_for(self, kind: str, timeout_s: float = 30.0, **facts: object) -> dict[str, Any]:
         """The next event of this kind with these facts that was not waited for yet."""

@@ -72,7 +72,7 @@ class Trouble:
         self._camera.thaw()
 
     def _kill_decoder(self) -> None:
-        decoder = next(child for child in self._run.family() if "capture_child" in " ".join(child.cmdline()))
+        decoder = next(child for child in self._run.family() if "cameras.capture.main" in " ".join(child.cmdline()))
         decoder.kill()
 
 

@@ -18,7 +18,7 @@ from edgeseg.files.input_file import open_regular, read_bytes, read_text
 from edgeseg.image import read_image, read_mask
 from edgeseg.runtime.cameras.address import list_addresses
 from edgeseg.runtime.sources.source import open_source
-from edgeseg.verbs.run_config import arguments
+from edgeseg.verbs.flags.config_file import read_arguments
 
 READERS: dict[str, Callable[[Path], object]] = {
     "image": read_image,
@@ -26,7 +26,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "classes": read_classes,
     "bytes": lambda path: read_bytes(path, 100),
     "text": read_text,
-    "config": lambda path: arguments(["--config", str(path)]),
+    "config": lambda path: read_arguments(["--config", str(path)]),
     "streams": lambda path: list_addresses(str(path)),
     "yaml": lambda path: Dataset.open(path) if path.is_file() else read_text(path),
     "source": lambda path: open_source(str(path)),
@@ -127,7 +127,7 @@ class TestText:
     def test_a_configuration_with_a_mark_is_read(self, tmp_path: Path) -> None:
         path = tmp_path / "camera.toml"
         path.write_bytes(b"\xef\xbb\xbfsource = '0'\nslots = 3\n")
-        assert arguments(["--config", str(path)]).slots == 3
+        assert read_arguments(["--config", str(path)]).slots == 3
 
     def test_a_list_of_cameras_with_a_mark_is_read(self, tmp_path: Path) -> None:
         path = tmp_path / "all.streams"

@@ -9,7 +9,9 @@ import pytest
 from edgeseg.cli import build_parser
 from edgeseg.console.quantities import Number
 from edgeseg.errors import UserError
-from edgeseg.verbs.run_config import arguments, format_words
+from edgeseg.runtime.session.settings import RunSettings
+from edgeseg.runtime.sources.selection import Region
+from edgeseg.verbs.flags.config_file import read_arguments, read_settings
 
 WHOLE = """
 artifact = "model"
@@ -39,7 +41,7 @@ def config(tmp_path: Path):  # type: ignore[no-untyped-def]
 def test_a_file_gives_what_the_same_flags_give(config) -> None:  # type: ignore[no-untyped-def]
     words = "model --source rtsp://user:password@camera/stream --every 2 --max-fps 12.5 --rotate 90 --roi 0,0,10,10"
     words += " --save out.mkv --save-every 10min --keep 20GB --log-json"
-    flags, file = vars(arguments(words.split())), vars(arguments(["--config", str(config(WHOLE))]))
+    flags, file = vars(read_arguments(words.split())), vars(read_arguments(["--config", str(config(WHOLE))]))
     assert file.pop("config") is not None
     flags.pop("config")
     assert file == flags
@@ -53,13 +55,13 @@ def test_every_flag_is_a_key(config) -> None:  # type: ignore[no-untyped-def]
         value = "true" if action.nargs == 0 else {None: '"1"'}.get(action.type, '"x"')
         value = str(action.default or (90 if action.choices else 1)) if isinstance(action.type, Number) else value
         value = f'"{action.choices[0]}"' if action.choices and action.type is None else value
-        arguments(["--config", str(config(f"{name} = {value}\n"))])
+        read_arguments(["--config", str(config(f"{name} = {value}\n"))])
 
 
 def test_the_command_line_comes_first_even_where_it_says_the_default(config) -> None:  # type: ignore[no-untyped-def]
     path = config('artifact = "model"\nslots = 4\nsource = "0"\n')
-    assert arguments(["--config", str(path)]).slots == 4
-    args = arguments(["other", "--config", str(path), "--slots", "2"])
+    assert read_arguments(["--config", str(path)]).slots == 4
+    args = read_arguments(["other", "--config", str(path), "--slots", "2"])
     assert (args.artifact, args.slots, args.source) == (Path("other"), 2, "0")
 
 
@@ -82,17 +84,18 @@ def test_the_command_line_comes_first_even_where_it_says_the_default(config) -> 
 def test_what_is_wrong_in_a_file_is_one_sentence_with_its_name(config, text: str, sentence: str) -> None:  # type: ignore[no-untyped-def]
     path = config(text)
     with pytest.raises(UserError) as caught:
-        arguments(["--config", str(path)])
+        read_arguments(["--config", str(path)])
     assert sentence in str(caught.value)
     assert "camera.toml" in str(caught.value)
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"There is no file .*none\.toml"):
-        arguments(["--config", str(tmp_path / "none.toml")])
+        read_arguments(["--config", str(tmp_path / "none.toml")])
 
 
-def test_words_for_a_worker_give_the_same_arguments_without_the_file(config) -> None:  # type: ignore[no-untyped-def]
-    args = arguments(["--config", str(config(WHOLE)), "--conf", "0.25", "--device", "-odd"[1:]])
-    again = vars(arguments(format_words(args)))
-    assert again == {**vars(args), "config": None}
+def test_a_worker_is_sent_the_same_settings(config) -> None:  # type: ignore[no-untyped-def]
+    settings = read_settings(["--config", str(config(WHOLE)), "--conf", "0.25", "--device", "odd"])
+    assert RunSettings.from_json(settings.to_json()) == settings
+    assert settings.source.selection.region == Region(0, 0, 10, 10)
+    assert (settings.outputs.save, settings.threshold, settings.log_json) == (Path("out.mkv"), 0.25, True)

@@ -1,11 +1,21 @@
-"""The flags of ``edgeseg run``."""
+"""The flags of ``edgeseg run``, and the settings that they give."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from edgeseg.console.command import edgeseg_command
 from edgeseg.console.quantities import number, number_above, whole
+from edgeseg.errors import UserError
+from edgeseg.runtime.cameras.capture.tls_trust import Trust
+from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
+from edgeseg.runtime.sinks.settings import OutputSettings
+from edgeseg.runtime.sources.selection import Region, Selection
+from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, SourceSettings
+
+SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
+"""Who gives one of these in the place of the artifact means it as the source."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +39,11 @@ def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--rotate", type=whole(), choices=(0, 90, 180, 270), default=0, help="turn frames clockwise")
     group.add_argument("--roi", metavar="X,Y,W,H", help="use this part of each frame, in pixels after --rotate")
     group.add_argument(
-        "--timeout", type=number_above(0, 3600), default=5.0, metavar="S", help="a camera silent for so long is lost"
+        "--timeout",
+        type=number_above(0, LONGEST_TIMEOUT_S),
+        default=5.0,
+        metavar="S",
+        help="a camera silent for so long is lost",
     )
     group.add_argument("--tls-ca", metavar="FILE", help="PEM file: who may sign certificates of rtsps:// and https://")
     group.add_argument("--tls-fingerprint", metavar="SHA256", help="take this certificate of a camera and no other")
@@ -78,7 +92,7 @@ def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
         help="pixels under this confidence lose their class (0..1; default: the model's)",
     )
     group.add_argument("--device", default="CPU", help="engine's name of a device")
-    group.add_argument("--slots", type=whole(1, 64), default=2, metavar="N", help="inferences at the same time")
+    group.add_argument("--slots", type=whole(1, MOST_SLOTS), default=2, metavar="N", help="inferences at the same time")
     group.add_argument(
         "--precision",
         choices=("f32", "auto"),
@@ -110,4 +124,62 @@ def _add_service_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--no-supervise", action="store_true", help="run a camera in this process: what kills it ends everything"
+    )
+
+
+def settings_from(args: argparse.Namespace) -> RunSettings:
+    """Build the settings of a run.
+
+    Raises:
+        UserError: something is missing, or cannot be meant.
+    """
+    _expect_given(args)
+    return RunSettings(
+        artifact=args.artifact,
+        source=_source_settings(args),
+        outputs=_output_settings(args),
+        max_frames=args.max_frames,
+        threshold=args.conf,
+        device=args.device,
+        slots=args.slots,
+        precision=args.precision,
+        may_build=not args.no_build,
+        status_every_s=args.status_every,
+        supervise=not args.no_supervise,
+        engine_timeout_s=args.engine_timeout,
+        restarts=args.restarts,
+        log_json=args.log_json,
+        summary_json=args.json,
+        config=args.config,
+    )
+
+
+def _expect_given(args: argparse.Namespace) -> None:
+    if args.artifact is not None and args.artifact.suffix.lower() in SOURCE_ENDINGS:
+        words = ("run", "ARTIFACT", "--source", args.artifact)
+        raise UserError(f"{args.artifact} is no artifact but something to run one on: {edgeseg_command(*words)}")
+    for name, value in (("ARTIFACT, an artifact directory,", args.artifact), ("--source", args.source)):
+        if value is None:
+            raise UserError(f"{name} is missing. Give it on the command line, or in the file of --config.")
+
+
+def _source_settings(args: argparse.Namespace) -> SourceSettings:
+    region = Region.parse(args.roi) if args.roi else None
+    selection = Selection(args.every, args.max_fps, args.rotate, region)
+    trust = Trust.given(args.tls_ca, args.tls_fingerprint, args.tls_insecure)
+    return SourceSettings(args.source, selection, args.timeout, trust)
+
+
+def _output_settings(args: argparse.Namespace) -> OutputSettings:
+    return OutputSettings(
+        show=args.show,
+        save=args.save,
+        legend=not args.no_legend,
+        save_every=args.save_every,
+        keep=args.keep,
+        save_masks=args.save_masks,
+        masks_keep=args.masks_keep,
+        jsonl=args.jsonl,
+        jsonl_every=args.jsonl_every,
+        jsonl_keep=args.jsonl_keep,
     )

@@ -13,7 +13,8 @@ import pytest
 from edgeseg.errors import SourceError, UserError
 from edgeseg.runtime.events.event import Event
 from edgeseg.runtime.frames.frame import Frame
-from edgeseg.runtime.sources.selection import Region, SelectedSource, Selection
+from edgeseg.runtime.sources.selected import SelectedSource
+from edgeseg.runtime.sources.selection import Region, Selection
 from edgeseg.runtime.sources.source import open_source
 
 

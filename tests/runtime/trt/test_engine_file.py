@@ -12,7 +12,7 @@ import pytest
 from edgeseg.cli import build_parser
 from edgeseg.errors import SourceError
 from edgeseg.runtime.trt import install as tensorrt_install
-from edgeseg.verbs.run_config import arguments
+from edgeseg.verbs.flags.config_file import read_arguments
 
 ROOT = Path(__file__).parents[3]
 UNIT = ROOT / "packaging" / "edgeseg.service"
@@ -30,7 +30,7 @@ def test_the_unit_runs_a_command_that_exists() -> None:
 
 def test_the_configuration_beside_the_unit_names_what_exists() -> None:
     text = (ROOT / "packaging" / "camera.toml").read_text(encoding="utf-8")
-    args = arguments(["--config", str(ROOT / "packaging" / "camera.toml")])
+    args = read_arguments(["--config", str(ROOT / "packaging" / "camera.toml")])
     assert (args.artifact, args.source) == (Path("/srv/edgeseg/model"), "/dev/video0")
     for key in re.findall(r"^# ([a-z-]+) = ", text, re.MULTILINE):
         assert hasattr(args, key.replace("-", "_"))

@@ -22,13 +22,14 @@ from typing import Any, NoReturn
 
 from edgeseg.errors import UserError
 from edgeseg.files.input_file import read_text
-from edgeseg.verbs.flags.run import add_arguments
+from edgeseg.runtime.session.settings import RunSettings
+from edgeseg.verbs.flags.run import add_arguments, settings_from
 
 _KINDS = {bool: "true or false", str: "text", int: "a number", float: "a number", list: "a list", dict: "a table"}
 
 
-def arguments(words: Sequence[str]) -> argparse.Namespace:
-    """Every flag of ``edgeseg run``: from ``words``, else from the file of ``--config``, else its default.
+def read_arguments(words: Sequence[str]) -> argparse.Namespace:
+    """Read every flag of ``edgeseg run``: from ``words``, else from the file of ``--config``, else its default.
 
     Raises:
         UserError: the file cannot be read, or holds what is no flag or no value of one.
@@ -38,14 +39,13 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(_parser("the defaults").parse_args([])), **config, **given})
 
 
-def format_words(args: argparse.Namespace) -> list[str]:
-    """Words that give ``args`` again, without its file; for another process."""
-    words: list[str] = []
-    for action in _flags(_parser("")).values():
-        value = getattr(args, action.dest)
-        if action.dest != "config" and value is not None and value != action.default:
-            words += [action.option_strings[0]] if value is True else [f"{action.option_strings[0]}={value}"]
-    return [*words, "--", *([str(args.artifact)] if args.artifact else [])]
+def read_settings(words: Sequence[str]) -> RunSettings:
+    """Build a run's settings from its flags and the file of ``--config``.
+
+    Raises:
+        UserError: one is missing, or cannot be meant.
+    """
+    return settings_from(read_arguments(words))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,0 +1,154 @@
+"""A run put together from its settings: artifact, source, engine, pipeline and sinks."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+
+from edgeseg.artifact import Artifact, artifact_folder
+from edgeseg.runtime.engines.engine import Engine, EngineOptions, open_with
+from edgeseg.runtime.engines.threshold import threshold_for
+from edgeseg.runtime.events.event import OnEvent, event_to_stderr
+from edgeseg.runtime.output_check import check_outputs
+from edgeseg.runtime.pipeline import Pipeline, Summary
+from edgeseg.runtime.service.heartbeat import Progress
+from edgeseg.runtime.session.settings import RunSettings
+from edgeseg.runtime.sinks.open_sinks import open_sinks
+from edgeseg.runtime.sinks.save_target import save_target
+from edgeseg.runtime.sinks.window import check_display
+from edgeseg.runtime.sources.selected import open_selected
+from edgeseg.runtime.sources.source import Report, report_to_stderr
+
+
+class RunSession:
+    """A run whose source and engine are open; leaving the ``with`` block closes both.
+
+    Args:
+        settings: of the run.
+        on_event: takes what happens, from any thread.
+        report: takes sentences about single pictures.
+
+    Attributes:
+        source: open, as it was asked for.
+        pipeline: from the source through the engine.
+        sinks: where results go; the pipeline closes them.
+
+    Raises:
+        UserError: settings that cannot be meant here, or outputs that lie over what is read.
+        EnvironmentFault: this machine lacks what they need.
+
+    Example::
+
+        with RunSession(RunSettings(Path("cells-int8-openvino"), SourceSettings("street.mp4"))) as session:
+            summary = session.run()
+    """
+
+    def __init__(
+        self, settings: RunSettings, on_event: OnEvent = event_to_stderr, report: Report = report_to_stderr
+    ) -> None:
+        check_run(settings)
+        artifact = Artifact.open(settings.artifact)
+        threshold = threshold_for(artifact, settings.threshold)
+        outputs, paced = settings.outputs, settings.outputs.show
+        with ExitStack() as held:
+            self.source = held.enter_context(open_selected(settings.source, report, on_event, paced))
+            self._engine = _open_engine(settings, artifact, on_event)
+            self.pipeline = Pipeline(
+                self._engine, self.source, settings.slots, threshold, settings.max_frames, on_event
+            )
+            address, stop = settings.source.source, self.pipeline.stop
+            self.sinks = open_sinks(outputs, artifact, self.source, address, on_event, report, stop)
+            held.callback(self._close_engine)
+            self._held = held.pop_all()
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a thread hangs in native code, which only the end of the process ends."""
+        return self.pipeline.stuck
+
+    def progress(self) -> Progress:
+        """How far it is; from any thread."""
+        pipeline = self.pipeline
+        return Progress(pipeline.frames, pipeline.busy_s, True, pipeline.idle, self.source.waiting)
+
+    def run(self, on_frame: Callable[[], object] = lambda: None) -> Summary:
+        """Run until the source ends, the pipeline is stopped, or an error; once.
+
+        Args:
+            on_frame: called in this thread after each result was handed to the sinks.
+
+        Raises:
+            EdgesegError: what the source, the engine or a sink raised, after the sinks were closed.
+        """
+        return self.pipeline.run(self.sinks, on_frame)
+
+    @contextmanager
+    def stop_on_signals(self, supervised: bool = False) -> Iterator[None]:
+        """Let the first SIGINT or SIGTERM finish the outputs, and a second one kill as usual.
+
+        Under a supervisor, whose business that is, a second one does nothing: a service manager that asks a whole
+        process group, and the supervisor too, would else kill what is finishing.
+        """
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def restore() -> None:
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_IGN if supervised else handler)
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            restore()
+            self.pipeline.stop()
+
+        for number in before:
+            signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            restore()
+
+    def close(self) -> None:
+        """Close engine and source; a second call does nothing."""
+        self._held.close()
+
+    def __enter__(self) -> RunSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _close_engine(self) -> None:
+        if not self.stuck:
+            self._engine.close()
+
+
+def check_run(settings: RunSettings) -> None:
+    """Find out what can be known to be wrong before the work.
+
+    Raises:
+        UserError: what is asked of an output makes no sense.
+        OutputError: an output cannot be written, or lies over something that this run reads.
+    """
+    outputs, source = settings.outputs, settings.source
+    target = save_target(outputs.save, source.source) if outputs.save else None
+    outputs.policy(source.live).check()
+    outputs.rotation(live=True).check()
+    outputs.check_meant(records=bool(target and target.video))
+    files = [path for path in (target and (target.video or target.picture), outputs.jsonl) if path]
+    others = [artifact_folder(settings.artifact), *([settings.config] if settings.config else [])]
+    overlays, deletes = target.folder if target else None, bool(outputs.save_every and outputs.keep)
+    check_outputs(files, outputs.save_masks, source.source, others, overlays, deletes)
+    if outputs.show:
+        check_display()
+
+
+def _open_engine(settings: RunSettings, artifact: Artifact, on_event: OnEvent) -> Engine:
+    options = EngineOptions(
+        settings.device,
+        settings.slots,
+        precision=settings.precision,
+        may_build=settings.may_build,
+        on_event=on_event,
+    )
+    return open_with(artifact, options)

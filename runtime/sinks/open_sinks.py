@@ -1,0 +1,80 @@
+"""The sinks that a run's settings ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgeseg.artifact import Artifact
+from edgeseg.runtime.events.event import OnEvent
+from edgeseg.runtime.sinks.class_shares import ShareSink
+from edgeseg.runtime.sinks.jsonl import JsonlSink
+from edgeseg.runtime.sinks.likeness import trait_ranges
+from edgeseg.runtime.sinks.likeness_watch import LikenessSink
+from edgeseg.runtime.sinks.mask_folder import mask_origin
+from edgeseg.runtime.sinks.masks import MaskSink
+from edgeseg.runtime.sinks.painter import Painter
+from edgeseg.runtime.sinks.pictures import PictureSink
+from edgeseg.runtime.sinks.save_target import save_target
+from edgeseg.runtime.sinks.settings import OutputSettings
+from edgeseg.runtime.sinks.sink import Sink
+from edgeseg.runtime.sinks.video import VideoSink
+from edgeseg.runtime.sinks.window import WindowSink
+from edgeseg.runtime.sources.kind import IMAGE, kind_of_source
+from edgeseg.runtime.sources.source import Report, Source
+
+ASIDE = (LikenessSink.name, ShareSink.name)
+"""Sinks that write nothing: what they miss is no loss."""
+
+
+def open_sinks(
+    outputs: OutputSettings,
+    artifact: Artifact,
+    source: Source,
+    address: str,
+    on_event: OnEvent,
+    say: Report,
+    quit_asked: Callable[[], None],
+) -> list[Sink]:
+    """Make the sinks of a run; none touches a disk before its first frame.
+
+    Args:
+        outputs: what is asked for.
+        artifact: gives classes, colours and what INT8 was calibrated on.
+        source: open.
+        address: what the source was opened from.
+        on_event: takes what happens to files.
+        say: takes a sentence about a single picture.
+        quit_asked: called when the window is closed.
+
+    Raises:
+        UserError, OutputError: something that cannot be written, or cannot be meant.
+    """
+    spec, live = artifact.spec, source.live
+    painter = Painter(spec, outputs.legend, say)
+    sinks: list[Sink] = []
+    if outputs.save:
+        sinks.append(_drawing_sink(outputs, artifact, source, address, on_event, painter))
+    if outputs.save_masks:
+        kept, origin = outputs.masks_keep_bytes(live), mask_origin(address)
+        sinks.append(MaskSink(outputs.save_masks, spec, source.names, live, kept, origin, on_event))
+    if outputs.jsonl:
+        sinks.append(JsonlSink(outputs.jsonl, spec, live, outputs.rotation(live), on_event))
+    if outputs.show:
+        sinks.append(WindowSink(spec, quit_asked, source.names, not live, painter))
+    if ranges := trait_ranges(artifact):
+        sinks.append(LikenessSink(ranges, on_event))
+    if outputs.is_empty and kind_of_source(address) == IMAGE:
+        sinks.append(ShareSink(spec))
+    return sinks
+
+
+def _drawing_sink(
+    outputs: OutputSettings, artifact: Artifact, source: Source, address: str, on_event: OnEvent, painter: Painter
+) -> Sink:
+    """Where frames with their masks drawn in go."""
+    assert outputs.save is not None
+    target = save_target(outputs.save, address)
+    if target.video is None:
+        return PictureSink(target, artifact.spec, painter)
+    policy = outputs.policy(source.live)
+    return VideoSink(target.video, artifact.spec, source.fps, policy, on_event, source.names, painter)
