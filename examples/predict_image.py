@@ -8,26 +8,18 @@ Run it as::
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import cv2
 
-from edgeseg.artifact import Artifact
-from edgeseg.draw import color_table, overlay
-from edgeseg.image import read_image
-from edgeseg.legend import draw_legend
-from edgeseg.runtime.engines.engine import open_engine
-from edgeseg.runtime.engines.predictor import Predictor
+import edgeseg
 
 
-def main(model: str, source: str, target: str) -> None:
-    artifact = Artifact.open(model)
-    image = read_image(source)
-    with Predictor(open_engine(artifact)) as predict:
-        labels = predict(image)
-    picture = overlay(image, labels, color_table(artifact.spec, hide=artifact.spec.unknown_label))
-    draw_legend(picture, artifact.spec)
-    Path(target).write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+def main(artifact: str, image: str, target: str) -> None:
+    with edgeseg.load(artifact) as model:
+        result = model(image)
+    cv2.imwrite(target, result.overlay(legend=True))
+    for name, area in result.areas().items():
+        print(f"{name}: {area.share:.1%}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import edgeseg
+from edgeseg.demo import cells
 from edgeseg.spec import ModelSpec
 
 CELLS = ModelSpec("multiclass", ("background", "cell", "border"), 48, 64, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3))
@@ -34,6 +35,23 @@ def place(cells_artifact: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.
         cv2.imwrite(str(tmp_path / name), blobs(number))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def demo_place(place: Path, cells_artifact: Path, scenes: Path) -> Path:
+    """The same, with a small version of what ``make demo`` leaves in ``runs/demo``."""
+    shutil.copytree(cells_artifact, place / "runs" / "demo" / "cells-int8-openvino")
+    shutil.copytree(scenes, place / "runs" / "demo" / "scenes")
+    shutil.copy(place / "street.mp4", place / "runs" / "demo" / "clip.mp4")
+    return place
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled data folder of rendered cells."""
+    root = tmp_path_factory.mktemp("scenes") / "scenes"
+    cells.write_dataset(root, 4, 3, 64, 7)
+    return root
 
 
 @pytest.fixture
