@@ -49,7 +49,7 @@ def _coverage(job: Job) -> Coverage:
 
 
 def measure_speed(trials: Trials, trial: Trial) -> Speed | None:
-    """Time the trial against fp32 as long as the job's :class:`OutputOptions` asks for; None when it does not ask.
+    """Time the trial against fp32 for the job's ``benchmark_seconds``; None where it has none.
 
     Raises:
         EngineError: an engine failed.

@@ -20,7 +20,7 @@ from edgeseg.runtime.engines.engine import ENGINE_KEY, Engine
 
 
 class QdqQuantizer:
-    """Base of :class:`OrtQuantizer` and :class:`TensorRtQuantizer`.
+    """Base of the quantizers for ONNX Runtime and TensorRT.
 
     See :class:`~edgeseg.calibration.quantizers.quantizer.Quantizer`.
 

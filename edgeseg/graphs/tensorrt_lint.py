@@ -30,7 +30,7 @@ UNSUPPORTED = frozenset(
     | {"SequenceErase", "SequenceInsert", "SequenceLength", "SoftmaxCrossEntropyLoss", "SplitToSequence"}
     | {"StringNormalizer", "TfIdfVectorizer", "Unique"}
 )
-"""Operations that the support matrix of onnx-tensorrt (docs/operators.md) marks N in every version from 8.6 on."""
+"""Operations that the support matrix of onnx-tensorrt (its file operators.md) marks N in every version from 8.6 on."""
 
 INSTEAD = {
     "MaxUnpool": "Train the network with nearest or bilinear upsampling instead.",

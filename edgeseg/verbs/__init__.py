@@ -2,5 +2,5 @@
 
 Every flag stands in a named group; :mod:`edgeseg.console.command_parser` adds its default to its help.
 
-A verb imports the room it needs inside :func:`run`, so that `edgeseg run` starts without torch.
+A verb imports the room it needs inside ``run``, so that `edgeseg run` starts without torch.
 """

@@ -27,7 +27,7 @@ class StreamSource:
     Args:
         addresses: the cameras; names differ.
         limits: of each connection.
-        on_event: called with each :class:`Event`, from threads of the cameras.
+        on_event: called with each :class:`~edgeseg.runtime.events.event.Event`, from threads of the cameras.
         longest_wait_s: between two attempts to connect.
 
     Raises (when iterated):
