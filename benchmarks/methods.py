@@ -26,9 +26,9 @@ from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.quantizer import Quantizer, quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import MethodTry, choose_method, method_trials
+from edgeseg.console.text_table import format_table
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison
-from edgeseg.proof.gates import table
 from edgeseg.proof.samples import samples_from
 from edgeseg.proof.speed import median_and_noise
 from edgeseg.runtime.measure.bench import latency_of, rounds_in_turns
@@ -63,7 +63,7 @@ def _methods(artifacts: list[Artifact], args: argparse.Namespace) -> str:
         for model_format in FORMATS[parent.format]:
             if args.only in (None, model_format):
                 rows += _rows(parent, quantizer_for(model_format), args)
-    return table(rows)
+    return format_table(rows)
 
 
 def _rows(parent: Artifact, quantizer: Quantizer, args: argparse.Namespace) -> Iterator[list[str]]:
@@ -103,7 +103,7 @@ def _times(artifacts: list[Artifact], seconds: float) -> str:
         ratio, noise = median_and_noise(rounds[:, 0] / times)
         figures = [f"{latency.p50_ms:.2f}", f"{latency.p95_ms:.2f}", f"{ratio:.2f}", f"{100 * noise:.1f} %"]
         rows.append([artifact.path.name, f"{artifact.size_bytes / 1e6:.2f}", *figures])
-    return f"{this_cpu().name}, {len(rounds)} rounds\n{table(rows)}"
+    return f"{this_cpu().name}, {len(rounds)} rounds\n{format_table(rows)}"
 
 
 if __name__ == "__main__":

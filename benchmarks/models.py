@@ -192,7 +192,7 @@ def _report(
     import numpy as np
 
     from edgeseg.artifact import Artifact
-    from edgeseg.proof.gates import table
+    from edgeseg.console.text_table import format_table
     from edgeseg.runtime.measure.bench import rounds_in_turns
     from edgeseg.runtime.system.machine import this_cpu
 
@@ -210,7 +210,7 @@ def _report(
         known = f"{miou[name]:.3f}" if name in miou else "-"
         timed = _cells(p50[row], ratios[row])
         rows.append([name, f"{fact['weights'] / 1e6:.2f} M", f"{fact['gflop']:.2f}", known, *timed])
-    return f"{this_cpu().name}, {HEIGHT}x{WIDTH}, {CLASSES} classes, {len(rounds)} rounds\n{table(rows)}"
+    return f"{this_cpu().name}, {HEIGHT}x{WIDTH}, {CLASSES} classes, {len(rounds)} rounds\n{format_table(rows)}"
 
 
 def _cells(p50: Any, ratios: Any) -> Iterator[str]:

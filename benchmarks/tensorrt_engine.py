@@ -185,7 +185,7 @@ def pictures(folder: Path | None, spec: ModelSpec) -> list[UInt8]:
     if folder is None:
         shape = (spec.height, spec.width, spec.channels)
         return [np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8) for seed in range(IMAGES)]
-    from edgeseg.dataset import list_images
+    from edgeseg.files.image_files import list_images
 
     return [fit(read_image(path), spec) for path in list_images(folder)[:IMAGES]]
 

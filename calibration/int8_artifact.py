@@ -27,7 +27,7 @@ from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.report.report import write_proof
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.search_record import SearchRecord
-from edgeseg.proof.toolchain import cpu_name
+from edgeseg.runtime.system.machine import this_cpu
 
 
 def int8_artifact(
@@ -121,5 +121,5 @@ def _describe_measured(comparison: Comparison, budget: Budget, ladder: Ladder | 
         "max_boundary_drop_points": finite(budget.max_boundary_drop),
         "agreement": finite(after.agreement),
         "ladder": None if ladder is None else ladder.to_dict(),
-        "cpu": cpu_name(),
+        "cpu": this_cpu().name,
     }

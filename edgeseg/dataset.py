@@ -13,7 +13,7 @@ With a ``data.yaml`` the masks of ``.../images/train`` are looked for in ``.../m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from edgeseg.console.extras import require
 from edgeseg.errors import DataError
-from edgeseg.files.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from edgeseg.files.image_files import about_unread, is_image, list_images, unread_pictures
 from edgeseg.files.input_file import read_text
 from edgeseg.image import UInt8, read_image, read_mask
 
@@ -168,35 +168,6 @@ def value_counts(mask: UInt8) -> Int64:
     return np.bincount(mask.ravel(), minlength=256)
 
 
-def list_images(folder: Path) -> list[Path]:
-    """List image files directly in ``folder``, sorted by name.
-
-    Raises:
-        DataError: no such folder, or no image in it.
-    """
-    if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}.")
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith("."))
-    if not found:
-        others = about_unread(unread_pictures(folder))
-        known = f"known endings are {', '.join(sorted(IMAGE_SUFFIXES))}."
-        raise DataError(f"No images in {folder}; {known}{others and ' ' + others}")
-    return found
-
-
-def unread_pictures(folder: Path) -> list[Path]:
-    """List picture files directly in ``folder`` that :func:`list_images` leaves out, because of their kind."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in UNREAD_SUFFIXES and not p.name.startswith("."))
-
-
-def about_unread(paths: Sequence[Path]) -> str:
-    """Say in a sentence how many pictures were left out and which; empty for none."""
-    if not paths:
-        return ""
-    names = ", ".join(path.name for path in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
-    return f"Left out, {len(paths)} pictures of a kind that is not read: {names}. Convert them to PNG."
-
-
 def read_classes(path: Path) -> tuple[str, ...]:
     """Read the class names of a ``classes.txt``, one a line; blank lines at the end do not count."""
     return _check_names((line.strip() for line in read_text(path).split("\n") if line.strip()), path)
@@ -214,7 +185,7 @@ def _check_names(names: Iterable[str], path: Path) -> tuple[str, ...]:
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"There is no mask folder {folder}.")
-    return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
+    return {p.stem: p for p in sorted(folder.iterdir()) if is_image(p)}
 
 
 def _from_folders(root: Path, ignore_index: int | None) -> Dataset:

@@ -19,8 +19,9 @@ from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.gates import check_parity
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
-from edgeseg.proof.toolchain import cpu_name, toolchain
+from edgeseg.proof.toolchain import toolchain
 from edgeseg.runtime.engines.predictor import Predictor
+from edgeseg.runtime.system.machine import this_cpu
 
 PARITY_IMAGES = 16
 
@@ -86,7 +87,7 @@ def _parity(
         stages = [reference_stage(source), artifact_stage(open_staged(staged, manifest), stack)]
         comparison = compare(stages, probes, source.spec, tick)
     check_parity(comparison)
-    manifest["measured"] = {**comparison.to_dict(), "cpu": cpu_name()}
+    manifest["measured"] = {**comparison.to_dict(), "cpu": this_cpu().name}
     if source.cut is not None:
         manifest["measured"]["dropped_levels"] = source.cut.to_dict()
     if source.depth is not None:

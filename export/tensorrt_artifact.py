@@ -23,10 +23,11 @@ from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.gates import check_budget, check_parity
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
-from edgeseg.proof.toolchain import cpu_name, toolchain
+from edgeseg.proof.toolchain import toolchain
 from edgeseg.runtime.engines.engine import ENGINE_KEY, TENSORRT, EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
 from edgeseg.runtime.engines.predictor import Predictor
+from edgeseg.runtime.system.machine import this_cpu
 from edgeseg.runtime.trt.build_settings import FILE, BuildSettings
 
 PROBES = 16
@@ -159,7 +160,7 @@ def _compared(parent: Artifact, made: Artifact, samples: Samples, place: OutputO
 
 
 def _measured(parent: Artifact, comparison: Comparison, half: bool) -> dict[str, Any]:
-    found = {**comparison.to_dict(), "cpu": cpu_name()}
+    found = {**comparison.to_dict(), "cpu": this_cpu().name}
     if parent.precision == "fp32":
         return found
     return {**parent.measured, "half": found} if half else dict(parent.measured)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgeseg.calibration.images.coverage import ClassPixels, Coverage, percent
+from edgeseg.console.text_table import format_table
 
 
 def coverage_text(coverage: Coverage) -> str:
@@ -29,7 +30,7 @@ def _trait_table(coverage: Coverage) -> str:
         header += ["reference", "median", "range coverage", "spread"]
         for row, trait in zip(rows, coverage.traits, strict=True):
             row += [*_range_and_median(trait.reference), f"{trait.inside or 0:.0%}", f"{trait.spread or 0:.2f}"]
-    return _table([header, *rows])
+    return format_table([header, *rows], indent="  ")
 
 
 def _class_table(classes: Sequence[ClassPixels]) -> str:
@@ -37,15 +38,7 @@ def _class_table(classes: Sequence[ClassPixels]) -> str:
         [one.name, "-" if one.images is None else str(one.images), percent(one.calibration), percent(one.reference)]
         for one in classes
     ]
-    return _table([["class", "images", "calibration px", "reference px"], *rows])
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  " + "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    )
+    return format_table([["class", "images", "calibration px", "reference px"], *rows], indent="  ")
 
 
 def _range_and_median(values: tuple[float, ...]) -> tuple[str, str]:

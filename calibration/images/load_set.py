@@ -11,9 +11,9 @@ from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.image_choice import ImageChoice, ImageFile, PassedOver
 from edgeseg.calibration.images.set_file import read_set
 from edgeseg.calibration.images.video_frames import video_frames
-from edgeseg.dataset import Dataset, is_dataset, list_images, unread_pictures
+from edgeseg.dataset import Dataset, is_dataset
 from edgeseg.errors import DataError, UserError
-from edgeseg.files.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from edgeseg.files.image_files import is_image, list_images, match_images, match_unread, unread_pictures
 from edgeseg.spec import ModelSpec
 
 LOOKS_AN_IMAGE = 10
@@ -66,7 +66,7 @@ def load_set(
 
 
 def _is_video(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES and not is_dataset(path)
+    return path.is_file() and not is_image(path) and not is_dataset(path)
 
 
 def _candidates(path: Path, split: str | None) -> tuple[list[Path], str | None]:
@@ -80,19 +80,8 @@ def _candidates(path: Path, split: str | None) -> tuple[list[Path], str | None]:
     if path.is_file():
         return [path], None
     if glob.has_magic(str(path)) and not path.exists():
-        return _matching(str(path)), None
+        return match_images(str(path), "Quote a pattern, or the shell replaces it."), None
     return list_images(path), None
-
-
-def _matching(pattern: str) -> list[Path]:
-    found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
-    images = [path for path in found if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not images:
-        raise DataError(
-            f"{pattern!r} matches {len(found)} files and no image; known endings are "
-            f"{', '.join(sorted(IMAGE_SUFFIXES))}. Quote a pattern, or the shell replaces it."
-        )
-    return images
 
 
 def _list_left_out(candidates: list[Path], path: Path) -> list[Path]:
@@ -100,8 +89,7 @@ def _list_left_out(candidates: list[Path], path: Path) -> list[Path]:
     if path.is_file() and not is_dataset(path):
         return []
     if glob.has_magic(str(path)) and not path.exists():
-        found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
-        return [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES]
+        return match_unread(str(path))
     return unread_pictures(candidates[0].parent)
 
 

@@ -18,12 +18,13 @@ from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
 from edgeseg.console.progress import Progress, no_progress
+from edgeseg.console.text_table import format_table
 from edgeseg.dataset import is_dataset
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files.unfinished import scratch_directory
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare, finite, remember_labels
-from edgeseg.proof.gates import misses, table, worst_class
+from edgeseg.proof.gates import misses, worst_class
 from edgeseg.proof.publishing import artifact_stage, open_staged
 from edgeseg.proof.samples import FEW_UNSEEN, UNLABELLED_LIMIT, Samples, samples_from
 
@@ -81,7 +82,7 @@ class MethodChoice:
         rows = [["method", "drop", "worst class", "boundary IoU", ""]]
         rows += [self._row(one) for one in self.tries]
         notes = [f"note: {self.note}"] if self.note else []
-        return "\n".join([f"methods, measured on {self.measured_on}", table(rows), *notes])
+        return "\n".join([f"methods, measured on {self.measured_on}", format_table(rows), *notes])
 
     def _row(self, one: MethodTry) -> list[str]:
         said = "chosen" if one.method == self.recipe.method else one.refused or ("" if one.within_budget else "over")

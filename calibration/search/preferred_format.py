@@ -14,9 +14,9 @@ from typing import Any
 from edgeseg.artifact import Artifact
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.console.terminal import visible
+from edgeseg.console.text_table import format_table
 from edgeseg.errors import ArtifactError, EnvironmentFault, GateFailed, UserError
 from edgeseg.proof.compare import finite
-from edgeseg.proof.gates import table
 from edgeseg.proof.publishing import ExportResult
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.measure.bench import bench_in_turns
@@ -94,7 +94,7 @@ class Choice:
         rows += [self._row(one) for one in self.candidates]
         where = f" on {self.cpu}" if self.cpu else ""
         path = f"\n{visible(str(self.best.built.artifact.path))}" if self.best.built else ""
-        return f"preferred by {self.by}{where}\n{table(rows)}\n{self.sentence}{path}"
+        return f"preferred by {self.by}{where}\n{format_table(rows)}\n{self.sentence}{path}"
 
     def _row(self, one: Candidate) -> list[str]:
         said = "preferred" if one is self.best else one.out

@@ -9,9 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edgeseg.dataset import list_images
 from edgeseg.errors import DataError
-from edgeseg.files.image_bytes import IMAGE_SUFFIXES
+from edgeseg.files.image_files import list_images, match_images
 from edgeseg.image import UInt8, check_image, read_image
 
 Image: TypeAlias = "str | Path | UInt8"
@@ -60,11 +59,7 @@ def _list_files(path: Path) -> list[Path]:
         return [_expect_file(path)]
     if not glob.has_magic(str(path)):
         raise DataError(f"There is no file or folder {path}.")
-    found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
-    files = [file for file in found if file.suffix.lower() in IMAGE_SUFFIXES]
-    if not files:
-        raise DataError(f"{str(path)!r} matches {len(found)} files and no image.")
-    return files
+    return match_images(str(path))
 
 
 def _expect_file(text: str | Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from edgeseg.errors import OutputError
-from edgeseg.files.image_bytes import IMAGE_SUFFIXES
+from edgeseg.files.image_files import is_image
 
 Identity = tuple[int, int, str]
 
@@ -51,7 +51,7 @@ def picture_folders(data: Path | None) -> list[Path]:
     """List the folders of a data folder in which every picture counts as data; nothing else belongs there."""
     if data is None or not data.is_dir():
         return []
-    if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in data.iterdir()):
+    if any(is_image(entry) for entry in data.iterdir()):
         return [data]
     return [folder for folder in (data / "images", data / "masks") if folder.is_dir()]
 

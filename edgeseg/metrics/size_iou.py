@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.console.text_table import format_table
 from edgeseg.errors import DataError, UserError
 from edgeseg.image import UInt8
 
@@ -166,13 +167,11 @@ class SizeIoU:
 
     def table(self) -> str:
         """Lay out IoU by class (rows) and size (columns) with the number of objects, for a terminal."""
-        wide = max(len("all classes"), *(len(name) for name in self.classes))
-        lines = [f"{'IoU by size':<{wide}}" + "".join(f"  {name:>12}" for name in self.names)]
-        for name, ious, counts in zip(self.classes, self.iou, self.count, strict=True):
-            lines.append(f"{name:<{wide}}" + "".join(f"  {_cell(i, c):>12}" for i, c in zip(ious, counts, strict=True)))
-        totals = zip(self.overall, self.count.sum(0), strict=True)
-        lines.append(f"{'all classes':<{wide}}" + "".join(f"  {_cell(i, c):>12}" for i, c in totals))
-        return "\n".join(lines)
+        lines = zip(
+            (*self.classes, "all classes"), (*self.iou, self.overall), (*self.count, self.count.sum(0)), strict=True
+        )
+        rows = [[name, *map(_cell, ious, counts)] for name, ious, counts in lines]
+        return format_table([["IoU by size", *self.names], *rows], least=12)
 
     @staticmethod
     def _mean(total: Float64, count: Int64) -> Float64:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgeseg.console.text_table import format_table
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, StageScore
@@ -115,7 +116,7 @@ def class_table(comparison: Comparison) -> str:
         [name, *(_number(stage.confusion.iou[i], ".4f") for stage in comparison.stages), _number(drops[i], "+.2f")]
         for i, name in enumerate(comparison.classes)
     ]
-    return table([names, *rows])
+    return format_table([names, *rows])
 
 
 def stage_table(comparison: Comparison) -> str:
@@ -133,7 +134,7 @@ def stage_table(comparison: Comparison) -> str:
                 _number(stage.boundary.mean_iou, ".4f"),
             ]
         )
-    return table(rows)
+    return format_table(rows)
 
 
 def comparison_notes(comparison: Comparison) -> list[str]:
@@ -164,16 +165,6 @@ def _constant_mask_iou(comparison: Comparison) -> float:
     """mIoU of giving every pixel the most frequent label of the masks."""
     pixels = comparison.reference.confusion.counts.sum(1)
     return float(pixels.max() / max(1, pixels.sum()) / max(1, int((pixels > 0).sum())))
-
-
-def table(rows: list[list[str]]) -> str:
-    """Align rows as text: the first column to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for first, *rest in rows:
-        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
-    return "\n".join(lines)
 
 
 def _number(value: float, form: str) -> str:

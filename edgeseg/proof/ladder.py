@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgeseg.console.text_table import format_table
 from edgeseg.proof.compare import finite
-from edgeseg.proof.gates import table
 
 SHOWN = 5
 
@@ -90,7 +90,7 @@ class Ladder:
             "",
         ]
         rows = [self._row(rung) for rung in sorted(self.rungs, key=lambda rung: (len(rung.kept), rung.drop_points))]
-        return "\n".join([self.sentence, table([head, *rows])])
+        return "\n".join([self.sentence, format_table([head, *rows])])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeseg.dataset import Dataset, Pair, about_unread, is_dataset, list_images, unread_pictures
+from edgeseg.dataset import Dataset, Pair, is_dataset
 from edgeseg.errors import DataError
+from edgeseg.files.image_files import about_unread, list_images, unread_pictures
 from edgeseg.image import UInt8, read_image
 from edgeseg.spec import ModelSpec
 

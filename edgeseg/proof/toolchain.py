@@ -1,10 +1,9 @@
-"""Which packages and which machine made an artifact."""
+"""Which packages made an artifact."""
 
 from __future__ import annotations
 
 import platform
 from importlib import metadata
-from pathlib import Path
 
 from edgeseg import __version__
 
@@ -20,13 +19,3 @@ def toolchain() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def cpu_name() -> str:
-    """Read the model name of this machine's CPU."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

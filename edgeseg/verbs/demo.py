@@ -169,21 +169,22 @@ def _contact_sheet(fp32: Artifact, int8: Artifact, out: Path) -> None:
 
 
 def _tell(out: Path, results: dict[str, Any], summary: Summary, seconds: float) -> None:
+    from edgeseg.console.text_table import format_table
     from edgeseg.demo.report import report_rows, write_report
-    from edgeseg.proof.gates import table
-    from edgeseg.proof.toolchain import cpu_name, toolchain
+    from edgeseg.proof.toolchain import toolchain
+    from edgeseg.runtime.system.machine import this_cpu
 
     drop = 100 * (results["fp32"]["mean_iou"] - results["int8"]["mean_iou"])
     results["drop_points"] = drop
     results["clip"] = {"frames": summary.frames, "fps": summary.fps}
-    results["machine"] = f"{cpu_name()}, OpenVINO {toolchain().get('openvino', '')}"
+    results["machine"] = f"{this_cpu().name}, OpenVINO {toolchain().get('openvino', '')}"
     results["sentences"] = [
         f"INT8 against fp32: {-drop:+.2f} points of mIoU on {VALIDATION} rendered scenes with exact labels.",
         f"The clip: {summary.frames} frames of {CLIP_SIZE}x{CLIP_SIZE} at {summary.fps:.0f} frames a second, "
         "decoding, resizing, drawing and encoding included.",
     ]
     write_report(out, results)
-    say_lines(f"\n{results['machine']}\n{table(report_rows(results))}\n")
+    say_lines(f"\n{results['machine']}\n{format_table(report_rows(results))}\n")
     say_lines("\n".join(results["sentences"]))
     say_lines(f"\n{visible(str(out))}/overlay.mp4, contact_sheet.png, report.md ({seconds:.0f} s in all)")
     say(f"proof of the INT8 model: {out}/cells-int8-openvino/report.html")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgeseg.console.quantities import number, whole
 from edgeseg.console.terminal import say_lines, visible
+from edgeseg.console.text_table import format_table
 from edgeseg.files.atomic import atomic_file, check_writable
 
 if TYPE_CHECKING:
@@ -111,13 +112,12 @@ def _write_png(path: Path, picture: UInt8) -> None:
 
 
 def _text(result: dict[str, Any], evaluation: Evaluation, out: Path | None) -> str:
-    wide = max(len("class"), *(len(name) for name in result["iou"]))
     head = f"{result['artifact']} on {result['images']} images of {result['data']}, split {result['split']}"
     lines = [visible(head), ""]
-    lines.append(f"{'class':<{wide}}     IoU  boundary IoU    Dice")
-    for name in result["iou"]:
-        lines.append(_row(name.ljust(wide), *(result[score][name] for score in ("iou", "boundary_iou", "dice"))))
-    lines.append(_row("mean".ljust(wide), *(result[f"mean_{score}"] for score in ("iou", "boundary_iou", "dice"))))
+    scores = ("iou", "boundary_iou", "dice")
+    rows = [[name, *(_score(result[score][name]) for score in scores)] for name in result["iou"]]
+    mean = ["mean", *(_score(result[f"mean_{score}"]) for score in scores)]
+    lines.append(format_table([["class", "IoU", "boundary IoU", "Dice"], *rows, mean]))
     lines += ["", f"pixel accuracy {result['pixel_accuracy']:.4f}"]
     if evaluation.sizes is not None:
         lines += ["", evaluation.sizes.table(), SIZES_ASIDE]
@@ -125,10 +125,6 @@ def _text(result: dict[str, Any], evaluation: Evaluation, out: Path | None) -> s
     if out:
         lines.append(visible(f"written: {', '.join(str(out / name) for name in WRITTEN)}"))
     return "\n".join(lines)
-
-
-def _row(name: str, iou: float | None, boundary: float | None, dice: float | None) -> str:
-    return f"{name}  {_score(iou)}        {_score(boundary)}  {_score(dice)}"
 
 
 def _score(value: float | None) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from edgeseg.console.text_table import format_table
 from edgeseg.errors import GateFailed
 from edgeseg.export.trace.trace import LayerTrace, Trace
 from edgeseg.proof.compare import finite
@@ -34,20 +35,10 @@ def check_traces(traces: Sequence[Trace]) -> None:
 
 def trace_text(trace: Trace) -> str:
     """Lay out the table by depth, and say what was found."""
-    rows = [HEADER, *(_row(at, one) for at, one in enumerate(trace.layers))]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [
-        "  ".join(
-            cell.ljust(w) if column in (1, 2, 6) else cell.rjust(w)
-            for column, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    for at, one in enumerate(trace.layers, 1):
-        if trace.finding and one.layer.name == trace.finding.layer:
-            lines[at] += f"  {MARK}"
+    guilty = trace.finding and trace.finding.layer
+    rows = [(*_row(at, one), MARK if one.layer.name == guilty else "") for at, one in enumerate(trace.layers)]
     head = f"{trace.model} against {trace.reference}, {trace.images} images"
-    return "\n".join([head, *(line.rstrip() for line in lines), *summary(trace)])
+    return "\n".join([head, format_table([(*HEADER, ""), *rows], left=(1, 2, 6, 7)), *summary(trace)])
 
 
 def summary(trace: Trace) -> list[str]:

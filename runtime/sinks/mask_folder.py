@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from edgeseg.console.quantities import format_bytes
-from edgeseg.files.image_bytes import IMAGE_SUFFIXES
+from edgeseg.files.image_files import is_image
 from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.sinks.mask_file import (
     create,
@@ -169,7 +169,7 @@ def mask_origin(source: str) -> str:
     place = source
     if os.path.exists(source):
         place = os.path.realpath(source)
-        if os.path.isfile(place) and Path(place).suffix.lower() in IMAGE_SUFFIXES:
+        if os.path.isfile(place) and is_image(Path(place)):
             place = os.path.dirname(place)
     elif glob.has_magic(source) and "://" not in source:
         folder = os.path.dirname(source)

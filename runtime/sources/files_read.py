@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from edgeseg.errors import OutputError
-from edgeseg.files.image_bytes import IMAGE_SUFFIXES
+from edgeseg.files.image_files import is_image
 from edgeseg.files.output_paths import is_same
 
 
@@ -19,10 +19,10 @@ def source_files(source: str) -> list[Path]:
         return []
     path = Path(source)
     if path.is_dir():
-        return [entry for entry in path.iterdir() if _is_image(entry)]
+        return [entry for entry in path.iterdir() if is_image(entry)]
     if path.exists() or not glob.has_magic(source):
         return [path]
-    return [entry for entry in map(Path, glob.glob(source, recursive=True)) if _is_image(entry)]
+    return [entry for entry in map(Path, glob.glob(source, recursive=True)) if is_image(entry)]
 
 
 def check_pictures_apart(folder: Path, source: str, files: Sequence[Path], name_of: Callable[[Path], str]) -> None:
@@ -42,7 +42,7 @@ def check_pictures_apart(folder: Path, source: str, files: Sequence[Path], name_
             f"{folder} is the source itself: results would lie among its pictures. Choose another folder."
         )
     linked = [path.resolve() for path in files if path.is_symlink()]
-    pictures = [path for path in [*files, *linked] if _is_image(path)]
+    pictures = [path for path in [*files, *linked] if is_image(path)]
     same = {parent for parent in {path.parent for path in pictures} if is_same(parent, folder)}
     beside = [path for path in pictures if path.parent in same]
     names = {path.name.casefold() for path in beside}
@@ -62,7 +62,3 @@ def _check_not_below(folder: Path, source: str) -> None:
     root = root if source.startswith(("*", "?")) or root.is_dir() else root.parent
     if root == folder.resolve() or root in folder.resolve().parents:
         raise OutputError(f"{source!r} would find the results in {folder} in the next run. Choose another folder.")
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES

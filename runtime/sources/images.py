@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from edgeseg.dataset import about_unread
 from edgeseg.errors import DataError, SourceError
+from edgeseg.files.image_files import about_unread
 from edgeseg.image import read_images
 from edgeseg.runtime.frames.frame import Frame
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 from pathlib import Path
 
-from edgeseg.files.image_bytes import IMAGE_SUFFIXES
+from edgeseg.files.image_files import is_image
 from edgeseg.runtime.cameras.address import is_live
 
 CAMERA, IMAGE, IMAGES, VIDEO = "camera", "image", "images", "video"
@@ -19,5 +19,5 @@ def kind_of_source(text: str) -> str:
     if path.is_dir():
         return IMAGES
     if path.is_file():
-        return IMAGE if path.suffix.lower() in IMAGE_SUFFIXES else VIDEO
+        return IMAGE if is_image(path) else VIDEO
     return IMAGES if glob.has_magic(text) else VIDEO

@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from edgeseg.console.terminal import complain
-from edgeseg.dataset import list_images, unread_pictures
 from edgeseg.errors import DataError, SourceError
-from edgeseg.files.image_bytes import IMAGE_SUFFIXES, UNREAD_SUFFIXES
+from edgeseg.files.image_files import is_image, list_images, match_images, match_unread, unread_pictures
 from edgeseg.files.input_file import check_regular
 from edgeseg.runtime.cameras.address import is_device, is_live, list_addresses
 from edgeseg.runtime.cameras.capture_process import Limits
@@ -134,7 +133,7 @@ def open_source(
     if path.is_dir():
         return ImageSource(_images_in(path), text, report, unread_pictures(path))
     if path.is_file():
-        return ImageSource([path], text, report) if _is_image(path) else VideoSource(path, report)
+        return ImageSource([path], text, report) if is_image(path) else VideoSource(path, report)
     if glob.has_magic(text):
         return _matching(text, report)
     if os.path.lexists(path):
@@ -150,16 +149,8 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _matching(pattern: str, report: Report) -> ImageSource:
-    found = sorted(Path(name) for name in glob.glob(pattern, recursive=True))
-    images = [path for path in found if _is_image(path)]
-    unread = [path for path in found if path.suffix.lower() in UNREAD_SUFFIXES]
-    if not images:
-        raise SourceError(
-            f"{pattern!r} matches {len(found)} files and no image; "
-            f"known endings are {', '.join(sorted(IMAGE_SUFFIXES))}. Videos are given one at a time."
-        )
-    return ImageSource(images, pattern, report, unread)
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    try:
+        images = match_images(pattern, "Videos are given one at a time.")
+    except DataError as error:
+        raise SourceError(str(error)) from None
+    return ImageSource(images, pattern, report, match_unread(pattern))

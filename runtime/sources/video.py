@@ -15,6 +15,7 @@ import numpy as np
 from edgeseg.console.extras import require
 from edgeseg.errors import SourceError
 from edgeseg.image import UInt8
+from edgeseg.runtime.frames.av_view import bgr_view
 from edgeseg.runtime.frames.frame import Frame
 from edgeseg.runtime.sources.video_boxes import ends_inside_a_box
 from edgeseg.runtime.system.machine import usable_cores
@@ -92,7 +93,7 @@ class VideoSource:
                 if not self._stream.frames:  # Matroska tells no duration of a last picture that is shown for long
                     self._longest_s = max(self._longest_s, at - before_s)
                 before_s = at
-                image = _bgr(picture, reformatter)
+                image = _upright(picture, reformatter)
                 yield Frame(image, index, time.monotonic(), str(self._path), media_s=at - start)
                 given += 1
             index += 1
@@ -200,12 +201,9 @@ def _frame_count(container: Any, stream: Any, fps: float | None) -> int | None:
     return None
 
 
-def _bgr(picture: Any, reformatter: Any) -> UInt8:
-    """HWC BGR view of the converted frame; to_ndarray() would set up a converter and copy each time."""
-    converted = reformatter.reformat(picture, format="bgr24")
-    plane, height, width = converted.planes[0], converted.height, converted.width
-    rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
-    image = rows[:, : width * 3].reshape(height, width, 3)
+def _upright(picture: Any, reformatter: Any) -> UInt8:
+    """HWC BGR of a picture, turned as its recording says; a view where it need not be turned."""
+    image = bgr_view(reformatter.reformat(picture, format="bgr24"))
     turn = _ROTATIONS.get(round(picture.rotation) % 360)
     return image if turn is None else np.asarray(cv2.rotate(image, turn), np.uint8)
 

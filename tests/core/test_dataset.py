@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.dataset import Dataset, list_images, value_counts
+from edgeseg.dataset import Dataset, value_counts
 from edgeseg.errors import DataError
+from edgeseg.files.image_files import list_images
 from edgeseg.image import UInt8
 
 MASK = np.array([[0, 1, 1, 255], [0, 0, 1, 1]], np.uint8)

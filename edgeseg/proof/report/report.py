@@ -15,8 +15,8 @@ from edgeseg.proof.gates import comparison_notes, misses, worst_class
 from edgeseg.proof.report.page import render_page
 from edgeseg.proof.report.pictures import png_uri, worst_cells
 from edgeseg.proof.search_record import SearchRecord
-from edgeseg.proof.toolchain import cpu_name
 from edgeseg.proof.worst_images import WorstImage
+from edgeseg.runtime.system.machine import this_cpu
 
 JSON_FILE, HTML_FILE = "report.json", "report.html"
 REPORT_VERSION = 1
@@ -88,7 +88,7 @@ def describe_proof(proof: Proof) -> dict[str, Any]:
         "provenance": {
             "parents": dict(manifest.get("parents", {})),
             "toolchain": dict(manifest.get("toolchain", {})),
-            "machine": cpu_name(),
+            "machine": this_cpu().name,
         },
     }
 

@@ -12,16 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from edgeseg.runtime.cameras.capture.clock import MAX_LATE_S, CaptureClock
 from edgeseg.runtime.cameras.capture.h264_gaps import GapWatch
 from edgeseg.runtime.cameras.capture.h265_gaps import GapWatch265
 from edgeseg.runtime.cameras.capture.output import Output
-from edgeseg.runtime.cameras.capture.ring import Picture
 from edgeseg.runtime.cameras.capture.stream_fault import StreamFault, fault_from_av
 from edgeseg.runtime.cameras.capture.tls import check_certificate, tls_options
 from edgeseg.runtime.cameras.capture.tls_trust import SYSTEM, Trust
+from edgeseg.runtime.frames.av_view import bgr_view
 
 _NETWORK = "rtp,srtp,tcp,udp,tls,crypto"
 # Not fflags=nobuffer: it throws away what was read while opening, and with it the key frame that a camera
@@ -181,13 +179,6 @@ class AvReader:
             if encrypted and fault.reason == "broken":
                 check_certificate(target, trust)
             raise fault from None
-
-
-def bgr_view(converted: Any) -> Picture:
-    """View a bgr24 frame of PyAV as (height, width, 3), without a copy."""
-    plane, height, width = converted.planes[0], converted.height, converted.width
-    rows = np.frombuffer(plane, np.uint8).reshape(height, plane.line_size)
-    return rows[:, : width * 3].reshape(height, width, 3)
 
 
 def check_host(address: str) -> None:

@@ -8,10 +8,10 @@ import shlex
 import subprocess
 import time
 
-from edgeseg.runtime.cameras.capture.av_reader import bgr_view
 from edgeseg.runtime.cameras.capture.output import Output
 from edgeseg.runtime.cameras.capture.stream_fault import StreamFault
 from edgeseg.runtime.cameras.capture.y4m import Y4mReader, read_frame
+from edgeseg.runtime.frames.av_view import bgr_view
 from edgeseg.runtime.system.child_python import child_environment, module_command
 from edgeseg.runtime.system.end_with_parent import end_with_parent
 
