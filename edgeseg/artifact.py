@@ -22,7 +22,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
 from edgeseg.files.atomic import atomic_directory, file_sha256
 from edgeseg.files.foreign_kind import describe_foreign
@@ -189,7 +188,7 @@ def _find_directory(path: Path) -> Path:
         raise ArtifactError(describe_foreign(path))
     raise ArtifactError(
         f"{path} is a bare file, not an edgeseg artifact: it has no {MANIFEST} beside it. "
-        f"Make one with: {edgeseg_command('export', path)}"
+        f"Make one with: `edgeseg.export_model({str(path)!r})`"
     )
 
 

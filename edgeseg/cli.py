@@ -17,6 +17,7 @@ from typing import NoReturn
 from edgeseg import __version__
 from edgeseg.console.command_parser import CommandParser, did_you_mean, examples_text
 from edgeseg.console.terminal import complain, visible
+from edgeseg.console.wording import wording
 from edgeseg.errors import EdgesegError
 
 VERBS = {
@@ -99,13 +100,18 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def guard_errors(verb: str, work: Callable[[], int], as_json: bool = False) -> int:
-    """Run ``work`` and return its exit code; its errors become one line on standard error.
+    """Run ``work`` and return its exit code; its errors become one line on standard error, in the words of flags.
 
     Args:
         verb: for the line.
         work: returns an exit code.
         as_json: the line is a JSON object, as those of ``run --log-json``.
     """
+    with wording(_name_flags):
+        return _guard(verb, work, as_json)
+
+
+def _guard(verb: str, work: Callable[[], int], as_json: bool) -> int:
     from edgeseg.runtime.events.standard_streams import ReaderGone, discard_output
 
     try:
@@ -122,6 +128,12 @@ def guard_errors(verb: str, work: Callable[[], int], as_json: bool = False) -> i
     except ReaderGone:
         discard_output()
         return 0
+
+
+def _name_flags(message: str) -> str:
+    from edgeseg.verbs.flags.names import name_flags
+
+    return name_flags(message)
 
 
 def _complain(who: str, message: str, as_json: bool, code: int) -> None:

@@ -159,7 +159,7 @@ class Dataset:
             ignored = "no value is ignored" if self.ignore_index is None else f"{self.ignore_index} is ignored"
             raise DataError(
                 f"Mask {path} holds the value {strange[0]}, but there are {len(self.classes)} classes "
-                f"(0..{len(self.classes) - 1}) and {ignored}. If it means void, give --ignore-index {strange[0]}."
+                f"(0..{len(self.classes) - 1}) and {ignored}. If it means void, give `ignore_index={strange[0]}`."
             )
 
 

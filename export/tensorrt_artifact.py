@@ -13,7 +13,6 @@ import onnx
 from onnx import TensorProto, helper
 
 from edgeseg.artifact import MANIFEST, Artifact, artifact_dir, writing_artifact
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError
 from edgeseg.export.graphs.half_from_float import Kept, half_graph
 from edgeseg.graphs.onnx_graph import load_graph
@@ -80,7 +79,7 @@ def _precision(parent: Artifact, half: bool) -> str:
         return "int8"
     raise ArtifactError(
         f"{parent.path} is {parent.precision} {parent.format}; TensorRT starts from an fp32 onnx artifact or its own "
-        f"INT8. Make one with: {edgeseg_command('export', 'MODEL', '--format', 'engine')}"
+        f"INT8. Make one with: `edgeseg.export_model(MODEL, format='tensorrt')`"
     )
 
 

@@ -59,7 +59,7 @@ def trace_stages(
         CheckpointError, ArtifactError: a model cannot be opened.
     """
     if count < 1:
-        raise UserError(f"--trace-images must be 1 or more; found {count}.")
+        raise UserError(f"`trace_images` must be 1 or more; found {count}.")
     (reference, *others), spec = open_traced_models(list(paths))
     images = _fit(samples_from(data[0], spec, data[1], data[2]).spread(count), spec)
     with progress("trace", len(others) * len(images)) as tick:

@@ -33,7 +33,7 @@ def check_outputs(
     Args:
         files: what is going to be written.
         masks, overlays: folders in which a mask or a picture is written for each image.
-        source: what ``--source`` says.
+        source: what the run reads.
         others: what is read beside it; of a folder, all that lies in it.
         deletes: old segments of the files are going to be deleted.
 

@@ -93,5 +93,5 @@ class ModelContract:
     def test_options_it_does_not_take_are_refused_with_those_it_takes(self) -> None:
         with pytest.raises(UserError, match=f"{self.name} does not take the option colour; its options: .*upsampling"):
             build_model(self.name, SPEC, {"colour": 1})
-        with pytest.raises(UserError, match=r"--upsampling must be nearest, bilinear.*found 'cubic'"):
+        with pytest.raises(UserError, match=r"`upsampling` must be nearest, bilinear.*found 'cubic'"):
             build_model(self.name, SPEC, {"upsampling": "cubic"})

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
+import dataclasses
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +15,15 @@ from pathlib import Path
 
 import pytest
 from house import ROOT, package_folders
+
+from edgeseg.cli import VERBS, build_parser
+from edgeseg.models.registry import MODELS
+from edgeseg.proof.budget import Budget
+from edgeseg.runtime.session.settings import RunSettings
+from edgeseg.runtime.sinks.settings import OutputSettings
+from edgeseg.runtime.sources.selection import Selection
+from edgeseg.runtime.trt.build_settings import BuildSettings
+from edgeseg.verbs.flags.names import COMMANDS, OTHER_NAMES, SAME_NAMES, find_flag
 
 ROOMS = (
     "edgeseg.errors",
@@ -266,7 +278,7 @@ def test_the_command_line_starts_without_importing_any_room() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == (
         "['edgeseg.cli', 'edgeseg.console', 'edgeseg.console.command_parser', "
-        "'edgeseg.console.terminal', 'edgeseg.errors']"
+        "'edgeseg.console.terminal', 'edgeseg.console.wording', 'edgeseg.errors']"
     )
 
 
@@ -280,3 +292,157 @@ def test_only_one_module_makes_an_openvino_core() -> None:
         if isinstance(node, ast.Attribute) and (node.attr == "Core" or ast.unparse(node) == "openvino.compile_model")
     ]
     assert found == ["runtime/engines/openvino_core.py"]
+
+
+def verb_flags() -> set[str]:
+    """Every flag of every verb, from the parsers themselves."""
+    found: set[str] = set()
+    for verb in VERBS:
+        verbs = next(a for a in build_parser(verb)._actions if isinstance(a, argparse._SubParsersAction))
+        found.update(word for action in verbs.choices[verb]._actions for word in action.option_strings)
+    return found
+
+
+BELOW_VERBS = [
+    name
+    for name in MODULES
+    if name not in ENTRANCES and ROOMS.index(room_of(name)) < ROOMS.index("edgeseg.verbs.flags")
+]
+OTHER_PROGRAMS = {"edgeseg.files.foreign_kind": {"--outputs"}, "edgeseg.demo.cells": {"--seed"}}
+"""Flags of other command lines that edgeseg has too: tf2onnx, and ``python -m edgeseg.demo.cells``."""
+
+
+def texts(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Every string of a module with its line, docstrings too; what an f-string fills in is ``X`` there."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield node.lineno, "".join(_text_of_part(part) for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def _text_of_part(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    return "'X'" if isinstance(part, ast.FormattedValue) and part.conversion == ord("r") else "X"
+
+
+def flags_named(tree: ast.AST, flags: set[str]) -> set[str]:
+    """Flags in the strings of a module, ``--X`` for one that an f-string makes."""
+    words = {word for _, text in texts(tree) for word in re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", text)}
+    return words & {flag for flag in flags if flag.startswith("--")} | words & {"--X"}
+
+
+def test_no_string_below_the_verbs_names_a_flag() -> None:
+    """A message names the setting in backquotes; ``edgeseg.verbs.flags.names`` makes the flag of it."""
+    flags = verb_flags()
+    assert {"--max-drop", "--no-pretrained", "--tls-ca", "--conf"} <= flags
+    own = {"edgeseg.demo.cells": {"--X"}}
+    named = {
+        name: found
+        for name in BELOW_VERBS
+        if (found := flags_named(_parse(MODULES[name]), flags) - OTHER_PROGRAMS.get(name, set()) - own.get(name, set()))
+    }
+    assert not named
+
+
+@pytest.mark.parametrize("code", ['f"--{name} is wrong"', '"Use --conf 0.5."', 'f"{x}: --conf"', '"""``--conf``."""'])
+def test_the_check_of_flags_sees_them_in_every_kind_of_string(code: str) -> None:
+    assert flags_named(ast.parse(code), {"--conf"})
+    assert not flags_named(ast.parse(code.replace("--", "")), {"--conf"})
+
+
+def test_no_module_below_the_verbs_words_a_command() -> None:
+    assert not [name for name in BELOW_VERBS if "edgeseg.console.command" in modules_imported(MODULES[name])]
+
+
+def named_in_messages() -> Iterator[tuple[str, ast.expr]]:
+    """Whatever stands in single backquotes in a string below the verbs, parsed, with its place."""
+    for name in BELOW_VERBS:
+        for line, text in texts(_parse(MODULES[name])):
+            for code in re.findall(r"(?<![`:\w])`([^`\n]+)`(?!`)", text):
+                for form in (code, f"_({code})"):
+                    try:
+                        yield f"{name}:{line}: {code}", ast.parse(form, mode="eval").body
+                    except SyntaxError:
+                        continue
+                    break
+
+
+def unknown_names(code: ast.expr) -> list[str]:
+    """Settings without a flag, and functions without a command, in what a message names."""
+    if isinstance(code, ast.Name | ast.Attribute):
+        return [] if find_flag(ast.unparse(code)) else [ast.unparse(code)]
+    if not isinstance(code, ast.Call):
+        return []
+    function = ast.unparse(code.func)
+    known = COMMANDS[function].parameters if function in COMMANDS else {}
+    missing = [] if function in {*COMMANDS, "_", "ModelSpec"} else [function]
+    for argument in code.keywords:
+        if argument.arg not in known and not find_flag(str(argument.arg)) and argument.arg != "spec":
+            missing.append(str(argument.arg))
+    inside = [value for value in (*code.args, *(k.value for k in code.keywords)) if isinstance(value, ast.Call)]
+    return [*missing, *(name for value in inside for name in unknown_names(value))]
+
+
+def test_every_name_in_a_message_has_a_flag_or_a_command() -> None:
+    """Or it is a parameter of a function of that module, which no verb gives."""
+    found = list(named_in_messages())
+    assert len(found) > 100
+    unknown = {
+        place: names
+        for place, code in found
+        if (names := set(unknown_names(code)) - {"X", *parameter_names(place.partition(":")[0])})
+    }
+    assert not unknown
+
+
+def parameter_names(module: str) -> set[str]:
+    """Parameters of functions and fields of classes."""
+    nodes = list(ast.walk(_parse(MODULES[module])))
+    fields = (node.target for node in nodes if isinstance(node, ast.AnnAssign))
+    return {n.arg for n in nodes if isinstance(n, ast.arg)} | {n.id for n in fields if isinstance(n, ast.Name)}
+
+
+def test_the_table_of_names_holds_flags_that_there_are() -> None:
+    names = SAME_NAMES | set(OTHER_NAMES)
+    assert not {name: flag for name in names if (flag := find_flag(name)) not in verb_flags()}
+
+
+def test_settings_that_are_checked_by_a_variable_name_have_flags() -> None:
+    options = {option.name for entry in MODELS.values() for option in entry.options}
+    groups = (RunSettings, OutputSettings, Selection, BuildSettings, Budget)
+    fields = {field.name for group in groups for field in dataclasses.fields(group)}
+    grouped = {"artifact", "outputs", "summary_json"}
+    assert not {name for name in (options | fields) - grouped if find_flag(name) is None}
+
+
+FUNCTIONS = {
+    (f"edgeseg.{node.name}" if room_of(name) == "edgeseg.api" else node.name): [
+        argument.arg for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    ]
+    for name in BELOW_VERBS
+    for node in _parse(MODULES[name]).body
+    if isinstance(node, ast.FunctionDef)
+}
+"""Every function below the verbs with its parameters; those of the API by the name that programs call them by."""
+
+
+def test_commands_stand_for_functions_and_parameters_that_there_are() -> None:
+    for name, command in COMMANDS.items():
+        if name not in FUNCTIONS:
+            continue
+        assert list(command.parameters) == FUNCTIONS[name][: len(command.parameters)], name
+
+
+def test_calls_in_messages_give_only_parameters_that_there_are() -> None:
+    calls = [(place, code) for place, code in named_in_messages() if isinstance(code, ast.Call)]
+    given = {
+        place: {str(keyword.arg) for keyword in code.keywords}
+        for place, call in calls
+        for code in ast.walk(call)
+        if isinstance(code, ast.Call) and (name := ast.unparse(code.func)) in COMMANDS and name in FUNCTIONS
+        if not {str(keyword.arg) for keyword in code.keywords} <= set(FUNCTIONS[name])
+    }
+    assert len(calls) > 10
+    assert not given

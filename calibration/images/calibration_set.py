@@ -17,7 +17,7 @@ from edgeseg.spec import ModelSpec
 
 FEW_IMAGES = 8
 STRETCH_ADVICE = (
-    "That is right only where training and the camera do the same; else crop them, or train with --resize letterbox."
+    "That is right only where training and the camera do the same; else crop them, or train with `resize='letterbox'`."
 )
 
 Item = ImageFile | VideoFrame

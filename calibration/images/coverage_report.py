@@ -18,7 +18,7 @@ def coverage_text(coverage: Coverage) -> str:
     if coverage.classes:
         parts.append(_class_table(coverage.classes))
     if not coverage.reference_images:
-        parts.append("compared with nothing: --eval-data DIR compares these images with those the network will meet")
+        parts.append("compared with nothing: `eval_data=DIR` compares these images with those the network will meet")
     parts.extend(f"thin: {sentence}" for sentence in coverage.warnings)
     return "\n".join(parts)
 

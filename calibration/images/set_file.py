@@ -28,7 +28,6 @@ from edgeseg.artifact import MANIFEST, Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet, Item
 from edgeseg.calibration.images.image_choice import ImageFile, PassedOver
 from edgeseg.calibration.images.video_frames import VideoFrame, frames_at
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files.atomic import atomic_file, file_sha256
 from edgeseg.files.input_file import read_text
@@ -150,8 +149,7 @@ def read_set(
 def _values(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise DataError(
-            f"There is no calibration set {path}. Write one with: "
-            f"{edgeseg_command('calibrate', 'MODEL', '--data', 'DIR', '-o', path)}"
+            f"There is no calibration set {path}. Write one with: `write_set({str(path)!r}, load_set(DIR, ...), ...)`"
         )
     text = read_text(path, DataError, MAX_BYTES)
     try:
@@ -160,8 +158,7 @@ def _values(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} cannot be read as JSON: {error}. Write the set again.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(
-            f"{path} is not a calibration set. Write one with: "
-            f"{edgeseg_command('calibrate', 'MODEL', '--data', 'DIR', '-o', path)}"
+            f"{path} is not a calibration set. Write one with: `write_set({str(path)!r}, load_set(DIR, ...), ...)`"
         )
     if type(values.get("version")) is not int or values["version"] > VERSION:
         raise DataError(f"{path} has version {values.get('version')}; this edgeseg reads up to {VERSION}. Upgrade it.")
@@ -228,9 +225,9 @@ def _items(entries: list[_Entry], spec: ModelSpec, on_image: Callable[[], object
 
 
 def _stale(path: Path, values: Mapping[str, Any], differs: list[str]) -> str:
-    count, seed = len(values["images"]), values["seed"]
-    words = ("calibrate", "MODEL", "--data", path.parent / values["source"], "-n", str(count), "--seed", str(seed))
-    return f"{path} is stale: {'; '.join(differs)}. Make it anew with: {edgeseg_command(*words, '-o', path)}"
+    source, count, seed = str(path.parent / values["source"]), len(values["images"]), values["seed"]
+    again = f"load_set({source!r}, ..., count={count}, seed={seed!r})"
+    return f"{path} is stale: {'; '.join(differs)}. Make it anew with: `write_set({str(path)!r}, {again}, ...)`"
 
 
 def _line(item: Item, path: Path) -> dict[str, Any]:

@@ -81,8 +81,8 @@ def range_estimator(method: str) -> RangeEstimator:
     """
     if method not in ESTIMATORS:
         raise UserError(
-            f"--method {method} is not there for OpenVINO: NNCF finds ranges by {', '.join(ESTIMATORS)}. "
-            "Give one of these, or --method auto to try them all."
+            f"`method={method!r}` is not there for OpenVINO: NNCF finds ranges by {', '.join(ESTIMATORS)}. "
+            "Give one of these, or `method='auto'` to try them all."
         )
     return ESTIMATORS[method]
 

@@ -52,7 +52,7 @@ class OrtQuantizer(QdqQuantizer):
         if agreement < MIN_AGREEMENT:
             raise ArtifactError(
                 f"ONNX Runtime's optimised INT8 kernels give {100 * (1 - agreement):.2f} % of the pixels another label "
-                "than exact arithmetic does on this machine, so the file is not trusted. Use --format openvino, and "
+                "than exact arithmetic does on this machine, so the file is not trusted. Use `format='openvino'`, and "
                 "please report this network."
             )
         return {"engine": self.engine, "exact_agreement": agreement}

@@ -110,12 +110,12 @@ def _check_names(keep_float: Collection[str], model: Any) -> None:
     known = {node.name for node in model.graph.node}
     if unknown := sorted(set(keep_float) - known):
         layers = [layer.node.name for layer in weighted_layers(model.graph)]
-        raise ArtifactError(f"--keep-float names no layer of this network: {unknown[0]!r}. Layers are {_some(layers)}.")
+        raise ArtifactError(f"`keep_float` names no layer of this network: {unknown[0]!r}. Layers are {_some(layers)}.")
 
 
 def _nothing_left(model: Any, style: QdqStyle, keep_float: Collection[str]) -> str:
     if keep_float:
-        return "Every layer is kept in float, so there is no INT8 left. Keep fewer with --keep-float."
+        return "Every layer is kept in float, so there is no INT8 left. Keep fewer with `keep_float`."
     return (
         f"There is no layer to quantise: {', '.join(style.layers)} with constant weights are, and this network has "
         f"{_some(sorted({node.op_type for node in model.graph.node if not is_surrounding(node)}))}. "

@@ -54,7 +54,7 @@ class QdqQuantizer:
         expect_parent(self, parent)
         if recipe.method not in self.methods:
             raise ArtifactError(
-                f"INT8 for {self.format} is calibrated by {', '.join(self.methods)}; found --method {recipe.method}."
+                f"INT8 for {self.format} is calibrated by {', '.join(self.methods)}; found `method={recipe.method!r}`."
             )
         model = load_graph(parent.model_path)
         ranges = self.ranges(parent, model, images, recipe.method, on_image)

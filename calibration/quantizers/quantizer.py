@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.recipe import Recipe
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError
 from edgeseg.runtime.engines.engine import Engine
 
@@ -88,5 +87,5 @@ def expect_parent(quantizer: Quantizer, parent: Artifact) -> None:
         raise ArtifactError(
             f"{parent.path} is {parent.precision} {parent.format}; INT8 for {quantizer.format} starts from an fp32 "
             f"{quantizer.parent_format} artifact. Make one with: "
-            f"{edgeseg_command('export', 'MODEL', '--format', quantizer.parent_format)}"
+            f"`edgeseg.export_model(MODEL, format={quantizer.parent_format!r})`"
         )

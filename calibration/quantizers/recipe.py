@@ -30,7 +30,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise UserError(f"--method must be one of {', '.join((*METHODS, AUTO))}; found {self.method!r}.")
+            raise UserError(f"`method` must be one of {', '.join((*METHODS, AUTO))}; found {self.method!r}.")
 
     def keeping(self, layers: Iterable[str]) -> Recipe:
         """Return the same with these layers in float."""

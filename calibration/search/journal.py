@@ -125,7 +125,7 @@ class Journal:
         by = f"process {holder['pid']} on {holder.get('host')} since {holder.get('since')}" if "pid" in holder else "it"
         return (
             f"Another run is making {self.path.name[1 : -len(SUFFIX)]} in {self.path.parent} ({by}). Wait for it, "
-            "stop it, or give this run another --out or --name."
+            "stop it, or give this run another `out` or `name`."
         )
 
     def _empty(self) -> None:

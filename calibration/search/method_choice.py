@@ -1,4 +1,4 @@
-"""``--method auto``: every method an engine's library has is tried, and the measured drop decides.
+"""``method="auto"``: every method an engine's library has is tried, and the measured drop decides.
 
 The images that choose a method are not those that prove the result, wherever there are others: of
 several drops measured on the same images the smallest is smaller than what it stands for.

@@ -9,7 +9,6 @@ from dataclasses import replace
 from edgeseg.calibration.search.bisection import fewest
 from edgeseg.calibration.search.sensitivity import ranking
 from edgeseg.calibration.search.trials import Trial, Trials
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.gates import budget_sentence, class_table, misses, worst_class
@@ -22,14 +21,10 @@ MAX_SHARE = 0.5
 BENCH_SECONDS = 2.0
 NEXT_STEP = (
     "Post-training quantisation does not suffice for this network. Next: tune it for a few epochs under the rounding "
-    "of INT8, {train}, and then this command again (a network from "
-    "elsewhere: quantisation-aware training where it was trained); or give more typical images with --data, try "
-    "another --method, or allow a larger loss. What was measured is kept, so another limit costs no new measurements."
+    "of INT8, `edgeseg.train(weights='best.pt', qat=True, data=DIR)`, and then quantise it again (a network from "
+    "elsewhere: quantisation-aware training where it was trained); or give more typical images with `data`, try "
+    "another `method`, or allow a larger loss. What was measured is kept, so another limit costs no new measurements."
 )
-
-
-def _next_step() -> str:
-    return NEXT_STEP.format(train=edgeseg_command("train", "--weights", "best.pt", "--qat", "--data", "DIR"))
 
 
 def search_layers(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladder]:
@@ -47,7 +42,7 @@ def search_layers(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, 
     if kept is None:
         found = plain.comparison
         sentence = budget_sentence(found, found.stages[-1], misses(found, found.stages[-1], budget))
-        raise GateFailed(f"{sentence}\n{ladder.text()}\n{_next_step()}\n{class_table(found)}")
+        raise GateFailed(f"{sentence}\n{ladder.text()}\n{NEXT_STEP}\n{class_table(found)}")
     return search.find_trial(kept), ladder
 
 

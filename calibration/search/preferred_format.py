@@ -1,4 +1,4 @@
-"""``--prefer latency|size``: of the artifacts that meet the budget, the one to run on this machine.
+"""``prefer="latency"`` or ``"size"``: of the artifacts that meet the budget, the one to run on this machine.
 
 What is fastest cannot be known beforehand: INT8 gains nothing on CPUs without 8-bit instructions, and
 ONNX Runtime and OpenVINO take turns in being faster. So all are made, timed in turns, and compared.
@@ -112,7 +112,7 @@ def choose_preferred(candidates: Sequence[Candidate], by: str, cpu: str = "") ->
         GateFailed: every candidate is out.
     """
     if by not in PREFERENCES:
-        raise UserError(f"--prefer must be one of {', '.join(PREFERENCES)}; found {by!r}.")
+        raise UserError(f"`prefer` must be one of {', '.join(PREFERENCES)}; found {by!r}.")
     able = [one for one in candidates if not one.out]
     if not able:
         reasons = "; ".join(f"{one.name}: {one.out}" for one in candidates)

@@ -1,4 +1,4 @@
-"""The parser of ``edgeseg`` and of each verb: what a mistyped flag is told, and what ``--help`` shows."""
+"""The parser of ``edgeseg`` and of each verb: what a mistyped flag is told, and what the help shows."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ class CommandParser(argparse.ArgumentParser):
             self._check_flags(args)
         found, beyond = super().parse_known_args(args, namespace)
         if beyond and self._subparsers is None:
-            source = f" What to run on goes with its flag: --source {shlex.quote(beyond[0])}"
-            hint = source if "--source" in self._option_string_actions else ""
+            hint = "".join(
+                f" What to run on goes with its flag: {action.option_strings[0]} {shlex.quote(beyond[0])}"
+                for action in self._actions
+                if action.dest == "source"
+            )
             self.error(f"there is no place for {' '.join(map(shlex.quote, beyond))}.{hint}")
         return found, beyond
 

@@ -10,6 +10,8 @@ import re
 import sys
 from typing import TextIO
 
+from edgeseg.console.wording import reword
+
 # C0, DEL and C1; line and paragraph separators; bidirectional embeddings, overrides and isolates; halves of surrogate
 # pairs, which stand for bytes of a file name that are no text.
 _COMMANDING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -37,7 +39,7 @@ def has_commands(text: str) -> bool:
 
 def say(line: str, end: str = "\n", file: TextIO | None = None) -> None:
     """Print one line; a line break in it is shown as its escape."""
-    say_lines(visible(line), end, file)
+    say_lines(visible(reword(line)), end, file)
 
 
 def say_lines(text: str, end: str = "\n", file: TextIO | None = None) -> None:
@@ -52,7 +54,7 @@ def say_lines(text: str, end: str = "\n", file: TextIO | None = None) -> None:
 
 def complain(text: str) -> None:
     """Print one message on standard error; further lines of it are indented, so that none passes for a message."""
-    say_lines("\n  ".join(text.splitlines()), file=sys.stderr)
+    say_lines("\n  ".join(reword(text).splitlines()), file=sys.stderr)
 
 
 def _escape(found: re.Match[str]) -> str:

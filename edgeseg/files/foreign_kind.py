@@ -16,12 +16,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError
 from edgeseg.files.input_file import open_regular, read_text
 
 TO_ONNX = "torch.onnx.export(net.eval(), torch.zeros(1, 3, H, W), 'model.onnx')"
-EXPORT = "{export} model.onnx --classes NAME,NAME --mean R G B --std R G B"
+_SPEC = "spec=ModelSpec(classes=(NAME, NAME), mean=(R, G, B), std=(R, G, B))"
+EXPORT = f"`edgeseg.export_model('model.onnx', {_SPEC})`"
 FROM_TORCH = f"Where its code is, build the network and run {TO_ONNX}; then: {EXPORT}"
 _IR = "It cannot be turned back: give the ONNX file or the checkpoint that it was converted from."
 _FROM_TENSORFLOW = "Convert it with tf2onnx (python -m tf2onnx.convert {flags} --output model.onnx); then: " + EXPORT
@@ -33,8 +33,8 @@ _OWN_MODULES = ("torch", "collections", "numpy", "_codecs")
 _LEGACY_TORCH = bytes.fromhex("8002 8a0a 6cfc 9c46 f920 6aa8 5019")
 _MAGIC = {
     b"\x89HDF\r\n\x1a\n": ("a Keras model (HDF5)", _FROM_TENSORFLOW.replace("{flags}", "--keras {name}")),
-    b"\x89PNG": ("a PNG picture", "Give the model; pictures go to --data or to edgeseg run --source."),
-    b"\xff\xd8\xff": ("a JPEG picture", "Give the model; pictures go to --data or to edgeseg run --source."),
+    b"\x89PNG": ("a PNG picture", "Give the model; pictures go to `data` or to `source` of edgeseg run."),
+    b"\xff\xd8\xff": ("a JPEG picture", "Give the model; pictures go to `data` or to `source` of edgeseg run."),
     b"version https://git-lfs": ("a Git LFS pointer and not the model", "Fetch the model with: git lfs pull"),
     b"\x1f\x8b": ("a gzip archive", "Unpack it (tar xf {name}) and give the model inside."),
 }
@@ -67,7 +67,7 @@ def describe_foreign(path: Path) -> str:
     'DIR is an empty folder'
     """
     found, way = _folder(path) if path.is_dir() else _file(path)
-    return f"{path} is {found}. {way.replace('{export}', edgeseg_command('export')).replace('{name}', path.name)}"
+    return f"{path} is {found}. {way.replace('{name}', path.name)}"
 
 
 def _folder(path: Path) -> Told:
@@ -91,7 +91,7 @@ def _folder(path: Path) -> Told:
         return (
             f"a Hugging Face folder ({what[:80]})",
             f"Load it with net = transformers.AutoModelForSemanticSegmentation.from_pretrained('{path}') "
-            f"and run {TO_ONNX}; then: {EXPORT} --upsample bilinear",
+            f"and run {TO_ONNX}; then: `edgeseg.export_model('model.onnx', {_SPEC}, upsample='bilinear')`",
         )
     return _plain_folder(path, names, weights)
 

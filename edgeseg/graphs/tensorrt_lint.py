@@ -118,7 +118,7 @@ def _shapes(model: Any) -> Iterator[Finding]:
         dims = entry.type.tensor_type.shape.dim
         if entry.name not in constants and not (dims and all(dim.dim_value > 0 for dim in dims)):
             shape = [dim.dim_param or dim.dim_value or "?" for dim in dims]
-            yield Finding("shapes", entry.name, f"its shape {shape} is not fixed. Export with --imgsz H W.")
+            yield Finding("shapes", entry.name, f"its shape {shape} is not fixed. Export with `imgsz=(H, W)`.")
 
 
 def _pixels(model: Any) -> Iterator[Finding]:
@@ -138,7 +138,7 @@ def _kinds(model: Any) -> Iterator[Finding]:
                 "uint8 Q/DQ",
                 node.name,
                 f"{node.op_type} is uint8, which TensorRT reads as INT8: codes above 127 clip without a word. "
-                "Quantise with --format tensorrt, never through NNCF's ONNX output.",
+                "Quantise with `format='tensorrt'`, never through NNCF's ONNX output.",
             )
         elif kind == INT32:
             yield Finding("int32 bias", node.name, f"{node.op_type} is int32 (a quantised bias). Keep biases in float.")
@@ -174,7 +174,9 @@ def _operations(model: Any) -> Iterator[Finding]:
     for node in model.graph.node:
         if node.op_type in UNSUPPORTED or node.domain not in ("", "ai.onnx"):
             what = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-            todo = INSTEAD.get(node.op_type, "Replace that layer, or run the network with --format openvino or onnx.")
+            todo = INSTEAD.get(
+                node.op_type, "Replace that layer, or run the network with `format='openvino'` or `'onnx'`."
+            )
             yield Finding("operation", node.name, f"TensorRT's parser has no {what}. {todo}")
 
 

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.models.attention_unet import AttentionGate, AttentionUNet
 from edgeseg.models.blocks import AnySize, DoubleConv, ResidualBlock, SeparableBlock
@@ -75,14 +74,14 @@ def check_cut(model: nn.Module, level: int) -> None:
     """Raise UserError when :func:`cut_below` would."""
     if not isinstance(model, UNetShape | LiteUNet):
         raise UserError(
-            f"--drop-levels cuts a U-Net with same padding; this is a {type(model).__name__}. "
-            f"A U-Net++ is cut by: {edgeseg_command('models', '--prune', 'CKPT', '--depth', 'N', '--out', 'FILE')}"
+            f"`drop_levels` cuts a U-Net with same padding; this is a {type(model).__name__}. "
+            "A U-Net++ is cut by: `cut_to_depth(CKPT, depth=N)`"
         )
     deepest = len(model.decoder) - 1
     if not 0 <= level <= deepest:
         raise UserError(
-            f"--drop-levels must be 0 (keep the finest level alone) to {deepest} (cut only what lies below the "
-            f"deepest skip); found {level}. {edgeseg_command('inspect', 'CKPT', '--levels')} says what each costs."
+            f"`drop_levels` must be 0 (keep the finest level alone) to {deepest} (cut only what lies below the "
+            f"deepest skip); found {level}. `measure_levels(CKPT)` says what each costs."
         )
 
 

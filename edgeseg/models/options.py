@@ -32,7 +32,7 @@ class Option:
         else:
             good = not self.ranged and any(value == known and type(value) is type(known) for known in self.allowed)
         if not good:
-            raise UserError(f"--{self.name.replace('_', '-')} must be {self.range()}; found {value!r}.")
+            raise UserError(f"`{self.name}` must be {self.range()}; found {value!r}.")
 
     def range(self) -> str:
         """Word the allowed values."""

@@ -117,7 +117,9 @@ def load_pretrained(name: str, model: nn.Module, spec: ModelSpec) -> None:
     fill = model_entry(name).pretrained
     if fill is None:
         having = ", ".join(known for known, entry in MODELS.items() if entry.pretrained)
-        raise UserError(f"There are no pretrained weights for {name}, only for {having}; train with --no-pretrained.")
+        raise UserError(
+            f"There are no pretrained weights for {name}, only for {having}; train with `pretrained=False`."
+        )
     fill(model.encoder)
     if spec.color_order == "bgr":
         first = next(model.encoder.parameters())  # type: ignore[union-attr]

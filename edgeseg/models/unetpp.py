@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.models.blocks import AnySize, DoubleConv, PoolingEncoder, crop_to, scale_channels
 from edgeseg.models.joins import Join
@@ -77,8 +76,8 @@ class UNetPlusPlus(AnySize):
             UserError: always, with what to do instead.
         """
         raise UserError(
-            "The levels of a U-Net++ are not measured one by one: it is trained to be cut. Score its depths with: "
-            f"{edgeseg_command('export', 'CKPT', '--depth', 'N', '--data', 'DIR')}"
+            "The levels of a U-Net++ are not measured one by one: it is trained to be cut. Export it with each "
+            "`depth` and compare their scores."
         )
 
     def logits(self, x: Tensor) -> Tensor:

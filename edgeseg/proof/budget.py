@@ -31,8 +31,7 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("max_drop", "max_class_drop", "max_boundary_drop"):
             if not getattr(self, name) >= 0:
-                flag = name.replace("_", "-")
-                raise UserError(f"--{flag} is a number of points, 0 or more; found {getattr(self, name)}.")
+                raise UserError(f"`{name}` is a number of points, 0 or more; found {getattr(self, name)}.")
 
 
 def budget_for(

@@ -32,15 +32,15 @@ def check_parity(comparison: Comparison) -> None:
 
 @dataclass(frozen=True)
 class Miss:
-    """A limit of a budget that a stage exceeded: ``flag`` is ``limit``, and ``what`` lost ``points``."""
+    """A limit of a budget that a stage exceeded: ``field`` is ``limit``, and ``what`` lost ``points``."""
 
-    flag: str
+    field: str
     limit: float
     points: float
     what: str
 
     def __str__(self) -> str:
-        return f"{self.what} lost {self.points:.2f} points; {self.flag} is {self.limit:g}"
+        return f"{self.what} lost {self.points:.2f} points; `{self.field}` is {self.limit:g}"
 
 
 def misses(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Miss]:
@@ -49,13 +49,13 @@ def misses(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Mi
     Without masks only ``max_drop`` applies, to the percentage of changed pixels. A class that the
     truth does not show is not judged. What could not be measured is exceeded.
     """
-    judged = [("--max-drop", budget.max_drop, comparison.drop(stage), comparison.drop_of)]
+    judged = [("max_drop", budget.max_drop, comparison.drop(stage), comparison.drop_of)]
     if comparison.labelled:
         worst, points = worst_class(comparison, stage)
-        judged.append(("--max-class-drop", budget.max_class_drop, points, f"the class {worst}"))
+        judged.append(("max_class_drop", budget.max_class_drop, points, f"the class {worst}"))
         outlines = comparison.boundary_drop(stage)
-        judged.append(("--max-boundary-drop", budget.max_boundary_drop, outlines, "boundary IoU"))
-    return [Miss(flag, limit, points, what) for flag, limit, points, what in judged if not points <= limit]
+        judged.append(("max_boundary_drop", budget.max_boundary_drop, outlines, "boundary IoU"))
+    return [Miss(field, limit, points, what) for field, limit, points, what in judged if not points <= limit]
 
 
 def worst_class(comparison: Comparison, stage: StageScore) -> tuple[str, float]:
@@ -96,15 +96,15 @@ def budget_sentence(comparison: Comparison, stage: StageScore, found: list[Miss]
         what = f"lost {drop:.2f} points of mIoU on {comparison.images} images ({before:.4f} became {after:.4f})"
     else:
         what = f"changed the label of {drop:.2f} % of the pixels of {comparison.images} images without masks"
-    whole = [f"--max-drop is {miss.limit:g}" for miss in found if miss.flag == "--max-drop"]
-    others = [str(miss) for miss in found if miss.flag != "--max-drop"]
+    whole = [f"`max_drop` is {miss.limit:g}" for miss in found if miss.field == "max_drop"]
+    others = [str(miss) for miss in found if miss.field != "max_drop"]
     return f"{stage.name} {'; '.join([what, *whole, *others])}."
 
 
 def _advice(comparison: Comparison, found: list[Miss]) -> str:
-    larger = " or ".join(miss.flag for miss in found)
+    larger = " or ".join(f"`{miss.field}`" for miss in found)
     if comparison.labelled:
-        return f"Give more, or more typical, images with --data, or accept the loss with a larger {larger}."
+        return f"Give more, or more typical, images with `data`, or accept the loss with a larger {larger}."
     return f"Give a data folder with masks to measure the real loss in mIoU, or a larger {larger}."
 
 
@@ -151,12 +151,12 @@ def comparison_notes(comparison: Comparison) -> list[str]:
     if comparison.labelled and base <= _constant_mask_iou(comparison):
         notes.append(
             f"{comparison.reference.name} itself scores mIoU {base:.4f}, no better than one label everywhere. "
-            "Check mean, std, --value-range, --color-order and the order of the classes."
+            "Check `mean`, `std`, `value_range`, `color_order` and the order of the classes."
         )
     if len(comparison.labels_seen) == 1:
         notes.append(
             f"Every pixel of the {comparison.images} reference masks has one label, so equal masks prove little. "
-            "Give images with --data that show the classes."
+            "Give images with `data` that show the classes."
         )
     return notes
 

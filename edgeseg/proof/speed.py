@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from edgeseg.artifact import Artifact
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import UserError
 from edgeseg.metrics.confusion import Float64
 from edgeseg.runtime.measure.bench import rounds_in_turns
@@ -17,7 +16,7 @@ from edgeseg.runtime.system.machine import Cpu, this_cpu
 
 SAME = 0.05
 NAMED_KINDS = 3
-FASTEST = "edgeseg export --prefer latency makes all that can run here and hands over the fastest within the budget."
+FASTEST = "An export with `prefer='latency'` makes all that can run here and hands over the fastest within the budget."
 
 
 @dataclass(frozen=True)
@@ -108,12 +107,11 @@ def judge_speed(names: tuple[str, str, str], rounds: Float64, cpu: Cpu, times: l
 
 def _check(fp32: Artifact, int8: Artifact, seconds: float) -> None:
     if not 0 < seconds <= 3600:
-        raise UserError(f"--seconds must lie between 0 and 3600; found {seconds:g}.")
+        raise UserError(f"`seconds` must lie between 0 and 3600; found {seconds:g}.")
     if (fp32.precision, int8.precision) != ("fp32", "int8"):
         raise UserError(
             f"INT8 is timed against fp32; found {int8.path.name} ({int8.precision}) against {fp32.path.name} "
-            f"({fp32.precision}). Give the INT8 artifact first: "
-            f"{edgeseg_command('bench', 'INT8', '--against', 'FP32')}"
+            f"({fp32.precision}). Give the INT8 artifact first: `compare_speed(int8=INT8, fp32=FP32)`"
         )
 
 

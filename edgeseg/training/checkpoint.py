@@ -84,7 +84,7 @@ def save_checkpoint(
         spec: the contract of the network.
         state: its weights.
         training: plain values about how it came to be.
-        resume: optimiser, scheduler and counters, for ``--resume``.
+        resume: optimiser, scheduler and counters, to resume from.
 
     Raises:
         OutputError: the file cannot be written.

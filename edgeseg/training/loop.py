@@ -126,14 +126,14 @@ class Trainer:
     def _say_what_is_weighted(self, boundary: BoundaryWeights) -> None:
         share = self.train_set.weighted_share(self._bar(range(len(self.train_set)), "boundary weights"))
         chosen = ", ".join(self.spec.classes[label] for label in boundary.objects or ()) or "all but the first"
-        advice = "" if share >= HARDLY_ANY else f", hardly any: choose other --boundary-objects (now: {chosen})"
+        advice = "" if share >= HARDLY_ANY else f", hardly any: choose other `boundary_objects` (now: {chosen})"
         if self.accelerator.is_main_process:
             say(f"boundary weights: {100 * share:.1f} % of the training pixels weigh more{advice}")
 
     def _prepare(self, teacher: Teacher | None) -> None:
         settings, count = self.settings, len(self.train_set)
         if count < settings.batch:
-            raise UserError(f"--batch {settings.batch} is more than the {count} training images; choose a smaller one.")
+            raise UserError(f"`batch={settings.batch}` is more than the {count} training images; choose a smaller one.")
         model = first_network(settings, self.spec)
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weights = count_weights(model)
@@ -332,7 +332,7 @@ class Trainer:
                 kept = f"The checkpoint of the epoch before is kept in {out}" if epoch else "No epoch was finished"
                 raise DataError(
                     f"The loss became {loss} in epoch {epoch + 1}, batch {step + 1} ({self._list_images(step)}). "
-                    f"{kept}; lower --lr (now {self.settings.lr})."
+                    f"{kept}; lower `lr` (now {self.settings.lr})."
                 )
             total += loss
             left = in_words(self.left.left_s or 0)

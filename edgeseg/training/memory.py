@@ -50,7 +50,7 @@ def _fits(attempt: Callable[[int], object], size: int) -> bool:
 
 def advice(batch: int, fits: int, crop: tuple[int, int]) -> str:
     """Say what to do when ``batch`` of ``crop`` (height, width) does not fit."""
-    found = f"Out of memory at --batch {batch} with crops of {crop[0]}x{crop[1]}"
+    found = f"Out of memory at `batch={batch}` with crops of {crop[0]}x{crop[1]}"
     if fits:
-        return f"{found}; a step of {fits} fits here. Give --batch {fits}, or a smaller --crop."
-    return f"{found}, and one image does not fit either. Give a smaller --crop, --width, or --stem-stride 2."
+        return f"{found}; a step of {fits} fits here. Give `batch={fits}`, or a smaller `crop`."
+    return f"{found}, and one image does not fit either. Give a smaller `crop`, `width`, or `stem_stride=2`."

@@ -19,7 +19,7 @@ def mixed_precision(choice: str, device: str) -> str:
         UserError: an unknown choice.
     """
     if choice not in CHOICES:
-        raise UserError(f"--amp must be one of {', '.join(CHOICES)}; found {choice!r}.")
+        raise UserError(f"`amp` must be one of {', '.join(CHOICES)}; found {choice!r}.")
     if choice != "auto":
         return choice
     if device != "cpu" and torch.cuda.is_available():

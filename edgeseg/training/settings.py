@@ -32,9 +32,9 @@ class Distillation:
 
     def __post_init__(self) -> None:
         if not 0 < self.weight <= 1:
-            raise UserError(f"--distill-weight must be over 0 and at most 1; found {self.weight:g}.")
+            raise UserError(f"`Distillation.weight` must be over 0 and at most 1; found {self.weight:g}.")
         if not 0 < self.temperature <= 100:
-            raise UserError(f"--distill-temperature must be over 0 and at most 100; found {self.temperature:g}.")
+            raise UserError(f"`Distillation.temperature` must be over 0 and at most 100; found {self.temperature:g}.")
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,18 @@ class TrainSettings:
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "val_every"):
             if getattr(self, name) < 1:
-                raise UserError(f"--{name.replace('_', '-')} must be at least 1; found {getattr(self, name)}.")
+                raise UserError(f"`{name}` must be at least 1; found {getattr(self, name)}.")
         low, high = self.scale
         if not 0.1 <= low <= high <= 10:
-            raise UserError(f"--scale takes MIN and MAX from 0.1 to 10, MIN not over MAX; found {low:g} {high:g}.")
+            raise UserError(f"`scale` takes MIN and MAX from 0.1 to 10, MIN not over MAX; found {low:g} {high:g}.")
         if not 0 < self.lr < 10:
-            raise UserError(f"--lr must be between 0 and 10; found {self.lr}.")
+            raise UserError(f"`lr` must be between 0 and 10; found {self.lr}.")
         if not 0 <= self.ema < 1:
-            raise UserError(f"--ema must be at least 0 and under 1; found {self.ema}.")
+            raise UserError(f"`ema` must be at least 0 and under 1; found {self.ema}.")
         if self.qat and self.start_from is None:
-            raise UserError("--qat tunes a trained network; give its checkpoint: --weights best.pt --qat.")
+            raise UserError("`qat=True` tunes a trained network; give its checkpoint: `weights='best.pt', qat=True`.")
         if not 0 < self.encoder_share <= 1:
-            raise UserError(f"--encoder-lr must be over 0 and at most 1; found {self.encoder_lr}.")
+            raise UserError(f"`encoder_lr` must be over 0 and at most 1; found {self.encoder_lr}.")
 
     @property
     def encoder_share(self) -> float:

@@ -51,7 +51,7 @@ def _full(architecture: Any) -> dict[str, Any]:
 
 
 def deploy(model: nn.Module) -> nn.Module:
-    """Take off what ``--qat`` puts around a network: what is left is what a checkpoint holds."""
+    """Take off what ``qat`` puts around a network: what is left is what a checkpoint holds."""
     return model.net if isinstance(model, FakeQuantised) else model
 
 

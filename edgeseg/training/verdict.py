@@ -85,16 +85,16 @@ def constant_loss(loss: Loss, pixels: Tensor, mode: str, targets: Sequence[Tenso
 
 
 def suggest(verdict: Verdict, steps: int, lr: float, pretrained: bool, loss: str | None, task: str) -> str:
-    """Say what to try next, most promising first; flags as they are typed."""
+    """Say what to try next, most promising first; settings in backquotes."""
     tries = []
     if steps < MANY_STEPS:
-        tries.append(f"a longer training (this one had {steps} steps): --steps {max(1000, 4 * steps)}")
+        tries.append(f"a longer training (this one had {steps} steps): `steps={max(1000, 4 * steps)}`")
     if lr > 4e-3:
-        tries.append(f"a lower learning rate (now {lr:g}): --lr 0.002")
+        tries.append(f"a lower learning rate (now {lr:g}): `lr=0.002`")
     if not pretrained:
-        tries.append("a pretrained network: --model lite-unet --pretrained (extra pretrained)")
+        tries.append("a pretrained network: `model='lite-unet', pretrained=True` (extra pretrained)")
     if not loss or "dice" not in loss:
-        tries.append(f"a loss that rare classes count in: --loss {'bce' if task == 'binary' else 'ce'}+dice")
-    tries.append("a larger --imgsz where the objects are only a few pixels wide")
+        tries.append(f"a loss that rare classes count in: `loss='{'bce' if task == 'binary' else 'ce'}+dice'`")
+    tries.append("a larger `imgsz` where the objects are only a few pixels wide")
     tries.append("a look at val_batch.png: do truth and picture belong together?")
     return "; ".join(tries)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgeseg.artifact import MANIFEST, artifact_folder
 from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import say, say_lines
+from edgeseg.console.wording import reword
 from edgeseg.errors import SpecError, UserError
 from edgeseg.files.atomic import atomic_file, check_writable
 from edgeseg.files.output_paths import check_apart, picture_folders
@@ -108,7 +109,7 @@ def _choose(args: argparse.Namespace) -> int:
     if args.json:
         say_lines(json.dumps(values, indent=2))
     else:
-        say_lines(coverage_text(coverage))
+        say_lines(reword(coverage_text(coverage)))
         say(f"{args.set_file}: {len(images)} images, digest {images.digest[:12]}; {picture}")
     return 0
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.console.terminal import say_lines
+from edgeseg.console.wording import reword
 from edgeseg.errors import UserError
 from edgeseg.files.atomic import check_writable
 from edgeseg.verbs.flags.int8 import (
@@ -163,7 +164,7 @@ def report(built: list[ExportResult], as_json: bool, engine: BuiltEngine | None 
             made[-1]["engine"] = engine_dict(engine)
         say_lines(json.dumps(made, indent=2))
         return
-    say_lines("\n\n".join(format_result(one) for one in built))
+    say_lines(reword("\n\n".join(format_result(one) for one in built)))
     report_engine(engine, built[-1].artifact, as_json)
 
 
@@ -184,7 +185,7 @@ def report_choice(choice: Choice, as_json: bool) -> None:
         )
         return
     report(built, as_json)
-    say_lines(f"\n{choice.text()}")
+    say_lines(reword(f"\n{choice.text()}"))
 
 
 def check_name(name: str | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgeseg.console.quantities import number, whole
 from edgeseg.console.terminal import say_lines
+from edgeseg.console.wording import reword
 from edgeseg.verbs.flags.needs import need, need_to_compare
 
 EXAMPLES = (
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         samples = samples_from(args.data, spec, args.split, args.ignore_index)
         with bar_on_tty("verify", len(samples)) as tick:
             comparison = compare(stages, samples, spec, tick)
-    say_lines(json.dumps(comparison.to_dict(), indent=2) if args.json else comparison_text(comparison))
+    say_lines(json.dumps(comparison.to_dict(), indent=2) if args.json else reword(comparison_text(comparison)))
     check_drop(comparison, budget_for(samples.labelled, args.max_drop, None, None).max_drop)
     return 0
 

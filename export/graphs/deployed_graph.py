@@ -88,7 +88,7 @@ def check_outputs(asked: list[str]) -> list[str]:
     """Give ``asked`` back, or raise UserError when an output is unknown or ``labels`` is missing."""
     if (unknown := [name for name in asked if name not in OUTPUTS]) or "labels" not in asked:
         found = f"unknown {unknown}" if unknown else f"{asked} without labels"
-        raise UserError(f"--outputs takes labels and, on request, confidence and logits; found {found}.")
+        raise UserError(f"`outputs` takes labels and, on request, confidence and logits; found {found}.")
     return asked
 
 

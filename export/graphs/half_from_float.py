@@ -66,7 +66,7 @@ def half_graph(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[Kept]]:
     _constants_as_initializers(half.graph)
     kept = _keep_float(half)
     if all(node.name in kept or is_surrounding(node) for node in half.graph.node):
-        raise ArtifactError("No layer of this network can be float16. Export it without --half.")
+        raise ArtifactError("No layer of this network can be float16. Export it without `half=True`.")
     _Caster(half, kept).run()
     onnx.checker.check_model(half, full_check=True)
     told = [Kept(node.name, node.op_type, kept[node.name]) for node in half.graph.node if node.name in kept]
@@ -78,7 +78,7 @@ def _at_opset_19(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         converted = onnx.version_converter.convert_version(model, max(QDQ_OPSET, read_opset(model)))
     except (RuntimeError, ValueError, onnx.version_converter.ConvertError) as error:
-        raise ArtifactError(f"INT8 with float16 needs opset 19: {error}. Export without --half.") from None
+        raise ArtifactError(f"INT8 with float16 needs opset 19: {error}. Export without `half=True`.") from None
     helper.set_model_props(converted, metadata)
     converted.ir_version = max(converted.ir_version, 9)
     return onnx.shape_inference.infer_shapes(converted, strict_mode=True, data_prop=True)
@@ -99,7 +99,9 @@ def _keep_float(model: onnx.ModelProto) -> dict[str, str]:
     kept: dict[str, str] = {}
     for node in model.graph.node:
         if any(attribute.HasField("g") for attribute in node.attribute):
-            raise ArtifactError(f"{node.name} ({node.op_type}) has a subgraph; that is not cast. Leave out --half.")
+            raise ArtifactError(
+                f"{node.name} ({node.op_type}) has a subgraph; that is not cast. Leave out `half=True`."
+            )
         if not is_surrounding(node) and (reason := _reason(node, constants)):
             kept[node.name] = reason
     _keep_their_scales(model.graph, kept)

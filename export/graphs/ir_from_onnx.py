@@ -58,5 +58,5 @@ def _refusal(said: str, onnx_path: Path) -> str:
     listed = ", ".join(f"{node.op_type} (node {node.name or node.output[0]!r})" for node in nodes[:5])
     return (
         f"OpenVINO does not have {listed or ', '.join(sorted(lacking))}. Export the model without that operation, or "
-        "use --format onnx, which ONNX Runtime runs."
+        "use `format='onnx'`, which ONNX Runtime runs."
     )

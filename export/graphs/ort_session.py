@@ -43,7 +43,7 @@ def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
                 ) from None
             raise ArtifactError(
                 f"ONNX Runtime cannot run this network on an input {list(values.shape)}: {_reason(error)}. Where sizes "
-                "are written into the graph, only the size it was exported with works: --imgsz H W."
+                "are written into the graph, only the size it was exported with works: `imgsz=(H, W)`."
             ) from None
 
     return forward

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-_NEXT = "It cannot segment; export an earlier checkpoint, or train again with a lower --lr."
+_NEXT = "It cannot segment; export an earlier checkpoint, or train again with a lower `lr`."
 
 
 def check_weights(model: nn.Module, path: Path) -> None:

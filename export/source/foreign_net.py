@@ -152,8 +152,8 @@ def _check_finite(net: onnx.ModelProto, outputs: list[Float32], inputs: list[Flo
         if not np.isfinite(output).all():
             source = nonfinite_source(net, values) or "its last layer"
             raise SpecError(
-                f"The network gives NaN or infinity for an ordinary picture, first in {source}. Check --mean, --std "
-                "and --value-range; if they are right, the weights are damaged or were trained in half precision."
+                f"The network gives NaN or infinity for an ordinary picture, first in {source}. Check `mean`, `std` "
+                "and `value_range`; if they are right, the weights are damaged or were trained in half precision."
             )
 
 
@@ -169,8 +169,8 @@ def _check_output(output: Float32, spec: ModelSpec, upsample: str | None) -> Non
     if upsample is None:
         raise SpecError(
             f"The output is {output.shape[2]}x{output.shape[3]} where the input is {spec.height}x{spec.width}. "
-            f"Give --upsample {' or '.join(UPSAMPLINGS)}, whichever its training used (half-pixel centres are the "
-            "default of PyTorch and of most code), or export the model with its final upsampling."
+            f"Give `upsample={'` or `'.join(map(repr, UPSAMPLINGS))}`, whichever its training used (half-pixel "
+            "centres are the default of PyTorch and of most code), or export the model with its final upsampling."
         )
     if output.shape[2] > spec.height or output.shape[3] > spec.width:
         raise SpecError(f"The output, {output.shape[2]}x{output.shape[3]}, is larger than the input {size}.")

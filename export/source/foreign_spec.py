@@ -1,4 +1,4 @@
-"""The spec of a model that brings none, from command-line flags."""
+"""The spec of a model that brings none, from what a person says about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg.console.command import edgeseg_command
 from edgeseg.dataset import read_classes
 from edgeseg.errors import SpecError
 from edgeseg.spec import Color, ModelSpec
@@ -23,7 +22,7 @@ class SpecFlags:
         imgsz: height and width.
         mean, std: normalisation of values scaled to 0..``value_range``.
         value_range: 1 or 255.
-        threshold: ``--conf``.
+        threshold: confidence under which a pixel loses its class.
         ignore_index: mask value that means void.
         palette: RGB triples, one a class.
         logits: name of the output that holds the logits, in a file with several.
@@ -60,7 +59,7 @@ def change_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
     """
     fixed = ("task", "classes", "mean", "std", "color_order", "resize", "palette")
     if given := [name for name in fixed if getattr(flags, name) is not None]:
-        names = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        names = ", ".join(f"`{name}`" for name in given)
         raise SpecError(f"This model carries its own spec; {names} would contradict how it was trained. Leave it out.")
     changes: dict[str, Any] = {}
     if flags.imgsz is not None:
@@ -109,21 +108,21 @@ def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None],
 
 def _check_complete(path: Path, flags: SpecFlags, input_size: Sequence[int | None]) -> None:
     missing = {
-        "--classes NAME,NAME,... (or a file, one name a line)": flags.classes is None,
-        "--color-order rgb|bgr|gray": flags.color_order is None,
-        "--mean M M M and --std S S S": flags.mean is None or flags.std is None,
-        "--imgsz H W": flags.imgsz is None and None in input_size[1:],
+        "`classes=(NAME, NAME, ...)` (or a file, one name a line)": flags.classes is None,
+        "`color_order='rgb' | 'bgr' | 'gray'`": flags.color_order is None,
+        "`mean=(M, M, M)` and `std=(S, S, S)`": flags.mean is None or flags.std is None,
+        "`imgsz=(H, W)`": flags.imgsz is None and None in input_size[1:],
     }
     if absent := [flag for flag, is_missing in missing.items() if is_missing]:
         raise SpecError(
             f"{path} has no edgeseg spec, so nobody knows what its pixels and classes mean. Still needed: "
-            f"{'; '.join(absent)}. Mean and std are for values scaled to 0..1, or to 0..255 with --value-range 255; "
-            "--task binary|multiclass, --resize stretch|letterbox and --ignore-index N are optional. For example: "
-            f"{edgeseg_command('export', path, '--classes', 'background,person', '--color-order', 'rgb')} "
-            "--mean 0.485 0.456 0.406 --std 0.229 0.224 0.225"
+            f"{'; '.join(absent)}. Mean and std are for values scaled to 0..1, or to 0..255 with `value_range=255`; "
+            "`task='binary' | 'multiclass'`, `resize='stretch' | 'letterbox'` and `ignore_index=N` are optional. "
+            f"For example: `edgeseg.export_model({str(path)!r}, spec=ModelSpec(classes=('background', 'person'), "
+            "color_order='rgb', mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)))`"
         )
     if flags.value_range == 1 and max(flags.mean or (0.0,)) > 2:
-        raise SpecError(f"--mean {flags.mean} is not for values of 0..1. Say --value-range 255 if they are 0..255.")
+        raise SpecError(f"`mean={flags.mean}` is not for values of 0..1. Say `value_range=255` if they are 0..255.")
 
 
 def _scale(values: Sequence[float], value_range: int) -> tuple[float, ...]:
@@ -134,12 +133,12 @@ def _check_against_model(spec: ModelSpec, input_size: Sequence[int | None], logi
     channels = input_size[0]
     if channels is not None and channels != spec.channels:
         wanted = "gray" if channels == 1 else "rgb or bgr"
-        raise SpecError(f"The model takes {channels} channel(s): --color-order must be {wanted}.")
+        raise SpecError(f"The model takes {channels} channel(s): `color_order` must be {wanted}.")
     for name, found, asked in zip(("height", "width"), input_size[1:], (spec.height, spec.width), strict=True):
         if found is not None and found != asked:
-            raise SpecError(f"The model's input {name} is fixed at {found}; --imgsz asks for {asked}.")
+            raise SpecError(f"The model's input {name} is fixed at {found}; `imgsz` asks for {asked}.")
     if logits is not None and logits != spec.logit_channels:
-        wanted = "--task binary" if logits == 1 else f"--task multiclass and {logits} classes"
+        wanted = "`task='binary'`" if logits == 1 else f"`task='multiclass'` and {logits} classes"
         raise SpecError(
             f"The model gives {logits} channel(s) a pixel, but a {spec.task} task with {spec.num_classes} classes "
             f"({', '.join(spec.classes[:6])}) needs {spec.logit_channels}. Give {wanted}."

@@ -55,7 +55,7 @@ def keep_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:
     """
     kept = [entry for entry in model.graph.output if entry.name == name]
     if not kept:
-        raise SpecError(f"This file has no output {name!r}; --logits can be one of {list_names(model.graph.output)}.")
+        raise SpecError(f"This file has no output {name!r}; `logits` can be one of {list_names(model.graph.output)}.")
     reduced = onnx.ModelProto()
     reduced.CopyFrom(model)
     del reduced.graph.output[:]
@@ -86,7 +86,7 @@ def logits_output(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     if len(graph.output) != 1:
         raise SpecError(
             f"A segmentation network has one output; this file has {len(graph.output)}: {list_names(graph.output)}. "
-            "Say which one holds the logits: --logits NAME."
+            "Say which one holds the logits: `logits=NAME`."
         )
     output: onnx.ValueInfoProto = graph.output[0]
     dims, kind = static_dimensions(output), output.type.tensor_type.elem_type

@@ -123,7 +123,7 @@ def expect_float(model: onnx.ModelProto) -> None:
         raise ArtifactError(
             f"This ONNX file is quantised already: {node.op_type} {node.name or node.output[0]!r}. Engines compute "
             "different masks from one quantised file, so export starts from float. Give the file from before "
-            "quantisation, and let edgeseg quantise it with --int8."
+            "quantisation, and let edgeseg quantise it with `int8=True`."
         )
 
 

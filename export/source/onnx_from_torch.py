@@ -59,12 +59,12 @@ def _check_output(torch: Any, model: nn.Module, example: Any, spec: ModelSpec) -
     except RuntimeError as error:
         raise SpecError(
             f"The network does not run at {size}: {_first_line(error)}. "
-            "Give --imgsz H W in multiples of its stride, usually 32."
+            "Give `imgsz=(H, W)` in multiples of its stride, usually 32."
         ) from None
     if found != (1, spec.logit_channels, spec.height, spec.width):
         raise SpecError(
             f"The network gives {found} at {size}; its spec says {spec.logit_channels} logits a pixel. "
-            "Give --imgsz H W in multiples of its stride, usually 32."
+            "Give `imgsz=(H, W)` in multiples of its stride, usually 32."
         )
 
 

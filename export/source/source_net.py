@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 
 from edgeseg.artifact import MANIFEST, Artifact
-from edgeseg.console.command import edgeseg_command
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.graphs.deployed_graph import NORMALISED
@@ -47,8 +46,8 @@ class SourceNet:
         forward: the network as it was given (torch, or the original file), the reference.
         stage: what ``forward`` is called in reports.
         parents: SHA-256 of the file it was read from, by role.
-        cut: what ``--drop-levels`` cost and saved, where levels were dropped.
-        depth: what ``--depth`` cut a U-Net++ to, where it did.
+        cut: what ``drop_levels`` cost and saved, where levels were dropped.
+        depth: what ``depth`` cut a U-Net++ to, where it did.
     """
 
     name: str
@@ -63,14 +62,14 @@ class SourceNet:
 
 @dataclass(frozen=True)
 class DepthCut:
-    """What ``--depth`` asks for: the levels of a U-Net++ to keep below the finest."""
+    """What ``depth`` asks for: the levels of a U-Net++ to keep below the finest."""
 
     depth: int
 
 
 @dataclass(frozen=True)
 class LevelCut:
-    """What ``--drop-levels`` asks for: the deepest level to keep, and the labelled images it is measured on."""
+    """What ``drop_levels`` asks for: the deepest level to keep, and the labelled images it is measured on."""
 
     level: int
     data: Path | None
@@ -92,15 +91,15 @@ def source_net(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None = N
     if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
         return _from_checkpoint(path, flags, cut)
     if cut is not None:
-        flag = "--depth" if isinstance(cut, DepthCut) else "--drop-levels"
-        raise UserError(f"{flag} cuts checkpoints (.pt); {path} is none. Export its checkpoint again.")
+        field = "depth" if isinstance(cut, DepthCut) else "drop_levels"
+        raise UserError(f"`{field}` cuts checkpoints (.pt); {path} is none. Export its checkpoint again.")
     if path.is_dir() or (path.parent / MANIFEST).is_file():
         artifact = Artifact.open(path)
         if (artifact.format, artifact.precision) != ("onnx", "fp32"):
             raise ArtifactError(
                 f"{artifact.path} is {artifact.precision} {artifact.format}; export starts from a checkpoint, an ONNX "
                 "file or an fp32-onnx artifact. To quantise an fp32 OpenVINO artifact: "
-                f"{edgeseg_command('calibrate', artifact.path, '--data', 'DIR')}"
+                f"`edgeseg.quantize({str(artifact.path)!r}, DIR)`"
             )
         return _from_onnx(artifact.model_path, artifact.name, flags)
     if path.exists() and path.suffix != ".onnx":
@@ -138,7 +137,7 @@ def _from_checkpoint(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | No
 
 def _without_levels(loaded: LoadedModel, spec: ModelSpec, cut: LevelCut) -> tuple[nn.Module, CutFacts]:
     if cut.data is None:
-        raise UserError("--drop-levels needs the means of what it drops; give --data DIR with images and masks.")
+        raise UserError("`drop_levels` needs the means of what it drops; give `data=DIR` with images and masks.")
     require("accelerate", "train")
     from tqdm import tqdm
 
@@ -168,6 +167,6 @@ def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
 def _same_size(own: ModelSpec, asked: ModelSpec) -> ModelSpec:
     if (own.height, own.width) != (asked.height, asked.width):
         raise SpecError(
-            f"This ONNX file is fixed at {own.height}x{own.width}. For another --imgsz export the checkpoint again."
+            f"This ONNX file is fixed at {own.height}x{own.width}. For another `imgsz` export the checkpoint again."
         )
     return asked

@@ -1,4 +1,4 @@
-"""The spec of a foreign model from a JSON file: ``--spec FILE``.
+"""The spec of a foreign model from a JSON file.
 
 The file has the fields of :class:`~edgeseg.spec.ModelSpec` as ``edgeseg.json`` shows them, or the names of
 the flags; any part of them. Flags on the command line win over the file.
@@ -62,9 +62,9 @@ def _json(path: Path) -> Mapping[str, Any]:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SpecError(f"--spec {path} is not JSON: {error}.") from None
+        raise SpecError(f"`spec={str(path)!r}` is not JSON: {error}.") from None
     if not isinstance(values, dict):
-        raise SpecError(f"--spec {path} must hold one JSON object; found {type(values).__name__}.")
+        raise SpecError(f"`spec={str(path)!r}` must hold one JSON object; found {type(values).__name__}.")
     return values
 
 
@@ -74,14 +74,16 @@ def _known(key: str, path: Path) -> str:
     if name not in KNOWN:
         close = difflib.get_close_matches(name, KNOWN, 1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise SpecError(f"--spec {path} has the unknown key {key!r}; {hint}Known are {', '.join(sorted(KNOWN))}.")
+        raise SpecError(
+            f"`spec={str(path)!r}` has the unknown key {key!r}; {hint}Known are {', '.join(sorted(KNOWN))}."
+        )
     return SYNONYMS.get(name, name)
 
 
 def _size(named: Mapping[str, Any], path: Path) -> tuple[int, int]:
     """``height`` and ``width``, which go together and not with ``imgsz``."""
     if "imgsz" in named or not all(name in named for name in SIZES):
-        raise SpecError(f"--spec {path} gives the size as height and width, or as imgsz; found {sorted(named)}.")
+        raise SpecError(f"`spec={str(path)!r}` gives the size as height and width, or as imgsz; found {sorted(named)}.")
     return _pair([named["height"], named["width"]], path)
 
 
@@ -146,4 +148,4 @@ def _color(value: Any, path: Path) -> tuple[int, int, int]:
 
 
 def _wrong(name: str, value: Any, wanted: str, path: Path) -> SpecError:
-    return SpecError(f"--spec {path}: {name} must be {wanted}; found {value!r}.")
+    return SpecError(f"`spec={str(path)!r}`: {name} must be {wanted}; found {value!r}.")

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from edgeseg.image import Float32
 
 UPSAMPLINGS = {"bilinear": "half_pixel", "bilinear-align-corners": "align_corners"}
-"""What ``--upsample`` takes, as ONNX's ``coordinate_transformation_mode``."""
+"""What ``upsample`` takes, as ONNX's ``coordinate_transformation_mode``."""
 
 
 def append_resize(net: onnx.ModelProto, size: tuple[int, int, int], how: str) -> None:

@@ -34,7 +34,7 @@ def open_traced_models(paths: list[Path]) -> tuple[list[Form], ModelSpec]:
         ArtifactError, CheckpointError: one cannot be opened, or is meant for another engine.
     """
     if len(paths) < 2:
-        raise UserError("--trace compares a reference with at least one other model; only one was given.")
+        raise UserError("`trace=True` compares a reference with at least one other model; only one was given.")
     opened = [_open(path) for path in paths]
     reference, spec = opened[0]
     if reference.quantised:

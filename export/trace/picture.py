@@ -24,7 +24,7 @@ INK, TOTAL, OWN, CULPRIT, FLOOR = "#24292f", "#1f6feb", "#8b949e", "#cf222e", "#
 def check_picture(path: Path) -> None:
     """Raise before the work when the picture could not be written after it."""
     if path.suffix.lower() != ".png":
-        raise OutputError(f"--trace-out is a PNG file; found {path}. Give a name that ends in .png.")
+        raise OutputError(f"`trace_out` is a PNG file; found {path}. Give a name that ends in .png.")
     require("matplotlib", "export")
     check_writable(path.parent)
 

@@ -1,4 +1,4 @@
-"""What ``--source`` means when it names something live: an address that a capture process can open."""
+"""What a source means when it names something live: an address that a capture process can open."""
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ from typing import Protocol
 import numpy as np
 
 from edgeseg.artifact import Artifact
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
@@ -158,7 +157,7 @@ def expect_format(artifact: Artifact, model_format: str) -> None:
     if artifact.format != model_format:
         raise ArtifactError(
             f"{artifact.path.name} was made for {artifact.format} ({artifact.precision}) and is not run as "
-            f"{model_format}: another engine may compute wrong masks from it. Export it with --format {model_format}."
+            f"{model_format}: another engine may compute wrong masks from it. Export it with `format={model_format!r}`."
         )
 
 
@@ -174,7 +173,7 @@ def expect_engine(artifact: Artifact, found: str | None, engine: str) -> None:
         raise ArtifactError(
             f"{artifact.model_path} was quantised for {found} and is not run by {engine}, which may compute wrong "
             "masks from it without a word. Quantise the fp32 artifact for this engine with: "
-            f"{edgeseg_command('calibrate', 'FP32', '--data', 'DIR')}"
+            "`edgeseg.quantize(FP32, DIR)`"
         )
 
 

@@ -47,7 +47,7 @@ class OrtEngine:
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         expect_format(artifact, self.model_format)
         if options.device.upper() != "CPU":
-            raise UserError(f"ONNX artifacts run on CPU; found device {options.device!r}. Use --device CPU.")
+            raise UserError(f"ONNX artifacts run on CPU; found device {options.device!r}. Use `device='CPU'`.")
         self.spec: ModelSpec = artifact.spec
         self._slots: weakref.WeakSet[OrtSlot] = weakref.WeakSet()
         self._session: Any = _session(artifact, options, self.is_optimised)

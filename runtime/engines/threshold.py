@@ -34,14 +34,14 @@ def threshold_for(artifact: Artifact, conf: float | None = None) -> ApplyThresho
     """
     spec = artifact.spec
     if conf is not None and not (isinstance(conf, int | float) and 0 < conf < 1):
-        raise UserError(f"--conf must lie between 0 and 1; found {conf!r}.")
+        raise UserError(f"`conf` must lie between 0 and 1; found {conf!r}.")
     threshold = spec.threshold if conf is None else conf
     if threshold is None:
         return Prediction.copy
     if CONFIDENCE not in artifact.outputs:
         raise UserError(
             f"{artifact.path.name} has no confidence output (it has {', '.join(artifact.outputs)}), so no threshold "
-            f"can be applied. Export it again with --conf {threshold:g}."
+            f"can be applied. Export it again with `threshold={threshold:g}`."
         )
     cut = math.floor(threshold * 255 + 0.5)
     return _binary(cut) if spec.task == "binary" else _multiclass(cut, spec.unknown_label)

@@ -10,6 +10,7 @@ import time
 from typing import TextIO
 
 from edgeseg.console.terminal import visible
+from edgeseg.console.wording import reword
 from edgeseg.runtime.events.event import Event
 from edgeseg.runtime.events.line_writer import sentence_of_loss
 from edgeseg.runtime.events.redact import redact, redact_values
@@ -39,11 +40,14 @@ class Log:
 
     def event(self, event: Event) -> None:
         """Write an event: a sentence, or a JSON object."""
-        self._write(_json_line(event) if self._as_json else f"edgeseg: {visible(redact(str(event)))}")
+        self._write(_json_line(event) if self._as_json else f"edgeseg: {visible(reword(redact(str(event))))}")
 
     def sentence(self, text: str) -> None:
         """Write something that concerns a single picture of a file."""
-        self.event(Event("note", "source", text)) if self._as_json else self._write(f"edgeseg: {visible(redact(text))}")
+        if self._as_json:
+            self.event(Event("note", "source", text))
+        else:
+            self._write(f"edgeseg: {visible(reword(redact(text)))}")
 
     def _write(self, line: str) -> None:
         stream = self._stream or sys.stderr
@@ -61,4 +65,4 @@ def _json_line(event: Event) -> str:
     when = datetime.datetime.fromtimestamp(time.time() - ago_s, datetime.timezone.utc)
     head = {"time": when.isoformat(timespec="milliseconds"), "event": event.kind, "source": redact(event.source)}
     reason = {"reason": event.reason} if event.reason else {}
-    return json.dumps({**head, "message": redact(event.message), **reason, **redact_values(event.facts)})
+    return json.dumps({**head, "message": reword(redact(event.message)), **reason, **redact_values(event.facts)})

@@ -98,7 +98,7 @@ def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, devic
         ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
     """
     if not 0 < seconds <= 3600:
-        raise UserError(f"--seconds must lie between 0 and 3600; found {seconds:g}.")
+        raise UserError(f"`seconds` must lie between 0 and 3600; found {seconds:g}.")
     load, cpu = load_average(), this_cpu()
     with closing(open_engine(artifact, device)) as engine:
         slot = engine.open_slot()

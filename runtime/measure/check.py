@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from edgeseg.artifact import Artifact
-from edgeseg.console.command import edgeseg_command
 from edgeseg.dataset import Dataset
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.files.atomic import atomic_file
@@ -100,7 +99,7 @@ def iou_gate(
         raise ArtifactError(
             f"{artifact.path.name} was verified on {images} images of split {split!r}, but {dataset.root} gave "
             f"{evaluation.images}. Check it on the same data, or measure with: "
-            f"{edgeseg_command('evaluate', artifact.path, '--data', dataset.root)}"
+            f"`edgeseg.evaluate({str(artifact.path)!r}, {str(dataset.root)!r})`"
         )
     found = evaluation.confusion.mean_iou
     where = f"mIoU is {found:.4f} here and {expected:.4f} in the artifact, on {images} images of {split!r}."
@@ -120,7 +119,7 @@ def recorded_miou(artifact: Artifact) -> tuple[float, str, int]:
     if not (labelled and isinstance(miou, float) and isinstance(split, str) and type(images) is int):
         raise ArtifactError(
             f"{artifact.path.name} records no mIoU against masks, so there is nothing to compare with. "
-            "Export it with --data a folder of images and masks, or check it without --data."
+            "Export it with `data`, a folder of images and masks, or check it without `data`."
         )
     return miou, split, images
 
@@ -166,10 +165,10 @@ def read_baseline(path: Path, artifact: Artifact) -> float:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is no baseline ({error}). Save one with: "
-            f"{edgeseg_command('check', artifact.path, '--save-baseline', path)}"
+            f"`save_baseline(artifact={str(artifact.path)!r}, path={str(path)!r})`"
         ) from None
     if not (math.isfinite(ratio) and ratio > 0):
-        raise UserError(f"{path} holds the latency ratio {ratio}. Save a new one with --save-baseline.")
+        raise UserError(f"{path} holds the latency ratio {ratio}. Save a new one with `save_baseline`.")
     here = {"model": _identity(artifact), "CPU": this_cpu().name}
     for what, found in (("model", model), ("CPU", cpu)):
         if found != here[what]:

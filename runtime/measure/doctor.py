@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg import __version__
-from edgeseg.console.command import edgeseg_command
 from edgeseg.console.installation import install_line, reinstall_line
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.system.machine import Cpu, this_cpu
@@ -19,6 +18,7 @@ from edgeseg.runtime.trt.diagnosis import tensorrt_rows
 from edgeseg.runtime.trt.install import jetpack
 
 NO_CAMERA = "no /dev/video*: plug one in, or add this user to the group 'video'; files and folders need none"
+_BENCH = "`compare_speed(int8=INT8, fp32=FP32)`"
 NO_ENCODER = "its wheels bring libx264, which recording needs: {}"
 
 
@@ -77,12 +77,12 @@ def diagnose() -> Diagnosis:
 def int8_forecast(cpu: Cpu) -> str:
     """Say what INT8 brings on a CPU, by its instructions, in honest words."""
     if cpu.isa is None:
-        return f"Unknown: this system does not list the CPU's instructions. Measure: {_bench()}"
+        return f"Unknown: this system does not list the CPU's instructions. Measure: {_BENCH}"
     if units := cpu.integer_units:
         verb = "multiplies" if len(units) == 1 else "multiply"
         return (
             f"Expect a gain: {', '.join(units)} {verb} 8-bit integers directly. How much depends on the network, since "
-            f"upsampling and ArgMax stay in float. Measure it: {_bench()}"
+            f"upsampling and ArgMax stay in float. Measure it: {_BENCH}"
         )
     if "AVX2" in cpu.isa:
         return (
@@ -92,17 +92,13 @@ def int8_forecast(cpu: Cpu) -> str:
     return "Expect no speed: no 8-bit dot product instructions were found. Keep fp32 unless size matters."
 
 
-def _bench() -> str:
-    return edgeseg_command("bench", "INT8", "--against", "FP32")
-
-
 def bf16_note(cpu: Cpu) -> str:
     """Say what OpenVINO would do to fp32 models on this CPU unless it is told otherwise."""
     if not cpu.isa or "AMX-BF16" not in cpu.isa:
         return "No AMX-BF16 here: fp32 models run in fp32."
     return (
         "AMX-BF16: OpenVINO runs fp32 models in bfloat16 here unless told otherwise, and masks then differ from the "
-        "verified ones. edgeseg asks for f32; edgeseg run --precision auto lets OpenVINO choose."
+        "verified ones. edgeseg asks for f32; `precision='auto'` lets OpenVINO choose."
     )
 
 

@@ -38,9 +38,9 @@ class RecordingPolicy:
     def check(self) -> None:
         """Raise UserError for what cannot be meant."""
         if self.every_s is not None and self.every_s < 1:
-            raise UserError(f"--save-every must be at least 1s; found {self.every_s:g}s.")
+            raise UserError(f"`save_every` must be at least 1s; found {self.every_s:g}s.")
         if self.keep_bytes is not None and self.every_s is None and not self.live:
-            raise UserError("--keep deletes whole segments and there is one file only. Give --save-every too.")
+            raise UserError("`keep` deletes whole segments and there is one file only. Give `save_every` too.")
 
     def shared_by(self, cameras: int) -> RecordingPolicy:
         """Give each of several cameras an equal part of what is kept, so that none can push out another's."""

@@ -168,7 +168,7 @@ class Supervisor:
         self._reload_asked = False
         if self._reread is None:
             self._say(
-                "reload-refused", "SIGHUP reads a configuration again, and there is none (--config).", "no config"
+                "reload-refused", "SIGHUP reads a configuration again, and there is none (`config`).", "no config"
             )
             return False
         try:

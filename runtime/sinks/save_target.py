@@ -1,4 +1,4 @@
-"""What ``--save`` names: a video, one picture, or a folder of either."""
+"""What ``save`` names: a video, one picture, or a folder of either."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SaveTarget:
 
 
 def save_target(path: Path, source: str) -> SaveTarget:
-    """Choose what ``--save path`` means for a source.
+    """Choose what ``save=path`` means for a source.
 
     A name without an ending is a folder. Of a folder of images a video may be made as well.
 
@@ -53,11 +53,11 @@ def save_target(path: Path, source: str) -> SaveTarget:
             return SaveTarget(picture=path)
         more = f"{path.with_suffix('')}/" if kind == IMAGES else f"{path.with_suffix('.mp4').name}"
         found = {IMAGES: "several pictures", VIDEO: "a video"}.get(kind, "a camera")
-        raise OutputError(f"--save {path.name} is one picture, but {source} is {found}. Use --save {more}.")
+        raise OutputError(f"`save={path.name!r}` is one picture, but {source} is {found}. Use `save={more!r}`.")
     if ending in CONTAINERS:
         return SaveTarget(video=path)
     raise OutputError(
-        f"--save takes a video ({', '.join(CONTAINERS)}), for an image a picture ({', '.join(PICTURES)}), or a folder; "
+        f"`save` takes a video ({', '.join(CONTAINERS)}), for an image a picture ({', '.join(PICTURES)}), or a folder; "
         f"found {path.name!r}. Rename it."
     )
 

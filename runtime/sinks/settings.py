@@ -100,7 +100,7 @@ class OutputSettings:
         Raises:
             UserError: it has nothing to apply to.
         """
-        recording, masks, lines = "--save OUT.mkv", "--save-masks DIR", "--jsonl FILE"
+        recording, masks, lines = "`save='OUT.mkv'`", "`save_masks=DIR`", "`jsonl=FILE`"
         for name, output, missing in (
             ("save_every", records, recording),
             ("keep", records, recording),
@@ -109,5 +109,4 @@ class OutputSettings:
             ("jsonl_keep", self.jsonl, lines),
         ):
             if getattr(self, name) and not output:
-                flag = f"--{name.replace('_', '-')}"
-                raise UserError(f"{flag} needs something to apply to: give {missing} too.")
+                raise UserError(f"`{name}` needs something to apply to: give {missing} too.")

@@ -91,9 +91,11 @@ def check_display() -> None:
             code_command(_PROBE), capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False, env=child_environment()
         )
     except subprocess.TimeoutExpired:
-        raise UserError("--show was given, but the display does not answer. Use --save out.mp4 instead.") from None
+        raise UserError(
+            "`show=True` was given, but the display does not answer. Use `save='out.mp4'` instead."
+        ) from None
     if probe.returncode != 0:
         raise UserError(
-            "--show was given, but no window can be opened here (no display, or OpenCV without a GUI). "
-            "Use --save out.mp4 instead."
+            "`show=True` was given, but no window can be opened here (no display, or OpenCV without a GUI). "
+            "Use `save='out.mp4'` instead."
         )

@@ -1,4 +1,4 @@
-"""Which files ``--source`` reads, and whether results beside them would be read as pictures by the next run."""
+"""Which files a source reads, and whether results beside them would be read as pictures by the next run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_pictures_apart(folder: Path, source: str, files: Sequence[Path], name_
 
     Args:
         folder: where a picture is written for each image.
-        source: what ``--source`` says.
+        source: a file, a folder or a glob.
         files: of the source.
         name_of: what is written for an image.
 

@@ -1,4 +1,4 @@
-"""What kind of thing ``--source`` names, without opening it."""
+"""What kind of thing a source names, without opening it."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ class SelectedSource:
         height, width = image.shape[:2]
         if region.x + region.width > width or region.y + region.height > height:
             raise SourceError(
-                f"--roi {region.x},{region.y},{region.width},{region.height} reaches beyond the picture: "
+                f"`roi=({region.x}, {region.y}, {region.width}, {region.height})` reaches beyond the picture: "
                 f"{frame.name or frame.source} gives {width}x{height} pixels. Choose a region inside it."
             )
         return image[region.y : region.y + region.height, region.x : region.x + region.width]

@@ -1,4 +1,4 @@
-"""Which frames of a source are used, and which part of them: ``--every --max-fps --rotate --roi``."""
+"""Which frames of a source are used, and which part of them."""
 
 from __future__ import annotations
 
@@ -49,6 +49,6 @@ class Selection:
     def check(self) -> None:
         """Raise UserError for values that select nothing."""
         if self.every < 1:
-            raise UserError(f"--every must be at least 1; found {self.every}.")
+            raise UserError(f"`every` must be at least 1; found {self.every}.")
         if self.max_fps is not None and not 0 < self.max_fps < float("inf"):
-            raise UserError(f"--max-fps must be above 0; found {self.max_fps:g}.")
+            raise UserError(f"`max_fps` must be above 0; found {self.max_fps:g}.")

@@ -110,7 +110,7 @@ def open_source(
     on_event: OnEvent = event_to_stderr,
     limits: Limits = Limits(),  # noqa: B008
 ) -> Source:
-    """Open what ``--source`` names.
+    """Open what a source names.
 
     Args:
         text: a video file or GIF, an image, a folder of images, or a glob of images (``'shots/*.jpg'``);

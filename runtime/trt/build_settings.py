@@ -46,14 +46,14 @@ class BuildSettings:
 
     def __post_init__(self) -> None:
         for name, value, low, high in (
-            ("--workspace", self.workspace_mb, 1, 1 << 20),
-            ("--dla", self.dla, 0, 7),
-            ("--opt-level", self.level, LEVELS.start, LEVELS.stop - 1),
+            ("workspace_mb", self.workspace_mb, 1, 1 << 20),
+            ("dla", self.dla, 0, 7),
+            ("level", self.level, LEVELS.start, LEVELS.stop - 1),
         ):
             if value is not None and not (type(value) is int and low <= value <= high):
-                raise UserError(f"{name} must be a whole number from {low} to {high}; found {value!r}.")
+                raise UserError(f"`{name}` must be a whole number from {low} to {high}; found {value!r}.")
         if self.dla is not None and self.hardware_compatible:
-            raise UserError("--hardware-compatible engines use no DLA. Leave out one of the two flags.")
+            raise UserError("`hardware_compatible` engines use no DLA. Leave out one of the two.")
 
     @property
     def costs(self) -> list[str]:

@@ -13,7 +13,6 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import EngineError, MissingExtra, UserError
 from edgeseg.runtime.trt.install import bindings_advice, bindings_line, driver_advice
 
@@ -87,7 +86,7 @@ class Cuda:
         """
         count = self.call("cudaGetDeviceCount")
         if not 0 <= index < count:
-            raise UserError(f"There is no GPU {index} here; found {count}. Use --device cuda:0.")
+            raise UserError(f"There is no GPU {index} here; found {count}. Use `device='cuda:0'`.")
         found = self.call("cudaGetDeviceProperties", index)
         name = found.name.decode(errors="replace") if isinstance(found.name, bytes) else str(found.name)
         driver = int(self.call("cudaDriverGetVersion"))
@@ -108,10 +107,10 @@ class Cuda:
         if number == NO_DEVICE:
             return EngineError(f"The driver sees no GPU: {said}. Check that one is plugged in and not hidden.")
         if number == OUT_OF_MEMORY:
-            return GpuMemoryError(f"The GPU has no memory left: {said}. Use fewer --slots, or close other programs.")
+            return GpuMemoryError(f"The GPU has no memory left: {said}. Use fewer `slots`, or close other programs.")
         if number in _LOST:
             return GpuLostError(f"The GPU stopped answering: {said}. Start again; if it repeats, look at dmesg.")
-        return EngineError(f"CUDA refused: {said}. See: {edgeseg_command('doctor')}")
+        return EngineError(f"CUDA refused: {said}. See: `diagnose()`")
 
     def _text(self, code: Any) -> str:
         _, text = self.runtime.cudaGetErrorString(code)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import EngineError, TamperedError
 from edgeseg.runtime.engines.engine import ENGINE_KEY, TENSORRT, expect_engine, expect_format
 from edgeseg.runtime.trt.build_settings import BuildSettings, read_settings
@@ -146,15 +145,16 @@ def _existing(store: EngineStore, key: EngineKey, artifact: Artifact, frame: tup
     if (plan := store.get(key)) is not None:
         return BuiltEngine(plan, store.plan_path(key), key, False)
     if frame is not None:
-        words = ("export", str(artifact.path), "--format", "engine", "--gpu-resize", *map(str, frame))
         raise EngineError(
-            f"No engine in {store.root} resizes frames of {frame[0]}x{frame[1]} for {artifact.path.name} here. Build "
-            f"one with: {edgeseg_command(*words)}"
+            f"No engine in {store.root} resizes frames of {frame[0]}x{frame[1]} for {artifact.path.name} here. Export "
+            f"{artifact.path} with `format='engine', gpu_resize={frame}` to build one."
         )
     near = min((key.differences(other) for other in store.kept()), key=len, default=[])
     if not near:
-        raise EngineError(f"There is no engine in {store.root} yet, and --no-build forbids to build one. Leave it out.")
+        raise EngineError(
+            f"There is no engine in {store.root} yet, and `may_build=False` forbids to build one. Leave it out."
+        )
     raise EngineError(
-        f"No engine in {store.root} fits {artifact.path.name} here, and --no-build forbids to build one. The nearest "
-        f"differs in: {'; '.join(near)}. Leave --no-build out to build one."
+        f"No engine in {store.root} fits {artifact.path.name} here, and `may_build=False` forbids to build one. "
+        f"The nearest differs in: {'; '.join(near)}. Leave `may_build=False` out to build one."
     )

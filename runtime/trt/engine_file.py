@@ -26,7 +26,7 @@ _RTX_VERSION = slice(24, 28)
 _SHOWN = ("description", "author", "version", "task", "imgsz", "names", "stride", "batch")
 RISK = (
     "Loading an engine runs the code in it, and nothing tells what it segments. Build it here from the ONNX file "
-    "(edgeseg export MODEL --format engine), or accept this file with --trust if you made it yourself."
+    "(export with `format='engine'`), or accept this file with `trust=True` if you made it yourself."
 )
 
 
@@ -102,8 +102,8 @@ def read_trusted_plan(path: Path, library: Library, trust: bool) -> bytes:
     if found.library != library.name:
         todo = "engine-rtx" if found.library == RTX else "engine"
         raise ArtifactError(
-            f"{found}. {library.title} does not load it. Use --format {todo} where that library is installed, or build "
-            "an engine here: leave out --engine-file."
+            f"{found}. {library.title} does not load it. Use `format={todo!r}` where that library is installed, or "
+            "build an engine here: leave out `engine_file`."
         )
     return path.read_bytes()[found.start :]
 

@@ -102,7 +102,7 @@ def _expect_opset(onnx: bytes, library: Library) -> None:
         raise ArtifactError("This file holds no ONNX graph: it names no operator set. Export the model again.")
     if found > library.dialect.max_opset:
         sentence = _OPSET.format(title=library.title, limit=library.dialect.max_opset, found=found)
-        todo = "Export the model without --half, at opset 17." if found == 19 else "Export the model at opset 17."
+        todo = "Export the model without `half=True`, at opset 17." if found == 19 else "Export the model at opset 17."
         raise ArtifactError(f"{sentence} {todo}")
 
 
@@ -110,7 +110,7 @@ def _describe(errors: list[Any]) -> str:
     """Every parser error once, with its node."""
     lines = list(dict.fromkeys(_parser_error(error) for error in errors)) or ["it gave no reason"]
     more = f" (and {len(lines) - 3} more)" if len(lines) > 3 else ""
-    return f"{'; '.join(lines[:3])}{more}. Run the network with --format openvino or onnx, or replace that layer."
+    return f"{'; '.join(lines[:3])}{more}. Run the network with `format='openvino'` or `'onnx'`, or replace that layer."
 
 
 def _parser_error(error: Any) -> str:
@@ -160,12 +160,12 @@ def _use_dla(config: Any, builder: Any, job: BuildJob, library: Library) -> None
     cores = int(builder.num_DLA_cores)
     if job.settings.dla is None or job.settings.dla >= cores:
         raise UserError(
-            f"--dla {job.settings.dla}: this device has {cores or 'no'} DLA cores (Jetson Xavier and Orin NX or AGX "
-            "have them, Orin Nano and PCs do not). Leave --dla out."
+            f"`dla={job.settings.dla}`: this device has {cores or 'no'} DLA cores (Jetson Xavier and Orin NX or AGX "
+            "have them, Orin Nano and PCs do not). Leave `dla` out."
         )
     if job.precision != "fp16":
         raise UserError(
-            f"A DLA runs float16 only, not {job.precision}: {NO_DLA_INT8} Export with --half, or on the GPU."
+            f"A DLA runs float16 only, not {job.precision}: {NO_DLA_INT8} Export with `half=True`, or on the GPU."
         )
     config.default_device_type = library.module.DeviceType.DLA
     config.DLA_core = job.settings.dla
@@ -176,8 +176,8 @@ def _be_compatible(config: Any, library: Library, settings: BuildSettings) -> No
     module = library.module
     if settings.costs and not library.dialect.has_compatibility:
         raise UserError(
-            f"{library.title} engines serve every RTX GPU and bind to their version: leave out --version-compatible "
-            "and --hardware-compatible."
+            f"{library.title} engines serve every RTX GPU and bind to their version: leave out `version_compatible` "
+            "and `hardware_compatible`."
         )
     if settings.version_compatible:
         config.set_flag(module.BuilderFlag.VERSION_COMPATIBLE)

@@ -42,7 +42,7 @@ def build_failure(errors: Sequence[str], skipped: Sequence[str], settings: Build
         return EngineError(
             f"{title} ran out of memory while it built the engine ({_limit(settings)}): {reason}. {_remedy(settings)}"
         )
-    return EngineError(f"{title} could not build the engine: {reason}. Export with --format openvino or onnx.")
+    return EngineError(f"{title} could not build the engine: {reason}. Export with `format='openvino'` or `'onnx'`.")
 
 
 def skipped_note(skipped: Sequence[str], settings: BuildSettings, title: str) -> str:
@@ -54,11 +54,11 @@ def skipped_note(skipped: Sequence[str], settings: BuildSettings, title: str) ->
 
 
 def _limit(settings: BuildSettings) -> str:
-    return "no --workspace" if settings.workspace_mb is None else f"--workspace {settings.workspace_mb}"
+    return "no `workspace_mb`" if settings.workspace_mb is None else f"`workspace_mb={settings.workspace_mb}`"
 
 
 def _remedy(settings: BuildSettings) -> str:
     """The user's own limit is the likely reason where there is one; where there is none, the device is full."""
     if settings.workspace_mb is not None:
-        return f"Export with a larger --workspace, or without it; if the device itself is full, {_FREE}."
-    return f"Free memory: {_FREE}. If that is not enough, export with --workspace 256."
+        return f"Export with a larger `workspace_mb`, or without it; if the device itself is full, {_FREE}."
+    return f"Free memory: {_FREE}. If that is not enough, export with `workspace_mb=256`."

@@ -26,7 +26,7 @@ _DEVICE = re.compile(r"(cpu|gpu|cuda|rtx|dla)?(?::?(\d+))?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Target:
-    """What ``--device`` means here: a GPU, a DLA core of GPU 0, or TensorRT for RTX on a GPU."""
+    """What a device means here: a GPU, a DLA core of GPU 0, or TensorRT for RTX on a GPU."""
 
     gpu: int = 0
     dla: int | None = None
@@ -57,7 +57,7 @@ class TensorRtEngine:
         artifact, options: what runs, where.
         cuda, library: default: those of this machine.
         frame_size: height and width of whole frames (BGR) that slots take instead of network inputs. The engine, which
-            ``edgeseg export --format engine --gpu-resize`` has built, resizes them; masks keep the network's size.
+            an export with ``gpu_resize`` has built, resizes them; masks keep the network's size.
 
     Raises:
         MissingExtra: TensorRT or cuda-bindings is not installed.
@@ -100,7 +100,7 @@ class TensorRtEngine:
         mark = self._log.count
         context = self._engine.create_execution_context()
         if context is None:
-            raise EngineError(f"TensorRT gives no context: {self._describe(mark)}. Use fewer --slots.")
+            raise EngineError(f"TensorRT gives no context: {self._describe(mark)}. Use fewer `slots`.")
         slot = TensorRtSlot(self._cuda, self._gpu.index, context, self._tensors, lambda: self._describe(mark))
         self._slots = [*(slot for slot in self._slots if not slot.closed), slot]
         return slot
@@ -137,8 +137,8 @@ def _expect_dla(artifact: Artifact, target: Target) -> None:
     if target.dla is not None and target.dla != built_for:
         found = "the GPU" if built_for is None else f"DLA core {built_for}"
         raise UserError(
-            f"{artifact.path.name} is built for {found}; found --device dla:{target.dla}. Export it with "
-            f"--format engine --dla {target.dla}."
+            f"{artifact.path.name} is built for {found}; found `device='dla:{target.dla}'`. Export it with "
+            f"`format='engine', dla={target.dla}`."
         )
 
 

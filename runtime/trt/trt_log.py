@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import EngineError
 from edgeseg.runtime.trt.install import driver_advice
 from edgeseg.runtime.trt.versions import Library
@@ -65,7 +64,7 @@ def start_log(kind: Callable[[Any], Any], log: Any, library: Library) -> Any:
         reason = "; ".join(messages_since(log, mark)) or f"it gave no reason ({error})"
         raise EngineError(
             f"{library.title} does not start: {reason}. Mostly it is made for a newer CUDA than the driver serves "
-            f"({edgeseg_command('doctor')} tells which that is). {driver_advice()} "
+            f"(`diagnose()` tells which that is). {driver_advice()} "
             "Or install a TensorRT for the driver's CUDA."
         ) from error
 

@@ -57,7 +57,7 @@ class TestOpen:
 
     def test_a_bare_model_file_says_how_to_make_an_artifact(self, tmp_path: Path) -> None:
         (tmp_path / "model.onnx").write_bytes(b"onnx")
-        with pytest.raises(ArtifactError, match=r"bare file.*edgeseg export .*model\.onnx"):
+        with pytest.raises(ArtifactError, match=r"bare file.*edgeseg\.export_model\('.*model\.onnx'\)"):
             Artifact.open(tmp_path / "model.onnx")
 
     def test_a_folder_that_is_no_artifact(self, tmp_path: Path) -> None:

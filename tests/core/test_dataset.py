@@ -141,7 +141,7 @@ class TestMasks:
 
     def test_a_value_outside_the_classes_names_file_and_value(self, tmp_path: Path, write_dataset: Write) -> None:
         data = Dataset.open(write_dataset(tmp_path, {"a": np.full_like(MASK, 11)}))
-        with pytest.raises(DataError, match=r"a\.png holds the value 11.*0\.\.1.*--ignore-index 11"):
+        with pytest.raises(DataError, match=r"a\.png holds the value 11.*0\.\.1.*`ignore_index=11`"):
             data.read(data.pairs("train")[0])
 
     def test_black_and_white_masks_are_noticed(self, tmp_path: Path, write_dataset: Write) -> None:

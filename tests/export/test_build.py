@@ -106,7 +106,7 @@ def test_a_failed_gate_leaves_no_int8_artifact(built, data, white, tmp_path):
     parent = built[1].artifact
     images = load_set(white, parent.spec)
     with pytest.raises(
-        GateFailed, match=r"(?s)openvino int8 lost .* points of mIoU on 8 images.*--max-drop is 0.5.*disc"
+        GateFailed, match=r"(?s)openvino int8 lost .* points of mIoU on 8 images.*`max_drop` is 0.5.*disc"
     ):
         int8_artifact(
             parent,

@@ -141,7 +141,7 @@ def test_the_whole_network_is_left_as_it_was() -> None:
 
 @pytest.mark.parametrize("name", sorted(set(MODELS) - set(CUTTABLE)))
 def test_networks_of_another_shape_are_refused(name: str) -> None:
-    with pytest.raises(UserError, match=r"cuts a U-Net with same padding; this is a .*edgeseg models --prune"):
+    with pytest.raises(UserError, match=r"cuts a U-Net with same padding; this is a .*`cut_to_depth"):
         cut_below(tiny(name), 0, torch.zeros(8))
 
 

@@ -49,7 +49,7 @@ def test_bgr_networks_get_the_weights_turned() -> None:
 
 
 def test_a_model_without_published_weights_says_which_have_some() -> None:
-    with pytest.raises(UserError, match=r"no pretrained weights for unet, only for lite-unet.*--no-pretrained"):
+    with pytest.raises(UserError, match=r"no pretrained weights for unet, only for lite-unet.*`pretrained=False`"):
         load_pretrained("unet", build_model("unet", SPEC, {"width": 0.25}), SPEC)
 
 

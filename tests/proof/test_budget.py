@@ -1,4 +1,4 @@
-"""Limits from flags."""
+"""Limits that a person gives."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def test_what_is_not_given_is_the_usual():
 
 
 @pytest.mark.parametrize("at", range(3))
-def test_a_limit_below_zero_or_unknown_is_refused_by_its_flag(at):
-    flag = ("--max-drop", "--max-class-drop", "--max-boundary-drop")[at]
+def test_a_limit_below_zero_or_unknown_is_refused_by_its_name(at):
+    field = ("max_drop", "max_class_drop", "max_boundary_drop")[at]
     for wrong in (-0.1, float("nan")):
         limits = [1.0, 1.0, 1.0]
         limits[at] = wrong
-        with pytest.raises(UserError, match=f"{flag} is a number of points"):
+        with pytest.raises(UserError, match=f"`{field}` is a number of points"):
             Budget(*limits)

@@ -74,7 +74,7 @@ def test_the_gate_is_half_a_point_with_masks_and_wider_without():
     assert budget_for(False, None, None, None).max_drop > 0.5
     assert budget_for(False, 0.2, None, None).max_drop == 0.2
     for wrong in (-1.0, float("nan")):
-        with pytest.raises(UserError, match="--max-drop"):
+        with pytest.raises(UserError, match="`max_drop`"):
             budget_for(True, wrong, None, None)
 
 
@@ -116,7 +116,7 @@ def test_images_that_calibration_did_not_see_are_preferred(data):
 def test_a_reference_worse_than_one_label_everywhere_is_called_out(data):
     swapped = Stage("swapped", lambda image: (by_colour(image) + 1) % 3)
     notes = comparison_notes(compare([swapped], samples_from(data, SPEC), SPEC))
-    assert any("no better than one label everywhere" in note and "--color-order" in note for note in notes)
+    assert any("no better than one label everywhere" in note and "`color_order`" in note for note in notes)
 
 
 def test_equal_masks_of_one_label_are_called_out():
@@ -148,10 +148,10 @@ def moved(image):
 
 def test_each_limit_that_is_missed_is_named_and_by_which_class(data):
     found = compare(STAGES, samples_from(data, SPEC), SPEC)
-    with pytest.raises(GateFailed, match=r"--max-drop is 1; the class box lost \d+\.\d+ points; --max-class-drop is 2"):
+    with pytest.raises(GateFailed, match=r"`max_drop` is 1; the class box lost \d+\.\d+ points; `max_class_drop` is 2"):
         check_budget(found, Budget(1, 2, 100))
     with pytest.raises(
-        GateFailed, match=r"images \(.*\); boundary IoU lost \d+\.\d+ points; --max-boundary-drop is 3\."
+        GateFailed, match=r"images \(.*\); boundary IoU lost \d+\.\d+ points; `max_boundary_drop` is 3\."
     ):
         check_budget(found, Budget(100, 100, 3))
     check_budget(found, Budget(100, 100, 100))

@@ -288,13 +288,23 @@ def test_the_json_holds_the_same_figures_and_renders_alone(proof, tmp_path):
     assert f"{report['comparison']['stages']['openvino int8']['mean_iou']:.4f}" in alone.text()
 
 
+def test_a_report_of_edgeseg_0_1_gives_the_same_page(proof):
+    """Then a check named its flag."""
+    report = describe_proof(proof)
+    old = json.loads(json.dumps(report))
+    for check in old["verdict"]["checks"]:
+        check["flag"] = f"--{check.pop('field').replace('_', '-')}"
+    assert render_page(old) == render_page(report)
+    assert 'class="limit"' in render_page(old)
+
+
 def test_the_page_never_passes_what_the_gate_refuses(proof):
     stage = proof.comparison.stages[1]
     drop, outlines = proof.comparison.drop(stage), proof.comparison.boundary_drop(stage)
     worst = worst_class(proof.comparison, stage)[1]
     for budget in (Budget(drop, worst, outlines), Budget(drop / 2, worst, outlines), Budget(drop, worst / 2, outlines)):
-        found = [check["flag"] for check in budget_checks(proof.comparison, budget) if not check["passed"]]
-        assert found == [miss.flag for miss in misses(proof.comparison, stage, budget)]
+        found = [check["field"] for check in budget_checks(proof.comparison, budget) if not check["passed"]]
+        assert found == [miss.field for miss in misses(proof.comparison, stage, budget)]
     unlimited = budget_checks(proof.comparison, Budget(drop, math.inf, math.inf))
     assert [check["limit"] for check in unlimited] == [drop, None, None]
     assert (

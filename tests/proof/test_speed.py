@@ -44,11 +44,11 @@ def test_no_gain_is_called_no_gain(fp32_ms, int8_ms):
     speed = verdict(fp32_ms, int8_ms)
     assert not speed.is_faster
     assert speed.text().startswith("INT8 is not faster here")
-    assert speed.text().endswith("edgeseg export --prefer latency " + HANDED_OVER)
+    assert speed.text().endswith("`prefer='latency'` " + HANDED_OVER)
 
 
 def test_a_gain_needs_no_other_artifact():
-    assert "--prefer" not in verdict(20, 10).text()
+    assert "prefer" not in verdict(20, 10).text()
 
 
 def test_a_gain_within_the_noise_is_none():

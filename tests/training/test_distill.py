@@ -135,7 +135,7 @@ def test_a_teacher_of_other_classes_or_size_is_refused(
 
 
 def test_wrong_shares_and_temperatures_are_refused() -> None:
-    with pytest.raises(UserError, match="--distill-weight must be"):
+    with pytest.raises(UserError, match=r"`Distillation\.weight` must be"):
         Distillation(Path("t.pt"), 1.5)
-    with pytest.raises(UserError, match="--distill-temperature must be"):
+    with pytest.raises(UserError, match=r"`Distillation\.temperature` must be"):
         Distillation(Path("t.pt"), 0.5, 0.0)

@@ -50,7 +50,7 @@ def test_a_network_from_scratch_learns_at_one_rate(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.5])
 def test_impossible_encoder_rates_are_refused(tmp_path: Path, share: float) -> None:
-    with pytest.raises(UserError, match="--encoder-lr must be over 0 and at most 1"):
+    with pytest.raises(UserError, match="`encoder_lr` must be over 0 and at most 1"):
         TrainSettings(tmp_path, encoder_lr=share)
 
 

@@ -142,7 +142,7 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     before = (tmp_path / "last.pt").read_bytes()
     with torch.no_grad():
         trainer._bare().head.weight.fill_(float("nan"))
-    with pytest.raises(DataError, match=r"became nan in epoch 2, batch 1 \(.*\)\..*lower --lr"):
+    with pytest.raises(DataError, match=r"became nan in epoch 2, batch 1 \(.*\)\..*lower `lr`"):
         trainer._epoch(1)
     assert (tmp_path / "last.pt").read_bytes() == before
 
@@ -153,7 +153,7 @@ def test_a_loss_that_is_no_number_at_once_does_not_speak_of_a_checkpoint(
     trainer = Trainer(discs, disc_spec, settings(tmp_path))
     with torch.no_grad():
         trainer._bare().head.weight.fill_(float("nan"))
-    with pytest.raises(DataError, match=r"epoch 1, batch 1 \(.*\)\. No epoch was finished; lower --lr"):
+    with pytest.raises(DataError, match=r"epoch 1, batch 1 \(.*\)\. No epoch was finished; lower `lr`"):
         trainer._epoch(0)
 
 
@@ -201,7 +201,7 @@ def test_hold_out_links_a_fixed_part_of_train(tmp_path: Path, disc_folder: Path)
 
 
 def test_more_batch_than_images_is_refused(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:
-    with pytest.raises(UserError, match="--batch 99 is more than the 12 training images"):
+    with pytest.raises(UserError, match="`batch=99` is more than the 12 training images"):
         train(discs, disc_spec, settings(tmp_path, batch=99))
 
 

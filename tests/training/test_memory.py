@@ -71,7 +71,7 @@ def test_a_step_without_memory_names_the_batch_that_fits(
 ) -> None:
     monkeypatch.setattr("edgeseg.training.start.build_model", Hungry)
     settings = TrainSettings(tmp_path, epochs=1, batch=6, crop=(32, 40), amp="no", device="cpu")
-    with pytest.raises(UserError, match=r"at --batch 6 with crops of 32x40; a step of 1 fits here. Give --batch 1"):
+    with pytest.raises(UserError, match=r"at `batch=6` with crops of 32x40; a step of 1 fits here. Give `batch=1`"):
         train(discs, disc_spec, settings)
 
 

@@ -100,12 +100,17 @@ def _derive(report: Record, cells: Sequence[Cells]) -> dict[str, Any]:
 def _derive_reaches(report: Record) -> dict[str, float | None]:
     """Points from the middle of the bars to their edges, and the limit of a class."""
     checks, drops = report["verdict"]["checks"], report["comparison"]["class_drops"].values()
-    limit = next((check["limit"] for check in checks if check["flag"] == "--max-class-drop"), None)
+    limit = next((check["limit"] for check in checks if _read_field(check) == "max_class_drop"), None)
     return {
         "budget_reach": MARGIN * max([LEAST_REACH, *(max(abs(c["lost"] or 0), c["limit"] or 0) for c in checks)]),
         "class_reach": MARGIN * max([LEAST_REACH, limit or 0, *(abs(drop) for drop in drops if drop is not None)]),
         "class_limit": limit,
     }
+
+
+def _read_field(check: Record) -> str:
+    """Read which setting a check judged; reports of edgeseg 0.1 name its flag."""
+    return str(check.get("field") or check["flag"].removeprefix("--").replace("-", "_"))
 
 
 def _list_differences(cells: Sequence[Cells]) -> list[tuple[str, str]]:

@@ -107,16 +107,16 @@ def budget_checks(comparison: Comparison, budget: Budget) -> list[dict[str, Any]
     """What was lost and what might be, in points; held or missed as the gate sees it."""
     stage = comparison.stages[-1]
     whole = "mIoU" if comparison.labelled else "pixels changed"
-    judged = [("--max-drop", whole, comparison.drop(stage), budget.max_drop)]
+    judged = [("max_drop", whole, comparison.drop(stage), budget.max_drop)]
     if comparison.labelled:
         worst, points = worst_class(comparison, stage)
-        judged.append(("--max-class-drop", f"worst class, {worst or 'none shown'}", points, budget.max_class_drop))
+        judged.append(("max_class_drop", f"worst class, {worst or 'none shown'}", points, budget.max_class_drop))
         outlines = comparison.boundary_drop(stage)
-        judged.append(("--max-boundary-drop", "boundary IoU", outlines, budget.max_boundary_drop))
-    missed = {miss.flag for miss in misses(comparison, stage, budget)}
+        judged.append(("max_boundary_drop", "boundary IoU", outlines, budget.max_boundary_drop))
+    missed = {miss.field for miss in misses(comparison, stage, budget)}
     return [
-        {"what": what, "flag": flag, "lost": finite(lost), "limit": finite(limit), "passed": flag not in missed}
-        for flag, what, lost, limit in judged
+        {"what": what, "field": field, "lost": finite(lost), "limit": finite(limit), "passed": field not in missed}
+        for field, what, lost, limit in judged
     ]
 
 

@@ -5,7 +5,7 @@ Ronneberger et al. 2015 (arXiv:1505.04597), equation 2::
     w(x) = w_c(x) + w0 * exp(-(d1(x) + d2(x))^2 / (2 sigma^2))
 
 ``w_c`` balances the classes, ``d1`` and ``d2`` are the distances to the nearest and to the second
-nearest object. Here ``w_c`` comes from ``--class-weights`` and is added in the loss
+nearest object. Here ``w_c`` comes from ``class_weights`` and is added in the loss
 (``losses.py``); this module makes the second part. It is 0 on the objects themselves: the weight
 belongs to the gap between them.
 
@@ -64,7 +64,7 @@ class BoundaryWeights:
     def __post_init__(self) -> None:
         if not (0 < self.w0 <= 1000 and 0 < self.sigma <= 200):
             raise UserError(
-                "--boundary-weights takes W0 over 0 and at most 1000 and SIGMA over 0 and at most 200 pixels; "
+                "`boundary_weights` takes W0 over 0 and at most 1000 and SIGMA over 0 and at most 200 pixels; "
                 f"found {self.w0:g} {self.sigma:g}. The paper took 10 5."
             )
 

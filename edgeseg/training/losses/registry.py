@@ -72,8 +72,8 @@ def make_loss(spec: ModelSpec, pixels: Tensor, mode: str, name: str | None = Non
     terms = _terms(name or DEFAULTS[spec.task], spec.task)
     if boundary and not any(term.per_pixel for term in terms):
         raise UserError(
-            f"--boundary-weights weigh pixels, and --loss {name} has no per-pixel term. "
-            f"Add one: --loss {DEFAULTS[spec.task]}+{name}."
+            f"`boundary_weights` weigh pixels, and `loss={name!r}` has no per-pixel term. "
+            f"Add one: `loss='{DEFAULTS[spec.task]}+{name}'`."
         )
     weights = class_weights(pixels, mode)
     built = [term.build(weights) for term in terms]
@@ -92,9 +92,9 @@ def _terms(name: str, task: str) -> list[Term]:
             raise UserError(_unknown(part, parts, task))
         if task not in TERMS[part].tasks:
             fit = "+".join(DEFAULTS[task] if other == part else other for other in parts)
-            raise UserError(f"--loss {part} is for {TERMS[part].tasks[0]} tasks, this one is {task}; use {fit}.")
+            raise UserError(f"`loss={part!r}` is for {TERMS[part].tasks[0]} tasks, this one is {task}; use {fit}.")
     if len(set(parts)) < len(parts):
-        raise UserError(f"--loss {name} names a term twice.")
+        raise UserError(f"`loss={name!r}` names a term twice.")
     return [TERMS[part] for part in parts]
 
 

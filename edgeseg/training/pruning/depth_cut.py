@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from edgeseg.console.command import edgeseg_command
 from edgeseg.errors import CheckpointError
 from edgeseg.models.registry import build_model
 from edgeseg.models.unetpp import prune_depth
@@ -25,7 +24,7 @@ def cut_to_depth(loaded: LoadedModel, depth: int) -> LoadedModel:
     if loaded.architecture["name"] != "unetpp":
         raise CheckpointError(
             f"{loaded.name} holds {loaded.architecture['name']}; only a unetpp can be cut to a depth. "
-            f"Levels of a U-Net are cut by: {edgeseg_command('export', 'CKPT', '--drop-levels', 'N', '--data', 'DIR')}"
+            "Levels of a U-Net are cut when it is exported, with `drop_levels=N` and `data=DIR`."
         )
     state = prune_depth(loaded.model.state_dict(), depth)
     options = {**loaded.architecture["options"], "depth": depth}

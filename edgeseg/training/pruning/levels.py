@@ -173,7 +173,8 @@ def find_joins(model: nn.Module) -> Sequence[Join]:
     if isinstance(model, Levelled):
         return model.skip_joins()
     raise UserError(
-        f"--levels needs a U-Net with skips at every level; {type(model).__name__} does not say where its levels meet."
+        "`levels=True` needs a U-Net with skips at every level; "
+        f"{type(model).__name__} does not say where its levels meet."
     )
 
 

@@ -60,8 +60,8 @@ def check_certificate(target: str, trust: Trust) -> None:
         raise StreamFault(
             "certificate date" if is_of_time else "certificate",
             f"its certificate is not trusted: {error.verify_message.rstrip('.')}. If it is right all the same, pin it "
-            f"with --tls-fingerprint {_fingerprint(_certificate(target))} (compare that with what the camera itself "
-            "says), or name who signed it with --tls-ca FILE; --tls-insecure takes any",
+            f"with `tls_fingerprint={_fingerprint(_certificate(target))!r}` (compare that with what the camera itself "
+            "says), or name who signed it with `tls_ca=FILE`; `tls_insecure=True` takes any",
         ) from None
     except OSError:
         return

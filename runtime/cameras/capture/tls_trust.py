@@ -24,17 +24,17 @@ class Trust:
 
     @classmethod
     def given(cls, ca_file: str | None, fingerprint: str | None, insecure: bool) -> Trust:
-        """Build it from flags.
+        """Build it from settings.
 
         Raises:
             UserError: they contradict each other, or one is no file or fingerprint.
         """
         if sum(map(bool, (ca_file, fingerprint, insecure))) > 1:
-            raise UserError("--tls-ca, --tls-fingerprint and --tls-insecure exclude each other: give one of them.")
+            raise UserError("`tls_ca`, `tls_fingerprint` and `tls_insecure` exclude each other: give one of them.")
         digits = (fingerprint or "").replace(":", "").replace(" ", "").lower()
         if digits and (len(digits) != 64 or set(digits) - set("0123456789abcdef")):
             raise UserError(
-                "--tls-fingerprint takes a SHA-256, 64 hexadecimal digits with or without colons, as "
+                "`tls_fingerprint` takes a SHA-256, 64 hexadecimal digits with or without colons, as "
                 "`openssl x509 -in FILE -noout -fingerprint -sha256` prints it."
             )
         if ca_file:
@@ -43,7 +43,7 @@ class Trust:
             try:
                 ssl.create_default_context(cafile=ca_file)
             except (OSError, ValueError) as error:
-                raise UserError(f"--tls-ca takes a PEM file with certificates; {ca_file}: {error}.") from None
+                raise UserError(f"`tls_ca` takes a PEM file with certificates; {ca_file}: {error}.") from None
         return cls(os.path.abspath(ca_file) if ca_file else "", digits, insecure)
 
 

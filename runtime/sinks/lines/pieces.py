@@ -46,10 +46,10 @@ class Rotation:
     def check(self) -> None:
         """Raise UserError for what cannot be meant."""
         if self.every_s is not None and self.every_s < 1:
-            raise UserError(f"--jsonl-every must be at least 1s; found {self.every_s:g}s.")
+            raise UserError(f"`jsonl_every` must be at least 1s; found {self.every_s:g}s.")
         if self.every_bytes and self.keep_bytes and 2 * self.every_bytes > self.keep_bytes:
             raise UserError(
-                f"--jsonl-keep deletes whole files, so it must be at least twice --jsonl-every; "
+                f"`jsonl_keep` deletes whole files, so it must be at least twice `jsonl_every`; "
                 f"found {format_bytes(self.keep_bytes)} and {format_bytes(self.every_bytes)}."
             )
 

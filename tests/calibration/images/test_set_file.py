@@ -81,7 +81,7 @@ def test_a_changed_and_a_missing_image_are_both_named(place, set_file):
         load_set(set_file, SPEC)
     assert f"{chosen[0].path} was changed" in str(caught.value)
     assert f"{chosen[1].path} is missing" in str(caught.value)
-    assert f"edgeseg calibrate MODEL --data {place / 'calib'} -n 9 --seed 5 -o {set_file}" in str(caught.value)
+    assert f"`write_set('{set_file}', load_set('{place / 'calib'}', ..., count=9, seed=5), ...)`" in str(caught.value)
 
 
 def test_the_command_that_mends_a_set_can_be_typed_as_it_stands(place):
@@ -89,7 +89,7 @@ def test_the_command_that_mends_a_set_can_be_typed_as_it_stands(place):
     (place / "calib" / "0.png").unlink()
     with pytest.raises(DataError, match=r"0\.png is missing") as caught:
         load_set(place / "set.json", SPEC)
-    assert f"--data '{place}/calib/*.png' -n 10" in str(caught.value)
+    assert f"load_set('{place}/calib/*.png', ..., count=10, " in str(caught.value)
 
 
 def test_a_changed_video_is_noticed(place):

@@ -100,7 +100,7 @@ def test_other_methods_cut_rare_values_and_never_add_any(parent: Artifact, image
 
 
 def test_a_method_that_the_library_lacks_is_refused(parent: Artifact, images: CalibrationSet, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="calibrated by minmax, entropy, percentile; found --method mse"):
+    with pytest.raises(ArtifactError, match="calibrated by minmax, entropy, percentile; found `method='mse'`"):
         OrtQuantizer().quantize(parent, images, Recipe("mse"), tmp_path, lambda: None)
 
 

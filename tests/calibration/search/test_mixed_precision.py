@@ -69,7 +69,7 @@ def test_what_is_published_is_what_was_measured(outlier, images, samples, tmp_pa
 
 def test_without_a_search_the_first_measurement_decides(outlier, images, samples, tmp_path):
     limits = Budget(0.5, 2.0, 1.0, search=False)
-    with pytest.raises(GateFailed, match=r"(?s)lost .* points of mIoU.*--max-drop is 0.5"):
+    with pytest.raises(GateFailed, match=r"(?s)lost .* points of mIoU.*`max_drop` is 0.5"):
         int8_artifact(outlier["openvino"], images, OutputOptions(tmp_path / "out", "x"), samples, limits)
     assert list((tmp_path / "out").iterdir()) == []
 
@@ -91,7 +91,7 @@ def test_when_nothing_helps_the_guilty_and_the_next_step_are_named(outlier, imag
     text = str(failure.value)
     assert "No choice of layers in float restores the budget" in text
     assert "conv2d_2" in text.partition("The layers that risk most are")[2]
-    assert "edgeseg train --weights best.pt --qat --data DIR" in text
+    assert "`edgeseg.train(weights='best.pt', qat=True, data=DIR)`" in text
     assert [path.name for path in place.out.iterdir()] == [".x-int8-openvino.search"]
     built = int8_artifact(outlier["openvino"], images, place, samples, LIMITS)
     assert built.search.ladder.reused >= 2, "another budget starts from what was measured"

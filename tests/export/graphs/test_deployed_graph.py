@@ -127,7 +127,7 @@ def test_outputs_are_what_the_spec_needs_and_what_was_asked(task, threshold, ask
 @pytest.mark.parametrize("asked", [["logits"], ["labels", "boxes"]])
 def test_impossible_outputs_are_refused(asked):
     spec = spec_of("multiclass", "rgb", None)
-    with pytest.raises(UserError, match="--outputs takes labels"):
+    with pytest.raises(UserError, match="`outputs` takes labels"):
         deployed_graph(pixelwise_net(spec)[0], spec, asked)
 
 

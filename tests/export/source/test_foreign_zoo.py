@@ -256,7 +256,9 @@ def test_activations_inside_give_the_masks_of_the_file(tail, outputs, opset, tmp
 @pytest.mark.parametrize("stride", [2, 4])
 def test_smaller_logits_are_upsampled_on_request(how, stride, tmp_path):
     model = Net(stride=stride, enlarge=False).build()
-    with pytest.raises(SpecError, match=rf"{H // stride}x{W // stride} where the input is {H}x{W}. Give --upsample"):
+    with pytest.raises(
+        SpecError, match=rf"{H // stride}x{W // stride} where the input is {H}x{W}. Give `upsample='bilinear'`"
+    ):
         taken(model, tmp_path)
     source = taken(model, tmp_path, dataclasses.replace(THREE, upsample=how))
     corners = how.endswith("corners")
@@ -296,9 +298,9 @@ def test_the_resize_of_the_graph_is_the_one_of_the_reference(how, small, large):
 def test_one_of_several_outputs_is_chosen_by_name(tmp_path):
     model = Net().build()
     model.graph.output.append(helper.make_tensor_value_info("dead", TensorProto.FLOAT, [1, 8, "h", "w"]))
-    with pytest.raises(SpecError, match=r"this file has 2: full .*dead .*--logits NAME"):
+    with pytest.raises(SpecError, match=r"this file has 2: full .*dead .*`logits=NAME`"):
         taken(model, tmp_path)
-    with pytest.raises(SpecError, match="no output 'fool'; --logits can be one of full"):
+    with pytest.raises(SpecError, match="no output 'fool'; `logits` can be one of full"):
         taken(model, tmp_path, dataclasses.replace(THREE, logits="fool"))
     source = taken(model, tmp_path, dataclasses.replace(THREE, logits="full"))
     assert "Tanh" not in operations(source), "what led to the other output is gone"
@@ -399,7 +401,7 @@ def test_a_layer_that_overflows_is_named(tmp_path):
     next(node for node in model.graph.node if node.name == "Mul_7").output[0] = "same0"
     next(node for node in model.graph.node if node.name == "Conv_8").input[0] = "hot"
     model.graph.initializer.append(numpy_helper.from_array(np.float32(1e4), "big"))
-    with pytest.raises(SpecError, match=r"first in layer 'explode' \(Exp\).*--mean, --std"):
+    with pytest.raises(SpecError, match=r"first in layer 'explode' \(Exp\).*`mean`, `std`"):
         taken(model, tmp_path)
 
 

@@ -60,5 +60,5 @@ def test_a_network_with_other_outputs_than_its_spec_is_refused():
 
 def test_a_size_the_network_does_not_take_is_refused():
     picky = nn.Sequential(nn.Flatten(), nn.Linear(3 * 40 * 56, 3 * 40 * 56), nn.Unflatten(1, (3, 40, 56))).eval()
-    with pytest.raises(SpecError, match=r"does not run at 48x56.*--imgsz"):
+    with pytest.raises(SpecError, match=r"does not run at 48x56.*`imgsz="):
         onnx_from_checkpoint(picky, SPEC.replace(height=48))

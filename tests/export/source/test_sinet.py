@@ -26,7 +26,7 @@ BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sinet.py"
 
 
 def test_it_is_refused_without_a_spec(data_dir):
-    with pytest.raises(SpecError, match=r"--classes .*--color-order .*--mean"):
+    with pytest.raises(SpecError, match=r"`classes=.*`color_order=.*`mean="):
         source_net(data_dir / "models" / "sinet_320.onnx", SpecFlags())
 
 

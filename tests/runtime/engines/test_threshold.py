@@ -53,7 +53,7 @@ def test_a_binary_pixel_is_foreground_from_the_threshold_on(
 
 
 def test_without_a_confidence_output_a_threshold_is_refused(tiny_artifact: ArtifactMaker) -> None:
-    with pytest.raises(UserError, match=r"no confidence output .*Export it again with --conf 0.7"):
+    with pytest.raises(UserError, match=r"no confidence output .*Export it again with `threshold=0.7`"):
         threshold_for(tiny_artifact("onnx", confidence=False), 0.7)
 
 

@@ -155,5 +155,5 @@ class TestVerb:
 
     @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan")])
     def test_no_time_is_refused(self, tiny_artifact: ArtifactMaker, seconds: float) -> None:
-        with pytest.raises(UserError, match="--seconds"):
+        with pytest.raises(UserError, match="`seconds`"):
             bench_engine(tiny_artifact("onnx"), seconds)

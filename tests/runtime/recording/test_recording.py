@@ -315,7 +315,7 @@ def test_key_frames_come_by_time_at_any_rate(tmp_path: Path, tiny_spec: ModelSpe
 
 
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, tiny_spec: ModelSpec) -> None:
-    with pytest.raises(UserError, match="Give --save-every too"):
+    with pytest.raises(UserError, match="Give `save_every` too"):
         VideoSink(tmp_path / "out.mkv", tiny_spec, None, RecordingPolicy(keep_bytes=1))
     with pytest.raises(UserError, match=r"at least 1s; found 0.1s"):
         VideoSink(tmp_path / "out.mkv", tiny_spec, None, RecordingPolicy(every_s=0.1))

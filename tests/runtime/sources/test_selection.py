@@ -139,7 +139,7 @@ def test_the_whole_picture_is_a_region() -> None:
 
 @pytest.mark.parametrize("region", [Region(20, 0, 11, 5), Region(0, 16, 5, 5), Region(30, 0, 1, 1)])
 def test_a_region_beyond_the_picture_is_an_error_that_says_both(region: Region) -> None:
-    with pytest.raises(SourceError, match=r"--roi .* reaches beyond the picture: clip gives 30x20 pixels"):
+    with pytest.raises(SourceError, match=r"`roi=.*` reaches beyond the picture: clip gives 30x20 pixels"):
         list(SelectedSource(recording(1), Selection(region=region)))
 
 
@@ -165,7 +165,7 @@ def test_what_is_no_region_is_refused(text: str) -> None:
     ],
 )
 def test_a_selection_of_nothing_is_refused(wanted: dict[str, float]) -> None:
-    with pytest.raises(UserError, match=r"--(every|max-fps) must be"):
+    with pytest.raises(UserError, match=r"`(every|max_fps)` must be"):
         Selection(**wanted).check()  # type: ignore[arg-type]
 
 

@@ -63,7 +63,9 @@ class TestFinding:
         self, change: dict[str, str], field: str, tiny: Artifact, root: Path
     ) -> None:
         device_engine(tiny, place(root))
-        with pytest.raises(EngineError, match=f"--no-build forbids to build one. The nearest differs in: {field}"):
+        with pytest.raises(
+            EngineError, match=f"`may_build=False` forbids to build one. The nearest differs in: {field}"
+        ):
             device_engine(tiny, place(root, gpu=dataclasses.replace(ORIN, **change)), may_build=False)
 
     def test_another_version_or_file_differs_too(self, tiny: Artifact, root: Path) -> None:
@@ -279,7 +281,9 @@ class TestForeignFiles:
 
     def test_it_is_taken_only_with_trust(self, plan: Path, tiny: Artifact, tmp_path: Path) -> None:
         elsewhere = place(tmp_path / "other", rtx())
-        with pytest.raises(ArtifactError, match=r"It is not loaded\. Loading an engine runs the code in it.*--trust"):
+        with pytest.raises(
+            ArtifactError, match=r"It is not loaded\. Loading an engine runs the code in it.*`trust=True`"
+        ):
             adopt_engine(tiny, elsewhere, plan)
         adopt_engine(tiny, elsewhere, plan, trust=True)
         assert device_engine(tiny, elsewhere, may_build=False).plan == plan.read_bytes()
@@ -291,7 +295,7 @@ class TestForeignFiles:
         self, magic: bytes, library: Callable[[], Library], todo: str, tiny: Artifact, tmp_path: Path
     ) -> None:
         (tmp_path / "x.engine").write_bytes(magic + bytes(100))
-        with pytest.raises(ArtifactError, match=f"engine by TensorRT.* does not load it. Use --format {todo} where"):
+        with pytest.raises(ArtifactError, match=f"engine by TensorRT.* does not load it. Use `format='{todo}'` where"):
             adopt_engine(tiny, place(tmp_path / "other", library()), tmp_path / "x.engine", trust=True)
         assert list((tmp_path / "other").glob("*/engine.*")) == []
 

@@ -83,16 +83,18 @@ class TestBuild:
         made = helper.make_graph([conv], "g", [infos[0]], [infos[1]], [weight])
         data = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
         assert build_engine(BuildJob(data, "fp32"), rtx())
-        with pytest.raises(EngineError, match=r"ran out of memory .*\(--workspace 1\).*with a larger --workspace"):
+        with pytest.raises(
+            EngineError, match=r"ran out of memory .*\(`workspace_mb=1`\).*with a larger `workspace_mb`"
+        ):
             build_engine(BuildJob(data, "fp32", BuildSettings(workspace_mb=1)), rtx())
 
     def test_a_dla_where_there_is_none(self, model: bytes) -> None:
-        with pytest.raises(UserError, match="--dla 0: this device has no DLA cores"):
+        with pytest.raises(UserError, match="`dla=0`: this device has no DLA cores"):
             build_engine(BuildJob(model, "int8", BuildSettings(dla=0)), rtx())
 
     @pytest.mark.parametrize("wish", ["version_compatible", "hardware_compatible"])
     def test_compatibility_where_it_has_no_meaning(self, model: bytes, wish: str) -> None:
-        with pytest.raises(UserError, match="leave out --version-compatible"):
+        with pytest.raises(UserError, match="leave out `version_compatible`"):
             build_engine(BuildJob(model, "fp32", BuildSettings(**{wish: True})), rtx())
 
     def test_a_bar_counts_the_outer_phases_on_a_terminal(
@@ -242,7 +244,7 @@ class TestVersions:
 
     def test_8_6_does_not_take_half_scales(self) -> None:
         data = graph(helper.make_node("Relu", ["x"], ["y"]), opset=19)
-        with pytest.raises(ArtifactError, match=r"TensorRT 8\.6\.1 takes ONNX opsets up to 17.* without --half"):
+        with pytest.raises(ArtifactError, match=r"TensorRT 8\.6\.1 takes ONNX opsets up to 17.* without `half=True`"):
             build_engine(BuildJob(data, "int8"), old_tensorrt()[0])
 
     def test_every_wish_reaches_the_builder(self, model: bytes) -> None:
@@ -347,17 +349,19 @@ class TestMemory:
         ],
     )
     def test_a_failed_build_says_memory_and_what_frees_it(self, said: list[tuple[str, str]], model: bytes) -> None:
-        with pytest.raises(EngineError, match=r"ran out of memory .*\(no --workspace\).*Free memory: .*add swap"):
+        with pytest.raises(EngineError, match=r"ran out of memory .*\(no `workspace_mb`\).*Free memory: .*add swap"):
             build_engine(BuildJob(model, "fp32"), talking_tensorrt(None, *said))
 
     def test_a_limit_of_the_user_is_named_first(self, model: bytes) -> None:
         job = BuildJob(model, "fp32", BuildSettings(workspace_mb=16))
-        with pytest.raises(EngineError, match=r"\(--workspace 16\).*Export with a larger --workspace, or without it"):
+        with pytest.raises(
+            EngineError, match=r"\(`workspace_mb=16`\).*Export with a larger `workspace_mb`, or without it"
+        ):
             build_engine(job, talking_tensorrt(None, ("WARNING", SKIPPED), ("ERROR", NO_TACTIC)))
 
     @pytest.mark.parametrize("text", ["Error Code 4: node /zoom/Conv is wrong", "Error Code 9: weights are broken"])
     def test_another_failure_is_not_blamed_on_memory(self, text: str, model: bytes) -> None:
-        with pytest.raises(EngineError, match=r"could not build the engine: Error Code .*Export with --format"):
+        with pytest.raises(EngineError, match=r"could not build the engine: Error Code .*Export with `format="):
             build_engine(BuildJob(model, "fp32"), talking_tensorrt(None, ("WARNING", SKIPPED), ("ERROR", text)))
 
     def test_an_engine_without_the_tactics_that_were_skipped_comes_with_a_note(

@@ -146,7 +146,7 @@ class TestFrames:
         return TensorRtEngine(artifact, EngineOptions(cache_dir=root), Cuda(cuda), double_library(module), size)
 
     def test_nothing_is_built_without_the_graph(self, tiny: Artifact, cuda: CudaDouble, tmp_path: Path) -> None:
-        said = r"resizes frames of 48x80 .*edgeseg export \S+ --format engine --gpu-resize 48 80"
+        said = r"resizes frames of 48x80 .*Export .* with `format='engine', gpu_resize=\(48, 80\)`"
         with pytest.raises(EngineError, match=said):
             self.opened(tiny, cuda, tmp_path, self.SIZE)
 
@@ -170,7 +170,7 @@ class TestFailures:
 
         engine = opened(tiny, cuda, engines)
         cuda.fail[function], cuda.fail_after[function] = Error.cudaErrorMemoryAllocation, 1
-        with pytest.raises(GpuMemoryError, match=r"no memory left: out of memory .* Use fewer --slots"):
+        with pytest.raises(GpuMemoryError, match=r"no memory left: out of memory .* Use fewer `slots`"):
             engine.open_slot()
         gc.collect()
         assert (cuda.memory, cuda.streams) == ({}, set())
@@ -276,7 +276,7 @@ def test_a_device_that_is_none(text: str) -> None:
 
 def test_a_dla_is_chosen_when_the_engine_is_built(tiny: Artifact, cuda: CudaDouble, engines: Path) -> None:
     library = double_library(tensorrt_double(trt, cuda, tiny.spec, tiny.outputs))
-    with pytest.raises(UserError, match=r"is built for the GPU; found --device dla:0. Export it with"):
+    with pytest.raises(UserError, match=r"is built for the GPU; found `device='dla:0'`. Export it with"):
         TensorRtEngine(tiny, EngineOptions("dla:0", cache_dir=engines), Cuda(cuda), library)
 
 

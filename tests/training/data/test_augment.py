@@ -101,5 +101,5 @@ def test_scale_decides_how_large_things_are_in_a_crop(tmp_path: Path, discs: Dat
 
 @pytest.mark.parametrize("scale", [(2.0, 0.5), (0.0, 1.0), (1.0, 99.0), (float("nan"), 1.0)])
 def test_senseless_scales_are_refused(tmp_path: Path, scale: tuple[float, float]) -> None:
-    with pytest.raises(UserError, match=r"--scale takes MIN and MAX from 0\.1 to 10"):
+    with pytest.raises(UserError, match=r"`scale` takes MIN and MAX from 0\.1 to 10"):
         TrainSettings(tmp_path, scale=scale)

@@ -100,7 +100,7 @@ def test_distances_within_reach_are_exact() -> None:
 
 @pytest.mark.parametrize("wrong", [(0, 5), (10, 0), (-1, 5), (10, 1e9), (float("nan"), 5)])
 def test_numbers_that_make_no_map_are_refused(wrong: tuple[float, float]) -> None:
-    with pytest.raises(UserError, match="--boundary-weights takes W0"):
+    with pytest.raises(UserError, match="`boundary_weights` takes W0"):
         BoundaryWeights(*wrong)
 
 
@@ -168,7 +168,7 @@ def test_boundary_weights_in_binary_cross_entropy() -> None:
 
 def test_a_loss_over_regions_alone_cannot_be_weighted() -> None:
     spec = ModelSpec("binary", ("background", "cell"), 8, 8)
-    with pytest.raises(UserError, match=r"no per-pixel term. Add one: --loss bce\+dice"):
+    with pytest.raises(UserError, match=r"no per-pixel term. Add one: `loss='bce\+dice'`"):
         make_loss(spec, torch.tensor([9, 1]), "none", "dice", boundary=True)
 
 

@@ -174,7 +174,7 @@ def test_a_file_is_full_after_its_time_also_across_runs(tmp_path: Path, monkeypa
 
 
 def test_a_rotation_that_could_keep_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match="at least twice --jsonl-every; found 150 MB and 100 MB"):
+    with pytest.raises(UserError, match="at least twice `jsonl_every`; found 150 MB and 100 MB"):
         Rotation(every_bytes=100_000_000, keep_bytes=150_000_000).check()
 
 
