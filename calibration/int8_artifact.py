@@ -113,7 +113,7 @@ def _describe_measured(comparison: Comparison, budget: Budget, ladder: Ladder | 
         **comparison.to_dict(),
         "iou": {"fp32": finite(before.confusion.mean_iou), "int8": finite(after.confusion.mean_iou)},
         "drop_points": finite(comparison.drop(after)),
-        "max_drop_points": budget.max_drop,
+        "max_drop_points": budget.points(comparison.labelled),
         "worst_class": worst,
         "worst_class_drop_points": finite(points),
         "max_class_drop_points": finite(budget.max_class_drop),

@@ -14,8 +14,10 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edgeseg import errors as errors
+    from edgeseg.api.export_model import export_model as export_model
     from edgeseg.api.load import load as load
     from edgeseg.api.model import Model as Model
+    from edgeseg.api.quantize import quantize as quantize
     from edgeseg.api.result import Area as Area
     from edgeseg.api.result import Result as Result
     from edgeseg.api.stream import Stream as Stream
@@ -43,8 +45,10 @@ else:
     )
     _HOMES = {
         **dict.fromkeys(_ERRORS.split(), "errors"),
+        "export_model": "api.export_model",
         "load": "api.load",
         "Model": "api.model",
+        "quantize": "api.quantize",
         "Area": "api.result",
         "Result": "api.result",
         "Stream": "api.stream",

@@ -22,6 +22,14 @@ Exceptions of other libraries are translated once, where that library is called.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+"""Type checkers take it for true; this module is imported at every start, and importing typing takes longer."""
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import Any
+
 
 class EdgesegError(Exception):
     """Base of all deliberate errors; ``exit_code`` is what the command line returns."""
@@ -30,9 +38,18 @@ class EdgesegError(Exception):
 
 
 class GateFailed(EdgesegError):
-    """A promise about the masks or the speed was measured and not kept."""
+    """A promise about the masks or the speed was measured and not kept.
+
+    Attributes:
+        comparison: the :class:`~edgeseg.proof.compare.Comparison` that shows it, None where masks were not compared.
+        misses: a :class:`~edgeseg.proof.gates.Miss` for each limit that was exceeded.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", comparison: Any = None, misses: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.comparison, self.misses = comparison, tuple(misses)
 
 
 class UserError(EdgesegError):
@@ -81,3 +98,19 @@ class MissingExtra(EnvironmentFault):
 
 class EngineError(EnvironmentFault):
     """An engine cannot be loaded, built or run on this device."""
+
+
+class DataWarning(UserWarning):
+    """What a person should know about the images that were given; the work goes on."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody stopped long work, and the next call with the same arguments goes on from what is kept.
+
+    Attributes:
+        kept: the file or folder that holds it.
+    """
+
+    def __init__(self, kept: Path) -> None:
+        super().__init__(str(kept))
+        self.kept = kept

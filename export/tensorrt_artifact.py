@@ -17,7 +17,7 @@ from edgeseg.errors import ArtifactError
 from edgeseg.export.graphs.half_from_float import Kept, half_graph
 from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.graphs.tensorrt_lint import expect_clean
-from edgeseg.proof.budget import Budget, budget_for
+from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.gates import check_budget, check_parity
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
@@ -65,11 +65,27 @@ def tensorrt_artifact(
         _write_settings(staged, settings, half, kept)
         comparison = _compared(parent, open_staged(staged, manifest), samples, place, half)
         if half:
-            check_budget(comparison, budget or budget_for(samples.labelled))
+            check_budget(comparison, budget or Budget())
         else:
             check_parity(comparison)
         manifest["measured"] = _measured(parent, comparison, half)
     return ExportResult(Artifact.open(path), comparison)
+
+
+def finish_tensorrt(
+    int8: ExportResult,
+    place: OutputOptions,
+    samples: Samples,
+    settings: BuildSettings,
+    half: bool = False,
+    budget: Budget | None = None,
+) -> ExportResult:
+    """Write ``settings``, and float16 where ``half`` asks for it, into an INT8 artifact, which keeps its proof.
+
+    Arguments and errors are those of :func:`tensorrt_artifact`.
+    """
+    made = tensorrt_artifact(int8.artifact, place, samples, settings, half, budget)
+    return made if half else dataclasses.replace(int8, artifact=made.artifact)
 
 
 def _precision(parent: Artifact, half: bool) -> str:

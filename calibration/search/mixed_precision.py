@@ -41,8 +41,10 @@ def search_layers(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, 
     ladder = search.ladder(kept, worst, len(risk))
     if kept is None:
         found = plain.comparison
-        sentence = budget_sentence(found, found.stages[-1], misses(found, found.stages[-1], budget))
-        raise GateFailed(f"{sentence}\n{ladder.text()}\n{NEXT_STEP}\n{class_table(found)}")
+        exceeded = misses(found, found.stages[-1], budget)
+        sentence = budget_sentence(found, found.stages[-1], exceeded)
+        message = f"{sentence}\n{ladder.text()}\n{NEXT_STEP}\n{class_table(found)}"
+        raise GateFailed(message, found, exceeded)
     return search.find_trial(kept), ladder
 
 

@@ -14,6 +14,10 @@ Progress = Callable[[str, int], AbstractContextManager[Tick]]
 """Called with a description and the expected number of ticks, for a step's ``with`` block."""
 
 
+OnProgress = Callable[[str, int, int], object]
+"""Called with a step's description, how far it is, and where it ends; 0 as the end is not known beforehand."""
+
+
 @contextlib.contextmanager
 def no_progress(description: str, total: int) -> Iterator[Tick]:
     """Say nothing."""
@@ -25,3 +29,29 @@ def bar_on_tty(description: str, total: int) -> Iterator[Tick]:
     """Show a bar on standard error when it is a terminal."""
     with tqdm(desc=description, total=total, leave=False, disable=not sys.stderr.isatty()) as bar:
         yield bar.update
+
+
+def report_to(callback: OnProgress | None) -> Progress:
+    """Make a function of a program the progress of long steps; None is told nothing.
+
+    >>> with report_to(print)("look at images", 2) as tick:
+    ...     tick()
+    look at images 0 2
+    look at images 1 2
+    """
+    if callback is None:
+        return no_progress
+
+    @contextlib.contextmanager
+    def report(description: str, total: int) -> Iterator[Tick]:
+        done = 0
+
+        def tick(count: int = 1) -> None:
+            nonlocal done
+            done += count
+            callback(description, done, total)
+
+        callback(description, 0, total)
+        yield tick
+
+    return report

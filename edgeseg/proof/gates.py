@@ -26,7 +26,8 @@ def check_parity(comparison: Comparison) -> None:
             raise GateFailed(
                 f"{stage.name} does not segment what {comparison.reference.name} segments: "
                 f"{100 * stage.worst:.2f} % of the pixels of {stage.worst_image} have another label "
-                f"(limit {100 * MAX_DISAGREEMENT} %). Nothing was written for it; please report this network."
+                f"(limit {100 * MAX_DISAGREEMENT} %). Nothing was written for it; please report this network.",
+                comparison,
             )
 
 
@@ -49,7 +50,7 @@ def misses(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Mi
     Without masks only ``max_drop`` applies, to the percentage of changed pixels. A class that the
     truth does not show is not judged. What could not be measured is exceeded.
     """
-    judged = [("max_drop", budget.max_drop, comparison.drop(stage), comparison.drop_of)]
+    judged = [("max_drop", budget.points(comparison.labelled), comparison.drop(stage), comparison.drop_of)]
     if comparison.labelled:
         worst, points = worst_class(comparison, stage)
         judged.append(("max_class_drop", budget.max_class_drop, points, f"the class {worst}"))
@@ -76,7 +77,8 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
     for stage in comparison.stages[1:]:
         if found := misses(comparison, stage, budget):
             sentence = budget_sentence(comparison, stage, found)
-            raise GateFailed(f"{sentence} {_advice(comparison, found)}\n{class_table(comparison)}")
+            message = f"{sentence} {_advice(comparison, found)}\n{class_table(comparison)}"
+            raise GateFailed(message, comparison, found)
 
 
 def check_drop(comparison: Comparison, max_drop: float) -> None:

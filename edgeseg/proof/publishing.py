@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.artifact import Artifact, write_manifest
 from edgeseg.console.progress import Progress, no_progress
+from edgeseg.errors import UserError
 from edgeseg.proof.compare import Comparison, Stage
 from edgeseg.proof.search_record import SearchRecord
 from edgeseg.runtime.engines.engine import Engine, open_engine
@@ -40,12 +41,21 @@ class OutputOptions:
         name: what they are called.
         progress: shown while they are made.
         benchmark_seconds: seconds for which fp32 and INT8 are timed in turns; 0 leaves their speed unknown.
+
+    Raises:
+        UserError: a name that is no plain file name.
     """
 
     out: Path
     name: str
     progress: Progress = field(default=no_progress)
     benchmark_seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
+            raise UserError(
+                f"`name` is a plain name without slashes or a leading dot; found {self.name!r}. `out` is the folder."
+            )
 
 
 def open_staged(staged: Path, manifest: Mapping[str, Any]) -> Artifact:

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.api.needs import need, need_to_calibrate
 from edgeseg.artifact import MANIFEST, artifact_folder
 from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import say, say_lines
@@ -24,7 +25,6 @@ from edgeseg.verbs.flags.int8 import (
     quantize,
     verification_images,
 )
-from edgeseg.verbs.flags.needs import need, need_to_calibrate
 
 if TYPE_CHECKING:
     from edgeseg.calibration.images.coverage import Coverage

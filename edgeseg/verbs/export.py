@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.api.needs import need_to_export
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.console.terminal import say_lines
 from edgeseg.console.wording import reword
@@ -22,7 +23,6 @@ from edgeseg.verbs.flags.int8 import (
     quantize,
     verification_images,
 )
-from edgeseg.verbs.flags.needs import need_to_export
 from edgeseg.verbs.flags.tensorrt import (
     add_tensorrt_arguments,
     as_tensorrt,

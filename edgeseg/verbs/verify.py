@@ -6,10 +6,10 @@ import argparse
 import json
 from pathlib import Path
 
+from edgeseg.api.needs import need, need_to_compare
 from edgeseg.console.quantities import number, whole
 from edgeseg.console.terminal import say_lines
 from edgeseg.console.wording import reword
-from edgeseg.verbs.flags.needs import need, need_to_compare
 
 EXAMPLES = (
     "edgeseg verify best.pt best-fp32-openvino best-int8-openvino --data DIR",
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.report import comparison_text
     from edgeseg.export.verify import open_models
-    from edgeseg.proof.budget import budget_for
+    from edgeseg.proof.budget import Budget
     from edgeseg.proof.compare import compare
     from edgeseg.proof.gates import check_drop
     from edgeseg.proof.samples import samples_from
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         with bar_on_tty("verify", len(samples)) as tick:
             comparison = compare(stages, samples, spec, tick)
     say_lines(json.dumps(comparison.to_dict(), indent=2) if args.json else reword(comparison_text(comparison)))
-    check_drop(comparison, budget_for(samples.labelled, args.max_drop, None, None).max_drop)
+    check_drop(comparison, Budget(args.max_drop).points(samples.labelled))
     return 0
 
 

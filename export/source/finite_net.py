@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 _NEXT = "It cannot segment; export an earlier checkpoint, or train again with a lower `lr`."
 
 
-def check_weights(model: nn.Module, path: Path) -> None:
+def check_weights(model: nn.Module, path: Path | str) -> None:
     """Look at every weight and at every statistic of a normalisation.
 
     Args:
         model: the network.
-        path: its checkpoint, for the message.
+        path: its checkpoint, or what to call it, for the message.
 
     Raises:
         CheckpointError: one is NaN or infinite; the first such layer is named.
@@ -37,13 +37,13 @@ def check_weights(model: nn.Module, path: Path) -> None:
             raise CheckpointError(f"The layer {layer} of {path} has NaN or infinity in its {kind}. {_NEXT}")
 
 
-def check_activations(model: nn.Module, inputs: Sequence[Float32], path: Path) -> None:
+def check_activations(model: nn.Module, inputs: Sequence[Float32], path: Path | str) -> None:
     """Look at what every layer gives for ordinary pictures.
 
     Args:
         model: in eval mode; normalised float32 ``[1, C, H, W]`` to logits.
         inputs: such arrays.
-        path: its checkpoint, for the message.
+        path: its checkpoint, or what to call it, for the message.
 
     Raises:
         CheckpointError: something is NaN or infinite; the first such layer is named.

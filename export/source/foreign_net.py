@@ -64,7 +64,7 @@ def bare_net(model: onnx.ModelProto, spec: ModelSpec, upsample: str | None = Non
     activation = _strip_activation(net)
     _check_same_labels(make_forward(net), activation, probes, expected)
     if activation is None:
-        _refuse_probabilities(expected, spec)
+        refuse_probabilities(expected, spec)
     logits = _to_logits(given, activation)
     if expected[0].shape[2:] == (spec.height, spec.width) or upsample is None:
         return _lean(net, probes), logits
@@ -233,7 +233,7 @@ def _difference(found: Forward, probes: list[Float32], expected: list[Float32]) 
     return worst
 
 
-def _refuse_probabilities(outputs: list[Float32], spec: ModelSpec) -> None:
+def refuse_probabilities(outputs: list[Float32], spec: ModelSpec) -> None:
     """Probabilities taken for logits give wrong confidences, and for a binary task wrong masks."""
     needs_logits = spec.task == "binary" or spec.threshold is not None
     if needs_logits and all(o.min() >= 0 and o.max() <= 1 for o in outputs):

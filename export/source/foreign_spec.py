@@ -12,6 +12,9 @@ from edgeseg.dataset import read_classes
 from edgeseg.errors import SpecError
 from edgeseg.spec import Color, ModelSpec
 
+FIXED = ("task", "classes", "mean", "std", "color_order", "resize", "palette")
+"""What training decides about a model."""
+
 
 @dataclass(frozen=True)
 class SpecFlags:
@@ -57,8 +60,7 @@ def change_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
     Raises:
         SpecError: a flag contradicts the spec that training wrote.
     """
-    fixed = ("task", "classes", "mean", "std", "color_order", "resize", "palette")
-    if given := [name for name in fixed if getattr(flags, name) is not None]:
+    if given := [name for name in FIXED if getattr(flags, name) is not None]:
         names = ", ".join(f"`{name}`" for name in given)
         raise SpecError(f"This model carries its own spec; {names} would contradict how it was trained. Leave it out.")
     changes: dict[str, Any] = {}
@@ -69,6 +71,38 @@ def change_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
     if flags.ignore_index is not None:
         changes["ignore_index"] = flags.ignore_index
     return spec.replace(**changes)
+
+
+def agree_with(own: ModelSpec, asked: ModelSpec) -> ModelSpec:
+    """Give ``asked`` back for a model that carries its own spec.
+
+    Raises:
+        SpecError: it says something else about how the model was trained.
+    """
+    if given := [name for name in FIXED if getattr(asked, name) != getattr(own, name)]:
+        raise SpecError(
+            f"This model carries its own spec, and the one that was given has another {', '.join(given)}; that would "
+            f"contradict how it was trained. Start from the model's own: spec.replace(height=..., width=...)."
+        )
+    return asked
+
+
+def describe_spec(spec: ModelSpec, logits: str | None = None, upsample: str | None = None) -> SpecFlags:
+    """What a whole spec says about a model that brings none."""
+    return SpecFlags(
+        task=spec.task,
+        classes=spec.classes,
+        imgsz=(spec.height, spec.width),
+        mean=spec.mean,
+        std=spec.std,
+        color_order=spec.color_order,
+        resize=spec.resize,
+        threshold=spec.threshold,
+        ignore_index=spec.ignore_index,
+        palette=spec.palette,
+        logits=logits,
+        upsample=upsample,
+    )
 
 
 def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None], logits: int | None) -> ModelSpec:

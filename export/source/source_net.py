@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,13 @@ import onnx
 
 from edgeseg.artifact import MANIFEST, Artifact
 from edgeseg.console.extras import require
+from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.graphs.deployed_graph import NORMALISED
 from edgeseg.export.graphs.ort_session import Forward, make_forward
 from edgeseg.export.source.finite_net import check_activations, check_weights
 from edgeseg.export.source.foreign_net import bare_net, probe_inputs, strip_deployment
-from edgeseg.export.source.foreign_spec import SpecFlags, change_spec, foreign_spec
+from edgeseg.export.source.foreign_spec import SpecFlags, agree_with, change_spec, describe_spec, foreign_spec
 from edgeseg.export.source.graph_facts import graph_facts, keep_output
 from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
@@ -75,21 +77,32 @@ class LevelCut:
     data: Path | None
 
 
-def source_net(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None = None) -> SourceNet:
+def source_net(
+    path: Path,
+    flags: SpecFlags,
+    cut: LevelCut | DepthCut | None = None,
+    spec: ModelSpec | None = None,
+    progress: Progress = no_progress,
+) -> SourceNet:
     """Read a checkpoint (``.pt``), an ONNX file or an fp32 ONNX artifact.
 
     Args:
         path: the file.
         flags: what the user said about its spec.
         cut: levels to drop; the network without them is the source then, and the reference for every export.
+        spec: the whole spec, in place of ``flags``; of those only what a spec does not say counts then.
+        progress: of what a cut measures.
 
     Raises:
         SpecError: no spec, or one that contradicts the model or the flags.
         CheckpointError, ArtifactError: the file is not what it should be.
         UserError: levels that cannot be dropped.
     """
+    settle = partial(change_spec, flags=flags) if spec is None else partial(agree_with, asked=spec)
+    if spec is not None:
+        flags = describe_spec(spec, flags.logits, flags.upsample)
     if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
-        return _from_checkpoint(path, flags, cut)
+        return _from_checkpoint(path, settle, cut, progress)
     if cut is not None:
         field = "depth" if isinstance(cut, DepthCut) else "drop_levels"
         raise UserError(f"`{field}` cuts checkpoints (.pt); {path} is none. Export its checkpoint again.")
@@ -101,10 +114,10 @@ def source_net(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None = N
                 "file or an fp32-onnx artifact. To quantise an fp32 OpenVINO artifact: "
                 f"`edgeseg.quantize({str(artifact.path)!r}, DIR)`"
             )
-        return _from_onnx(artifact.model_path, artifact.name, flags)
+        return _from_onnx(artifact.model_path, artifact.name, flags, settle)
     if path.exists() and path.suffix != ".onnx":
         raise ArtifactError(describe_foreign(path))
-    return _from_onnx(path, path.stem, flags)
+    return _from_onnx(path, path.stem, flags, settle)
 
 
 def torch_forward(model: nn.Module) -> Forward:
@@ -118,48 +131,50 @@ def torch_forward(model: nn.Module) -> Forward:
     return forward
 
 
-def _from_checkpoint(path: Path, flags: SpecFlags, cut: LevelCut | DepthCut | None) -> SourceNet:
+def _from_checkpoint(
+    path: Path, settle: Callable[[ModelSpec], ModelSpec], cut: LevelCut | DepthCut | None, progress: Progress
+) -> SourceNet:
     require("torch", "export")
     from edgeseg.training.checkpoint import load_model
     from edgeseg.training.pruning.depth_cut import cut_to_depth
 
     loaded = load_model(path)
     check_weights(loaded.model, path)
-    spec = change_spec(loaded.spec, flags)
+    spec = settle(loaded.spec)
     depth = cut.depth if isinstance(cut, DepthCut) else None
     if depth is not None:
         loaded = cut_to_depth(loaded, depth)
-    model, facts = _without_levels(loaded, spec, cut) if isinstance(cut, LevelCut) else (loaded.model, None)
+    model, facts = _without_levels(loaded, spec, cut, progress) if isinstance(cut, LevelCut) else (loaded.model, None)
     proto, parents = onnx_from_checkpoint(model, spec), {"checkpoint": loaded.digest}
     check_activations(model, probe_inputs(spec), path)
     return SourceNet(loaded.name, spec, proto, torch_forward(model), "torch", parents, facts, depth)
 
 
-def _without_levels(loaded: LoadedModel, spec: ModelSpec, cut: LevelCut) -> tuple[nn.Module, CutFacts]:
+def _without_levels(
+    loaded: LoadedModel, spec: ModelSpec, cut: LevelCut, progress: Progress
+) -> tuple[nn.Module, CutFacts]:
     if cut.data is None:
         raise UserError("`drop_levels` needs the means of what it drops; give `data=DIR` with images and masks.")
     require("accelerate", "train")
-    from tqdm import tqdm
-
     from edgeseg.training.pruning.level_cut import cut_and_measure, labelled_validator
 
     validator = labelled_validator(cut.data, spec)
-    with tqdm(desc="drop levels", total=2, leave=False, disable=not sys.stderr.isatty()) as bar:
-        return cut_and_measure(loaded.model, cut.level, validator, bar.update)
+    with progress("drop levels", 2) as tick:
+        return cut_and_measure(loaded.model, cut.level, validator, tick)
 
 
-def _from_onnx(path: Path, name: str, flags: SpecFlags) -> SourceNet:
+def _from_onnx(path: Path, name: str, flags: SpecFlags, settle: Callable[[ModelSpec], ModelSpec]) -> SourceNet:
     file = open_onnx(path)
     model, parents = file.model, {"onnx": file.digest}
     own = embedded_spec(model)
     if own is not None and any(NORMALISED in node.output for node in model.graph.node):
         net = strip_deployment(model)
-        return SourceNet(name, _same_size(own, change_spec(own, flags)), net, make_forward(net), STAGE_FILE, parents)
+        return SourceNet(name, _same_size(own, settle(own)), net, make_forward(net), STAGE_FILE, parents)
     expect_float(model)  # before flags are asked for: no flag helps a quantised file
     if flags.logits is not None:
         model = keep_output(model, flags.logits)
     facts = graph_facts(model)
-    spec = foreign_spec(path, flags, facts.input_size, facts.logits) if own is None else change_spec(own, flags)
+    spec = foreign_spec(path, flags, facts.input_size, facts.logits) if own is None else settle(own)
     net, forward = bare_net(model, spec, flags.upsample)
     return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
 

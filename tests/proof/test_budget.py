@@ -1,17 +1,17 @@
-"""Limits that a person gives."""
+"""What INT8 may lose."""
 
 from __future__ import annotations
 
 import pytest
 
 from edgeseg.errors import UserError
-from edgeseg.proof.budget import Budget, budget_for
+from edgeseg.proof.budget import Budget
 
 
 def test_what_is_not_given_is_the_usual():
-    assert budget_for(True) == Budget(0.5, 2.0, 1.0, search=True)
-    assert budget_for(False).max_drop == 5
-    assert budget_for(True, 0.0, 3, 4, search=False) == Budget(0.0, 3, 4, search=False)
+    assert (Budget().max_class_drop, Budget().max_boundary_drop, Budget().search) == (2.0, 1.0, True)
+    assert [Budget().points(labelled) for labelled in (True, False)] == [0.5, 5]
+    assert [Budget(0.0).points(labelled) for labelled in (True, False)] == [0, 0]
 
 
 @pytest.mark.parametrize("at", range(3))

@@ -8,7 +8,7 @@ import pytest
 from fitted import CLASSES, SPEC, scene, write_dataset
 
 from edgeseg.errors import DataError, GateFailed, UserError
-from edgeseg.proof.budget import Budget, budget_for
+from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Stage, compare, remember_labels
 from edgeseg.proof.gates import (
     check_budget,
@@ -70,12 +70,12 @@ def test_parity_is_judged_by_the_worst_image(data):
 
 
 def test_the_gate_is_half_a_point_with_masks_and_wider_without():
-    assert budget_for(True, None, None, None).max_drop == 0.5
-    assert budget_for(False, None, None, None).max_drop > 0.5
-    assert budget_for(False, 0.2, None, None).max_drop == 0.2
+    assert Budget().points(labelled=True) == 0.5
+    assert Budget().points(labelled=False) > 0.5
+    assert Budget(0.2).points(labelled=False) == 0.2
     for wrong in (-1.0, float("nan")):
         with pytest.raises(UserError, match="`max_drop`"):
-            budget_for(True, wrong, None, None)
+            Budget(wrong)
 
 
 def test_unreadable_images_are_skipped_and_counted(tmp_path):

@@ -107,7 +107,7 @@ def budget_checks(comparison: Comparison, budget: Budget) -> list[dict[str, Any]
     """What was lost and what might be, in points; held or missed as the gate sees it."""
     stage = comparison.stages[-1]
     whole = "mIoU" if comparison.labelled else "pixels changed"
-    judged = [("max_drop", whole, comparison.drop(stage), budget.max_drop)]
+    judged = [("max_drop", whole, comparison.drop(stage), budget.points(comparison.labelled))]
     if comparison.labelled:
         worst, points = worst_class(comparison, stage)
         judged.append(("max_class_drop", f"worst class, {worst or 'none shown'}", points, budget.max_class_drop))

@@ -90,9 +90,11 @@ def _check_method(method: str) -> None:
 
 
 def budget(args: argparse.Namespace, labelled: bool) -> Budget:
-    from edgeseg.proof.budget import budget_for
+    from edgeseg.proof.budget import Budget
 
-    return budget_for(labelled, args.max_drop, args.max_class_drop, args.max_boundary_drop, not args.no_search)
+    names = ("max_drop", "max_class_drop", "max_boundary_drop")
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return Budget(**given, search=not args.no_search)
 
 
 def place(args: argparse.Namespace, out: Path, name: str) -> OutputOptions:

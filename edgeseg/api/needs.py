@@ -1,4 +1,4 @@
-"""What a verb cannot do without, asked for before any work: the sentence about it comes first and not at the end."""
+"""Ask for what a call cannot do without before any work: the sentence about it comes first and not at the end."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def need(extra: str, *modules: str) -> None:
         require(module, extra)
 
 
-def need_to_export(model: Path, model_format: str, int8: bool) -> None:
-    """What leads from a checkpoint or an ONNX file to artifacts of a format.
+def need_to_export(model: Path | None, model_format: str, int8: bool) -> None:
+    """Import what leads from a checkpoint, a module (None) or an ONNX file to artifacts of a format.
 
     Raises:
         MissingExtra: it is not installed.
     """
     need("export", "onnx", "onnxruntime", *_OF_FORMAT.get(model_format, ()))
-    if is_checkpoint(model):
+    if model is None or is_checkpoint(model):
         need("export", "torch", "onnxscript")
     if int8:
         need_to_calibrate(model_format)
 
 
 def need_to_calibrate(model_format: str) -> None:
-    """What quantises for the engine of a format.
+    """Import what quantises for the engine of a format.
 
     Raises:
         MissingExtra: it is not installed.
@@ -44,7 +44,7 @@ def need_to_calibrate(model_format: str) -> None:
 
 
 def need_to_compare(models: Iterable[Path]) -> None:
-    """What puts models of any form side by side, beside their engines.
+    """Import what puts models of any form side by side, beside their engines.
 
     Raises:
         MissingExtra: it is not installed.
@@ -53,5 +53,5 @@ def need_to_compare(models: Iterable[Path]) -> None:
 
 
 def is_checkpoint(path: Path) -> bool:
-    """Whether a path is taken for a checkpoint, by its name."""
+    """Tell whether a path is taken for a checkpoint, by its name."""
     return path.suffix in CHECKPOINTS and not path.is_dir()

@@ -1,0 +1,156 @@
+"""A trained network becomes proven artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.api.needs import need_to_export
+from edgeseg.artifact import Artifact
+from edgeseg.console.extras import require
+from edgeseg.console.progress import OnProgress, Progress, no_progress, report_to
+from edgeseg.errors import UserError
+from edgeseg.files.atomic import check_writable
+from edgeseg.proof.budget import Budget
+from edgeseg.runtime.trt.build_settings import BuildSettings
+from edgeseg.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet
+
+FORMATS = ("openvino", "onnx", "tensorrt")
+IN_MEMORY = Path("artifacts")
+"""Where artifacts of a network go that comes from no file."""
+
+
+def export_model(
+    net: nn.Module | str | Path | Artifact,
+    *,
+    spec: ModelSpec | None = None,
+    data: str | Path | None = None,
+    format: str = "openvino",
+    outputs: Sequence[str] = ("labels",),
+    half: bool = False,
+    budget: Budget | None = None,
+    build: BuildSettings | None = None,
+    logits: str | None = None,
+    upsample: str | None = None,
+    out: str | Path | None = None,
+    name: str | None = None,
+    progress: OnProgress | None = None,
+) -> Artifact:
+    """Export a network in float and prove that it still segments what it segmented.
+
+    Every artifact is compared with the network itself, from the image to the mask, before it takes its name. The
+    ``onnx`` artifact is written on the way to each of the others and stays beside it.
+
+    Args:
+        net: a ``torch.nn.Module`` from normalised float32 ``[1, C, H, W]`` to logits ``[1, K, H, W]``; or the path of a
+            checkpoint of edgeseg train, of an ONNX file, or of an fp32 ``onnx`` artifact.
+        spec: what the network takes and gives. Needed where it brings none, as a module or somebody else's ONNX file;
+            for one that brings its own only size, threshold and ignore index may differ.
+        data: a data folder, or a folder of images, to compare masks on; None: synthetic pictures.
+        format: ``openvino``, ``onnx`` or ``tensorrt``.
+        outputs: of the graph: ``labels``, and on request ``confidence`` and ``logits``. A spec with a threshold has
+            ``confidence`` in any case.
+        half: float16 wherever it is safe (``tensorrt``).
+        budget: what float16 may lose.
+        build: how a device is to build its engine (``tensorrt``).
+        logits: the output with the logits, where an ONNX file has several.
+        upsample: ``bilinear`` or ``bilinear-align-corners``: bring an ONNX file's smaller logits to the input's size.
+        out: the folder for artifacts; None: ``artifacts`` beside the file, or here for a module.
+        name: what they are called; None: as the file, or the module's class.
+        progress: called with a description, a count and its end.
+
+    Returns:
+        The artifact of the format that was asked for; what was compared is in ``measured``.
+
+    Raises:
+        SpecError: no spec, or one that contradicts the network.
+        CheckpointError, ArtifactError: the file is not what it should be, or cannot be exported.
+        UserError: an argument that makes no sense.
+        GateFailed: the masks differ; ``comparison`` shows by how much. Nothing is left of that artifact.
+        MissingExtra: a package is not installed.
+        OutputError: ``out`` cannot be written.
+
+    Example:
+        >>> spec = edgeseg.ModelSpec("multiclass", ("background", "disc", "box"), height=64, width=96)
+        >>> artifact = edgeseg.export_model(net, spec=spec, data="data", name="shapes")
+        >>> artifact.path.name, artifact.outputs
+        ('shapes-fp32-openvino', ('labels',))
+    """
+    check_choice("format", format, FORMATS)
+    if half and format != "tensorrt":
+        raise UserError(f"`half=True` is for TensorRT; use `format='tensorrt'`. Found {format!r}.")
+    net = net.path if isinstance(net, Artifact) else net
+    need_to_export(Path(net) if isinstance(net, str | Path) else None, format, int8=False)
+    from edgeseg.export.forms import ExportOptions, export_forms
+    from edgeseg.export.source.foreign_spec import SpecFlags
+    from edgeseg.proof.publishing import OutputOptions
+
+    options = ExportOptions(
+        format, tuple(outputs), half, build or BuildSettings(), as_path(data), budget=budget or Budget()
+    )
+    folder = as_path(out) or default_out(net)
+    check_writable(folder)
+    shown = report_to(progress)
+    source = read_network(net, SpecFlags(logits=logits, upsample=upsample), spec, None, name, shown)
+    place = OutputOptions(folder, name or source.name, shown)
+    return export_forms(source, options, place)[-1].artifact
+
+
+def read_network(
+    net: Any,
+    flags: Any,
+    spec: ModelSpec | None = None,
+    cut: LevelCut | DepthCut | None = None,
+    name: str | None = None,
+    progress: Progress = no_progress,
+) -> SourceNet:
+    """Bring a module or a file to the form that every export starts from.
+
+    Args:
+        net: a ``torch.nn.Module``, or a path.
+        flags: :class:`~edgeseg.export.source.foreign_spec.SpecFlags`: what is known about a model that brings no spec.
+        spec: the whole spec, in place of them.
+        cut: levels to cut off a checkpoint's network.
+        name: what a module is called.
+        progress: of what a cut measures.
+
+    Raises:
+        SpecError, CheckpointError, ArtifactError, UserError: see :func:`export_model`.
+    """
+    from edgeseg.export.source.module_source import module_source
+    from edgeseg.export.source.source_net import source_net
+
+    if isinstance(net, str | Path):
+        return source_net(Path(net), flags, cut, spec, progress)
+    if not isinstance(net, require("torch", "export").nn.Module):
+        raise UserError(f"A network is a torch.nn.Module or the path of a file; found {type(net).__name__}.")
+    if spec is None:
+        raise UserError("A module does not say what its pixels and classes mean; give `spec`, a ModelSpec.")
+    if cut is not None:
+        raise UserError("`cut` is for checkpoints of edgeseg train; cut a module before it is exported.")
+    return module_source(net, spec, name or type(net).__name__.lower())
+
+
+def default_out(net: Any) -> Path:
+    """Choose ``artifacts/`` beside a file; beside the directory itself for an artifact; here for a module."""
+    if not isinstance(net, str | Path):
+        return IN_MEMORY
+    path = Path(net).resolve()
+    return path.parent if Path(net).is_dir() else path.parent / "artifacts"
+
+
+def as_path(value: str | Path | None) -> Path | None:
+    """Make a path of what names one."""
+    return None if value is None else Path(value)
+
+
+def check_choice(field: str, value: str, choices: Sequence[str]) -> None:
+    """Raise UserError when ``value`` is none of ``choices``."""
+    if value not in choices:
+        raise UserError(f"`{field}` is one of {', '.join(choices)}; found {value!r}.")

@@ -1,0 +1,138 @@
+"""All forms of a network that were asked for, each from the one before it and each proven."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.quantization import Quantization, quantize_artifact
+from edgeseg.calibration.search.preferred_format import Choice, offer
+from edgeseg.errors import UserError
+from edgeseg.export import build
+from edgeseg.export.graphs.deployed_graph import check_outputs
+from edgeseg.export.source.source_net import SourceNet
+from edgeseg.export.tensorrt_artifact import finish_tensorrt, tensorrt_artifact
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.publishing import ExportResult, OutputOptions
+from edgeseg.proof.samples import Samples, samples_from, synthetic_samples
+from edgeseg.runtime.trt.build_settings import BuildSettings
+
+Warn = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is made of a network.
+
+    Attributes:
+        format: ``onnx``, ``openvino`` or ``tensorrt``.
+        outputs: of the graph: ``labels``, and on request ``confidence`` and ``logits``.
+        half: float16 wherever it is safe, for TensorRT.
+        build: how TensorRT is to build engines of it.
+        data: images that float forms are compared on; None: synthetic ones.
+        ignore_index: mask value that is not scored; None: the model's.
+        int8: how INT8 is made as well; None: not at all.
+        budget: what float16 may lose where there is no INT8.
+
+    Raises:
+        UserError: an unknown output, or none called ``labels``.
+    """
+
+    format: str = "openvino"
+    outputs: Sequence[str] = ("labels",)
+    half: bool = False
+    build: BuildSettings = field(default_factory=BuildSettings)
+    data: Path | None = None
+    ignore_index: int | None = None
+    int8: Quantization | None = None
+    budget: Budget = field(default_factory=Budget)
+
+    def __post_init__(self) -> None:
+        check_outputs(list(self.outputs))
+
+
+def export_forms(
+    source: SourceNet,
+    options: ExportOptions,
+    place: OutputOptions,
+    weights: Collection[str] = (),
+    warn: Warn = str,
+) -> list[ExportResult]:
+    """Write every artifact on the way to the one that was asked for, which is the last.
+
+    Args:
+        source: the network.
+        options: what is made of it.
+        place: where they go.
+        weights: digests that stand for the network, see
+            :func:`~edgeseg.calibration.images.set_file.weight_digests`.
+        warn: called with each sentence about the images that a person should know.
+
+    Raises:
+        DataError: images cannot be used.
+        GateFailed: a form does not segment what the network segments. What was proven before it stays.
+        OutputError: one cannot be written.
+    """
+    images, samples = _choose_evidence(source, options, place, weights, warn)
+    made = _export_floats(source, options, place, samples)
+    if options.int8 is not None and images is not None:
+        made.append(quantize_artifact(options.int8, made[-1].artifact, images, samples, place, options.format))
+    return _for_tensorrt(made, options, place, samples) if options.format == "tensorrt" else made
+
+
+def export_preferred(
+    source: SourceNet,
+    options: ExportOptions,
+    by: str,
+    place: OutputOptions,
+    weights: Collection[str] = (),
+    warn: Warn = str,
+) -> Choice:
+    """Make fp32 and INT8 for every engine that runs here, time them, and choose by ``latency`` or ``size``.
+
+    ``options.int8`` says how INT8 is made. Arguments and errors are those of :func:`export_forms`.
+    """
+    asked = options.int8
+    images, samples = _choose_evidence(source, options, place, weights, warn)
+    if asked is None or images is None:
+        raise UserError("A choice is between fp32 and INT8; give `int8`, how INT8 is made.")
+
+    def make_int8(fp32: ExportResult) -> ExportResult:
+        untimed = replace(place, benchmark_seconds=0.0)
+        return quantize_artifact(asked, fp32.artifact, images, samples, untimed, fp32.artifact.format)
+
+    floats = _export_floats(source, replace(options, format="openvino"), place, samples)
+    return offer(floats, make_int8, by, place.progress)
+
+
+def _choose_evidence(
+    source: SourceNet, options: ExportOptions, place: OutputOptions, weights: Collection[str], warn: Warn
+) -> tuple[CalibrationSet | None, Samples]:
+    """What calibrates, where INT8 is asked for, and what the results are compared on."""
+    if options.int8 is not None:
+        images = options.int8.choose_images(source.spec, weights, place.progress, warn)
+        return images, options.int8.choose_samples(source.spec, images, warn)
+    if options.data is None:
+        return None, synthetic_samples(source.spec)
+    return None, samples_from(options.data, source.spec, None, options.ignore_index)
+
+
+def _export_floats(
+    source: SourceNet, options: ExportOptions, place: OutputOptions, samples: Samples
+) -> list[ExportResult]:
+    onnx = build.onnx_artifact(source, place, options.outputs, samples)
+    if options.format != "openvino":
+        return [onnx]
+    return [onnx, build.openvino_artifact(source, onnx.artifact, place, samples)]
+
+
+def _for_tensorrt(
+    made: list[ExportResult], options: ExportOptions, place: OutputOptions, samples: Samples
+) -> list[ExportResult]:
+    """With the TensorRT artifact at the end; one of INT8 is replaced and keeps its proof."""
+    last, budget = made[-1], options.int8.budget if options.int8 else options.budget
+    if last.artifact.precision == "int8":
+        return [*made[:-1], finish_tensorrt(last, place, samples, options.build, options.half, budget)]
+    return [*made, tensorrt_artifact(last.artifact, place, samples, options.build, options.half, budget)]

@@ -1,0 +1,142 @@
+"""A network in memory becomes proven artifacts by a call."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from fitted import SPEC, fitted_net, scene, write_dataset
+from torch import nn
+
+import edgeseg
+from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def exported(data: Path, tmp_path_factory: pytest.TempPathFactory) -> edgeseg.Artifact:
+    """The fitted network as OpenVINO, straight from Python."""
+    return edgeseg.export_model(fitted_net(), spec=SPEC, data=data, out=tmp_path_factory.mktemp("out"), name="shapes")
+
+
+def test_a_module_becomes_an_artifact_that_segments_what_it_segmented(exported):
+    assert [path.name for path in sorted(exported.path.parent.iterdir())] == [
+        "shapes-fp32-onnx",
+        "shapes-fp32-openvino",
+    ]
+    assert exported.measured["stages"]["openvino fp32"]["agreement"] > 0.999
+    assert exported.measured["iou_against"] == "masks"
+    image, truth = scene(7)
+    with edgeseg.load(exported) as model:
+        assert (model(image).labels == truth).mean() > 0.9
+
+
+def test_the_module_stays_as_it_was(tmp_path):
+    net = fitted_net().train().double()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    artifact = edgeseg.export_model(net, spec=SPEC, format="onnx", out=tmp_path)
+    assert artifact.path.name == "skipnet-fp32-onnx"
+    assert net.training
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert next(net.parameters()).dtype == torch.float64
+
+
+def test_equal_weights_are_known_as_one_network_and_others_are_not(tmp_path):
+    net, other = fitted_net(), fitted_net()
+    with torch.no_grad():
+        other.head.bias[0] += 0.5
+    found = [
+        edgeseg.export_model(n, spec=SPEC, format="onnx", out=tmp_path).parents for n in (net, fitted_net(), other)
+    ]
+    assert found[0] == found[1] != found[2]
+
+
+def test_nothing_is_printed_and_progress_is_told(data, tmp_path, capfd):
+    told = []
+    edgeseg.export_model(
+        fitted_net(), spec=SPEC, data=data, format="onnx", out=tmp_path, progress=lambda *step: told.append(step)
+    )
+    assert capfd.readouterr() == ("", "")
+    assert told[0] == ("verify onnx", 0, 8)
+    assert told[-1] == ("verify onnx", 8, 8)
+
+
+def test_an_onnx_file_needs_a_spec_as_a_module_does(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(onnx_from_checkpoint(fitted_net(), SPEC).SerializeToString())
+    with pytest.raises(edgeseg.SpecError, match="nobody knows what its pixels and classes mean"):
+        edgeseg.export_model(path)
+    artifact = edgeseg.export_model(path, spec=SPEC.replace(ignore_index=7), format="onnx")
+    assert artifact.path == tmp_path / "artifacts" / "net-fp32-onnx"
+    assert artifact.spec == SPEC.replace(ignore_index=7)
+
+
+def test_an_artifact_is_a_source_and_its_own_spec_is_not_contradicted(exported, tmp_path):
+    onnx = edgeseg.Artifact.open(exported.path.parent / "shapes-fp32-onnx")
+    again = edgeseg.export_model(onnx, spec=onnx.spec.replace(threshold=0.6), format="onnx", out=tmp_path)
+    assert again.outputs == ("labels", "confidence")
+    with pytest.raises(edgeseg.SpecError, match="has another classes, mean"):
+        edgeseg.export_model(onnx, spec=SPEC.replace(classes=("a", "b", "c"), mean=(0, 0, 0)), out=tmp_path)
+
+
+class Probabilities(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(x, 1)
+
+
+class InADict(nn.Module):
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"out": x}
+
+
+class NotFinite(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(float("nan")))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scale * x
+
+
+@pytest.mark.parametrize(
+    ("net", "changes", "error", "message"),
+    [
+        (Probabilities(), {"spec": SPEC.replace(threshold=0.5)}, edgeseg.SpecError, "looks like probabilities"),
+        (InADict(), {}, edgeseg.SpecError, "this one gives a dict. Wrap it in a module that returns the logits alone"),
+        (NotFinite(), {}, edgeseg.CheckpointError, "of this network has NaN or infinity in its scale"),
+        (nn.Conv2d(3, 5, 1), {}, edgeseg.SpecError, r"gives \(1, 5, 64, 96\) at 64x96; its spec says 3 logits"),
+        (nn.Conv2d(3, 3, 1), {"spec": None}, edgeseg.UserError, "give `spec`, a ModelSpec"),
+        (nn.Conv2d(3, 3, 1), {"format": "tflite"}, edgeseg.UserError, "`format` is one of openvino, onnx, tensorrt"),
+        (nn.Conv2d(3, 3, 1), {"half": True}, edgeseg.UserError, "`half=True` is for TensorRT"),
+        (nn.Conv2d(3, 3, 1), {"name": "../x"}, edgeseg.UserError, "`name` is a plain name"),
+        (nn.Conv2d(3, 3, 1), {"outputs": ("boxes",)}, edgeseg.UserError, "takes labels"),
+        (np.zeros(3), {}, edgeseg.UserError, "torch.nn.Module or the path of a file; found ndarray"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_what_cannot_be_exported_is_refused_before_anything_is_written(net, changes, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        edgeseg.export_model(net, **{"spec": SPEC, "out": tmp_path / "out", **changes})
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.filterwarnings("ignore::edgeseg.errors.DataWarning")
+def test_the_examples_do_what_they_show(data, tmp_path, monkeypatch):
+    """From the module to the scores, each going on from the one before it."""
+    monkeypatch.chdir(tmp_path)
+    Path("data").symlink_to(data)
+    names = {"edgeseg": edgeseg, "net": fitted_net()}
+    for function in (edgeseg.export_model, edgeseg.quantize):
+        (example,) = doctest.DocTestFinder(recurse=False).find(function, globs=names)
+        assert example.examples
+        example.globs = names
+        said: list[str] = []
+        failed = doctest.DocTestRunner().run(example, out=said.append, clear_globs=False).failed
+        assert not failed, "".join(said)
