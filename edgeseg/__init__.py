@@ -8,7 +8,8 @@
 Importing this package is cheap on purpose: a name is imported from its room when it is first asked for.
 """
 
-__version__ = "0.1.0"
+from edgeseg.version import __version__ as __version__
+
 TYPE_CHECKING = False
 """Type checkers take it for true. Importing ``typing`` for it would take longer than all the rest of this module."""
 
@@ -69,4 +70,4 @@ else:
         return value
 
     def __dir__():
-        return sorted({*globals(), *_HOMES, "errors"} - {"TYPE_CHECKING"})
+        return sorted({*globals(), *_HOMES, "errors"} - {"TYPE_CHECKING", "version"})

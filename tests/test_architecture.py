@@ -278,7 +278,7 @@ def test_the_command_line_starts_without_importing_any_room() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == (
         "['edgeseg.cli', 'edgeseg.console', 'edgeseg.console.command_parser', "
-        "'edgeseg.console.terminal', 'edgeseg.console.wording', 'edgeseg.errors']"
+        "'edgeseg.console.terminal', 'edgeseg.console.wording', 'edgeseg.errors', 'edgeseg.version']"
     )
 
 

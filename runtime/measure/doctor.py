@@ -10,12 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg import __version__
 from edgeseg.console.installation import install_line, reinstall_line
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.system.machine import Cpu, this_cpu
 from edgeseg.runtime.trt.diagnosis import tensorrt_rows
 from edgeseg.runtime.trt.install import jetpack
+from edgeseg.version import __version__
 
 NO_CAMERA = "no /dev/video*: plug one in, or add this user to the group 'video'; files and folders need none"
 _BENCH = "`compare_speed(int8=INT8, fp32=FP32)`"
