@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 ROOMS = edgeseg export runtime calibration scripts tests examples benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long soak check lint types format wheel docs gpu clean
+.PHONY: help demo test test-long isa soak check lint types format wheel docs gpu clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -19,10 +19,13 @@ demo: $(VENV)/.installed ## checkpoint -> ONNX -> proven INT8 -> masks on a clip
 	$(BIN)/edgeseg demo $(DEMO)
 
 test: check ## lint, types, and every test but the long ones
-	$(BIN)/pytest -m 'not long' $(TESTS)
+	$(BIN)/python scripts/run_tests.py $(TESTS)
 
 test-long: $(VENV)/.installed-dev ## the long tests: installations, every set of extras, trainings
-	$(BIN)/pytest -m long --timeout 1800 $(TESTS)
+	$(BIN)/python scripts/run_tests.py --long $(TESTS)
+
+isa: $(VENV)/.installed-dev ## tests of engines and traps at each instruction set that this CPU can imitate
+	$(BIN)/python scripts/run_isa.py $(TESTS)
 
 soak: $(VENV)/.installed-dev ## half an hour of a camera that dies and comes back
 	EDGESEG_SOAK_S=1800 $(BIN)/pytest tests/faults/test_soak.py -rP

@@ -1,6 +1,6 @@
 """How well INT8 keeps the person masks of SINet, somebody else's ONNX file: plain, and with layers in float.
 
-    python benchmarks/sinet.py sinet_320.onnx --data person_voc
+    python benchmarks/sinet.py sinet_320.onnx --data person_voc [--json FILE]
 
 SINet is the 0.1 M weight portrait network of github.com/clovaai/ext_portrait_segmentation. Some images of --data
 calibrate, at most 100 others are compared; IoU is that of the person masks of INT8 against those of fp32, both in
@@ -10,9 +10,11 @@ OpenVINO. The search is the product's: --max-drop is the percentage of pixels wh
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
@@ -46,8 +48,11 @@ def main() -> None:
         folder = args.data / "images" / "train"
         images = load_set(folder, parent.spec, args.n)
         samples = samples_from(folder, parent.spec, calibrated=images.images).spread(args.images)
+        found = []
         for name, budget in (("plain", ANYTHING), (f"--max-drop {args.max_drop:g}", Budget(args.max_drop))):
-            _report(name, parent, images, samples, place, budget, args.method)
+            found.append(_report(name, parent, images, samples, place, budget, args.method))
+        if args.json:
+            args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
 
 
 def _arguments() -> argparse.Namespace:
@@ -58,6 +63,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=100, help="images that are compared (default: 100)")
     parser.add_argument("--method", default="minmax")
     parser.add_argument("--max-drop", type=float, default=0.9, help="percent of the pixels (default: 0.9)")
+    parser.add_argument("--json", type=Path, help="write the figures there, too")
     return parser.parse_args()
 
 
@@ -76,12 +82,13 @@ def _report(
     place: OutputOptions,
     budget: Budget,
     method: str,
-) -> None:
+) -> dict[str, Any]:
     start = time.process_time()
     built = int8_artifact(parent, images, place, samples, budget, recipe=Recipe(method))
     stage, seconds = built.comparison.stages[-1], time.process_time() - start
     ladder = built.search and built.search.ladder
-    in_float = f"{len(ladder.chosen or ())} of {ladder.layers}" if ladder else "no"
+    kept = len(ladder.chosen or ()) if ladder else 0
+    in_float = f"{kept} of {ladder.layers}" if ladder else "no"
     print(
         f"{name}: person IoU {stage.confusion.iou[1]:.4f}, {100 * (1 - stage.agreement):.2f} % of the pixels changed, "
         f"{in_float} layers in float, {built.artifact.size_bytes / 1e3:.0f} kB, {seconds:.0f} CPU s",
@@ -89,6 +96,8 @@ def _report(
     )
     if ladder:
         print(ladder.text())
+    layers = ladder.layers if ladder else None
+    return {"name": name, "person_iou": stage.confusion.iou[1], "layers_in_float": kept, "layers": layers}
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ import linear_model
 import numpy as np
 import pytest
 from installed_fixtures import wheel  # noqa: F401
+from made_data import sample_data  # noqa: F401
+from shared_folder import fill_once  # noqa: F401
 
 from edgeseg.artifact import Artifact
 from edgeseg.spec import ModelSpec
@@ -23,6 +25,14 @@ pytest.register_assert_rewrite("engine_contract", "quantizer_contract", "model_c
 def pytest_configure() -> None:
     """Hear Ctrl-C: a shell starts what runs in its background with it ignored, and processes of tests inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take long, so that no process is left with one when the others have ended."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    slow = {item.path for item in items if item.get_closest_marker("slow") or item.get_closest_marker("long")}
+    items.sort(key=lambda item: item.path not in slow and "faults" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 from fitted import SPEC, fitted_net, write_dataset
+from shared_folder import FillOnce
 
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
@@ -23,9 +25,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def source() -> SourceNet:
+def source(fill_once: FillOnce) -> SourceNet:
     net = fitted_net()
-    return SourceNet("blobs", SPEC, onnx_from_checkpoint(net, SPEC), torch_forward(net), "torch", {"checkpoint": "ab"})
+
+    def fill(folder: Path) -> None:
+        onnx.save_model(onnx_from_checkpoint(net, SPEC), str(folder / "net.onnx"))
+
+    proto = onnx.load_model(str(fill_once("net-blobs", fill) / "net.onnx"))
+    return SourceNet("blobs", SPEC, proto, torch_forward(net), "torch", {"checkpoint": "ab"})
 
 
 @pytest.fixture(scope="session")

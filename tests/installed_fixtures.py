@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from shared_folder import FillOnce
 
 ROOT = Path(__file__).resolve().parents[1]
 HOUSE = ("edgeseg", "export", "runtime", "calibration", "pyproject.toml", "README.md", "LICENSE")
@@ -41,10 +42,12 @@ def copy_house(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    copy = copy_house(tmp_path_factory.mktemp("house"))
-    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", copy / "dist", copy], cwd=copy)
-    (found,) = (copy / "dist").glob("*.whl")
+def wheel(fill_once: FillOnce) -> Path:
+    def fill(copy: Path) -> None:
+        copy_house(copy)
+        run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", copy / "dist", copy], cwd=copy)
+
+    (found,) = (fill_once("house", fill) / "dist").glob("*.whl")
     return found
 
 

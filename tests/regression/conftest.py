@@ -5,17 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from shared_folder import FillOnce
 
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(fill_once: FillOnce) -> Path:
     """The folder that ``edgeseg demo`` filled from the shipped checkpoint."""
-    out = tmp_path_factory.mktemp("demo")
-    assert main(["demo", "--out", str(out), "--frames", "30"]) == 0
-    return out
+
+    def fill(out: Path) -> None:
+        assert main(["demo", "--out", str(out), "--frames", "30"]) == 0
+
+    return fill_once("demo", fill)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,8 @@ from edgeseg.proof.samples import samples_from
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.engines.predictor import Predictor
 
+pytestmark = pytest.mark.isa
+
 SCENES = [render_scene(40_000 + number, number % 7, 256, 256) for number in range(24)]
 FLOOR = {"mean": 0.955, "background": 0.985, "cell": 0.955, "border": 0.90}
 MAX_DROP_POINTS = 0.5

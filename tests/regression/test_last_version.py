@@ -25,6 +25,8 @@ from edgeseg.runtime.measure.check import read_baseline
 from edgeseg.runtime.sinks.likeness import trait_ranges
 from edgeseg.runtime.system.machine import this_cpu
 
+pytestmark = pytest.mark.isa
+
 KEPT = Path(__file__).parents[1] / "data" / "last_version"
 ARTIFACTS = ("blobs-int8-openvino", "blobs-sure-int8-onnx")
 SHARE_OF_PIXELS = 0.001

@@ -21,6 +21,8 @@ from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.measure import latency_gate
 from edgeseg.runtime.measure.bench import realistic_inputs, time_runs
 
+pytestmark = [pytest.mark.alone, pytest.mark.isa]
+
 MAX_RATIO = 15.0
 """fp32 against the OpenCV workload: 7.7 on an AVX-512 Xeon, idle or busy; doubled for other CPUs."""
 MAX_INT8_SHARE = 1.35

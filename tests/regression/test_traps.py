@@ -39,6 +39,8 @@ from edgeseg.runtime.engines.ort_engine import OrtEngine
 from edgeseg.runtime.system.machine import this_cpu
 from edgeseg.spec import ModelSpec
 
+pytestmark = pytest.mark.isa
+
 SPEC = ModelSpec("multiclass", ("ground", "thing", "edge"), 16, 24, color_order="rgb")
 WRONG, RIGHT = 0.05, 1e-4
 

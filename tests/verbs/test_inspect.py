@@ -87,8 +87,8 @@ class TestOtherFiles:
         assert values["inputs"] == {"data": "float [1, 3, 320, 320]"}
 
     @pytest.mark.parametrize("name", ["empty.onnx", "truncated_half.onnx"])
-    def test_a_broken_onnx_file_is_one_sentence(self, data_dir: Path, capsys: Captured, name: str) -> None:
-        assert main(["inspect", str(data_dir / "malformed/onnx" / name)]) == 2
+    def test_a_broken_onnx_file_is_one_sentence(self, sample_data: Path, capsys: Captured, name: str) -> None:
+        assert main(["inspect", str(sample_data / "malformed/onnx" / name)]) == 2
         assert capsys.readouterr().err.count("\n") == 1
 
     def test_a_pickle_is_never_executed(self, tmp_path: Path, capsys: Captured) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -101,13 +102,15 @@ def test_a_bad_file_in_a_folder_is_skipped_and_counted(artifact: Path, tmp_path:
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
 
 
-def test_a_truncated_video_is_run_to_where_it_goes_and_said(data_dir: Path, artifact: Path, tmp_path: Path) -> None:
-    source = data_dir / "malformed" / "video" / "truncated_60pct.mkv"
+def test_a_truncated_video_is_run_to_where_it_goes_and_said(sample_data: Path, artifact: Path, tmp_path: Path) -> None:
+    source = sample_data / "malformed" / "video" / "truncated_60pct.mkv"
     answer = run(artifact, "--source", source, "--save", tmp_path / "o.mp4")
     assert answer.returncode == 0
-    assert "ended early: 49 of 89 frames" in answer.stderr
+    told = re.search(r"ended early: (\d+) of 89 frames", answer.stderr)
+    assert told
+    assert 30 < int(told[1]) < 80
     assert "the source ended early" in answer.stdout
-    assert frame_count(tmp_path / "o.mp4") == 49
+    assert frame_count(tmp_path / "o.mp4") == int(told[1])
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -243,6 +246,7 @@ def test_a_tampered_artifact_is_not_run(clip: Path, artifact: Path, tmp_path: Pa
     assert "model.bin was changed" in answer.stderr
 
 
+@pytest.mark.alone
 def test_importing_the_runtime_is_quick(tmp_path: Path) -> None:
     """Little more than OpenCV and numpy themselves; benchmarks/pipeline.py has the seconds.
 

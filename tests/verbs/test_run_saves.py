@@ -171,6 +171,7 @@ def test_a_camera_records_into_a_folder_under_a_name(tmp_path: Path) -> None:
     assert save_target(tmp_path, "rtsp://camera/stream") == SaveTarget(video=tmp_path / "camera.mkv")
 
 
+@pytest.mark.alone
 class TestPace:
     def test_a_video_takes_as_long_as_it_lasts(self, clip: Path) -> None:
         start = time.monotonic()

@@ -15,6 +15,7 @@ from edgeseg.calibration.images.coverage_picture import coverage_picture
 from edgeseg.calibration.images.coverage_report import coverage_text
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.images.set_file import write_set
+from edgeseg.demo import cells
 from edgeseg.image_traits import Trait, measure_traits
 from edgeseg.proof.samples import samples_from
 from edgeseg.spec import ModelSpec
@@ -213,6 +214,19 @@ def test_the_picture_shows_a_thin_trait_in_red(tmp_path):
     assert red_pixels(coverage_picture(measure_coverage(images, night))) > 50
     same = samples_from(tmp_path / "calib", SPEC)
     assert red_pixels(coverage_picture(measure_coverage(images, same))) == 0
+
+
+def test_rendered_cells_cover_their_validation_images_and_a_night_of_them_does_not(tmp_path):
+    spec = SPEC.replace(classes=cells.CLASSES, palette=(), height=90, width=120)
+    cells.write_dataset(tmp_path, train=40, val=24, size=96, seed=1)
+    images, reference = load_set(tmp_path, spec, 40), samples_from(tmp_path, spec)
+    coverage = measure_coverage(images, reference)
+    assert coverage.warnings == ()
+    assert all(one.images for one in coverage.classes)
+    for picture in (tmp_path / "images" / "val").iterdir():
+        cv2.imwrite(str(picture), (cv2.imread(str(picture)) * 0.2).astype(np.uint8))
+    night = measure_coverage(images, samples_from(tmp_path, spec))
+    assert any(warning.startswith("brightness: 0%") for warning in night.warnings)
 
 
 def test_camvid_train_covers_its_validation_images(data_dir):

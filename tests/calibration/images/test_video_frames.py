@@ -120,15 +120,15 @@ def test_a_long_clip_is_looked_at_in_bounded_memory(drive, monkeypatch):
     assert len(found) == 5
 
 
-def test_a_real_clip_gives_frames_from_all_of_it(data_dir):
-    found = load_set(data_dir / "clips" / "intel_asl_walk.mkv", SPEC, 12)
+def test_a_clip_gives_frames_from_all_of_it(sample_data):
+    found = load_set(sample_data / "clips" / "intel_asl_walk.mkv", SPEC, 12)
     assert len(found) == 12
     assert min(numbers(found)) < 20
     assert max(numbers(found)) > 70
     assert len(set(np.diff(numbers(found)))) > 2
 
 
-def test_a_clip_that_is_cut_short_is_used_and_reported(data_dir):
-    found = load_set(data_dir / "malformed" / "video" / "truncated_60pct.mkv", SPEC, 10)
+def test_a_clip_that_is_cut_short_is_used_and_reported(sample_data):
+    found = load_set(sample_data / "malformed" / "video" / "truncated_60pct.mkv", SPEC, 10)
     assert len(found) == 10
     assert "ended early" in found.warnings[0]

@@ -17,6 +17,8 @@ from edgeseg.errors import ArtifactError
 from edgeseg.graphs.ir_file import read_ir, save_ir
 from edgeseg.proof.publishing import ExportResult
 
+pytestmark = pytest.mark.isa
+
 
 def node_of(model: Any, name: str) -> Any:
     return next(node for node in model.get_ordered_ops() if node.get_friendly_name() == name)

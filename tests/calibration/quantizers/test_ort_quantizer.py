@@ -28,6 +28,8 @@ from edgeseg.runtime.engines.exact_engine import exact_agreement
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.engines.openvino_engine import OpenVinoEngine
 
+pytestmark = pytest.mark.isa
+
 
 class TestOrtEncoding(OnnxEncodingContract):
     format = "onnx"

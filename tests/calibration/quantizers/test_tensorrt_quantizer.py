@@ -19,6 +19,8 @@ from edgeseg.graphs.tensorrt_lint import lint
 from edgeseg.proof.publishing import ExportResult
 from edgeseg.runtime.engines.engine import open_engine
 
+pytestmark = pytest.mark.isa
+
 
 class TestTensorRtEncoding(OnnxEncodingContract):
     format = "tensorrt"

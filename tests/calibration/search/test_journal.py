@@ -101,7 +101,9 @@ def test_what_a_killed_run_held_is_free_and_its_half_model_is_gone(path, holder)
 def test_one_that_its_holder_removes_can_be_had_at_once(path):
     Journal(path, INPUTS).remove()
     with Journal(path, INPUTS) as journal:
+        assert journal.get("a") is None
         journal.put("a", {"x": 1})
+        assert journal.get("a") == {"x": 1}
 
 
 def test_dropped_files_keep_their_result_and_remove_leaves_nothing(path):

@@ -245,8 +245,8 @@ def test_a_graph_that_breaks_at_this_size_names_the_node(tmp_path):
         source_net(path, FLAGS)
 
 
-def test_malformed_files_of_the_world(data_dir):
-    found = sorted((data_dir / "malformed" / "onnx").iterdir())
+def test_malformed_files_are_refused(sample_data):
+    found = sorted((sample_data / "malformed" / "onnx").iterdir())
     assert found
     for path in found:
         with pytest.raises(EdgesegError):

@@ -29,6 +29,8 @@ from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import save_checkpoint
 
+pytestmark = pytest.mark.isa
+
 
 @pytest.fixture(scope="module")
 def images():

@@ -44,6 +44,8 @@ from edgeseg.image import fit
 from edgeseg.proof.samples import samples_from
 from edgeseg.spec import ModelSpec
 
+pytestmark = pytest.mark.isa
+
 AUTHORS_STD = tuple(one / 255 for one in AUTHORS.std)
 OUTPUTS = ("labels", "confidence", "logits")
 FINE, COARSE, HEAD = "net/fine.0.weight", "net/coarse.0.weight", "net/head.weight"

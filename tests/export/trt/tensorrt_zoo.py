@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-import torch
-from model_contract import randomised, tiny
+from exported_nets import ExportNet
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
@@ -14,17 +13,15 @@ from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import USUAL
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.half_from_float import half_graph
-from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.spec import ModelSpec
 
 SPEC = ModelSpec("multiclass", ("a", "b", "c"), 64, 96)
 
 
-def artifact_of(name: str, folder: Path) -> Artifact:
+def artifact_of(name: str, exported: ExportNet, folder: Path) -> Artifact:
     """A small network with random weights as an fp32 ONNX artifact."""
-    torch.manual_seed(0)
-    proto = onnx_from_checkpoint(randomised(tiny(name, SPEC)), SPEC)
+    proto = exported(name, SPEC).proto
     path = artifact_dir(folder, name, "fp32", "onnx")
     outputs = ["labels", "confidence", "logits"]
     manifest = {"name": name, "precision": "fp32", "format": "onnx", "spec": SPEC, "outputs": outputs}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exported_nets import ExportNet
 from fitted import scene
 from tensorrt_artifacts import why_no_gpu
 from tensorrt_zoo import SPEC, artifact_of, every_precision
@@ -40,8 +41,8 @@ def labels(engine: Engine) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_masks_are_those_of_the_cpu(name: str, data: Path, tmp_path: Path) -> None:
-    files = every_precision(artifact_of(name, tmp_path), load_set(data, SPEC, 4), tmp_path)
+def test_masks_are_those_of_the_cpu(name: str, data: Path, exported: ExportNet, tmp_path: Path) -> None:
+    files = every_precision(artifact_of(name, exported, tmp_path), load_set(data, SPEC, 4), tmp_path)
     for what, path in files.items():
         precision = {"fp32 half": "fp16"}.get(what, what.split()[0])
         artifact = artifact_for(path, precision, tmp_path / f"out-{what}")

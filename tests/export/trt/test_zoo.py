@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from exported_nets import ExportNet
 from fitted import scene
 from tensorrt_zoo import SPEC, artifact_of, every_precision, halved
 
@@ -46,8 +47,10 @@ def session(path: Path) -> Any:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
-def test_a_network_becomes_an_engine_in_every_precision(name: str, images: CalibrationSet, tmp_path: Path) -> None:
-    files = every_precision(artifact_of(name, tmp_path), images, tmp_path)
+def test_a_network_becomes_an_engine_in_every_precision(
+    name: str, images: CalibrationSet, exported: ExportNet, tmp_path: Path
+) -> None:
+    files = every_precision(artifact_of(name, exported, tmp_path), images, tmp_path)
     for precision, path in files.items():
         assert lint(onnx.load_model(str(path))) == [], precision
         engine = build_engine(BuildJob(path.read_bytes(), precision.split()[0]), find_library(RTX))
@@ -58,7 +61,7 @@ def test_a_network_becomes_an_engine_in_every_precision(name: str, images: Calib
         np.testing.assert_allclose(found, wanted, rtol=0, atol=0.02 * np.abs(wanted).max(), err_msg=precision)
 
 
-def test_the_exact_engine_computes_half_files_like_float_ones(images: CalibrationSet, tmp_path: Path) -> None:
+def test_the_exact_engine_computes_half_files_like_float_ones(exported: ExportNet, tmp_path: Path) -> None:
     """Labels of a half file are the same with ONNX Runtime's optimisations and without."""
-    path = halved(artifact_of("unet", tmp_path).model_path, tmp_path / "half")
+    path = halved(artifact_of("unet", exported, tmp_path).model_path, tmp_path / "half")
     assert exact_agreement(path, [scene(1, 64, 96)[0][None]]) > 0.999

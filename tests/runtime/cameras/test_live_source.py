@@ -236,7 +236,7 @@ def test_a_redirection_to_a_file_of_this_machine_is_not_followed(tmp_path: Path,
 def test_a_redirection_to_another_address_is_followed(tmp_path: Path) -> None:
     write_video(tmp_path / "clip.mp4", 20)
     with WebCamera(folder=tmp_path) as there, WebCamera(away=there.url("clip.mp4")) as camera:
-        assert frames_of(camera.url("away"), 3)
+        assert len(frames_of(camera.url("away"), 3)) >= 3
 
 
 def test_a_file_that_is_cut_off_on_the_way_is_no_proper_end(tmp_path: Path) -> None:

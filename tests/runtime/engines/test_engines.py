@@ -22,6 +22,8 @@ from edgeseg.runtime.engines.openvino_engine import OpenVinoEngine, default_cach
 from edgeseg.runtime.engines.ort_engine import OrtEngine
 from edgeseg.spec import ModelSpec
 
+pytestmark = pytest.mark.isa
+
 
 class TestFakeEngine(EngineContract):
     def open(self, spec: ModelSpec, confidence: bool = True, slots: int = 1) -> Engine:

@@ -28,6 +28,8 @@ from edgeseg.runtime.measure.bench import (
 from edgeseg.runtime.measure.latency_gate import latency_ratio, reference_workload_ms
 from edgeseg.spec import ModelSpec
 
+pytestmark = pytest.mark.alone
+
 
 def test_percentiles_are_of_the_times_given() -> None:
     latency = summarize_latency([i / 1000 for i in range(1, 101)])

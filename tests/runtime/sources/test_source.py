@@ -83,12 +83,12 @@ def test_real_clips_are_read_whole(data_dir: Path, name: str) -> None:
     assert (source.skipped, source.ended_early, said) == (0, False, [])
 
 
-def test_a_truncated_video_is_read_to_where_it_goes(data_dir: Path) -> None:
-    frames, source, said = read(data_dir / "malformed" / "video" / "truncated_60pct.mkv")
+def test_a_truncated_video_is_read_to_where_it_goes(sample_data: Path) -> None:
+    frames, source, said = read(sample_data / "malformed" / "video" / "truncated_60pct.mkv")
     assert 30 < len(frames) < 80
     assert source.ended_early
     assert len(said) == 1
-    assert "ended early: 49 of 89 frames" in said[0]
+    assert f"ended early: {len(frames)} of 89 frames" in said[0]
 
 
 def test_a_cut_mp4_ends_early_and_counts_the_damaged_frame(data_dir: Path, tmp_path: Path) -> None:
