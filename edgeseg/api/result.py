@@ -202,7 +202,7 @@ class Result:
 
 
 def flip_channels(image: UInt8, rgb: bool) -> UInt8:
-    """BGR of an RGB picture or the other way round, when ``rgb``; else the picture itself.
+    """Turn RGB to BGR or the other way round when ``rgb``; else return the picture itself.
 
     Raises:
         DataError: not an HWC uint8 picture.

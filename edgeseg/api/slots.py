@@ -45,5 +45,6 @@ class SlotPool:
             raise EngineError("This model is closed; load it again before using it.")
 
     def close(self) -> None:
+        """Close the engine; slots that are asked for later are refused."""
         self.closed = True
         self._engine.close()

@@ -105,7 +105,7 @@ class Number:
         return value
 
     def expect(self, field: str, value: object) -> None:
-        """See that ``value`` is such a number.
+        """Check that ``value`` is such a number.
 
         Raises:
             UserError: it is none, or outside the limits; the message names ``field``.

@@ -234,7 +234,7 @@ def _difference(found: Forward, probes: list[Float32], expected: list[Float32]) 
 
 
 def refuse_probabilities(outputs: list[Float32], spec: ModelSpec) -> None:
-    """Probabilities taken for logits give wrong confidences, and for a binary task wrong masks."""
+    """Refuse probabilities: taken for logits they give wrong confidences, and for a binary task wrong masks."""
     needs_logits = spec.task == "binary" or spec.threshold is not None
     if needs_logits and all(o.min() >= 0 and o.max() <= 1 for o in outputs):
         raise SpecError(

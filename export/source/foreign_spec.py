@@ -88,7 +88,7 @@ def agree_with(own: ModelSpec, asked: ModelSpec) -> ModelSpec:
 
 
 def describe_spec(spec: ModelSpec, logits: str | None = None, upsample: str | None = None) -> SpecFlags:
-    """What a whole spec says about a model that brings none."""
+    """Return what a whole spec says about a model that brings none."""
     return SpecFlags(
         task=spec.task,
         classes=spec.classes,

@@ -44,7 +44,7 @@ def module_source(net: nn.Module, spec: ModelSpec, name: str) -> SourceNet:
 
 
 def weights_sha256(model: nn.Module) -> str:
-    """SHA-256 over names, shapes and values of everything that a network has learned."""
+    """Compute the SHA-256 over names, shapes and values of everything that a network has learned."""
     digest = hashlib.sha256()
     for name, tensor in sorted(model.state_dict().items()):
         values = tensor.detach().cpu().contiguous().numpy()

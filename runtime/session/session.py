@@ -69,7 +69,7 @@ class RunSession:
         return self.pipeline.stuck
 
     def progress(self) -> Progress:
-        """How far it is; from any thread."""
+        """Tell how far it is; from any thread."""
         pipeline = self.pipeline
         return Progress(pipeline.frames, pipeline.busy_s, True, pipeline.idle, self.source.waiting)
 

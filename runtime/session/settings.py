@@ -78,7 +78,7 @@ class RunSettings:
         number_above(0).expect("engine_timeout_s", self.engine_timeout_s)
 
     def to_json(self) -> str:
-        """One line of JSON; it holds the passwords of addresses, so it goes to no log and no command line."""
+        """Write one line of JSON; it holds the passwords of addresses, so it goes to no log and no command line."""
         return json.dumps(dataclasses.asdict(self), default=str)
 
     @classmethod

@@ -73,18 +73,18 @@ class OutputSettings:
         return not any((self.save, self.save_masks, self.jsonl, self.show))
 
     def policy(self, live: bool) -> RecordingPolicy:
-        """How recordings are kept."""
+        """Choose how recordings are kept."""
         from edgeseg.runtime.recording.recording import RecordingPolicy
 
         every_s = duration_s(self.save_every) if self.save_every else None
         return RecordingPolicy(live, every_s, parse_limit(self.keep, LIVE_RECORDING_BYTES if live else None))
 
     def masks_keep_bytes(self, live: bool) -> int | None:
-        """How much of the masks is kept; None for all."""
+        """Choose how much of the masks is kept; None for all."""
         return parse_limit(self.masks_keep, LIVE_MASKS_BYTES if live else None)
 
     def rotation(self, live: bool) -> Rotation:
-        """When files of lines are full, and how many are kept."""
+        """Choose when files of lines are full, and how many are kept."""
         from edgeseg.runtime.sinks.lines.pieces import Rotation
 
         every_s, every_bytes = duration_or_size(self.jsonl_every) if self.jsonl_every else (None, None)

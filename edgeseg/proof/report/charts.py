@@ -20,7 +20,7 @@ class Svg(str):
 
 
 def pair_of_bars(fp32: float | None, int8: float | None, full: float = 1.0) -> Svg:
-    """Two bars, fp32 over INT8, as shares of ``full``; None draws no bar."""
+    """Draw two bars, fp32 over INT8, as shares of ``full``; None draws no bar."""
     bars = [
         tag("rect", class_=name, x=0, y=y, width=f"{max(0.0, min(100.0, 100 * value / full)):.2f}", height=6)
         for name, y, value in (("fp32", 0, fp32), ("int8", 8, int8))
@@ -30,14 +30,14 @@ def pair_of_bars(fp32: float | None, int8: float | None, full: float = 1.0) -> S
 
 
 def single_bar(value: float | None, full: float, kind: str = "int8") -> Svg:
-    """One bar as a share of ``full``; None draws none."""
+    """Draw one bar as a share of ``full``; None draws none."""
     width = 0.0 if value is None or full <= 0 else max(0.0, min(100.0, 100 * value / full))
     bar = tag("rect", class_=kind, y=1, width=f"{width:.2f}", height=8)
     return _bar("bar thin", "0 0 100 10", tag("rect", class_="track", width=100, height=10), bar)
 
 
 def bar_around_zero(lost: float | None, limit: float | None, reach: float) -> Svg:
-    """Points lost to the right of zero, won to the left; the limit is a dashed line.
+    """Draw points lost to the right of zero, won to the left; the limit is a dashed line.
 
     Args:
         lost: points, negative when won.
@@ -66,7 +66,7 @@ def _upright(kind: str, x: float) -> Svg:
 def steps_chart(
     points: Sequence[tuple[float, float]], limit: float | None, titles: tuple[str, str], chosen: int | None = None
 ) -> Svg:
-    """Points lost (y) by how many layers stay in float (x), with the limit.
+    """Draw points lost (y) by how many layers stay in float (x), with the limit.
 
     Args:
         points: (layers kept, points lost), fewest layers first.
@@ -126,7 +126,7 @@ def _text(x: float, y: float, text: str, anchor: str) -> Svg:
 
 
 def tag(element: str, /, *children: str, **attributes: object) -> Svg:
-    """``<element attributes>children</element>``.
+    """Write ``<element attributes>children</element>``.
 
     Args:
         element: its name.
@@ -142,7 +142,7 @@ def tag(element: str, /, *children: str, **attributes: object) -> Svg:
 
 
 def join(*children: str) -> Svg:
-    """Children one after the other, text escaped."""
+    """Write children one after the other, text escaped."""
     return Svg("".join(child if isinstance(child, Svg) else _escape(child) for child in children))
 
 

@@ -33,7 +33,7 @@ Cells = dict[str, str]
 
 
 def worst_cells(worst: Sequence[WorstImage], spec: ModelSpec) -> list[Cells]:
-    """Input, truth, fp32, INT8 and difference of each image, as wide as the size of the page allows."""
+    """Show input, truth, fp32, INT8 and difference of each image, as wide as the size of the page allows."""
     cells: list[Cells] = []
     for width in WIDTHS:
         cells = [_cells(one, spec, width) for one in worst]
@@ -54,7 +54,7 @@ def _cells(one: WorstImage, spec: ModelSpec, width: int) -> Cells:
 
 
 def difference(one: WorstImage, width: int) -> UInt8:
-    """The picture dimmed and grey, pixels whose label changed in the colours of :data:`DIFFERENCES`.
+    """Dim and grey the picture, pixels whose label changed in the colours of :data:`DIFFERENCES`.
 
     Changes are grown to 3x3 after scaling down: INT8 moves edges by a pixel, which nobody would see.
     """
@@ -82,13 +82,13 @@ def _grown(where: Bool, height: int, width: int) -> Bool:
 
 
 def jpeg_uri(picture: UInt8) -> str:
-    """A BGR picture as a JPEG ``data:`` URI."""
+    """Encode a BGR picture as a JPEG ``data:`` URI."""
     data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
     return "data:image/jpeg;base64," + base64.b64encode(data).decode("ascii")
 
 
 def png_uri(picture: UInt8) -> str:
-    """A BGR chart as a PNG ``data:`` URI."""
+    """Encode a BGR chart as a PNG ``data:`` URI."""
     data = cv2.imencode(".png", _narrow(picture, CHART_WIDTH))[1].tobytes()
     return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
 

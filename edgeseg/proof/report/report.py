@@ -68,7 +68,7 @@ def write_proof(directory: Path, proof: Proof) -> None:
 
 
 def describe_proof(proof: Proof) -> dict[str, Any]:
-    """The report without its pictures, in values that JSON has."""
+    """Describe the report without its pictures, in values that JSON has."""
     manifest, spec = proof.manifest, proof.manifest["spec"]
     return {
         "report_version": REPORT_VERSION,
@@ -104,7 +104,7 @@ def _verdict(proof: Proof) -> dict[str, Any]:
 
 
 def budget_checks(comparison: Comparison, budget: Budget) -> list[dict[str, Any]]:
-    """What was lost and what might be, in points; held or missed as the gate sees it."""
+    """List what was lost and what might be, in points; held or missed as the gate sees it."""
     stage = comparison.stages[-1]
     whole = "mIoU" if comparison.labelled else "pixels changed"
     judged = [("max_drop", whole, comparison.drop(stage), budget.points(comparison.labelled))]
