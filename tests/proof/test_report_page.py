@@ -288,7 +288,7 @@ def test_the_json_holds_the_same_figures_and_renders_alone(proof, tmp_path):
     assert f"{report['comparison']['stages']['openvino int8']['mean_iou']:.4f}" in alone.text()
 
 
-def test_a_report_of_edgeseg_0_1_gives_the_same_page(proof):
+def test_an_earlier_report_gives_the_same_page(proof):
     """Then a check named its flag."""
     report = describe_proof(proof)
     old = json.loads(json.dumps(report))

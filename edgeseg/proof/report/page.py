@@ -109,7 +109,7 @@ def _derive_reaches(report: Record) -> dict[str, float | None]:
 
 
 def _read_field(check: Record) -> str:
-    """Read which setting a check judged; reports of edgeseg 0.1 name its flag."""
+    """Read which setting a check judged; earlier reports name its flag."""
     return str(check.get("field") or check["flag"].removeprefix("--").replace("-", "_"))
 
 
