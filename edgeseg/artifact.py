@@ -134,7 +134,7 @@ def writing_artifact(path: Path, manifest: dict[str, Any]) -> Iterator[Path]:
             block has ended, so that it can be completed (``measured``) inside.
 
     Raises:
-        OutputError: the directory cannot be written, or holds something that is no artifact.
+        OutputError: the directory cannot be written, or holds something that is not an artifact.
     """
     check_replaceable(path)
     with atomic_directory(path) as staged:
@@ -146,7 +146,7 @@ def check_replaceable(path: Path) -> None:
     """Refuse to make an artifact where a folder holds what no artifact of ours left there.
 
     Raises:
-        OutputError: there is a folder that is no artifact, or one with files of somebody else, named.
+        OutputError: there is a folder that is not an artifact, or one with files of somebody else, named.
     """
     if not path.is_dir() or not (found := {entry.name for entry in path.iterdir()} - LITTER):
         return
@@ -157,8 +157,8 @@ def check_replaceable(path: Path) -> None:
         listed = json.loads((path / MANIFEST).read_text(encoding="utf-8")).get("files")
     if added := sorted(found - set(listed if isinstance(listed, dict) else ())):
         raise OutputError(
-            f"{path / added[0]} is no part of the artifact there and would be deleted with it. Move it away, or choose "
-            "another output folder."
+            f"{path / added[0]} is not part of the artifact there and would be deleted with it. Move it away, or "
+            "choose another output folder."
         )
 
 
@@ -195,7 +195,7 @@ def _find_directory(path: Path) -> Path:
 def _manifest(directory: Path) -> Mapping[str, Any]:
     path = directory / MANIFEST
     if not path.is_file() or path.is_symlink():
-        raise ArtifactError(f"{directory} is no artifact (it has no {MANIFEST}): {describe_foreign(directory)}")
+        raise ArtifactError(f"{directory} is not an artifact (it has no {MANIFEST}): {describe_foreign(directory)}")
     text = read_text(path, ArtifactError, MAX_MANIFEST_BYTES)
     try:
         values = json.loads(text)
@@ -203,7 +203,7 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
         raise ArtifactError(f"{path} cannot be read as JSON: {error}. Export the model again.") from None
     version = values.get("format_version") if isinstance(values, dict) else None
     if type(version) is not int or version < 1:
-        raise ArtifactError(f"{path} has no format_version; that is no edgeseg manifest.")
+        raise ArtifactError(f"{path} has no format_version; that is not an edgeseg manifest.")
     if version > FORMAT_VERSION:
         raise ArtifactError(
             f"{directory} has artifact format {version}; this edgeseg reads up to {FORMAT_VERSION}. Upgrade edgeseg."
@@ -241,6 +241,6 @@ def _check_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]:
         if (found := file_sha256(path)) != digest:
             raise TamperedError(
                 f"{path} was changed: SHA-256 is {found[:12]}..., the manifest says {str(digest)[:12]}.... "
-                "Copy the artifact again or export it anew."
+                "Copy or export the artifact again."
             )
     return files

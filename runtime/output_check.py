@@ -66,9 +66,7 @@ def _check_name(path: Path) -> None:
     added = SEGMENT_ADDS_BYTES if path.suffix.lower() in CONTAINERS else PIECE_ADDS_BYTES
     room = longest_name_bytes(path.parent) - added
     if len(os.fsencode(path.name)) > room:
-        raise OutputError(
-            f"{path.name} is too long a name: with what is added to it, {room} bytes are left. Shorten it."
-        )
+        raise OutputError(f"{path.name} is too long a name: {room} bytes are left for it. Shorten it.")
 
 
 def _check_not_from(path: Path, read: Sequence[Path], deletes: bool) -> None:
@@ -77,4 +75,6 @@ def _check_not_from(path: Path, read: Sequence[Path], deletes: bool) -> None:
     own = re.compile(re.escape(path.stem) + added + re.escape(path.suffix))
     for each in read:
         if own.fullmatch(each.name) and is_same(each.parent, path.parent):
-            raise OutputError(f"{each} is read here, and a recording to {path} takes it for its own. Choose another.")
+            raise OutputError(
+                f"{each} is read here, and a recording to {path} would take it as its own. Choose another."
+            )

@@ -49,7 +49,7 @@ def load_set(
     Raises:
         UserError: ``count`` is under 1.
         DataError: nothing there, nothing usable in it, or a ``set.json`` that no longer holds.
-        SourceError: a file that is no video.
+        SourceError: a file that is not a video.
     """
     if count < 1:
         raise UserError(f"-n must be at least 1; found {count}.")

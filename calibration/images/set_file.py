@@ -227,7 +227,7 @@ def _items(entries: list[_Entry], spec: ModelSpec, on_image: Callable[[], object
 def _stale(path: Path, values: Mapping[str, Any], differs: list[str]) -> str:
     source, count, seed = str(path.parent / values["source"]), len(values["images"]), values["seed"]
     again = f"load_set({source!r}, ..., count={count}, seed={seed!r})"
-    return f"{path} is stale: {'; '.join(differs)}. Make it anew with: `write_set({str(path)!r}, {again}, ...)`"
+    return f"{path} is stale: {'; '.join(differs)}. Make it again with: `write_set({str(path)!r}, {again}, ...)`"
 
 
 def _line(item: Item, path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from edgeseg.runtime.measure.bench import bench_in_turns
 
 MAX_TRIALS = 15
 MAX_SHARE = 0.5
-"""With more than this part of the layers in float it is no INT8 model any more."""
+"""With more than this part of the layers in float it is not an INT8 model any more."""
 BENCH_SECONDS = 2.0
 NEXT_STEP = (
     "Post-training quantisation does not suffice for this network. Next: tune it for a few epochs under the rounding "

@@ -67,7 +67,7 @@ def _expect_file(text: str | Path) -> Path:
     if path.is_dir():
         raise DataError(f"{path} is a folder; model.predict({str(path)!r}) takes every image in it.")
     if "://" in str(text) or path.suffix.lower() in (".mp4", ".mkv", ".mov", ".avi", ".webm"):
-        raise DataError(f"{text} is no image; model.stream(...) takes videos and cameras.")
+        raise DataError(f"{text} is not an image; model.stream(...) takes videos and cameras.")
     return path
 
 

@@ -23,7 +23,7 @@ TO_ONNX = "torch.onnx.export(net.eval(), torch.zeros(1, 3, H, W), 'model.onnx')"
 _SPEC = "spec=ModelSpec(classes=(NAME, NAME), mean=(R, G, B), std=(R, G, B))"
 EXPORT = f"`edgeseg.export_model('model.onnx', {_SPEC})`"
 FROM_TORCH = f"Where its code is, build the network and run {TO_ONNX}; then: {EXPORT}"
-_IR = "It cannot be turned back: give the ONNX file or the checkpoint that it was converted from."
+_IR = "It cannot be converted back: give the ONNX file or the checkpoint that it was converted from."
 _FROM_TENSORFLOW = "Convert it with tf2onnx (python -m tf2onnx.convert {flags} --output model.onnx); then: " + EXPORT
 Told = tuple[str, str]
 """What it is, and the way on."""
@@ -41,17 +41,17 @@ _MAGIC = {
 _SUFFIXES = {
     ".engine": (
         "a TensorRT engine",
-        "It cannot be turned back: give the ONNX file or checkpoint it was built from.",
+        "It cannot be converted back: give the ONNX file or checkpoint it was built from.",
     ),
-    ".mlmodel": ("a Core ML model", "It cannot be turned back: give the network it was converted from, as ONNX."),
+    ".mlmodel": ("a Core ML model", "It cannot be converted back: give the network it was converted from, as ONNX."),
     ".pb": (
         "a TensorFlow graph",
         _FROM_TENSORFLOW.replace("{flags}", "--graphdef {name} --inputs IN:0 --outputs OUT:0"),
     ),
     ".pdmodel": ("a Paddle model", f"Convert it with paddle2onnx; then: {EXPORT}"),
     ".caffemodel": ("Caffe weights", "Build the network in PyTorch, load them there, and export that to ONNX."),
-    ".param": ("an ncnn network", "It cannot be turned back: give the ONNX file it was converted from."),
-    ".bin": ("the weights of some model", "Alone they are no network: give the ONNX file or the checkpoint."),
+    ".param": ("an ncnn network", "It cannot be converted back: give the ONNX file it was converted from."),
+    ".bin": ("the weights of some model", "They are not a network on their own: give the ONNX file or the checkpoint."),
     ".data": ("the weights of an ONNX file", "Give the .onnx file beside it; it finds this one itself."),
     ".onnx_data": ("the weights of an ONNX file", "Give the .onnx file beside it; it finds this one itself."),
 }

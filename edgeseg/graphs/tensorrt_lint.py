@@ -137,13 +137,13 @@ def _kinds(model: Any) -> Iterator[Finding]:
             yield Finding(
                 "uint8 Q/DQ",
                 node.name,
-                f"{node.op_type} is uint8, which TensorRT reads as INT8: codes above 127 clip without a word. "
+                f"{node.op_type} is uint8, which TensorRT reads as INT8: codes above 127 are silently clipped. "
                 "Quantise with `format='tensorrt'`, never through NNCF's ONNX output.",
             )
         elif kind == INT32:
             yield Finding("int32 bias", node.name, f"{node.op_type} is int32 (a quantised bias). Keep biases in float.")
         elif kind not in (INT8, None):
-            yield Finding("int8", node.name, f"{node.op_type} has the ONNX type {kind}, not INT8. Quantise it anew.")
+            yield Finding("int8", node.name, f"{node.op_type} has the ONNX type {kind}, not INT8. Quantise it again.")
 
 
 def _zero_points(model: Any) -> Iterator[Finding]:

@@ -31,7 +31,7 @@ class Confusion:
         """Count one pair of HW uint8 label maps.
 
         Raises:
-            DataError: the shapes differ, or ``truth`` holds a value that is no class and not ignored.
+            DataError: the shapes differ, or ``truth`` holds a value that is not a class and not ignored.
         """
         if predicted.shape != truth.shape:
             raise DataError(f"Prediction {predicted.shape} and truth {truth.shape} differ in size.")
@@ -42,7 +42,7 @@ class Confusion:
         strange = [int(v) for v in np.flatnonzero(table.sum(1)) if v >= classes and v != self.ignore_index]
         if strange:
             raise DataError(
-                f"The truth holds the value {strange[0]}, which is no class (0..{classes - 1}) and not ignored."
+                f"The truth holds the value {strange[0]}, which is not a class (0..{classes - 1}) and not ignored."
             )
         self.counts += table[:classes]
 

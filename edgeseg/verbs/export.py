@@ -189,7 +189,7 @@ def report_choice(choice: Choice, as_json: bool) -> None:
 
 
 def check_name(name: str | None) -> None:
-    """Raise UserError when ``--name`` is no plain file name."""
+    """Raise UserError when ``--name`` is not a plain file name."""
     if name is not None and (not name or name != Path(name).name or name.startswith(".")):
         raise UserError(
             f"--name is a plain name without slashes or a leading dot; found {name!r}. Use --out for a folder."

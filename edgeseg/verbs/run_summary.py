@@ -46,7 +46,7 @@ def print_summary(summary: Summary, settings: RunSettings, session: RunSession, 
     except ReaderGone:
         taken = False
     if not taken:
-        log.event(Event("note", "output", "nobody reads standard output; the summary is lost."))
+        log.event(Event("note", "output", "nothing reads standard output, so the summary is lost."))
 
 
 def list_written(settings: RunSettings, summary: Summary) -> list[str]:

@@ -77,8 +77,8 @@ def _plain_name(location: str, tensor: str, path: Path) -> str:
     is_plain = location == Path(location).name and location not in ("", ".", "..") and not set(location) & set("\\:\0")
     if not is_plain:
         raise ArtifactError(
-            f"{path} keeps the weights {tensor!r} in {location!r}, which is no plain name of a file beside it; edgeseg "
-            f"opens no other file that a model names. {KEEP_IT_WHOLE}"
+            f"{path} keeps the weights {tensor!r} in {location!r}, which is not a plain name of a file beside it; "
+            f"edgeseg opens no other file that a model names. {KEEP_IT_WHOLE}"
         )
     return location
 
@@ -96,7 +96,7 @@ def _bytes(file: Path, path: Path) -> bytes:
     try:
         status = os.fstat(handle)
         if not stat.S_ISREG(status.st_mode):
-            raise ArtifactError(f"{told}which is no plain file. {KEEP_IT_WHOLE}")
+            raise ArtifactError(f"{told}which is not a plain file. {KEEP_IT_WHOLE}")
         if status.st_size > MAX_BYTES:
             raise ArtifactError(f"{told}which has {status.st_size} bytes; edgeseg takes models under 2 GiB.")
         with open(handle, "rb", closefd=False) as stream:
@@ -113,7 +113,7 @@ def _piece(data: bytes, place: Mapping[str, str], tensor: onnx.TensorProto, path
         offset = length = -1
     if offset < 0 or length != wanted or offset + length > len(data):
         raise ArtifactError(
-            f"{path}: the weights {tensor.name!r} {list(tensor.dims)} are to be {place.get('length', 'some')} bytes "
+            f"{path}: the weights {tensor.name!r} {list(tensor.dims)} should be {place.get('length', 'some')} bytes "
             f"at {place.get('offset', 0)} of {place.get('location')}, which has {len(data)}; that is not where such a "
             "tensor can be. Copy both files again, from the same export."
         )

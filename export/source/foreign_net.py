@@ -184,7 +184,7 @@ def _upgrade(net: onnx.ModelProto) -> onnx.ModelProto:
         if read_opset(net) < OPSET:
             raise SpecError(
                 f"This file has opset {read_opset(net)} and cannot be brought to {OPSET}: {error}. "
-                f"Export it anew at opset {OPSET}."
+                f"Export it again at opset {OPSET}."
             ) from None
     with quiet():
         return shape_inference.infer_shapes(net)
@@ -210,7 +210,7 @@ def _check_same_labels(after: Forward, activation: str | None, probes: list[Floa
     if not difference <= TOLERANCE:
         raise SpecError(
             f"Bringing this file to opset {OPSET} and taking off its final {activation or 'layer'} changed its "
-            f"results by {difference:.3g} of their range. Export it anew, at opset {OPSET} and with logits as output."
+            f"results by {difference:.3g} of their range. Export it again, at opset {OPSET} and with logits as output."
         )
 
 

@@ -76,7 +76,7 @@ def image_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     if not whole or (dims[1] not in (*IMAGE_CHANNELS, None) and not is_channels_last(dims)):
         raise SpecError(
             f"The input must be float32 [1, C, H, W] or [1, H, W, C] with 1 or 3 channels; found {list_names(inputs)}. "
-            "Export the model anew that way."
+            "Export the model again that way."
         )
     return inputs[0]
 
@@ -86,7 +86,7 @@ def logits_output(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     if len(graph.output) != 1:
         raise SpecError(
             f"A segmentation network has one output; this file has {len(graph.output)}: {list_names(graph.output)}. "
-            "Say which one holds the logits: `logits=NAME`."
+            "Name the one that holds the logits: `logits=NAME`."
         )
     output: onnx.ValueInfoProto = graph.output[0]
     dims, kind = static_dimensions(output), output.type.tensor_type.elem_type

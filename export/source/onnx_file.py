@@ -66,16 +66,16 @@ def open_onnx(path: Path) -> OnnxFile:
             f"{path} is not a whole ONNX file: its {len(data)} bytes end early or are something else. Copy it again."
         ) from None
     if not model.graph.node or not model.opset_import:
-        raise ArtifactError(f"{path} holds no ONNX graph ({len(data)} bytes). Copy it again or export it anew.")
+        raise ArtifactError(f"{path} holds no ONNX graph ({len(data)} bytes). Copy it or export it again.")
     beside = take_in(model, path)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:
         reason = " ".join(str(error).replace("==> Context:", "in:").split()).rstrip(".")[:MAX_REASON]
-        raise ArtifactError(f"{path} breaks the rules of ONNX: {reason}. Export it anew.") from None
+        raise ArtifactError(f"{path} breaks the rules of ONNX: {reason}. Export it again.") from None
     except UnicodeError:
         raise ArtifactError(
-            f"{path} breaks the rules of ONNX: a name in it is no UTF-8 text. Copy it again or export it anew."
+            f"{path} breaks the rules of ONNX: a name in it is not UTF-8 text. Copy it or export it again."
         ) from None
     refuse_rounds(model, path)
     return OnnxFile(model, hashlib.sha256(data).hexdigest(), beside)
@@ -115,8 +115,8 @@ def expect_float(model: onnx.ModelProto) -> None:
     engine = next((entry.value for entry in model.metadata_props if entry.key == ENGINE_KEY), None)
     if engine is not None:
         raise ArtifactError(
-            f"This ONNX file was quantised for {engine} and is no source for other engines, which would compute wrong "
-            "masks from it. Export the checkpoint, or the fp32 ONNX artifact that it was made from."
+            f"This ONNX file was quantised for {engine} and is not a source for other engines, which would compute "
+            "wrong masks from it. Export the checkpoint, or the fp32 ONNX artifact that it was made from."
         )
     node = next((node for node in model.graph.node if node.op_type in QUANTISED_OPS), None)
     if node is not None:

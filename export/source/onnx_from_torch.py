@@ -78,7 +78,7 @@ def _lower(proto: Any) -> Any:
         return at_opset_17(proto)
     except OpsetError as error:
         raise CheckpointError(
-            f"An operation of this network has no form at ONNX opset {OPSET}: {error}. "
+            f"An operation of this network cannot be expressed at ONNX opset {OPSET}: {error}. "
             "Train with another padding, upsampling or normalisation."
         ) from None
 

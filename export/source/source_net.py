@@ -105,7 +105,7 @@ def source_net(
         return _from_checkpoint(path, settle, cut, progress)
     if cut is not None:
         field = "depth" if isinstance(cut, DepthCut) else "drop_levels"
-        raise UserError(f"`{field}` cuts checkpoints (.pt); {path} is none. Export its checkpoint again.")
+        raise UserError(f"`{field}` cuts checkpoints (.pt); {path} is not one. Export its checkpoint again.")
     if path.is_dir() or (path.parent / MANIFEST).is_file():
         artifact = Artifact.open(path)
         if (artifact.format, artifact.precision) != ("onnx", "fp32"):

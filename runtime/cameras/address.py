@@ -68,7 +68,7 @@ def parse_address(text: str, name: str | None = None) -> Address:
     shown = name or url.safe
     if url.scheme not in STREAM_SCHEMES:
         known = ", ".join(f"{scheme}://" for scheme in STREAM_SCHEMES)
-        raise SourceError(f"{shown} is no stream edgeseg reads; found {url.scheme}://, known are {known}.")
+        raise SourceError(f"{shown} is not a stream edgeseg reads; found {url.scheme}://, known are {known}.")
     if not url.rest and url.scheme != "screen":
         raise SourceError(f"{shown} names nothing after {url.scheme}://. Give the whole address.")
     if url.scheme in ("rtsp", "rtsps", "http", "https"):
@@ -96,7 +96,9 @@ def _read_line(line: str, where: str) -> Address:
     name, rest = (*line.split(maxsplit=1), "")[:2]
     text = line if "://" in name or not rest else rest
     if not is_live(text):
-        raise SourceError(f"{where} is no live camera: {split_url(line).safe.removeprefix('://')!r}. Give its address.")
+        raise SourceError(
+            f"{where} is not a live camera: {split_url(line).safe.removeprefix('://')!r}. Give its address."
+        )
     return parse_address(text, None if text == line else name)
 
 
@@ -118,7 +120,7 @@ def _device(text: str, name: str | None) -> Address:
 def _test(rest: str, name: str) -> Address:
     what, options = _with_options(rest, _TEST_OPTIONS, name)
     if what != "cells":
-        raise SourceError(f"{name} is no test picture; known is test://cells, with ?fps=30&size=1280x720.")
+        raise SourceError(f"{name} is not a test picture; known is test://cells, with ?fps=30&size=1280x720.")
     _check_size(options["size"], name)
     _check_fps(options["fps"], name)
     for key in ("seed", "frames"):

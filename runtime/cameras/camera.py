@@ -183,7 +183,7 @@ class Camera(threading.Thread):
         self._reason = end.reason
 
     def _give_up(self, end: End) -> SourceError:
-        message = f"{end.message}. Waiting will not mend this: see the address and run again."
+        message = f"{end.message}. Waiting will not fix this: check the address and run again."
         self._say("failed", message, end.reason)
         return SourceError(f"{self._address.name}: {message}")
 

@@ -124,7 +124,7 @@ class CaptureProcess:
             return None
         *lines, self._buffer = (self._buffer + received).split(b"\n")
         if len(self._buffer) > _LONGEST_LINE:
-            raise ValueError("the capture process sends what is no line")
+            raise ValueError("the capture process sends what is not a line")
         return [_checked(json.loads(line)) for line in lines]
 
     def copy(self, picture: CaptureMessage) -> Picture:
@@ -191,7 +191,7 @@ def _checked(news: Any) -> CaptureMessage:
         wanted = {**_ALWAYS, **_FACTS.get(str(news.get("kind")), {})}
         if all(name in news and isinstance(news[name], kind) for name, kind in wanted.items()):
             return news
-    raise ValueError("the capture process sends what makes no sense")
+    raise ValueError("the capture process sends a message that makes no sense")
 
 
 def _job(address: Address, limits: Limits) -> dict[str, Any]:

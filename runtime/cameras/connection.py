@@ -65,7 +65,7 @@ class Connection:
         try:
             return self._listen()
         except ValueError as error:
-            return End("broken", f"{error}; it is ended by force")
+            return End("broken", f"{error}; it is killed")
 
     def _listen(self) -> End:
         while not self._closing():
@@ -119,9 +119,9 @@ class Connection:
         if not self._ready:
             return End("hung", f"its capture process did not start within {limits.start_timeout_s:g} s")
         if time.monotonic() - self._heard_s > _HUNG_S:
-            return End("hung", "its capture process hangs and is ended by force")
+            return End("hung", "its capture process hangs and is killed")
         if not self._opened:
-            return End("timeout", f"no picture came within {limits.open_timeout_s:g} s of connecting")
+            return End("timeout", f"no picture was received within {limits.open_timeout_s:g} s of connecting")
         if self._packets > self._packets_before:
-            return End("damaged", f"what came for {limits.timeout_s:g} s was damaged or late")
-        return End("timeout", f"nothing came for {limits.timeout_s:g} s")
+            return End("damaged", f"everything received for {limits.timeout_s:g} s was damaged or late")
+        return End("timeout", f"nothing was received for {limits.timeout_s:g} s")

@@ -106,7 +106,7 @@ def refuse_entities(path: Path) -> None:
         start = stream.read(1 << 20).partition(b"<net")[0]
     if b"<!DOCTYPE" in start or b"<!ENTITY" in start or b"\0" in start:
         raise ArtifactError(
-            f"{path} declares XML entities or is no XML in UTF-8; an OpenVINO IR does neither, and it is not parsed. "
+            f"{path} declares XML entities or is not XML in UTF-8; an OpenVINO IR does neither, and it is not parsed. "
             "Export the model again."
         )
 

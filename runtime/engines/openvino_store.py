@@ -29,7 +29,7 @@ class ModelStore:
 
     Args:
         core: OpenVINO's.
-        root: the cache folder; where it cannot be made or is not this user's alone, everything is compiled anew.
+        root: the cache folder; where it cannot be made or is not this user's alone, everything is compiled again.
         on_event: is told of a damaged file, which is removed and made again.
     """
 
@@ -65,7 +65,7 @@ class ModelStore:
             what = f"was changed or cut short after it was written ({len(data)} bytes with another SHA-256)"
         with contextlib.suppress(OSError):
             path.unlink()
-        message = f"the compiled model {path} {what}; it is not used, and the model is compiled anew."
+        message = f"the compiled model {path} {what}; it is not used, and the model is compiled again."
         self._on_event(Event("cache-damaged", "cache", message, "damaged", {"path": str(path)}))
         return None
 

@@ -134,7 +134,7 @@ def latency_gate(artifact: Artifact, ratio: LatencyRatio, baseline: Path, max_sl
     """Measure the slowdown against a saved baseline, 0.15 for 15 %.
 
     Raises:
-        UserError: the baseline is no baseline, of another model or of another CPU.
+        UserError: the baseline is not a baseline, of another model or of another CPU.
     """
     before = read_baseline(baseline, artifact)
     sentence = f"One run costs {ratio.ratio:.2f} reference workloads, the baseline says {before:.2f}."
@@ -164,7 +164,7 @@ def read_baseline(path: Path, artifact: Artifact) -> float:
         model, cpu, ratio = values["model"], values["cpu"], float(values["latency"]["ratio"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
-            f"{path} is no baseline ({error}). Save one with: "
+            f"{path} is not a baseline ({error}). Save one with: "
             f"`save_baseline(artifact={str(artifact.path)!r}, path={str(path)!r})`"
         ) from None
     if not (math.isfinite(ratio) and ratio > 0):

@@ -126,7 +126,7 @@ class RecordingFolder:
         if size > self._keep_bytes and not self._said_too_large:
             self._said_too_large = True
             kept = format_bytes(self._keep_bytes)
-            message = f"One segment alone is larger than the {kept} that are kept. Make them shorter."
+            message = f"A single segment is larger than the {kept} that are kept. Make them shorter."
             self._say("recording", message, "too-large", bytes=size)
 
     def put(self, partial: Path, target: Path, size: int, overwrite: bool) -> Path:

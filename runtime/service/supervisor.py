@@ -176,7 +176,7 @@ class Supervisor:
         except UserError as error:
             self._say("reload-refused", f"the old configuration stays: {error}", "mistake")
             return False
-        self._say("reloaded", "the configuration was read again; the worker starts anew.")
+        self._say("reloaded", "the configuration was read again; a new worker starts.")
         self._systemd.reloading()
         self._reloading = True
         return True

@@ -21,7 +21,7 @@ APART = 8
 MEMORY = 9
 """The median over so many pictures counts."""
 ADVICE = (
-    "What was proven was proven on other pictures, and what lies outside may be clipped: look at the masks, or "
+    "The proof used other pictures, and values outside of theirs may be clipped: look at the masks, or "
     "calibrate with pictures from here."
 )
 

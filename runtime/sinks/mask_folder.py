@@ -122,7 +122,7 @@ class MaskFolder:
     def _note_foreign(self, target: Path) -> None:
         if not self._has_noted:
             self._has_noted = True
-            message = f"{target} is there and is no mask of this source. It stays, and masks get other names."
+            message = f"{target} is there and is not a mask of this source. It stays, and masks get other names."
             self._say("note", message, path=str(target))
 
     def _count(self, names: Iterable[str]) -> None:

@@ -26,7 +26,7 @@ def source_files(source: str) -> list[Path]:
 
 
 def check_pictures_apart(folder: Path, source: str, files: Sequence[Path], name_of: Callable[[Path], str]) -> None:
-    """Refuse a folder in which what is written would lie over pictures or be pictures of the next run.
+    """Refuse a folder in which what is written would overwrite pictures or be pictures of the next run.
 
     Args:
         folder: where a picture is written for each image.
@@ -38,9 +38,7 @@ def check_pictures_apart(folder: Path, source: str, files: Sequence[Path], name_
         OutputError: it is the folder of the pictures, or the glob would find the masks.
     """
     if is_same(folder, Path(source)) and Path(source).is_dir():
-        raise OutputError(
-            f"{folder} is the source itself: results would lie among its pictures. Choose another folder."
-        )
+        raise OutputError(f"{folder} is the source itself: results would be among its pictures. Choose another folder.")
     linked = [path.resolve() for path in files if path.is_symlink()]
     pictures = [path for path in [*files, *linked] if is_image(path)]
     same = {parent for parent in {path.parent for path in pictures} if is_same(parent, folder)}
@@ -50,7 +48,7 @@ def check_pictures_apart(folder: Path, source: str, files: Sequence[Path], name_
     for path in beside:
         mask = name_of(path)
         if mask.casefold() in names:
-            raise OutputError(f"The result for {path} would lie over {folder / mask}. Choose another folder.")
+            raise OutputError(f"The result for {path} would overwrite {folder / mask}. Choose another folder.")
         if pattern is not None and fnmatch(mask, pattern):
             raise OutputError(f"{source!r} would find the result for {path} in the next run. Choose another folder.")
     if pattern is not None and "**" in source and fnmatch(name_of(Path("x.png")), pattern.replace("**", "*")):

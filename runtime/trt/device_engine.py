@@ -152,9 +152,9 @@ def _existing(store: EngineStore, key: EngineKey, artifact: Artifact, frame: tup
     near = min((key.differences(other) for other in store.kept()), key=len, default=[])
     if not near:
         raise EngineError(
-            f"There is no engine in {store.root} yet, and `may_build=False` forbids to build one. Leave it out."
+            f"There is no engine in {store.root} yet, and `may_build=False` forbids building one. Leave it out."
         )
     raise EngineError(
-        f"No engine in {store.root} fits {artifact.path.name} here, and `may_build=False` forbids to build one. "
+        f"No engine in {store.root} fits {artifact.path.name} here, and `may_build=False` forbids building one. "
         f"The nearest differs in: {'; '.join(near)}. Leave `may_build=False` out to build one."
     )

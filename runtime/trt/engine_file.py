@@ -82,7 +82,7 @@ def inspect_engine_file(path: Path) -> EngineFile:
     metadata, start = _ultralytics_header(head)
     plan = head[start : start + 64]
     if plan[1:4] != _MAGIC_TAIL:
-        raise ArtifactError(f"{path} is no TensorRT engine: it begins with {plan[:8]!r}. Give the file of trtexec.")
+        raise ArtifactError(f"{path} is not a TensorRT engine: it begins with {plan[:8]!r}. Give the file of trtexec.")
     is_rtx = plan[:4] == _RTX_MAGIC
     maker = "TensorRT-RTX" if is_rtx else "TensorRT"
     version = ".".join(str(number) for number in plan[_RTX_VERSION]) if is_rtx and len(plan) > 28 else None

@@ -70,7 +70,7 @@ def bindings_advice(driver_cuda: int, bindings_cuda: int) -> str:
     """
     major = driver_cuda // 1000
     return (
-        f"cuda-bindings are for CUDA {_format_version(bindings_cuda)} and the driver serves CUDA "
+        f"cuda-bindings are for CUDA {_format_version(bindings_cuda)} and the driver supports CUDA "
         f"{_format_version(driver_cuda)}: "
         f"{pip_line(f'cuda-bindings>={major},<{major + 1}')}, or update the driver."
     )

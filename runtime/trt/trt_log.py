@@ -63,7 +63,7 @@ def start_log(kind: Callable[[Any], Any], log: Any, library: Library) -> Any:
     except TypeError as error:
         reason = "; ".join(messages_since(log, mark)) or f"it gave no reason ({error})"
         raise EngineError(
-            f"{library.title} does not start: {reason}. Mostly it is made for a newer CUDA than the driver serves "
+            f"{library.title} does not start: {reason}. It is usually built for a newer CUDA than the driver supports "
             f"(`diagnose()` tells which that is). {driver_advice()} "
             "Or install a TensorRT for the driver's CUDA."
         ) from error

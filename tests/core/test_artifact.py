@@ -192,7 +192,7 @@ class TestWriting:
     def test_what_somebody_put_into_an_artifact_is_never_deleted_with_it(self, path: Path) -> None:
         (path / "notes.txt").write_text("which camera this is for")
         with (
-            pytest.raises(OutputError, match=r"notes\.txt is no part of the artifact"),
+            pytest.raises(OutputError, match=r"notes\.txt is not part of the artifact"),
             writing_artifact(path, manifest()),
         ):
             pytest.fail("it is said before the work")

@@ -81,7 +81,7 @@ def test_a_silent_stall_is_said_and_what_was_held_back_is_not_shown(fault_camera
     )
     assert TIMEOUT_S - 0.1 < lost.time_s - silent_s < NOTICED_S
     assert lost.reason == "timeout"
-    assert f"nothing came for {TIMEOUT_S:g} s" in lost.message
+    assert f"nothing was received for {TIMEOUT_S:g} s" in lost.message
     assert all(seen.age_s < 1.5 for seen in watched.seen)
     assert fresh.came_s - thawed_s < BACK_S
 

@@ -51,7 +51,7 @@ def test_a_stream_that_is_not_there_ends_it(fault_camera: StartCamera) -> None:
     with Watched([fault_camera("missing").url], LIMITS) as watched:
         message = refused(watched)
     assert "there is no stream of this name (404)" in message
-    assert "Waiting will not mend this" in message
+    assert "Waiting will not fix this" in message
     assert watched.events[0].reason == "not found"
 
 

@@ -107,7 +107,7 @@ def test_a_deep_glob_that_would_find_the_masks_is_refused(pictures: Path, monkey
 def test_masks_do_not_go_where_links_lead(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "x.png").symlink_to(pictures / "a.png")
-    with pytest.raises(OutputError, match="would lie over"):
+    with pytest.raises(OutputError, match="would overwrite"):
         check_outputs([], pictures, str(tmp_path / "links"))
 
 
@@ -159,10 +159,10 @@ def test_a_recording_does_not_rename_or_delete_its_source(tmp_path: Path) -> Non
     segment = tmp_path / "out-000001-20261125T101500Z.mkv"
     for path in (left, segment):
         path.write_bytes(b"x")
-    with pytest.raises(OutputError, match="takes it for its own"):
+    with pytest.raises(OutputError, match="take it as its own"):
         check_outputs([tmp_path / "out.mkv"], None, str(left))
     check_outputs([tmp_path / "out.mkv"], None, str(segment))
-    with pytest.raises(OutputError, match="takes it for its own"):
+    with pytest.raises(OutputError, match="take it as its own"):
         check_outputs([tmp_path / "out.mkv"], None, str(segment), deletes=True)
 
 

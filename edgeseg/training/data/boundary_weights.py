@@ -65,7 +65,7 @@ class BoundaryWeights:
         if not (0 < self.w0 <= 1000 and 0 < self.sigma <= 200):
             raise UserError(
                 "`boundary_weights` takes W0 over 0 and at most 1000 and SIGMA over 0 and at most 200 pixels; "
-                f"found {self.w0:g} {self.sigma:g}. The paper took 10 5."
+                f"found {self.w0:g} {self.sigma:g}. The paper used 10 and 5."
             )
 
     def map(self, mask: UInt8) -> Float32:

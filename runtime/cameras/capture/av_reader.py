@@ -174,7 +174,9 @@ class AvReader:
             )
         except (self._av.error.FFmpegError, OSError) as error:
             if kind == "http" and isinstance(error, self._av.error.ArgumentError):
-                raise StreamFault("not a video", "what came is no video, or of a kind that is not read") from None
+                raise StreamFault(
+                    "not a video", "what was received is not a video, or is of an unsupported kind"
+                ) from None
             fault = fault_from_av(self._av, error)
             if encrypted and fault.reason == "broken":
                 check_certificate(target, trust)

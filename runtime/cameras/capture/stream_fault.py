@@ -49,6 +49,6 @@ def _known(av: Any) -> list[tuple[type[Exception], str, str]]:
         (e.EOFError, "closed", "the stream ended"),
         (e.FileNotFoundError, "missing", "the device is not there"),
         (e.PermissionError, "forbidden", "no permission to read the device (on Linux: group video)"),
-        (e.InvalidDataError, "not a video", "what came is no video"),
+        (e.InvalidDataError, "not a video", "what came is not a video"),
         (e.ProtocolNotFoundError, "unsupported", "it needs a protocol that is not allowed"),
     ]

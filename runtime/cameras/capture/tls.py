@@ -59,7 +59,7 @@ def check_certificate(target: str, trust: Trust) -> None:
         is_of_time = error.verify_code in (_EXPIRED, _NOT_YET)
         raise StreamFault(
             "certificate date" if is_of_time else "certificate",
-            f"its certificate is not trusted: {error.verify_message.rstrip('.')}. If it is right all the same, pin it "
+            f"its certificate is not trusted: {error.verify_message.rstrip('.')}. If it is the right one, pin it "
             f"with `tls_fingerprint={_fingerprint(_certificate(target))!r}` (compare that with what the camera itself "
             "says), or name who signed it with `tls_ca=FILE`; `tls_insecure=True` takes any",
         ) from None

@@ -50,7 +50,7 @@ class Y4mReader:
         while True:
             line = self._line()
             if not line.startswith(b"FRAME"):
-                raise StreamFault("broken", "what came between two pictures is no picture")
+                raise StreamFault("broken", "what came between two pictures is not a picture")
             if self._padded is None:
                 self._padded = self._is_padded()
             data = self._take(self._bytes(self._padded))
@@ -83,7 +83,7 @@ class Y4mReader:
         deadline_s = time.monotonic() + self._timeout_s
         while (end := self._buffer.find(b"\n")) < 0:
             if len(self._buffer) > _LONGEST_LINE:
-                raise StreamFault("not a video", "what came is no video")
+                raise StreamFault("not a video", "what came is not a video")
             self._more(deadline_s)
         return bytes(self._take(end + 1))
 
@@ -129,9 +129,9 @@ def _parse(header: bytes) -> tuple[int, int, float | None]:
         width, height = int(facts["W"]), int(facts["H"])
         over, under = map(int, facts.get("F", "0:1").split(":"))
     except (KeyError, ValueError):
-        raise StreamFault("not a video", "what came is no video") from None
+        raise StreamFault("not a video", "what came is not a video") from None
     if words[0] != "YUV4MPEG2" or not facts.get("C", "420").startswith("420") or min(width, height) < 1:
-        raise StreamFault("not a video", "what came is no video")
+        raise StreamFault("not a video", "what came is not a video")
     if width * height > _PIXELS:
         raise StreamFault("too large", f"its pictures have {width}x{height} pixels, more than {_PIXELS}")
     return width, height, over / under if over > 0 and under > 0 else None

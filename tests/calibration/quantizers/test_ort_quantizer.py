@@ -144,7 +144,7 @@ def test_a_tagged_file_is_refused_wherever_it_was_moved(
     OrtQuantizer().quantize(parent, images, Recipe(), tmp_path, lambda: None)
     (tmp_path / "model.onnx").rename(tmp_path / "mine.onnx")
     assert main(["export", str(tmp_path / "mine.onnx"), "--format", "onnx"]) == 2
-    assert "quantised for onnxruntime and is no source for other engines" in capsys.readouterr().err
+    assert "quantised for onnxruntime and is not a source for other engines" in capsys.readouterr().err
 
 
 def test_openvino_refuses_it_even_when_it_was_converted_by_hand(

@@ -99,4 +99,4 @@ def test_a_moved_file_is_no_source_for_export(
 ) -> None:
     TensorRtQuantizer().quantize(parent, images, Recipe(), tmp_path, lambda: None)
     assert main(["export", str(tmp_path / "model.onnx"), "--format", "openvino"]) == 2
-    assert "was quantised for tensorrt and is no source for other engines" in capsys.readouterr().err
+    assert "was quantised for tensorrt and is not a source for other engines" in capsys.readouterr().err

@@ -85,7 +85,7 @@ def test_other_weights_under_the_same_graph_are_another_network(tmp_path):
 def test_a_name_that_leads_elsewhere_is_refused(location, tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "w.bin").write_bytes(b"\0" * 64 + WEIGHTS.tobytes())
-    with pytest.raises(ArtifactError, match="no plain name of a file beside it"):
+    with pytest.raises(ArtifactError, match="not a plain name of a file beside it"):
         read_onnx(write(tmp_path, location=location))
 
 
@@ -112,11 +112,11 @@ def test_a_missing_file_is_named(two_folders):
 def test_a_pipe_or_a_folder_is_refused_without_waiting_for_it(two_folders):
     path, _ = two_folders
     os.mkfifo(path.with_name("w.bin"))
-    with pytest.raises(ArtifactError, match="no plain file"):
+    with pytest.raises(ArtifactError, match="not a plain file"):
         read_onnx(path)
     path.with_name("w.bin").unlink()
     path.with_name("w.bin").mkdir()
-    with pytest.raises(ArtifactError, match="no plain file"):
+    with pytest.raises(ArtifactError, match="not a plain file"):
         read_onnx(path)
 
 

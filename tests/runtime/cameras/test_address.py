@@ -97,14 +97,17 @@ def test_a_device_is_read_through_v4l2(monkeypatch: pytest.MonkeyPatch, text: st
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("rtmp://u:secret@cam/1", r"rtmp://\*\*\*@cam/1 is no stream edgeseg reads; found rtmp://, known are rtsp://"),
+        (
+            "rtmp://u:secret@cam/1",
+            r"rtmp://\*\*\*@cam/1 is not a stream edgeseg reads; found rtmp://, known are rtsp://",
+        ),
         ("file:///etc/passwd", "found file://"),
         ("concat://a|b", "found concat://"),
-        ("://u:secret@cam", "is no stream edgeseg reads"),
+        ("://u:secret@cam", "is not a stream edgeseg reads"),
         ("rtsp://", "names nothing after rtsp://"),
         ("rtsp://u:secret@", "names nothing after rtsp://"),
         ("gst://", "names nothing after gst://"),
-        ("test://dogs", "is no test picture"),
+        ("test://dogs", "is not a test picture"),
         ("test://cells?fps=0", "fps is a number above 0, as in 30; found '0'"),
         ("test://cells?fps=many", "fps is a number above 0"),
         ("test://cells?size=20x20", "size is WIDTHxHEIGHT"),
@@ -149,9 +152,9 @@ def test_a_list_names_cameras_and_leaves_out_comments(tmp_path: Path) -> None:
         ("", "lists no camera"),
         ("a rtsp://h/1\na rtsp://h/2\n", "lists a twice"),
         ("rtsp://u:secret@h/1\nrtsp://u:other@h/1\n", "lists rtsp://...@h/1 twice. Give each camera a name"),
-        ("clip.mp4\n", "line 1 is no live camera: 'clip.mp4'"),
-        ("test://cells\nyard clip.mp4\n", "line 2 is no live camera: 'yard clip.mp4'"),
-        ("yard rtmp://u:secret@h/1\n", "yard is no stream edgeseg reads"),
+        ("clip.mp4\n", "line 1 is not a live camera: 'clip.mp4'"),
+        ("test://cells\nyard clip.mp4\n", "line 2 is not a live camera: 'yard clip.mp4'"),
+        ("yard rtmp://u:secret@h/1\n", "yard is not a stream edgeseg reads"),
     ],
 )
 def test_a_list_that_cannot_be_right_is_refused(tmp_path: Path, text: str, sentence: str) -> None:

@@ -85,7 +85,7 @@ def test_a_process_that_sends_nonsense_is_ended_and_replaced(what: str, impostor
         lost = watched.event("lost")
         watched.event("reconnecting")
         assert source.cameras[0].is_alive()
-    assert (lost.reason, lost.message.endswith("ended by force.")) == ("broken", True)
+    assert (lost.reason, lost.message.endswith("is killed.")) == ("broken", True)
     assert psutil.Process().children() == before
 
 

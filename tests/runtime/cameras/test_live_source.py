@@ -154,7 +154,7 @@ def test_a_page_that_is_not_there_or_no_video_is_refused(tmp_path: Path) -> None
     with WebCamera(folder=tmp_path) as camera:
         with pytest.raises(SourceError, match=r"there is no stream of this name \(404\)"):
             frames_of(camera.url("nothing.mjpg"))
-        with pytest.raises(SourceError, match="no video"):
+        with pytest.raises(SourceError, match="not a video"):
             frames_of(camera.url("page.html"))
 
 
@@ -218,7 +218,7 @@ def test_a_list_of_files_from_the_network_is_no_video(tmp_path: Path, content: s
     served = tmp_path / "served"
     served.mkdir()
     (served / "live.mp4").write_text(content.format(clip=tmp_path / "secret.mp4") * 3)
-    with WebCamera(folder=served) as camera, pytest.raises(SourceError, match="no video"):
+    with WebCamera(folder=served) as camera, pytest.raises(SourceError, match="not a video"):
         frames_of(camera.url("live.mp4"))
 
 

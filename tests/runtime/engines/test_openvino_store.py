@@ -71,7 +71,7 @@ def test_no_flipped_byte_reaches_a_mask(artifact: Artifact, tmp_path: Path, even
         assert len(events) == number + 1
         assert blob.read_bytes()[32:36] == whole[32:36]
     assert {(event.kind, event.reason) for event in events} == {("cache-damaged", "damaged")}
-    assert "it is not used, and the model is compiled anew" in str(events[0])
+    assert "it is not used, and the model is compiled again" in str(events[0])
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 1000])

@@ -87,7 +87,7 @@ def test_every_form_of_the_password_is_scrubbed_from_foreign_words() -> None:
 
 
 def test_a_password_of_a_few_letters_is_not_given_away_by_hiding_it_in_words() -> None:
-    assert scrub("nothing came for 5 s", "rtsp://user:a@10.0.0.2/1") == "nothing came for 5 s"
+    assert scrub("nothing was received for 5 s", "rtsp://user:a@10.0.0.2/1") == "nothing was received for 5 s"
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_passwords_in_queries_of_every_kind_are_hidden(text: str) -> None:
         "snap_2026-11-26T12:30:01@cam1.png",
         "at 12:30 the mail came from me@example.org",
         "git@example.org:owner/repository",
-        "front: lost: nothing came for 5 s.",
+        "front: lost: nothing was received for 5 s.",
         "/a/b:c/d.png: no picture; see 12:30:45",
         "argument --slots: invalid int value: 'two'",
         "class key=3 of 5 frames",

@@ -132,7 +132,7 @@ class TestBaseline:
     @pytest.mark.parametrize("text", ["", "[]", "{}", '{"model": 1, "cpu": 2, "latency": {"ratio": "x"}}', "NaN"])
     def test_what_is_no_baseline_is_refused(self, tiny_artifact: ArtifactMaker, tmp_path: Path, text: str) -> None:
         (tmp_path / "base.json").write_text(text)
-        with pytest.raises(UserError, match=r"base\.json is no baseline.*`save_baseline\("):
+        with pytest.raises(UserError, match=r"base\.json is not a baseline.*`save_baseline\("):
             read_baseline(tmp_path / "base.json", tiny_artifact("onnx"))
 
     def test_saving_and_comparing_on_the_command_line(

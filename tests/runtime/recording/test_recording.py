@@ -113,7 +113,7 @@ def test_a_segment_larger_than_all_that_is_kept_is_said_once(tmp_path: Path, tin
     camera.sink.close()
     said = [event for event in camera.events if event.reason == "too-large"]
     assert [str(event) for event in said] == [
-        "camera: One segment alone is larger than the 50 KB that are kept. Make them shorter."
+        "camera: A single segment is larger than the 50 KB that are kept. Make them shorter."
     ]
     assert shape_and_count(tmp_path / names(tmp_path)[0])[2] == 40
 

@@ -100,7 +100,7 @@ def test_masks_of_another_source_and_files_of_the_user_stay(tmp_path: Path) -> N
     assert names(tmp_path) == ["a.png", "a_000000.png", "b.png", "b_000001.png", "c.png", "c_000000.png"]
     assert (tmp_path / "a.png").read_bytes() == PNG
     assert [kind for kind, _ in said] == ["note"]
-    assert "a.png is there and is no mask of this source" in said[0][1]
+    assert "a.png is there and is not a mask of this source" in said[0][1]
 
 
 def test_a_source_has_one_origin_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

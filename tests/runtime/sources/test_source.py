@@ -230,9 +230,9 @@ def test_one_image_is_a_source(tmp_path: Path) -> None:
     [
         ("nowhere.mp4", "There is no source 'nowhere.mp4'"),
         ("nothing/*.jpg", "matches 0 files and no image"),
-        ("rtmp://user:secret@camera/1", r"rtmp://\*\*\*@camera/1 is no stream edgeseg reads"),
+        ("rtmp://user:secret@camera/1", r"rtmp://\*\*\*@camera/1 is not a stream edgeseg reads"),
         ("rtsp://", "names nothing after rtsp://"),
-        ("test://dogs", "is no test picture"),
+        ("test://dogs", "is not a test picture"),
         ("test://cells?size=huge", "size is WIDTHxHEIGHT"),
         ("test://cells?colour=red", "no option 'colour'"),
         ("/dev/videos", "A camera is an index"),

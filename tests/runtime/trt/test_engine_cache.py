@@ -64,7 +64,7 @@ class TestFinding:
     ) -> None:
         device_engine(tiny, place(root))
         with pytest.raises(
-            EngineError, match=f"`may_build=False` forbids to build one. The nearest differs in: {field}"
+            EngineError, match=f"`may_build=False` forbids building one. The nearest differs in: {field}"
         ):
             device_engine(tiny, place(root, gpu=dataclasses.replace(ORIN, **change)), may_build=False)
 
@@ -311,12 +311,12 @@ class TestForeignFiles:
     ) -> None:
         (tmp_path / name).write_bytes(b"<html>")
         assert main(["inspect", str(tmp_path / name)]) == 2
-        assert "is no TensorRT engine: it begins with b'<html>'" in capsys.readouterr().err
+        assert "is not a TensorRT engine: it begins with b'<html>'" in capsys.readouterr().err
 
     @pytest.mark.parametrize("data", [b"", b"\x08\x01onnx", b"<html>", b"\x02\0\0\0{}", b"\x05\0\0\0[[[[[ptrt"])
     def test_what_is_no_engine_is_refused(self, data: bytes, tmp_path: Path) -> None:
         (tmp_path / "x.engine").write_bytes(data)
-        with pytest.raises(ArtifactError, match="is no TensorRT engine: it begins with"):
+        with pytest.raises(ArtifactError, match="is not a TensorRT engine: it begins with"):
             inspect_engine_file(tmp_path / "x.engine")
 
     def test_a_missing_file(self, tmp_path: Path) -> None:

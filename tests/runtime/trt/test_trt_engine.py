@@ -244,7 +244,7 @@ class TestFailures:
         cuda.fail["cudaGetDeviceCount"] = Error.cudaErrorInsufficientDriver
         cuda.cudaRuntimeGetVersion = lambda: (OK, 13050)  # type: ignore[method-assign]
         with pytest.raises(
-            EngineError, match=r"for CUDA 13.5 and the driver serves CUDA 12.6: .*pip install .cuda-bindings>=12,<13."
+            EngineError, match=r"for CUDA 13.5 and the driver supports CUDA 12.6: .*pip install .cuda-bindings>=12,<13."
         ):
             Cuda(cuda).gpu()
 
