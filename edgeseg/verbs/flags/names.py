@@ -10,7 +10,7 @@ below the verbs                                  on the command line
 ``format='onnx'``                                ``--format onnx``
 ``half=True``, ``pretrained=False``              ``--half``, ``--no-pretrained``
 ``imgsz=(H, W)``                                 ``--imgsz H W``
-``edgeseg.evaluate('cells-int8-onnx', DIR)``     ``edgeseg evaluate cells-int8-onnx --data DIR``
+``edgeseg.quantize('cells-fp32-onnx', DIR)``     ``edgeseg calibrate cells-fp32-onnx --data DIR``
 ===============================================  =========================================
 """
 
