@@ -134,9 +134,9 @@ def _run(data: Dataset, scratch: Path, args: argparse.Namespace, seed: int, weig
 
 def _scored(trainer: Any) -> Counts:
     confusion, total = Confusion(2), dict.fromkeys(COUNTED, 0.0)
-    for index in range(len(trainer.val_set)):
-        truth = trainer.val_set.raw(index)[1]
-        predicted = trainer.validator.labels(trainer._averaged(), index)
+    for index in range(len(trainer.validator.dataset)):
+        truth = trainer.validator.dataset.raw(index)[1]
+        predicted = trainer.validator.labels(trainer.learner.average, index)
         confusion.update(predicted, truth)
         for name, count in objects(predicted, truth).items():
             total[name] += count

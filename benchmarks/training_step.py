@@ -82,7 +82,7 @@ def _measured(trainer: Trainer, steps: int) -> list[tuple[float, float, float]]:
     for number in range(steps + 5):
         load, batch = _timed(lambda: next(batches))
         turns: list[tuple[str, Callable[[], Any]]] = [
-            ("loop", lambda batch=batch: trainer._step_or_advice(batch)),  # type: ignore[misc]
+            ("loop", lambda batch=batch: trainer.learner.step_or_advise(batch)),  # type: ignore[misc]
             ("bare", lambda batch=batch: bare(*batch)),  # type: ignore[misc]
         ]
         took = {name: _timed(step)[0] for name, step in (turns if number % 2 else reversed(turns))}
@@ -91,7 +91,7 @@ def _measured(trainer: Trainer, steps: int) -> list[tuple[float, float, float]]:
 
 
 def _bare_step(trainer: Trainer) -> Callable[[torch.Tensor, torch.Tensor], float]:
-    model = copy.deepcopy(trainer._bare()).train()
+    model = copy.deepcopy(trainer.learner.bare).train()
     model.forward = type(model).forward.__get__(model)  # without accelerate's wrapper: autocast is plain torch here
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
     half = trainer.accelerator.mixed_precision == "bf16"
@@ -109,10 +109,10 @@ def _bare_step(trainer: Trainer) -> Callable[[torch.Tensor, torch.Tensor], float
 
 
 def _batches(trainer: Trainer) -> Iterator[Any]:
-    trainer.model.train()
+    trainer.learner.model.train()
     for epoch in itertools.count():
-        trainer.sampler.epoch = epoch
-        yield from trainer.loader
+        trainer.learner.sampler.epoch = epoch
+        yield from trainer.learner.loader
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

@@ -1,12 +1,27 @@
-"""Which mixed precision a device computes in."""
+"""Which device trains, and which mixed precision it computes in."""
 
 from __future__ import annotations
 
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from edgeseg.errors import UserError
+from edgeseg.training.settings import TrainSettings
 
 CHOICES = ("auto", "no", "bf16", "fp16")
+
+
+def make_accelerator(settings: TrainSettings) -> Accelerator:
+    """Choose the device and its precision for a run; what an earlier run of this process chose is forgotten.
+
+    Raises:
+        UserError: an unknown precision.
+    """
+    AcceleratorState._reset_state()
+    # bf16 has no room for 256 levels: it would round what is rounded once more.
+    amp = "no" if settings.qat and settings.amp == "auto" else settings.amp
+    return Accelerator(cpu=settings.device == "cpu", mixed_precision=mixed_precision(amp, settings.device))
 
 
 def mixed_precision(choice: str, device: str) -> str:

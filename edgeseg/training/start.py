@@ -10,7 +10,7 @@ from torch import nn
 from edgeseg.errors import CheckpointError
 from edgeseg.models.registry import build_model, full_options, load_pretrained
 from edgeseg.spec import ModelSpec
-from edgeseg.training.checkpoint import LoadedModel, load_model
+from edgeseg.training.checkpoint import LoadedModel, load_model, read_checkpoint
 from edgeseg.training.fake_quant import FakeQuantised
 from edgeseg.training.settings import TrainSettings
 
@@ -53,6 +53,22 @@ def _full(architecture: Any) -> dict[str, Any]:
 def deploy(model: nn.Module) -> nn.Module:
     """Take off what ``qat`` puts around a network: what is left is what a checkpoint holds."""
     return model.net if isinstance(model, FakeQuantised) else model
+
+
+def read_resume(path: Path, spec: ModelSpec, settings: TrainSettings) -> dict[str, Any]:
+    """Read what a run goes on from out of its ``last.pt``.
+
+    Raises:
+        CheckpointError: it is no checkpoint, holds no such state, or belongs to another run.
+    """
+    values = read_checkpoint(path)
+    state: dict[str, Any] | None = values.get("resume")
+    if state is None:
+        raise CheckpointError(f"{path} holds no optimiser state; resume from a last.pt.")
+    classes = ModelSpec.from_json(values["spec"]).classes
+    check_same_classes(classes, spec.classes, f"{path} was trained on", "Resume")
+    check_same_run(state["identity"], settings.identity(), path)
+    return state
 
 
 def check_same_run(found: dict[str, Any], wanted: dict[str, Any], path: Path) -> None:

@@ -107,9 +107,9 @@ def test_a_network_with_an_auxiliary_output_trains_in_the_loop(
 
     monkeypatch.setattr("edgeseg.training.start.build_model", Supervised)
     trainer = Trainer(discs, disc_spec, settings(tmp_path))
-    before = trainer._bare().side.weight.clone()
-    trainer._epoch(0)
-    assert not torch.equal(trainer._bare().side.weight, before)
+    before = trainer.learner.bare.side.weight.clone()
+    trainer.run_epoch(0)
+    assert not torch.equal(trainer.learner.bare.side.weight, before)
     assert read_checkpoint(tmp_path / "last.pt")["training"]["val_miou"] > 0
 
 
@@ -117,10 +117,10 @@ def test_a_run_with_a_teacher_leaves_the_teacher_as_it_was(
     tmp_path: Path, discs: Dataset, disc_spec: ModelSpec, teacher: Path
 ) -> None:
     trainer = Trainer(discs, disc_spec, settings(tmp_path, distill=Distillation(teacher, 0.5, 2.0)))
-    trainer._epoch(0)
-    assert trainer.objective.teacher is not None
+    trainer.run_epoch(0)
+    assert trainer.learner.objective.teacher is not None
     kept = read_checkpoint(teacher)["state"]
-    for name, value in trainer.objective.teacher.model.state_dict().items():
+    for name, value in trainer.learner.objective.teacher.model.state_dict().items():
         assert torch.equal(value, kept[name]), name
     identity = read_checkpoint(tmp_path / "last.pt")["training"]["distill"]
     assert identity == {"teacher": str(teacher), "weight": 0.5, "temperature": 2.0}

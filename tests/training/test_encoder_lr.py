@@ -13,7 +13,7 @@ from edgeseg.models import efficientnet_lite
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model
-from edgeseg.training.loop import parameter_groups
+from edgeseg.training.learner import parameter_groups
 from edgeseg.training.settings import TrainSettings
 from edgeseg.training.start import check_same_run
 

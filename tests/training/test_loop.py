@@ -76,7 +76,7 @@ def test_a_resumed_run_ends_with_the_bits_of_an_uninterrupted_one(
     tmp_path: Path, discs: Dataset, disc_spec: ModelSpec, trained: Path
 ) -> None:
     trainer = Trainer(discs, disc_spec, settings(tmp_path))
-    trainer._epoch(0)
+    trainer.run_epoch(0)
     train(discs, disc_spec, settings(tmp_path), resume=tmp_path / "last.pt")
     whole, resumed = (read_checkpoint(path / "last.pt") for path in (trained, tmp_path))
     for key in whole["state"]:
@@ -138,12 +138,12 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     tmp_path: Path, discs: Dataset, disc_spec: ModelSpec
 ) -> None:
     trainer = Trainer(discs, disc_spec, settings(tmp_path))
-    trainer._epoch(0)
+    trainer.run_epoch(0)
     before = (tmp_path / "last.pt").read_bytes()
     with torch.no_grad():
-        trainer._bare().head.weight.fill_(float("nan"))
+        trainer.learner.bare.head.weight.fill_(float("nan"))
     with pytest.raises(DataError, match=r"became nan in epoch 2, batch 1 \(.*\)\..*lower `lr`"):
-        trainer._epoch(1)
+        trainer.run_epoch(1)
     assert (tmp_path / "last.pt").read_bytes() == before
 
 
@@ -152,22 +152,22 @@ def test_a_loss_that_is_no_number_at_once_does_not_speak_of_a_checkpoint(
 ) -> None:
     trainer = Trainer(discs, disc_spec, settings(tmp_path))
     with torch.no_grad():
-        trainer._bare().head.weight.fill_(float("nan"))
+        trainer.learner.bare.head.weight.fill_(float("nan"))
     with pytest.raises(DataError, match=r"epoch 1, batch 1 \(.*\)\. No epoch was finished; lower `lr`"):
-        trainer._epoch(0)
+        trainer.run_epoch(0)
 
 
 def test_a_loss_that_is_no_number_names_the_images_of_its_batch(
     tmp_path: Path, discs: Dataset, disc_spec: ModelSpec
 ) -> None:
     trainer = Trainer(discs, disc_spec, settings(tmp_path))
-    trainer._epoch(0)
+    trainer.run_epoch(0)
     seen: list[int] = []
     plain, third = trainer.train_set._crop, iter((False, False, True))
     trainer.train_set._crop = lambda image, mask, seed: (seen.append(seed[2]), plain(image, mask, seed))[1]
-    trainer._step = lambda batch: float("nan") if next(third) else 0.1
+    trainer.learner.step = lambda batch: float("nan") if next(third) else 0.1
     with pytest.raises(DataError) as caught:
-        trainer._epoch(1)
+        trainer.run_epoch(1)
     names = [trainer.train_set.pairs[index].image.name for index in seen[8:12]]
     assert f"batch 3 ({', '.join(names)})" in str(caught.value)
 

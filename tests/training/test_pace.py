@@ -96,8 +96,8 @@ def test_timing_steps_leaves_no_trace_in_the_weights(
     tmp_path: Path, discs: Dataset, disc_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed = []
-    plain = Trainer._timed_step
-    monkeypatch.setattr(Trainer, "_timed_step", lambda self: (timed.append(1), plain(self))[1])
+    plain = Trainer._time_step
+    monkeypatch.setattr(Trainer, "_time_step", lambda self: (timed.append(1), plain(self))[1])
     with_timing = train(discs, disc_spec, settings(tmp_path / "with")).last
     assert len(timed) > 2
     timed.clear()
@@ -113,7 +113,7 @@ def test_timing_leaves_no_trace_in_a_resumed_run(tmp_path: Path, discs: Dataset,
     whole = train(discs, disc_spec, settings(tmp_path / "whole")).last
     trainer = Trainer(discs, disc_spec, settings(tmp_path / "parts"))
     for epoch in range(3):
-        trainer._epoch(epoch)
+        trainer.run_epoch(epoch)
     again = train(discs, disc_spec, settings(tmp_path / "parts"), resume=tmp_path / "parts/last.pt").last
     first, second = (read_checkpoint(path)["state"] for path in (whole, again))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -122,13 +122,13 @@ def test_timing_leaves_no_trace_in_a_resumed_run(tmp_path: Path, discs: Dataset,
 def test_a_time_is_filled_and_a_resumed_run_keeps_the_length_it_began_with(
     tmp_path: Path, disc_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Trainer, "_measured_pace", lambda self: Pace(0.5, 1.0))
+    monkeypatch.setattr(Trainer, "_measure_pace", lambda self: Pace(0.5, 1.0))
     command = ["train", "--data", str(disc_folder), "--out", str(tmp_path), "--width", "0.25", "--time", "15s"]
     assert main([*command, "--device", "cpu"]) == 0
     # 15 s hold 3 validations of a second and 24 steps of half a second: 8 epochs of 3.
     assert capsys.readouterr().err.count("24 steps of 4 crops") == 1
     assert read_checkpoint(tmp_path / "last.pt")["training"]["epochs"] == 8
-    monkeypatch.setattr(Trainer, "_measured_pace", lambda self: Pace(0.1, 0.1))
+    monkeypatch.setattr(Trainer, "_measure_pace", lambda self: Pace(0.1, 0.1))
     assert main([*command, "--device", "cpu", "--resume"]) == 2
     assert "All 8 epochs are already done" in capsys.readouterr().err
 

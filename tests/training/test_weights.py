@@ -41,7 +41,7 @@ def test_the_checkpoint_says_what_the_network_is(tmp_path: Path, disc_folder: Pa
 def test_training_starts_from_its_weights(tmp_path: Path, discs: Dataset, checkpoint: Path) -> None:
     spec = load_model(checkpoint).spec
     settings = TrainSettings(tmp_path, "unet-plain", OPTIONS, start_from=checkpoint, batch=4, amp="no", device="cpu")
-    started = Trainer(discs, spec, settings)._bare().state_dict()
+    started = Trainer(discs, spec, settings).learner.bare.state_dict()
     assert all(torch.equal(started[name], tensor) for name, tensor in read_checkpoint(checkpoint)["state"].items())
 
 
