@@ -255,5 +255,5 @@ def test_a_launcher_runs_the_same_command_on_two_processes(tmp_path: Path, disc_
 
 def test_wrong_settings_are_refused(tmp_path: Path) -> None:
     for wrong in ({"epochs": 0}, {"lr": 0.0}, {"ema": 1.0}, {"batch": 0}):
-        with pytest.raises(UserError, match="--"):
+        with pytest.raises(UserError, match=f"`{next(iter(wrong))}` must be"):
             settings(tmp_path, **wrong)
