@@ -15,9 +15,10 @@ from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.frames.handoff import Handoff
-from edgeseg.runtime.pipeline import Pipeline, Summary
+from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.sources.selected import open_selected
 from edgeseg.runtime.sources.settings import SourceSettings
+from edgeseg.runtime.statistics import Summary
 from edgeseg.spec import ModelSpec
 
 

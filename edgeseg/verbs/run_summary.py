@@ -15,7 +15,6 @@ from edgeseg.runtime.events.event import Event
 from edgeseg.runtime.events.event_log import Log
 from edgeseg.runtime.events.redact import redact_values
 from edgeseg.runtime.events.standard_streams import ReaderGone, print_result
-from edgeseg.runtime.pipeline import Summary
 from edgeseg.runtime.session.session import RunSession
 from edgeseg.runtime.session.settings import RunSettings
 from edgeseg.runtime.sinks.class_shares import ShareSink
@@ -26,6 +25,7 @@ from edgeseg.runtime.sinks.open_sinks import ASIDE
 from edgeseg.runtime.sinks.save_target import MARK, save_target
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources.kind import IMAGE, IMAGES
+from edgeseg.runtime.statistics import Summary
 
 
 def print_summary(summary: Summary, settings: RunSettings, session: RunSession, log: Log) -> None:

@@ -17,6 +17,7 @@ from edgeseg.runtime.cameras.port_watch import PortWatch
 from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.events.redact import scrub
 from edgeseg.runtime.frames.frame import Frame
+from edgeseg.runtime.frames.handoff import FrameTaker
 from edgeseg.runtime.system.backoff import LONGEST_S, backoff_s
 
 _TRY_SLACK_S = 10.0
@@ -28,7 +29,7 @@ class Camera(threading.Thread):
     Args:
         address: what to open.
         limits: of each connection.
-        deliver: called with each frame, in this thread; must not block.
+        taker: is given each frame, in this thread, and told of those that were lost before; must not block.
         on_event: called in this thread.
         ended: called once, with an error or None, when no more frames will come.
         longest_wait_s: between two attempts.
@@ -44,7 +45,7 @@ class Camera(threading.Thread):
         self,
         address: Address,
         limits: Limits,
-        deliver: Callable[[Frame], object],
+        taker: FrameTaker,
         on_event: OnEvent,
         ended: Callable[[SourceError | None], object],
         longest_wait_s: float = LONGEST_S,
@@ -53,7 +54,7 @@ class Camera(threading.Thread):
         self.connections = 0
         self.size: tuple[int, int] | None = None
         self._address, self._limits = address, limits
-        self._deliver, self._on_event, self._ended = deliver, on_event, ended
+        self._taker, self._on_event, self._ended = taker, on_event, ended
         self._longest_wait_s = longest_wait_s
         self._closing = threading.Event()
         self._process: CaptureProcess | None = None
@@ -94,8 +95,7 @@ class Camera(threading.Thread):
 
     @property
     def counts(self) -> dict[str, int]:
-        """Pictures over all connections: ``received`` whole, ``dropped`` before the parent read them, ``stale``,
-        ``damaged``."""
+        """Pictures over all connections: ``received`` whole, used or not, and ``damaged``."""
         before, connection = self._counted
         now = connection.counts if connection else dict.fromkeys(COUNTS, 0)
         return {name: before[name] + now[name] for name in COUNTS}
@@ -151,7 +151,7 @@ class Camera(threading.Thread):
             process = self._start_process()
         except OSError as error:
             return End("no process", f"no capture process can be started ({error.strerror})")
-        connection = Connection(process, self._limits, self._pass_on, self._closing.is_set)
+        connection = Connection(process, self._limits, self._pass_on, self._taker.lose, self._closing.is_set)
         self._fps_before = self.fps
         self._counted = (self.counts, connection)
         end = connection.run()
@@ -163,7 +163,7 @@ class Camera(threading.Thread):
         self.size = (picture.shape[0], picture.shape[1])
         self._last_picture_s = time.monotonic()
         index = self._counted[0]["received"] + number
-        self._deliver(Frame(picture, index, captured_s, self._address.name, pts_s=presented_s))
+        self._taker.put(Frame(picture, index, captured_s, self._address.name, pts_s=presented_s))
 
     def _say_working(self, picture: Picture) -> None:
         self._working, self._attempt = True, 0

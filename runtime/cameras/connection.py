@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from edgeseg.runtime.cameras.capture.ring import Picture
 from edgeseg.runtime.cameras.capture_process import CaptureMessage, CaptureProcess, Limits
 
-COUNTS = ("received", "dropped", "stale", "damaged")
+COUNTS = ("received", "damaged")
+LOSSES = ("dropped", "stale")
 _POLL_S = 0.2
 _HUNG_S = 2.0
 
@@ -35,10 +36,11 @@ class Connection:
         limits: how long to wait for what.
         deliver: called with each picture, when it was captured (monotonic), its presentation time, and its number
             in this connection.
+        lose: called with how many pictures were dropped, and how many came too late, since the last call.
         closing: ends :meth:`run`.
 
     Attributes:
-        counts: pictures so far, by :data:`COUNTS`.
+        counts: pictures so far, by :data:`COUNTS`: whole ones, used or not, and damaged ones.
         fps: as announced by the stream.
     """
 
@@ -47,12 +49,14 @@ class Connection:
         process: CaptureProcess,
         limits: Limits,
         deliver: Callable[[Picture, float, float | None, int], object],
+        lose: Callable[[int, int], object],
         closing: Callable[[], bool],
     ) -> None:
         self.counts = dict.fromkeys(COUNTS, 0)
         self.fps: float | None = None
-        self._process, self._limits, self._deliver, self._closing = process, limits, deliver, closing
-        self._overwritten = 0
+        self._process, self._limits, self._closing = process, limits, closing
+        self._deliver, self._lose = deliver, lose
+        self._lost = dict.fromkeys(LOSSES, 0)
         self._packets = 0
         self._ready = self._opened = False
         self._heard_s = time.monotonic()
@@ -93,11 +97,11 @@ class Connection:
 
     def _take(self, pictures: list[CaptureMessage]) -> None:
         """Pass on the newest; those before it nobody could have used in time."""
-        for older in pictures[:-1]:
-            self._overwritten += 1
-            self._process.release(older)
         if not pictures:
             return
+        for older in pictures[:-1]:
+            self._process.release(older)
+        self._report_lost(len(pictures) - 1, 0)
         newest = pictures[-1]
         picture = self._process.copy(newest)
         self._process.release(newest)
@@ -108,7 +112,13 @@ class Connection:
     def _count(self, item: CaptureMessage) -> None:
         self._packets = item["packets"]
         self.counts = {name: item[name] for name in COUNTS}
-        self.counts["dropped"] += self._overwritten
+        before, self._lost = self._lost, {name: item[name] for name in LOSSES}
+        self._report_lost(*(self._lost[name] - before[name] for name in LOSSES))
+
+    def _report_lost(self, dropped: int, stale: int) -> None:
+        """Nothing is taken back: what a capture process says may be made up by whom it listens to."""
+        if dropped > 0 or stale > 0:
+            self._lose(max(0, dropped), max(0, stale))
 
     def _died(self) -> End:
         said = self._process.close()

@@ -1,4 +1,4 @@
-"""Live cameras as one source: each in a process of its own, the newest frame of each in a place of its own."""
+"""Live cameras as one source: each in a process of its own, all into the one place of whoever takes their frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edgeseg.runtime.cameras.camera import Camera
 from edgeseg.runtime.cameras.capture_process import Limits
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Frame
-from edgeseg.runtime.frames.handoff import Handoff
+from edgeseg.runtime.frames.handoff import FrameTaker, Handoff, HandoffCounts
 from edgeseg.runtime.system.backoff import LONGEST_S
 
 _CLOSE_TIMEOUT_S = 2.0
@@ -45,13 +45,15 @@ class StreamSource:
         on_event: OnEvent = event_to_stderr,
         longest_wait_s: float = LONGEST_S,
     ) -> None:
-        self._mailbox: Handoff[Frame] = Handoff(1, newest_wins=True, lane=lambda frame: frame.source)
         self._errors: list[SourceError] = []
         self._lock = threading.Lock()
         self._running = len(addresses)
-        self._wanted = self._closed = False
+        self._over = threading.Event()
+        self._closed = False
+        self._taker: FrameTaker | None = None
+        self._place: Handoff[Frame] | None = None
         self.cameras = [
-            Camera(address, limits, self._deliver, on_event, self._end_camera, longest_wait_s) for address in addresses
+            Camera(address, limits, self, on_event, self._end_camera, longest_wait_s) for address in addresses
         ]
 
     @property
@@ -67,17 +69,12 @@ class StreamSource:
     @property
     def skipped(self) -> int:
         """Damaged pictures left out."""
-        return self._sum("damaged")
+        return sum(camera.counts["damaged"] for camera in self.cameras)
 
     @property
-    def stale(self) -> int:
-        """Pictures that came too late to be of use."""
-        return self._sum("stale")
-
-    @property
-    def dropped(self) -> int:
-        """Pictures that a newer one replaced before they were asked for."""
-        return self._sum("dropped") + self._mailbox.dropped
+    def counts(self) -> HandoffCounts:
+        """What became of the pictures while this is iterated."""
+        return self._place.counts if self._place else HandoffCounts()
 
     @property
     def waiting(self) -> bool:
@@ -103,26 +100,52 @@ class StreamSource:
             camera.join(max(0.0, deadline - time.monotonic()))
 
     def stop(self) -> None:
-        """End iteration, from any thread."""
+        """End iteration, and :meth:`feed`, from any thread."""
         for camera in self.cameras:
             camera.close()
-        self._mailbox.abort()
+        self._over.set()
+        if self._place is not None:
+            self._place.abort()
+
+    def feed(self, taker: FrameTaker) -> None:
+        """Put the frames of every camera into ``taker``, in the cameras' own threads, until they end or :meth:`stop`.
+
+        Raises:
+            SourceError: no camera can go on, or this is closed.
+        """
+        self._expect_open()
+        self._taker = taker
+        self._over.wait()
+        self._taker = None
+        self._expect_no_failure()
 
     def __iter__(self) -> Iterator[Frame]:
         self._expect_open()
-        self._wanted = True
-        while (taken := self._mailbox.take()) is not None:
+        self._taker = self._place = Handoff[Frame](1, newest_wins=True, lane=lambda frame: frame.source)
+        if self._over.is_set():
+            self._place.close()
+        while (taken := self._place.take()) is not None:
             yield taken[1]
-        if self._errors and len(self._errors) == len(self.cameras):
-            raise self._errors[0]
+        self._expect_no_failure()
+
+    def put(self, item: Frame) -> bool:
+        """Pass a camera's frame on; before anybody wants one, and after the end, it goes nowhere."""
+        taker = self._taker
+        return taker is not None and taker.put(item)
+
+    def lose(self, dropped: int = 0, stale: int = 0) -> None:
+        """Pass on how many pictures of a camera were lost on their way here."""
+        taker = self._taker
+        if taker is not None:
+            taker.lose(dropped, stale)
 
     def _expect_open(self) -> None:
         if self._closed:
             raise SourceError(f"{', '.join(self.names)}: closed; open it again to read it.")
 
-    def _deliver(self, frame: Frame) -> None:
-        if self._wanted:
-            self._mailbox.put(frame)
+    def _expect_no_failure(self) -> None:
+        if self._errors and len(self._errors) == len(self.cameras):
+            raise self._errors[0]
 
     def _end_camera(self, error: SourceError | None) -> None:
         with self._lock:
@@ -130,7 +153,6 @@ class StreamSource:
             if error is not None:
                 self._errors.append(error)
             if not self._running:
-                self._mailbox.close()
-
-    def _sum(self, name: str) -> int:
-        return sum(camera.counts[name] for camera in self.cameras)
+                self._over.set()
+                if self._place is not None:
+                    self._place.close()

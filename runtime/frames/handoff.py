@@ -6,13 +6,41 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from edgeseg.runtime.frames.frame import Frame
 
 T = TypeVar("T")
 
 
+class FrameTaker(Protocol):
+    """What a live source puts its frames into."""
+
+    def put(self, item: Frame) -> bool:
+        """Hand a frame over; False when nobody will take it."""
+
+    def lose(self, dropped: int = 0, stale: int = 0) -> None:
+        """Count frames that were received and did not come this far."""
+
+
+@dataclass(frozen=True)
+class HandoffCounts:
+    """What became of the items of a :class:`Handoff`, each counted once.
+
+    Attributes:
+        received: put in, or lost on the way there.
+        dropped: of those, lost because nobody took them in time.
+        stale: of those, lost because they were too old to be of use.
+    """
+
+    received: int = 0
+    dropped: int = 0
+    stale: int = 0
+
+
 class Handoff(Generic[T]):
-    """Items from some threads to others, in order.
+    """Items from some threads to others, in order, and the count of what became of them.
 
     Args:
         capacity: how many items wait at most.
@@ -23,8 +51,11 @@ class Handoff(Generic[T]):
         fresh: False for an item that has become too old to be given out (newest wins only).
 
     Attributes:
+        received: items put in, or lost on the way here.
         dropped: items thrown away because nobody took them in time.
         stale: items thrown away because they were no longer fresh.
+
+    Where the newest wins, ``received`` is ``dropped + stale + taken + waiting`` at any time.
     """
 
     def __init__(
@@ -35,8 +66,7 @@ class Handoff(Generic[T]):
         lane: Callable[[T], Hashable] = lambda _: None,
         fresh: Callable[[T], bool] = lambda _: True,
     ) -> None:
-        self.dropped = 0
-        self.stale = 0
+        self.received = self.dropped = self.stale = 0
         self._lane, self._fresh = lane, fresh
         self._items: deque[T] = deque()
         self._capacity = capacity
@@ -63,6 +93,7 @@ class Handoff(Generic[T]):
                 self._changed.wait()
             if self._closed:
                 return False
+            self.received += 1
             if not (self._newest_wins and self._replace(item)):
                 self._items.append(item)
             self._changed.notify_all()
@@ -83,6 +114,20 @@ class Handoff(Generic[T]):
                 self._end()
             self._changed.notify_all()
             return number, item
+
+    def lose(self, dropped: int = 0, stale: int = 0) -> None:
+        """Count items that were received and lost on their way here."""
+        with self._changed:
+            if not self._closed:
+                self.received += dropped + stale
+                self.dropped += dropped
+                self.stale += stale
+
+    @property
+    def counts(self) -> HandoffCounts:
+        """What became of the items so far."""
+        with self._changed:
+            return HandoffCounts(self.received, self.dropped, self.stale)
 
     def close(self) -> None:
         """Take no more items in; those inside are still given out."""
@@ -115,4 +160,6 @@ class Handoff(Generic[T]):
 
     def _end(self) -> None:
         self._closed = True
+        if self._newest_wins:
+            self.dropped += len(self._items)
         self._items.clear()

@@ -12,7 +12,7 @@ from edgeseg.runtime.engines.engine import Engine, EngineOptions, open_with
 from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.output_check import check_outputs
-from edgeseg.runtime.pipeline import Pipeline, Summary
+from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.service.heartbeat import Progress
 from edgeseg.runtime.session.settings import RunSettings
 from edgeseg.runtime.sinks.open_sinks import open_sinks
@@ -20,6 +20,7 @@ from edgeseg.runtime.sinks.save_target import save_target
 from edgeseg.runtime.sinks.window import check_display
 from edgeseg.runtime.sources.selected import open_selected
 from edgeseg.runtime.sources.source import Report, report_to_stderr
+from edgeseg.runtime.statistics import Summary
 
 
 class RunSession:

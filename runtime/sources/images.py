@@ -28,7 +28,6 @@ class ImageSource:
     """
 
     live = False
-    stale = dropped = 0
     names = ()
     size: tuple[int, int] | None = None
     fps: float | None = FOLDER_FPS

@@ -26,7 +26,7 @@ class CameraSource:
 
     live = True
     total: int | None = None
-    skipped = stale = dropped = 0
+    skipped = 0
     names = ()
     waiting = ended_early = False
 

@@ -30,8 +30,6 @@ class PacedSource:
     fps = property(lambda self: self._source.fps)
     total = property(lambda self: self._source.total)
     skipped = property(lambda self: self._source.skipped)
-    stale = property(lambda self: self._source.stale)
-    dropped = property(lambda self: self._source.dropped)
     waiting = property(lambda self: self._source.waiting)
     ended_early = property(lambda self: self._source.ended_early)
     names = property(lambda self: self._source.names)

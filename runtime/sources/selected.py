@@ -15,12 +15,13 @@ from edgeseg.image import UInt8
 from edgeseg.runtime.cameras.capture_process import Limits
 from edgeseg.runtime.events.event import Event, OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Frame
+from edgeseg.runtime.frames.handoff import FrameTaker
 from edgeseg.runtime.sources.images import FOLDER_FPS
 from edgeseg.runtime.sources.kind import VIDEO
 from edgeseg.runtime.sources.paced import PacedSource
 from edgeseg.runtime.sources.selection import Selection
 from edgeseg.runtime.sources.settings import SourceSettings
-from edgeseg.runtime.sources.source import Report, Source, open_source, report_to_stderr
+from edgeseg.runtime.sources.source import Feeds, Report, Source, open_source, report_to_stderr
 from edgeseg.runtime.system.address_space import check_address_space
 
 SHOWN_S = 2.0
@@ -48,14 +49,13 @@ class SelectedSource:
         self._refused: dict[str, int] = {}
         self._said_s: dict[str, float] = {}
         self._fits = False
+        self._misfit: SourceError | None = None
         self._passed_over_s = float("-inf")
         self._blocks: dict[str, int] = {}
         self._due_s: dict[str, float] = {}
 
     live = property(lambda self: self._source.live)
     skipped = property(lambda self: self._source.skipped + sum(self._refused.values()))
-    stale = property(lambda self: self._source.stale)
-    dropped = property(lambda self: self._source.dropped)
     ended_early = property(lambda self: self._source.ended_early)
     names = property(lambda self: self._source.names)
 
@@ -100,23 +100,31 @@ class SelectedSource:
         self._source.stop()
 
     def __iter__(self) -> Iterator[Frame]:
-        error: SourceError | None = None
         for frame in self._source:
-            if not self._wants(frame):
-                self._passed_over_s = time.monotonic()
-                continue
-            try:
-                part = self._part(frame)
-            except SourceError as misfit:
-                if not self._may_refuse(frame):
-                    raise
-                error = misfit
-                self._refuse(frame, misfit)
-                continue
-            self._fits = True
-            yield dataclasses.replace(frame, image=part)
-        if error is not None and not self._fits and not self.live:
-            raise error
+            if (chosen := self.choose(frame)) is not None:
+                yield chosen
+        if self._misfit is not None and not self._fits and not self.live:
+            raise self._misfit
+
+    def choose(self, frame: Frame) -> Frame | None:
+        """The part of a frame that is used; None where it is not used at all.
+
+        Raises:
+            SourceError: the region does not lie inside it, and nothing else is there.
+        """
+        if not self._wants(frame):
+            self._passed_over_s = time.monotonic()
+            return None
+        try:
+            part = self._part(frame)
+        except SourceError as misfit:
+            if not self._may_refuse(frame):
+                raise
+            self._misfit = misfit
+            self._refuse(frame, misfit)
+            return None
+        self._fits = True
+        return dataclasses.replace(frame, image=part)
 
     def _may_refuse(self, frame: Frame) -> bool:
         return self._fits or len(self.names) > 1 if self.live else bool(frame.name)
@@ -163,6 +171,46 @@ class SelectedSource:
         return image[region.y : region.y + region.height, region.x : region.x + region.width]
 
 
+class SelectedFeed(SelectedSource):
+    """A selected source whose frames come by themselves: each is chosen before it takes anybody's place.
+
+    Args: see :class:`SelectedSource`.
+    """
+
+    def __init__(self, source: Feeds, selection: Selection, on_event: OnEvent = event_to_stderr) -> None:
+        super().__init__(source, selection, on_event)
+        self._feeds = source
+        self._failure: SourceError | None = None
+        self._taker: FrameTaker | None = None
+
+    def feed(self, taker: FrameTaker) -> None:
+        """Put what is chosen into ``taker`` until the end or :meth:`stop`.
+
+        Raises:
+            SourceError: the source failed and gives no more, or no picture of it fits.
+        """
+        self._taker = taker
+        self._feeds.feed(self)
+        if self._failure is not None:
+            raise self._failure
+
+    def put(self, item: Frame) -> bool:
+        """Pass on what is chosen of a frame."""
+        assert self._taker is not None
+        try:
+            chosen = self.choose(item)
+        except SourceError as error:
+            self._failure = error
+            self.stop()
+            return False
+        return chosen is None or self._taker.put(chosen)
+
+    def lose(self, dropped: int = 0, stale: int = 0) -> None:
+        """Pass on how many frames were lost before they could be chosen."""
+        assert self._taker is not None
+        self._taker.lose(dropped, stale)
+
+
 def open_selected(
     settings: SourceSettings,
     report: Report = report_to_stderr,
@@ -186,7 +234,8 @@ def open_selected(
     if source.live:
         check_address_space(len(source.names))
     if settings.selection != Selection():
-        source = SelectedSource(source, settings.selection, on_event)
+        chosen = (settings.selection, on_event)
+        source = SelectedFeed(source, *chosen) if isinstance(source, Feeds) else SelectedSource(source, *chosen)
     if paced and not source.live:
         return PacedSource(source, 1.0 if settings.kind == VIDEO else SHOWN_S * FOLDER_FPS)
     return source

@@ -19,7 +19,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from edgeseg.console.terminal import complain
 from edgeseg.errors import DataError, SourceError
@@ -30,6 +30,7 @@ from edgeseg.runtime.cameras.capture_process import Limits
 from edgeseg.runtime.cameras.live_source import StreamSource
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Frame
+from edgeseg.runtime.frames.handoff import FrameTaker
 from edgeseg.runtime.sources.images import ImageSource
 from edgeseg.runtime.sources.opencv_camera import CameraSource
 from edgeseg.runtime.sources.video import VideoSource
@@ -62,14 +63,6 @@ class Source(Protocol):
         """Damaged pictures left out so far."""
 
     @property
-    def stale(self) -> int:
-        """Pictures of a live source that came too late to be of use."""
-
-    @property
-    def dropped(self) -> int:
-        """Pictures of a live source that a newer one replaced before they were asked for."""
-
-    @property
     def waiting(self) -> bool:
         """True when no frame is to be expected now.
 
@@ -93,6 +86,18 @@ class Source(Protocol):
 
     def __iter__(self) -> Iterator[Frame]:
         """Frames until the end.
+
+        Raises:
+            SourceError: the source failed and gives no more, or it is closed.
+        """
+
+
+@runtime_checkable
+class Feeds(Source, Protocol):
+    """A source that puts its frames into the place it is given, as they come."""
+
+    def feed(self, taker: FrameTaker) -> None:
+        """Put every frame into ``taker`` until the end or ``stop()``; from any number of threads.
 
         Raises:
             SourceError: the source failed and gives no more, or it is closed.

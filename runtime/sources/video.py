@@ -46,7 +46,6 @@ class VideoSource:
     """
 
     live = False
-    stale = dropped = 0
     names = ()
 
     def __init__(self, path: Path, report: Callable[[str], object]) -> None:

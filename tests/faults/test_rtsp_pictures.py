@@ -104,12 +104,12 @@ def test_pictures_that_refer_to_a_missing_one_are_not_shown(fault_camera: StartC
 
 def test_pictures_that_were_held_back_are_counted_stale_and_not_shown(fault_camera: StartCamera) -> None:
     with Watched([fault_camera("hiccup", after=1.5).url], LIMITS) as watched:
-        watched.wait_for("stale pictures", lambda: watched.source.stale > 10, START_S)
+        watched.wait_for("stale pictures", lambda: watched.source.counts.stale > 10, START_S)
         after_s = time.monotonic()
         fresh = watched.frame(START_S, after_s=after_s)
         seen = list(watched.seen)
     oldest_s = max(one.age_s for one in seen)
-    print(f"hiccup of 2 s: {watched.source.stale} stale, oldest picture shown {oldest_s:.2f} s")
+    print(f"hiccup of 2 s: {watched.source.counts.stale} stale, oldest picture shown {oldest_s:.2f} s")
     assert oldest_s < STALE_S + SLACK_S
     assert fresh.age_s < SLACK_S
     assert largest_misjudgement_s(seen) < SLACK_S
@@ -121,7 +121,7 @@ def test_a_slow_reader_gets_fresh_pictures_and_the_others_are_counted(fault_came
     with Watched([fault_camera("ok").url], LIMITS, work_s=0.2) as watched:
         watched.frames(60, START_S)
         seen = watched.seen[5:]
-        dropped = watched.source.dropped
+        dropped = watched.source.counts.dropped
     times, ages = np.array([one.came_s for one in seen]), np.array([one.age_s for one in seen])
     slope = float(np.polyfit(times - times[0], ages, 1)[0])
     print(

@@ -32,7 +32,7 @@ class Pictures:
 
     def __init__(self, count: int, live: bool = False, period_s: float = 0.0, fail_at: int | None = None) -> None:
         self.count, self.live, self.period_s, self.fail_at = count, live, period_s, fail_at
-        self.skipped = self.stale = self.dropped = 0
+        self.skipped = 0
         self.given = 0
 
     def __enter__(self) -> Pictures:

@@ -176,7 +176,7 @@ def test_a_file_on_a_web_server_is_played_at_its_pace_to_its_end(tmp_path: Path)
     events: list[Event] = []
     with WebCamera(folder=tmp_path) as camera, opened(camera.url("clip.mp4"), events) as source:
         frames = list(source)
-        dropped = source.dropped
+        dropped = source.counts.dropped
     numbers = numbers_of(frames)
     assert numbers == sorted(set(numbers))
     assert numbers[-1] == 39

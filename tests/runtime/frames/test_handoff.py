@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from edgeseg.runtime.frames.handoff import Handoff
+from edgeseg.runtime.frames.handoff import Handoff, HandoffCounts
 
 WAIT_S = 30
 
@@ -140,3 +140,25 @@ def test_nothing_is_lost_or_doubled_between_many_threads() -> None:
         place.close()
         got = [item for taker in takers for item in taker.result(WAIT_S)]
     assert sorted(got) == list(range(750))
+
+
+def test_what_was_lost_on_the_way_counts_once() -> None:
+    place: Handoff[str] = Handoff(1, newest_wins=True)
+    place.lose(dropped=2, stale=1)
+    place.put("a")
+    place.put("b")
+    assert place.counts == HandoffCounts(received=5, dropped=3, stale=1)
+    assert place.take() == (0, "b")
+    place.close()
+    place.lose(dropped=9)
+    assert place.counts == HandoffCounts(received=5, dropped=3, stale=1)
+
+
+def test_what_waits_at_the_end_is_dropped_where_the_newest_wins() -> None:
+    live, file = Handoff[str](2, newest_wins=True), Handoff[str](2)
+    for place in (live, file):
+        place.put("a")
+        place.put("b")
+        place.abort()
+    assert live.counts == HandoffCounts(received=2, dropped=2)
+    assert file.counts == HandoffCounts(received=2)

@@ -21,7 +21,7 @@ from edgeseg.runtime.sources.source import open_source
 class Given:
     """A source of given frames."""
 
-    skipped = stale = dropped = 0
+    skipped = 0
     names: Sequence[str] = ("cam",)
     ended_early = False
 

@@ -1,0 +1,114 @@
+"""Results in order to the sinks, and a notice of what fails on the way."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgeseg.runtime.events.event import Event, OnEvent
+from edgeseg.runtime.sinks.sink import Sink, SinkThread
+from edgeseg.runtime.slot_thread import Done, Ended
+from edgeseg.runtime.statistics import Statistics
+
+POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class SinkLost:
+    """A sink that takes no more, and why."""
+
+    name: str
+    error: Exception
+
+
+class Collector:
+    """Hears every thread of a run, puts results in order, and hands them to the sinks.
+
+    Args:
+        sinks: not yet written to; their threads begin at once.
+        live: whether a sink that fails leaves the run going, whatever else there is.
+        room: released once for each result.
+        statistics: is told of results and failures.
+        on_event: called when an output ends.
+    """
+
+    def __init__(
+        self, sinks: Sequence[Sink], live: bool, room: threading.Semaphore, statistics: Statistics, on_event: OnEvent
+    ) -> None:
+        self._live, self._room, self._statistics, self._on_event = live, room, statistics, on_event
+        self._reports: queue.SimpleQueue[Done | Exception | Ended | SinkLost] = queue.SimpleQueue()
+        self._waiting: dict[int, Done] = {}
+        self._failure: Exception | None = None
+        self.sinks = [self._start_sink(sink) for sink in sinks]
+
+    def report(self, what: Done | Exception | Ended | SinkLost) -> None:
+        """Take a result, an error, or the end of a thread; from any thread."""
+        self._reports.put(what)
+
+    def collect(
+        self, workers: int, tick: Callable[[Exception | None], bool], on_frame: Callable[[], object]
+    ) -> Exception | None:
+        """Hand results on until all workers have ended, or ``tick`` says that it is time.
+
+        Args:
+            workers: how many threads will report their end.
+            tick: called at least each :data:`POLL_S` with the first error met; False ends the wait.
+            on_frame: called after each result was handed to the sinks.
+
+        Returns:
+            The first error met.
+        """
+        while workers:
+            report = self._next_report()
+            if isinstance(report, Ended):
+                workers -= 1
+            elif isinstance(report, SinkLost):
+                self._failure = self._failure or self._go_on_without(report)
+            elif isinstance(report, Exception):
+                self._failure = self._failure or report
+            elif report is not None and self._failure is None:
+                self._deliver_in_order(report, on_frame)
+            if not tick(self._failure):
+                break
+        return self._failure
+
+    def late_failure(self) -> Exception | None:
+        """What came after the last result, from closing sinks too; a file's output that is not whole is an error."""
+        while not self._reports.empty():
+            report = self._reports.get()
+            if isinstance(report, Exception):
+                return report
+            if isinstance(report, SinkLost):
+                self._statistics.sink_errors.setdefault(report.name, report.error)
+                if self._live:
+                    self._on_event(Event("output-ended", report.name, str(report.error), "output"))
+        return None if self._live else next(iter(self._statistics.sink_errors.values()), None)
+
+    def _start_sink(self, sink: Sink) -> SinkThread:
+        return SinkThread(sink, self._live, lambda error: self.report(SinkLost(sink.name, error)), self._on_event)
+
+    def _next_report(self) -> Done | Exception | Ended | SinkLost | None:
+        """What a thread reports next; None now and then."""
+        try:
+            return self._reports.get(timeout=POLL_S)
+        except queue.Empty:
+            return None
+
+    def _deliver_in_order(self, done: Done, on_frame: Callable[[], object]) -> None:
+        self._waiting[done.number] = done
+        while (following := self._waiting.pop(self._statistics.frames, None)) is not None:
+            for sink in self.sinks:
+                sink.put(following.frame, following.prediction, following.latency_s * 1e3)
+            self._statistics.count(following)
+            self._room.release()
+            on_frame()
+
+    def _go_on_without(self, lost: SinkLost) -> Exception | None:
+        """Its error when it was the last one and the source is a file."""
+        self._statistics.sink_errors.setdefault(lost.name, lost.error)
+        if len(self._statistics.sink_errors) == len(self.sinks) and not self._live:
+            return lost.error
+        self._on_event(Event("output-ended", lost.name, f"{lost.error} The rest goes on.", "output"))
+        return None
