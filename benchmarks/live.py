@@ -35,7 +35,7 @@ from edgeseg.runtime.engines.engine import Engine, open_engine
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.sources.source import open_source
-from edgeseg.runtime.statistics import Summary
+from edgeseg.runtime.summary import Summary
 
 BARE_S = 5.0
 AGE_SLACK_MS = 30.0

@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edgeseg.runtime.events.event import Event, OnEvent
+from edgeseg.runtime.frames.handoff import HandoffCounts
+from edgeseg.runtime.frames.timing import Percentiles, Stage
 from edgeseg.runtime.sinks.sink import Sink, SinkThread
 from edgeseg.runtime.slot_thread import Done, Ended
-from edgeseg.runtime.statistics import Statistics
+from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.summary import Summary
 
 POLL_S = 0.1
 
@@ -24,23 +27,35 @@ class SinkLost:
 
 
 class Collector:
-    """Hears every thread of a run, puts results in order, and hands them to the sinks.
+    """Hears every thread of a run, puts results in order, hands them to the sinks, and counts.
 
     Args:
-        sinks: not yet written to; their threads begin at once.
         live: whether a sink that fails leaves the run going, whatever else there is.
         room: released once for each result.
-        statistics: is told of results and failures.
         on_event: called when an output ends.
+
+    Attributes:
+        frames: results that went to the sinks.
+        sinks: their threads, from :meth:`open_sinks` on.
     """
 
-    def __init__(
-        self, sinks: Sequence[Sink], live: bool, room: threading.Semaphore, statistics: Statistics, on_event: OnEvent
-    ) -> None:
-        self._live, self._room, self._statistics, self._on_event = live, room, statistics, on_event
+    def __init__(self, live: bool, room: threading.Semaphore, on_event: OnEvent) -> None:
+        self.frames = 0
+        self.sinks: list[SinkThread] = []
+        self._live, self._room, self._on_event = live, room, on_event
+        self._stages = {name: Stage() for name in ("resize", "infer", "post", "latency")}
         self._reports: queue.SimpleQueue[Done | Exception | Ended | SinkLost] = queue.SimpleQueue()
         self._waiting: dict[int, Done] = {}
         self._failure: Exception | None = None
+        self._sink_errors: dict[str, Exception] = {}
+
+    @property
+    def latency(self) -> Percentiles:
+        """Frame to mask, of the last frames."""
+        return self._stages["latency"].percentiles()
+
+    def open_sinks(self, sinks: Sequence[Sink]) -> None:
+        """Begin a thread for each sink, which closes it in the end."""
         self.sinks = [self._start_sink(sink) for sink in sinks]
 
     def report(self, what: Done | Exception | Ended | SinkLost) -> None:
@@ -81,10 +96,35 @@ class Collector:
             if isinstance(report, Exception):
                 return report
             if isinstance(report, SinkLost):
-                self._statistics.sink_errors.setdefault(report.name, report.error)
+                self._sink_errors.setdefault(report.name, report.error)
                 if self._live:
                     self._on_event(Event("output-ended", report.name, str(report.error), "output"))
-        return None if self._live else next(iter(self._statistics.sink_errors.values()), None)
+        return None if self._live else next(iter(self._sink_errors.values()), None)
+
+    def summarize(self, seconds: float, decode: Stage, counts: HandoffCounts, source: Source, stopped: bool) -> Summary:
+        """Say what was done.
+
+        Args:
+            seconds: how long it took.
+            decode: how long frames took to be read.
+            counts: what became of the frames.
+            source: where they came from.
+            stopped: whether the end was asked for.
+        """
+        stages = {name: stage.percentiles() for name, stage in {"decode": decode, **self._stages}.items()}
+        return Summary(
+            frames=self.frames,
+            seconds=seconds,
+            stages={**stages, **{f"sink {sink.name}": sink.stage.percentiles() for sink in self.sinks}},
+            received=counts.received,
+            dropped=counts.dropped,
+            stale=counts.stale,
+            sink_dropped={sink.name: sink.dropped for sink in self.sinks},
+            sink_errors={name: str(error) for name, error in self._sink_errors.items()},
+            skipped=source.skipped,
+            ended_early=source.ended_early,
+            stopped=stopped,
+        )
 
     def _start_sink(self, sink: Sink) -> SinkThread:
         return SinkThread(sink, self._live, lambda error: self.report(SinkLost(sink.name, error)), self._on_event)
@@ -98,17 +138,19 @@ class Collector:
 
     def _deliver_in_order(self, done: Done, on_frame: Callable[[], object]) -> None:
         self._waiting[done.number] = done
-        while (following := self._waiting.pop(self._statistics.frames, None)) is not None:
+        while (following := self._waiting.pop(self.frames, None)) is not None:
             for sink in self.sinks:
                 sink.put(following.frame, following.prediction, following.latency_s * 1e3)
-            self._statistics.count(following)
+            for name, stage in self._stages.items():
+                stage.record(getattr(following, f"{name}_s"))
+            self.frames += 1
             self._room.release()
             on_frame()
 
     def _go_on_without(self, lost: SinkLost) -> Exception | None:
         """Its error when it was the last one and the source is a file."""
-        self._statistics.sink_errors.setdefault(lost.name, lost.error)
-        if len(self._statistics.sink_errors) == len(self.sinks) and not self._live:
+        self._sink_errors.setdefault(lost.name, lost.error)
+        if len(self._sink_errors) == len(self.sinks) and not self._live:
             return lost.error
         self._on_event(Event("output-ended", lost.name, f"{lost.error} The rest goes on.", "output"))
         return None

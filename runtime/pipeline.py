@@ -26,11 +26,11 @@ from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.frames.handoff import Handoff
-from edgeseg.runtime.frames.timing import Percentiles, clock_s
+from edgeseg.runtime.frames.timing import Percentiles, Stage, clock_s
 from edgeseg.runtime.sinks.sink import Sink, SinkThread
-from edgeseg.runtime.slot_thread import Done, Ended, SlotThread
+from edgeseg.runtime.slot_thread import SlotThread
 from edgeseg.runtime.sources.source import Feeds, Source
-from edgeseg.runtime.statistics import Statistics, Summary
+from edgeseg.runtime.summary import Summary
 
 _READER_TIMEOUT_S = 0.5
 _STOP_S = 0.8
@@ -67,16 +67,15 @@ class Pipeline:
         on_event: OnEvent = event_to_stderr,
     ) -> None:
         self.stuck = self._has_run = False
-        self._on_event = on_event
         self._source = source
         self._inbox: Handoff[Frame] = Handoff(
             1 if source.live else slots + 1, source.live, max_frames, lane=lambda frame: frame.source, fresh=_is_fresh
         )
         self._room = threading.Semaphore(2 * slots + 2)
-        self._statistics = Statistics()
-        self._report: Callable[[Done | Exception | Ended], object] = lambda _: None
+        self._collector = Collector(source.live, self._room, on_event)
+        self._decode = Stage()
         self._slots = [
-            SlotThread(engine.open_slot(), engine.spec, threshold, self._inbox, self._room, self._tell)
+            SlotThread(engine.open_slot(), engine.spec, threshold, self._inbox, self._room, self._collector.report)
             for _ in range(slots)
         ]
         self._stopping, self._stop_s, self._stuck_s = False, -math.inf, math.inf
@@ -84,7 +83,7 @@ class Pipeline:
     @property
     def frames(self) -> int:
         """Results so far."""
-        return self._statistics.frames
+        return self._collector.frames
 
     @property
     def busy_s(self) -> float:
@@ -100,7 +99,7 @@ class Pipeline:
     @property
     def latency(self) -> Percentiles:
         """Frame to mask, of the last frames."""
-        return self._statistics.latency
+        return self._collector.latency
 
     @property
     def lost(self) -> dict[str, int]:
@@ -132,8 +131,8 @@ class Pipeline:
             raise EngineError("This pipeline has run, and a pipeline runs once; make another one.")
         self._has_run = True
         start = clock_s()
-        collector = Collector(sinks, self._source.live, self._room, self._statistics, self._on_event)
-        self._report = collector.report
+        collector = self._collector
+        collector.open_sinks(sinks)
         reader = threading.Thread(target=self._read, name="edgeseg-source", daemon=True)
         reader.start()
         for slot in self._slots:
@@ -148,11 +147,7 @@ class Pipeline:
         reader.join(_READER_TIMEOUT_S)
         if failure := failure or collector.late_failure():
             raise failure
-        counts = self._inbox.counts
-        return self._statistics.summarize(seconds, counts, self._source, collector.sinks, self._stopping)
-
-    def _tell(self, what: Done | Exception | Ended) -> None:
-        self._report(what)
+        return collector.summarize(seconds, self._decode, self._inbox.counts, self._source, self._stopping)
 
     def _goes_on(self, failure: Exception | None) -> bool:
         """Let everybody go after a failure, or when asked to stop; False when it is time not to wait for them."""
@@ -185,7 +180,7 @@ class Pipeline:
             else:
                 self._take_frames(iter(self._source))
         except Exception as error:
-            self._tell(error)
+            self._collector.report(error)
         self._inbox.close()
 
     def _take_frames(self, frames: Iterator[Frame]) -> None:
@@ -194,7 +189,7 @@ class Pipeline:
             frame = next(frames, None)
             if frame is None:
                 break
-            self._statistics.decode.record(clock_s() - start)
+            self._decode.record(clock_s() - start)
             if not self._inbox.put(frame):
                 break
 

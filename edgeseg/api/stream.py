@@ -18,7 +18,7 @@ from edgeseg.runtime.frames.handoff import Handoff
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.sources.selected import open_selected
 from edgeseg.runtime.sources.settings import SourceSettings
-from edgeseg.runtime.statistics import Summary
+from edgeseg.runtime.summary import Summary
 from edgeseg.spec import ModelSpec
 
 

@@ -20,7 +20,7 @@ from edgeseg.files.atomic import check_writable
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.proof.publishing import ExportResult
-    from edgeseg.runtime.statistics import Summary
+    from edgeseg.runtime.summary import Summary
 
 SEED = 2026
 CALIBRATION, VALIDATION = 64, 24

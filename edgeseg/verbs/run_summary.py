@@ -25,7 +25,7 @@ from edgeseg.runtime.sinks.open_sinks import ASIDE
 from edgeseg.runtime.sinks.save_target import MARK, save_target
 from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sources.kind import IMAGE, IMAGES
-from edgeseg.runtime.statistics import Summary
+from edgeseg.runtime.summary import Summary
 
 
 def print_summary(summary: Summary, settings: RunSettings, session: RunSession, log: Log) -> None:

@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import select
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,7 +20,8 @@ from edgeseg.runtime.cameras.address import Address
 from edgeseg.runtime.cameras.capture.output import GO
 from edgeseg.runtime.cameras.capture.ring import Picture, Ring, create_ring_memory
 from edgeseg.runtime.cameras.capture.tls_trust import SYSTEM, Trust
-from edgeseg.runtime.system.child_python import child_environment, module_command
+from edgeseg.runtime.system.child_python import module_command
+from edgeseg.runtime.system.line_child import LineChild, ended_by
 
 _CLOSE_TIMEOUT_S = 0.7
 _TAIL_BYTES = 2000
@@ -73,42 +72,32 @@ class CaptureProcess:
     def __init__(self, address: Address, limits: Limits) -> None:
         if sys.platform == "win32":
             raise EnvironmentFault("Live streams are read on Linux and macOS only. Give a file, or run edgeseg in WSL.")
-        self._buffer = b""
         self._said: str | None = None
         with contextlib.ExitStack() as held:
-            self._ring_fd = create_ring_memory()
-            held.callback(os.close, self._ring_fd)
-            self._ring = held.enter_context(contextlib.closing(Ring(self._ring_fd, writable=False)))
+            ring_fd = create_ring_memory()
+            held.callback(os.close, ring_fd)
+            self._ring = held.enter_context(contextlib.closing(Ring(ring_fd, writable=False)))
             self._errors = held.enter_context(tempfile.TemporaryFile())
-            self._news_fd, child_end = os.pipe()
-            held.callback(os.close, self._news_fd)
-            try:
-                self._process = self._start(child_end)
-            finally:
-                os.close(child_end)
+            self._child = LineChild(
+                module_command("edgeseg.runtime.cameras.capture.main", str(ring_fd)),
+                json.dumps(_job(address, limits)),
+                stderr=self._errors,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[ring_fd],
+                environment=_ENVIRONMENT,
+                longest_line=_LONGEST_LINE,
+            )
+            held.callback(self._child.close)
             self._held = held.pop_all()
-        self._send(json.dumps(_job(address, limits)).encode() + b"\n")
-
-    def _start(self, news_fd: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            module_command("edgeseg.runtime.cameras.capture.main", str(self._ring_fd), str(news_fd)),
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._errors,
-            pass_fds=(self._ring_fd, news_fd),
-            start_new_session=True,
-            env=child_environment(_ENVIRONMENT),
-        )
 
     @property
     def pid(self) -> int:
         """The process's number."""
-        return self._process.pid
+        return self._child.pid
 
     def go(self) -> None:
         """Let it connect."""
-        self._send(bytes([GO]))
+        self._child.give(bytes([GO]))
 
     def news(self, timeout_s: float) -> list[CaptureMessage] | None:
         """Return what it said, after waiting for something at most ``timeout_s``; None when it has ended.
@@ -116,16 +105,8 @@ class CaptureProcess:
         Raises:
             ValueError: that makes no sense.
         """
-        ready, _, _ = select.select([self._news_fd], [], [], timeout_s)
-        if not ready:
-            return []
-        received = os.read(self._news_fd, 1 << 16)
-        if not received:
-            return None
-        *lines, self._buffer = (self._buffer + received).split(b"\n")
-        if len(self._buffer) > _LONGEST_LINE:
-            raise ValueError("the capture process sends what is not a line")
-        return [_checked(json.loads(line)) for line in lines]
+        said = self._child.hear(timeout_s)
+        return None if said is None else [_checked(each) for each in said]
 
     def copy(self, picture: CaptureMessage) -> Picture:
         """Copy the picture that the news speak of into memory of its own.
@@ -137,7 +118,7 @@ class CaptureProcess:
 
     def release(self, picture: CaptureMessage) -> None:
         """Let the slot be written again."""
-        self._send(bytes([picture["slot"]]))
+        self._child.give(bytes([picture["slot"]]))
 
     def close(self) -> str:
         """End it, politely for under a second, then by force; returns the last it wrote to its stderr.
@@ -145,44 +126,25 @@ class CaptureProcess:
         Closing again only tells this again.
         """
         if self._said is None:
-            self._end()
+            self._child.close_input()
+            self._child.wait(_CLOSE_TIMEOUT_S)
+            self._child.kill()
+            self._child.wait()
             self._said = self._last_words()
             self._held.close()
         return self._said
 
-    def _end(self) -> None:
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_CLOSE_TIMEOUT_S)
-        self._kill()
-
     @property
     def ended_by(self) -> str:
         """How the process ended: a signal's name, or its exit code; empty while it runs."""
-        code = self._process.poll()
-        if code is None:
-            return ""
-        return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-    def _kill(self) -> None:
-        """With all its children, which may live even when it does not: it leads a session of its own."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        code = self._child.exit_code
+        return "" if code is None else ended_by(code)
 
     def _last_words(self) -> str:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - _TAIL_BYTES))
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else ""
-
-    def _send(self, data: bytes) -> None:
-        """What cannot be sent shows in :meth:`news`, as the end of the process."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.write(data)
 
 
 def _checked(news: Any) -> CaptureMessage:

@@ -17,12 +17,12 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from edgeseg.console.extras import require
 from edgeseg.console.quantities import format_bytes
 from edgeseg.errors import OutputError
 from edgeseg.files.atomic import writing
 from edgeseg.files.lock import find_unclaimed
 from edgeseg.runtime.recording.append_only_file import NoRoom
-from edgeseg.runtime.recording.probe import holds_pictures
 
 _STAMP = r"\d{8}T\d{6}Z"
 SEGMENT_ADDS_BYTES = 80
@@ -178,6 +178,16 @@ class RecordingFolder:
         partial.rename(target)
         message = f"A run that was killed left {partial}; what it had recorded is {target} now."
         self._say("recording-salvaged", message, path=str(target), bytes=target.stat().st_size)
+
+
+def holds_pictures(path: Path) -> bool:
+    """Tell whether at least one picture can be read."""
+    av = require("av")
+    try:
+        with av.open(str(path)) as container:
+            return any(packet.size for packet in container.demux(video=0))
+    except (av.error.FFmpegError, IndexError):
+        return False
 
 
 def _free(target: Path, first: int, own: Path | None = None) -> Path:

@@ -28,8 +28,9 @@ from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.service.heartbeat import Progress
 from edgeseg.runtime.service.systemd import Systemd
-from edgeseg.runtime.service.worker_process import WorkerProcess, ended_by
+from edgeseg.runtime.service.worker_process import WorkerProcess
 from edgeseg.runtime.system.backoff import backoff_s
+from edgeseg.runtime.system.line_child import ended_by
 
 FAILED = EngineError.exit_code
 MISTAKE = UserError.exit_code

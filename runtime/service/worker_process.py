@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import select
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Sequence
 
 from edgeseg.runtime.events.standard_streams import put_error
 from edgeseg.runtime.service.heartbeat import Progress
-from edgeseg.runtime.system.child_python import child_environment
+from edgeseg.runtime.system.line_child import LineChild
 
 OPENING_S = 3600.0
 """TensorRT may build an engine first, which takes a Jetson the better part of an hour."""
@@ -36,50 +31,34 @@ class WorkerProcess:
     def __init__(self, command: Sequence[str], job: str, engine_timeout_s: float) -> None:
         self.progress = Progress()
         self._engine_timeout_s = engine_timeout_s
-        self._fd, child_end = os.pipe()
         said_fd, errors = os.pipe()
         os.set_blocking(errors, False)  # nothing that it or a library of it prints waits for anybody
         try:
-            self._process = subprocess.Popen(
-                [*command, str(child_end)],
-                stdin=subprocess.PIPE,
-                stderr=errors,
-                pass_fds=(child_end,),
-                start_new_session=True,
-                env=child_environment(),
-            )
+            self._child = LineChild(command, job, stderr=errors)
         except OSError:
             os.close(said_fd)
-            os.close(self._fd)
             raise
         finally:
-            os.close(child_end)
             os.close(errors)
         self._errors = threading.Thread(target=_pass_on, args=(said_fd,), name="edgeseg-errors", daemon=True)
         self._errors.start()
-        self._buffer = b""
         self._started_s = self._heard_s = time.monotonic()
-        self._give(job.encode() + b"\n")
 
     @property
     def pid(self) -> int:
         """The process's number."""
-        return self._process.pid
+        return self._child.pid
 
     def hear(self, timeout_s: float) -> bool:
         """Take in what it says, waiting at most ``timeout_s``; False when it has ended."""
-        ready, _, _ = select.select([self._fd], [], [], timeout_s)
-        if not ready:
-            return self._process.poll() is None
-        received = os.read(self._fd, 1 << 16)
-        if not received:
-            self._process.wait()
+        said = self._child.hear(timeout_s)
+        if said is None:
+            self._child.wait()
             return False
-        *lines, self._buffer = (self._buffer + received).split(b"\n")
-        if lines:
+        if said:
             self._heard_s = time.monotonic()
-            self.progress = Progress(**json.loads(lines[-1]))
-        return True
+            self.progress = Progress(**said[-1])
+        return bool(said) or self._child.exit_code is None
 
     @property
     def overdue(self) -> str:
@@ -94,31 +73,17 @@ class WorkerProcess:
 
     def ask_to_stop(self) -> None:
         """Send SIGTERM as a user would, upon which it finishes its files."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        self._child.ask_to_stop()
 
     def kill(self) -> None:
         """Kill it with all its children: it leads a session of its own."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._child.kill()
 
     def close(self) -> int:
         """Wait for its end, after it was seen or made to end; its exit code, negative for a signal."""
-        code = self._process.wait()
-        self.kill()  # children that it left behind
+        code = self._child.close()
         self._errors.join(_LAST_WORDS_S)
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.close()
-        os.close(self._fd)
         return code
-
-    def _give(self, line: bytes) -> None:
-        """What cannot be given shows as the end of the process."""
-        if self._process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self._process.stdin.write(line)
-                self._process.stdin.flush()
 
 
 def _pass_on(fd: int) -> None:
@@ -131,8 +96,3 @@ def _pass_on(fd: int) -> None:
         put_error(lines + newline)
     put_error(begun)
     os.close(fd)
-
-
-def ended_by(code: int) -> str:
-    """Word an exit status: ``SIGSEGV``, or ``exit code 3``."""
-    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -20,7 +20,7 @@ from edgeseg.runtime.sinks.save_target import save_target
 from edgeseg.runtime.sinks.window import check_display
 from edgeseg.runtime.sources.selected import open_selected
 from edgeseg.runtime.sources.source import Report, report_to_stderr
-from edgeseg.runtime.statistics import Summary
+from edgeseg.runtime.summary import Summary
 
 
 class RunSession:

@@ -17,7 +17,7 @@ from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.sources.selected import SelectedFeed
 from edgeseg.runtime.sources.selection import Selection
-from edgeseg.runtime.statistics import Summary
+from edgeseg.runtime.summary import Summary
 from edgeseg.spec import ModelSpec
 
 LIMITS = Limits(timeout_s=5, open_timeout_s=60)
@@ -90,7 +90,7 @@ def test_pictures_that_were_held_back_are_counted_once_and_as_stale(
 
 
 def test_of_a_selection_each_picture_is_counted_once(fault_camera: StartCamera, tiny_spec: ModelSpec) -> None:
-    summary, received, indices = run_until_lost(fault_camera("ok"), tiny_spec, 0.3, Selection(every=2))
+    summary, received, indices = run_until_lost(fault_camera("ok"), tiny_spec, 0.15, Selection(every=2))
     assert summary.received == summary.frames + summary.dropped + summary.stale
     assert received / 2 - 1 <= summary.received <= received
-    assert all(index % 2 == 0 for index in indices)
+    assert len({index // 2 for index in indices}) == len(indices)

@@ -16,7 +16,7 @@ from edgeseg.runtime.frames.handoff import FrameTaker
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.sources.selected import SelectedFeed
 from edgeseg.runtime.sources.selection import Region, Selection
-from edgeseg.runtime.statistics import Summary
+from edgeseg.runtime.summary import Summary
 from edgeseg.spec import ModelSpec
 
 PERIOD_S = 0.002

@@ -153,9 +153,9 @@ def test_masks_open_in_colour_and_hold_indices(tiny: Artifact, photo: Path, tmp_
 @pytest.mark.parametrize(
     ("source", "name", "said"),
     [
-        ("clip", "one.png", "street.mp4 is a video. Use --save one.mp4"),
-        ("folder", "one.png", "is several pictures. Use --save"),
-        ("test://cells", "one.png", "is a camera. Use --save one.mp4"),
+        ("clip", "one.png", "street.mp4 is a video. Use `save='one.mp4'`"),
+        ("folder", "one.png", "is several pictures. Use `save="),
+        ("test://cells", "one.png", "is a camera. Use `save='one.mp4'`"),
         ("clip", "one.avi", "Rename it"),
     ],
 )

@@ -20,6 +20,7 @@ from edgeseg.runtime.cameras.address import parse_address
 from edgeseg.runtime.cameras.capture_process import CaptureProcess, Limits
 from edgeseg.runtime.cameras.live_source import StreamSource
 from edgeseg.runtime.events.event import Event
+from edgeseg.runtime.system import line_child
 
 WAIT_S = 60
 ADDRESS = parse_address("rtsp://user:hunter22@127.0.0.1:9/live", "front")
@@ -117,13 +118,13 @@ def test_a_process_that_closes_its_pipe_and_lives_on_is_ended(impostor: Impostor
 
 
 def test_no_room_for_a_process_is_waited_out_and_leaves_no_descriptor(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, tries = capture_process.subprocess.Popen, threading.Semaphore(0)
+    real, tries = line_child.subprocess.Popen, threading.Semaphore(0)
 
     def full(*_: object, **__: object) -> object:
         tries.release()
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr(capture_process.subprocess, "Popen", full)
+    monkeypatch.setattr(line_child.subprocess, "Popen", full)
     watched = Watched(address=parse_address("test://cells?size=96x64&fps=10"))
     before = psutil.Process().num_fds()
     with watched.source as source:
@@ -131,7 +132,7 @@ def test_no_room_for_a_process_is_waited_out_and_leaves_no_descriptor(monkeypatc
             assert tries.acquire(timeout=WAIT_S)
         lost = watched.event("lost")
         assert psutil.Process().num_fds() <= before + 5  # of an attempt of this moment
-        monkeypatch.setattr(capture_process.subprocess, "Popen", real)
+        monkeypatch.setattr(line_child.subprocess, "Popen", real)
         assert next(iter(source)).image.shape == (64, 96, 3)
     assert lost.reason == "no process"
     assert psutil.Process().num_fds() == before
