@@ -31,7 +31,7 @@ from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison
 from edgeseg.proof.samples import samples_from
 from edgeseg.proof.speed import median_and_noise
-from edgeseg.runtime.measure.bench import latency_of, rounds_in_turns
+from edgeseg.runtime.measure.bench import rounds_in_turns, summarize_latency
 from edgeseg.runtime.system.machine import this_cpu
 
 FORMATS = {"openvino": ("openvino",), "onnx": ("onnx", "tensorrt")}
@@ -99,7 +99,7 @@ def _times(artifacts: list[Artifact], seconds: float) -> str:
     rounds = rounds_in_turns(artifacts, seconds)
     rows = [["artifact", "MB", "p50 ms", "p95 ms", "times as fast", "+-"]]
     for artifact, times in zip(artifacts, rounds.T, strict=True):
-        latency = latency_of(times)
+        latency = summarize_latency(times)
         ratio, noise = median_and_noise(rounds[:, 0] / times)
         figures = [f"{latency.p50_ms:.2f}", f"{latency.p95_ms:.2f}", f"{ratio:.2f}", f"{100 * noise:.1f} %"]
         rows.append([artifact.path.name, f"{artifact.size_bytes / 1e6:.2f}", *figures])

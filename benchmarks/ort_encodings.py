@@ -30,7 +30,7 @@ import onnxruntime
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.quantizers.onnx_ranges import ranges_of
+from edgeseg.calibration.quantizers.onnx_ranges import find_ranges
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, tensors_to_watch
 from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.image import fit, unfit
@@ -94,7 +94,7 @@ def _encoded(artifact: Artifact, args: argparse.Namespace) -> dict[str, bytes]:
     images = load_set(args.data, artifact.spec, args.n)
     styles = {name: CANDIDATES[name] for name in args.only}
     watched = set().union(*(tensors_to_watch(model, style) for style in styles.values()))
-    ranges = ranges_of(model, watched, images)
+    ranges = find_ranges(model, watched, images)
     made = {name: qdq_from_onnx(model, ranges, style).SerializeToString() for name, style in styles.items()}
     return {"fp32": artifact.model_path.read_bytes(), **made}
 

@@ -34,9 +34,9 @@ from edgeseg.errors import EdgesegError
 from edgeseg.image import UInt8, fit, read_image
 from edgeseg.runtime.engines.engine import EngineOptions, Slot
 from edgeseg.runtime.trt.cuda import load_cuda
-from edgeseg.runtime.trt.diagnosis import described
+from edgeseg.runtime.trt.diagnosis import describe_tensorrt
 from edgeseg.runtime.trt.slot import TensorRtSlot
-from edgeseg.runtime.trt.trt_engine import TensorRtEngine, target_of
+from edgeseg.runtime.trt.trt_engine import TensorRtEngine, engine_target
 from edgeseg.runtime.trt.versions import RTX, find_library
 from edgeseg.spec import ModelSpec
 
@@ -98,9 +98,9 @@ def versions() -> dict[str, str]:
 
 def device(name: str) -> dict[str, str]:
     """Raises an EdgesegError where there is no GPU or no TensorRT."""
-    target = target_of(name)
+    target = engine_target(name)
     library = find_library(RTX if target.is_rtx else None)
-    return {"library": library.title, "GPU": described(load_cuda().gpu(target.gpu))}
+    return {"library": library.title, "GPU": describe_tensorrt(load_cuda().gpu(target.gpu))}
 
 
 def _measured(args: argparse.Namespace) -> tuple[list[Timed], dict[str, str]]:

@@ -16,7 +16,7 @@ import numpy as np
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.graphs.onnx_graph import map_makers
-from edgeseg.runtime.trt.versions import dialect_for
+from edgeseg.runtime.trt.versions import find_features
 
 FP16_SCALES_OPSET = 19
 FP16_SCALES_VERSION = (10,)
@@ -97,7 +97,7 @@ def _version(text: str) -> tuple[int, ...]:
 def _opset(model: Any, version: tuple[int, ...]) -> Iterator[Finding]:
     found = next((int(entry.version) for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     said = ".".join(map(str, version))
-    limit = dialect_for(said).max_opset
+    limit = find_features(said).max_opset
     if found > limit:
         yield Finding(
             "opset", model.graph.name, f"opset {found} is newer than TensorRT {said} reads ({limit}). Export at 17."

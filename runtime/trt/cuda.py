@@ -1,4 +1,7 @@
-"""CUDA through ``cuda-bindings``: every return code is looked at and becomes an error that says what to do.
+"""CUDA through ``cuda-bindings``: its calls, and the memory of a slot.
+
+Every return code is looked at and becomes an error that says what to do. Memory on the host is pinned, so that copies
+need no detour.
 
 The errors belong to the tree of ``edgeseg.errors``::
 
@@ -9,11 +12,18 @@ The errors belong to the tree of ``edgeseg.errors``::
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
+import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from edgeseg.errors import EngineError, MissingExtra, UserError
+from edgeseg.image import UInt8
 from edgeseg.runtime.trt.install import bindings_advice, bindings_line, driver_advice
 
 SUCCESS, OUT_OF_MEMORY, INSUFFICIENT_DRIVER, NO_DEVICE, INVALID_DEVICE = 0, 2, 35, 100, 101
@@ -152,3 +162,68 @@ def load_cuda() -> Cuda:
 
 def _broken_error(error: Exception) -> EngineError:
     return EngineError(f"'cuda-bindings' is installed but does not load: {error}. {driver_advice()}")
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """One tensor.
+
+    Attributes:
+        name: of the tensor.
+        device: its address on the GPU.
+        nbytes: its size.
+        host: pinned memory of the same size, or None for a tensor that nobody fetches.
+    """
+
+    name: str
+    device: int
+    nbytes: int
+    host: UInt8 | None = None
+
+    @property
+    def host_address(self) -> int:
+        """Address of the pinned memory."""
+        assert self.host is not None
+        return int(self.host.ctypes.data)
+
+
+def allocate_pinned(cuda: Cuda, shape: Sequence[int]) -> UInt8:
+    """Allocate zeroed uint8 memory that the GPU copies from and to directly.
+
+    It is given back when the last array that shows it is gone, whenever the engine was closed.
+
+    Raises:
+        GpuMemoryError: there is none left.
+    """
+    size = int(np.prod(shape))
+    address = int(cuda.call("cudaHostAlloc", size, 0))
+    memory = (ctypes.c_uint8 * size).from_address(address)
+    weakref.finalize(memory, _free_host, cuda, address)
+    array: UInt8 = np.ctypeslib.as_array(memory).reshape(tuple(shape))
+    array.fill(0)
+    return array
+
+
+class DeviceMemory:
+    """Allocations on the GPU that are given back together."""
+
+    def __init__(self, cuda: Cuda) -> None:
+        self._cuda = cuda
+        self._addresses: list[int] = []
+
+    def take(self, nbytes: int) -> int:
+        """Allocate ``nbytes`` and return their address; raises GpuMemoryError when there is none left."""
+        address = int(self._cuda.call("cudaMalloc", nbytes))
+        self._addresses.append(address)
+        return address
+
+    def free(self) -> None:
+        """Give all of it back; a device that is lost has done so already."""
+        while self._addresses:
+            with contextlib.suppress(EngineError):
+                self._cuda.call("cudaFree", self._addresses.pop())
+
+
+def _free_host(cuda: Cuda, address: int) -> None:
+    with contextlib.suppress(EngineError):
+        cuda.call("cudaFreeHost", address)

@@ -1,16 +1,16 @@
-"""ONNX to a TensorRT engine, on the device that will run it, with TensorRT alone."""
+"""ONNX to a TensorRT engine, on the device that will run it, with TensorRT alone; and why that failed, mostly memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from edgeseg.console.terminal import complain
-from edgeseg.errors import ArtifactError, UserError
+from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.runtime.trt.build_settings import BuildSettings
-from edgeseg.runtime.trt.failure import MAX_REASON, build_failure, skipped_note, skipped_tactics
 from edgeseg.runtime.trt.onnx_header import read_onnx_header
 from edgeseg.runtime.trt.progress import progress_monitor
 from edgeseg.runtime.trt.trt_log import errors_since, messages_since, open_log, start_log
@@ -19,6 +19,16 @@ from edgeseg.runtime.trt.versions import Library
 MB = 1 << 20
 NO_DLA_INT8 = "it takes INT8 only from TensorRT's own calibrators, never from Q/DQ nodes."
 _OPSET = "The parser of {title} takes ONNX opsets up to {limit}, and this file has {found}."
+MAX_REASON = 400
+_NO_MEMORY = re.compile(
+    r"workspace|out ?of ?memory|insuff?icient memory|memory is insufficient|memory allocation|\boom\b"
+    r"|memory[^.]*could not be allocated|not enough free memory",
+    re.IGNORECASE,
+)
+"""As the versions say it; 'insuficient' is TensorRT 8's spelling."""
+_SKIPPED = re.compile(r"insuff?icient memory|memory is insufficient|sufficient workspace", re.IGNORECASE)
+_NO_TACTIC = re.compile(r"could not find any implementation|no tactics", re.IGNORECASE)
+_FREE = "close other programs and the desktop, or add swap (docs/jetson.md)"
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,7 @@ def build_engine(job: BuildJob, library: Library) -> bytes:
         raise build_failure(errors_since(log, library.module, mark), skipped, job.settings, library.title)
     if skipped:
         job.tell(skipped_note(skipped, job.settings, library.title))
-    if library.dialect.has_timing_cache and (cache := config.get_timing_cache()) is not None:
+    if library.features.has_timing_cache and (cache := config.get_timing_cache()) is not None:
         job.keep_timings(bytes(memoryview(cache.serialize())))
     return bytes(memoryview(plan))
 
@@ -87,7 +97,7 @@ def _progress(library: Library) -> Iterator[Any]:
 def _network(job: BuildJob, library: Library, builder: Any, log: Any) -> Any:
     module = library.module
     _expect_opset(job.onnx, library)
-    network = builder.create_network(_bits(module.NetworkDefinitionCreationFlag, library.dialect.network_flags))
+    network = builder.create_network(_bits(module.NetworkDefinitionCreationFlag, library.features.network_flags))
     parser = module.OnnxParser(network, log)
     if not parser.parse(job.onnx):
         errors = [parser.get_error(i) for i in range(parser.num_errors)]
@@ -100,8 +110,8 @@ def _expect_opset(onnx: bytes, library: Library) -> None:
     found = read_onnx_header(onnx).opset
     if not found:
         raise ArtifactError("This file holds no ONNX graph: it names no operator set. Export the model again.")
-    if found > library.dialect.max_opset:
-        sentence = _OPSET.format(title=library.title, limit=library.dialect.max_opset, found=found)
+    if found > library.features.max_opset:
+        sentence = _OPSET.format(title=library.title, limit=library.features.max_opset, found=found)
         todo = "Export the model without `half=True`, at opset 17." if found == 19 else "Export the model at opset 17."
         raise ArtifactError(f"{sentence} {todo}")
 
@@ -130,9 +140,9 @@ def _text(method: Any) -> str:
 
 def _hold_float32(network: Any, library: Library, precision: str) -> None:
     """Where a flag lets the builder choose float16, the layers that need float32 keep it."""
-    if precision not in library.dialect.precision_flags:
+    if precision not in library.features.precision_flags:
         return
-    kinds = {getattr(library.module.LayerType, name) for name in library.dialect.float_layers}
+    kinds = {getattr(library.module.LayerType, name) for name in library.features.float_layers}
     for index in range(network.num_layers):
         layer = network.get_layer(index)
         if layer.type in kinds:
@@ -142,7 +152,7 @@ def _hold_float32(network: Any, library: Library, precision: str) -> None:
 def _config(job: BuildJob, library: Library, builder: Any, network: Any) -> Any:
     module, settings = library.module, job.settings
     config = builder.create_builder_config()
-    for name in library.dialect.precision_flags.get(job.precision, ()):
+    for name in library.features.precision_flags.get(job.precision, ()):
         config.set_flag(getattr(module.BuilderFlag, name))
     if settings.workspace_mb is not None:
         config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, settings.workspace_mb * MB)
@@ -151,7 +161,7 @@ def _config(job: BuildJob, library: Library, builder: Any, network: Any) -> Any:
     if settings.dla is not None:
         _use_dla(config, builder, job, library)
     _be_compatible(config, library, settings)
-    if library.dialect.has_timing_cache:
+    if library.features.has_timing_cache:
         _use_timings(config, job.timings)
     return config
 
@@ -174,7 +184,7 @@ def _use_dla(config: Any, builder: Any, job: BuildJob, library: Library) -> None
 
 def _be_compatible(config: Any, library: Library, settings: BuildSettings) -> None:
     module = library.module
-    if settings.costs and not library.dialect.has_compatibility:
+    if settings.costs and not library.features.has_compatibility:
         raise UserError(
             f"{library.title} engines serve every RTX GPU and bind to their version: leave out `version_compatible` "
             "and `hardware_compatible`."
@@ -196,3 +206,47 @@ def _bits(enumeration: Any, names: tuple[str, ...]) -> int:
     """The flags as a bit mask; those that a version has dropped are its only way by then."""
     members = [getattr(enumeration, name) for name in names if hasattr(enumeration, name)]
     return sum(1 << int(member) for member in members)
+
+
+def skipped_tactics(said: Sequence[str]) -> list[str]:
+    """Pick the messages about tactics that were left out because they need more memory than there is."""
+    return [text for text in said if _SKIPPED.search(text)]
+
+
+def build_failure(errors: Sequence[str], skipped: Sequence[str], settings: BuildSettings, title: str) -> EngineError:
+    """Make the error of a build that gave no engine.
+
+    Skipped tactics alone fail no build; where no tactic was left, or nothing else was said, they are why.
+
+    Args:
+        errors: what was logged as an error.
+        skipped: of :func:`skipped_tactics`.
+        title: the TensorRT.
+    """
+    reason = "; ".join(errors)[:MAX_REASON]
+    if _NO_TACTIC.search(reason) or not reason:
+        reason = "; ".join(filter(None, [reason, *skipped[:1]])) or "it gave no reason"
+    if _NO_MEMORY.search(reason):
+        return EngineError(
+            f"{title} ran out of memory while it built the engine ({_limit(settings)}): {reason}. {_remedy(settings)}"
+        )
+    return EngineError(f"{title} could not build the engine: {reason}. Export with `format='openvino'` or `'onnx'`.")
+
+
+def skipped_note(skipped: Sequence[str], settings: BuildSettings, title: str) -> str:
+    """Word the note about a build that succeeded without some tactics."""
+    return (
+        f"{title} built the engine without tactics that need more memory ({_limit(settings)}), so it may be slower "
+        f"than it could be: {skipped[0][:MAX_REASON]}. {_remedy(settings)}"
+    )
+
+
+def _limit(settings: BuildSettings) -> str:
+    return "no `workspace_mb`" if settings.workspace_mb is None else f"`workspace_mb={settings.workspace_mb}`"
+
+
+def _remedy(settings: BuildSettings) -> str:
+    """The user's own limit is the likely reason where there is one; where there is none, the device is full."""
+    if settings.workspace_mb is not None:
+        return f"Export with a larger `workspace_mb`, or without it; if the device itself is full, {_FREE}."
+    return f"Free memory: {_FREE}. If that is not enough, export with `workspace_mb=256`."

@@ -89,7 +89,7 @@ def engine_key(
         frame: height and width of the frames that the engine resizes itself.
     """
     values = settings.to_dict() if frame is None else {**settings.to_dict(), "frame": list(frame)}
-    is_bound = library.dialect.is_for_one_gpu and gpu is not None
+    is_bound = library.features.is_for_one_gpu and gpu is not None
     name, sm, driver = (gpu.name, gpu.sm, gpu.driver.split(".")[0]) if is_bound and gpu else (ANY, ANY, ANY)
     if settings.hardware_compatible:
         name, sm = ANY, AMPERE_ON

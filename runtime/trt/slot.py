@@ -9,18 +9,44 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from edgeseg.errors import EngineError
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import CLOSED_SLOT, CONFIDENCE, INPUT, LABELS
 from edgeseg.runtime.frames.frame import Prediction
-from edgeseg.runtime.trt.cuda import Cuda, GpuLostError, GpuMemoryError
-from edgeseg.runtime.trt.cuda_memory import Buffer, DeviceMemory, allocate_pinned
-from edgeseg.runtime.trt.tensors import Tensor
+from edgeseg.runtime.trt.cuda import Buffer, Cuda, DeviceMemory, GpuLostError, GpuMemoryError, allocate_pinned
 
 NON_BLOCKING = 1
 """``cudaStreamNonBlocking``: does not wait for work of other libraries on the default stream."""
+
+
+_NAMES = {"FLOAT": "float32", "HALF": "float16", "UINT8": "uint8", "INT8": "int8", "INT32": "int32", "INT64": "int64"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output.
+
+    Attributes:
+        name: in the ONNX file.
+        kind: numpy name of its element type.
+        shape: fixed.
+        is_input: or output.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    is_input: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the tensor."""
+        return int(np.prod(self.shape)) * np.dtype(self.kind).itemsize
 
 
 class TensorRtSlot:
@@ -186,3 +212,16 @@ class TensorRtSlot:
     def _use_device(self) -> None:
         """The current device belongs to the thread, and any thread may run a slot."""
         self.cuda.call("cudaSetDevice", self._device)
+
+
+def list_tensors(engine: Any, module: Any) -> dict[str, Tensor]:
+    """Map the name of every input and output of an ``ICudaEngine`` to its tensor."""
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    return {name: _tensor(engine, module, name) for name in names}
+
+
+def _tensor(engine: Any, module: Any, name: str) -> Tensor:
+    kind = engine.get_tensor_dtype(name)
+    told = _NAMES.get(str(getattr(kind, "name", kind)), "float32")
+    is_input = engine.get_tensor_mode(name) == module.TensorIOMode.INPUT
+    return Tensor(name, told, tuple(int(side) for side in engine.get_tensor_shape(name)), is_input)

@@ -15,8 +15,7 @@ from edgeseg.runtime.trt.build_settings import read_settings
 from edgeseg.runtime.trt.cuda import Cuda, load_cuda
 from edgeseg.runtime.trt.device_engine import BuiltEngine, EngineTarget, FrameInput, device_engine
 from edgeseg.runtime.trt.diagnosis import describe_tensorrt
-from edgeseg.runtime.trt.slot import TensorRtSlot
-from edgeseg.runtime.trt.tensors import Tensor, list_tensors
+from edgeseg.runtime.trt.slot import Tensor, TensorRtSlot, list_tensors
 from edgeseg.runtime.trt.trt_log import errors_since, open_log, start_log
 from edgeseg.runtime.trt.versions import RTX, Library, find_library
 from edgeseg.spec import ModelSpec

@@ -1,6 +1,6 @@
 """Which TensorRT is here, and how its version wants to be spoken to.
 
-Everything that differs between versions is a row of :data:`DIALECTS`; no other module asks for a version.
+Everything that differs between versions is a row of :data:`FEATURES`; no other module asks for a version.
 TensorRT for RTX (module ``tensorrt_rtx``) speaks like TensorRT 11 and has a row of its own.
 """
 
@@ -19,7 +19,7 @@ OLDEST = (8, 6)
 
 
 @dataclass(frozen=True)
-class Dialect:
+class VersionFeatures:
     """What a range of versions understands; names are those of the library's own enumerations.
 
     Attributes:
@@ -45,15 +45,15 @@ OBEY = "OBEY_PRECISION_CONSTRAINTS"
 _WEAK = {"fp16": ("FP16", OBEY), "int8": ("INT8", "FP16", OBEY)}
 _STRONG = ("STRONGLY_TYPED",)
 
-DIALECTS: Mapping[tuple[int, ...], Dialect] = {
-    (8, 6): Dialect(("EXPLICIT_BATCH",), 17, _WEAK, ("SOFTMAX", "TOPK", "REDUCE", "RESIZE")),
-    (9, 1): Dialect(("EXPLICIT_BATCH", *_STRONG), 17),
-    (10,): Dialect(_STRONG, 20),
-    (10, 13): Dialect(_STRONG, 24),
-    (11,): Dialect(_STRONG, 24),
+FEATURES: Mapping[tuple[int, ...], VersionFeatures] = {
+    (8, 6): VersionFeatures(("EXPLICIT_BATCH",), 17, _WEAK, ("SOFTMAX", "TOPK", "REDUCE", "RESIZE")),
+    (9, 1): VersionFeatures(("EXPLICIT_BATCH", *_STRONG), 17),
+    (10,): VersionFeatures(_STRONG, 20),
+    (10, 13): VersionFeatures(_STRONG, 24),
+    (11,): VersionFeatures(_STRONG, 24),
 }
 """By the first version that a row holds for."""
-RTX_DIALECT = Dialect(_STRONG, 24, has_timing_cache=False, has_compatibility=False, is_for_one_gpu=False)
+RTX_FEATURES = VersionFeatures(_STRONG, 24, has_timing_cache=False, has_compatibility=False, is_for_one_gpu=False)
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ class Library:
         module: ``tensorrt`` or ``tensorrt_rtx`` itself.
         name: which of the two.
         version: as the library gives it.
-        dialect: how it is spoken to.
+        features: how it is spoken to.
     """
 
     module: Any
     name: str
     version: str
-    dialect: Dialect
+    features: VersionFeatures
 
     @property
     def title(self) -> str:
@@ -108,11 +108,11 @@ def load_library(module: Any, name: str) -> Library:
     """
     version = str(getattr(module, "__version__", "0"))
     if name == RTX:
-        return Library(module, name, version, RTX_DIALECT)
-    return Library(module, name, version, dialect_for(version))
+        return Library(module, name, version, RTX_FEATURES)
+    return Library(module, name, version, find_features(version))
 
 
-def dialect_for(version: str) -> Dialect:
+def find_features(version: str) -> VersionFeatures:
     """Find the row for a TensorRT version such as ``10.3.0``.
 
     Raises:
@@ -124,7 +124,7 @@ def dialect_for(version: str) -> Dialect:
             f"edgeseg needs TensorRT 8.6 or newer; found {version}. {install_advice()} "
             "(JetPack 5 has Python 3.8 and is too old for edgeseg.)"
         )
-    return DIALECTS[max(first for first in DIALECTS if first <= found)]
+    return FEATURES[max(first for first in FEATURES if first <= found)]
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -99,7 +99,7 @@ def engine_place(library_name: str | None) -> EngineTarget:
     from edgeseg.runtime.trt.versions import find_library
 
     library = find_library(library_name)
-    gpu = load_cuda().gpu() if library.dialect.is_for_one_gpu else None
+    gpu = load_cuda().gpu() if library.features.is_for_one_gpu else None
     return EngineTarget(library, gpu)
 
 

@@ -19,7 +19,7 @@ from edgeseg.runtime.measure.doctor import _cameras, bf16_note, diagnose, int8_f
 from edgeseg.runtime.system.machine import Cpu, this_cpu
 from edgeseg.runtime.trt.cuda import Cuda, Gpu
 from edgeseg.runtime.trt.diagnosis import tensorrt_rows
-from edgeseg.runtime.trt.versions import RTX_DIALECT, Library
+from edgeseg.runtime.trt.versions import RTX_FEATURES, Library
 
 X86 = "processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\nflags\t\t: fpu sse avx2 {}\n\nprocessor\t: 1\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp {}\nCPU part\t: 0xd0b\n"
@@ -93,7 +93,7 @@ class TestTensorRt:
         def library(name: str) -> Library:
             if name not in installed:
                 raise MissingExtra(f"{name} is not installed. Install it with: pip install {name}.")
-            return Library(None, name, "10.3.0", RTX_DIALECT)
+            return Library(None, name, "10.3.0", RTX_FEATURES)
 
         cuda = SimpleNamespace(gpu=lambda: self.GPU if gpu else missing(EngineError, "No driver. Install one.")())
         return {name: (found, hint) for name, found, hint in tensorrt_rows(library, lambda: cast(Cuda, cuda))}

@@ -11,7 +11,7 @@ from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.errors import EdgesegError
 from edgeseg.runtime.trt.cuda import Cuda, Gpu, load_cuda
 from edgeseg.runtime.trt.device_engine import EngineTarget
-from edgeseg.runtime.trt.versions import RTX, Dialect, Library, find_library, load_library
+from edgeseg.runtime.trt.versions import RTX, Library, VersionFeatures, find_library, load_library
 
 ORIN = Gpu(0, "Orin", "8.7", "12.6", 7620, True)
 
@@ -34,8 +34,8 @@ def rtx() -> Library:
 def bound_to_a_gpu() -> Library:
     """The real TensorRT-RTX under the rules of TensorRT 10: engines serve one GPU."""
     real = rtx()
-    dialect = Dialect(real.dialect.network_flags, real.dialect.max_opset, has_timing_cache=False)
-    return Library(real.module, "tensorrt", "10.3.0", dialect)
+    features = VersionFeatures(real.features.network_flags, real.features.max_opset, has_timing_cache=False)
+    return Library(real.module, "tensorrt", "10.3.0", features)
 
 
 def place(root: Path, library: Library | None = None, gpu: Gpu | None = ORIN) -> EngineTarget:

@@ -23,7 +23,7 @@ from edgeseg.runtime.trt.engine_from_onnx import BuildJob, build_engine
 from edgeseg.runtime.trt.install import install_advice, jetpack
 from edgeseg.runtime.trt.onnx_header import read_onnx_header
 from edgeseg.runtime.trt.trt_log import KEPT, errors_since, open_log, plain
-from edgeseg.runtime.trt.versions import DIALECTS, TENSORRT, Library, dialect_for, find_library
+from edgeseg.runtime.trt.versions import FEATURES, TENSORRT, Library, find_features, find_library
 from edgeseg.spec import ModelSpec
 
 trt = pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
@@ -210,7 +210,7 @@ def old_tensorrt(dla_cores: int = 0) -> tuple[Library, Recorder, list[Any], list
         float32="float32",
     )
     module.__dict__.update(vars(names))
-    return Library(module, TENSORRT, "8.6.1", dialect_for("8.6.1")), config, layers, created
+    return Library(module, TENSORRT, "8.6.1", find_features("8.6.1")), config, layers, created
 
 
 class TestVersions:
@@ -219,12 +219,12 @@ class TestVersions:
         [("8.6.1", (8, 6)), ("10.3.0", (10,)), ("10.13.3.9", (10, 13)), ("10.16.1", (10, 13)), ("11.4.0.106", (11,))],
     )
     def test_the_newest_row_that_is_not_newer(self, version: str, first: tuple[int, ...]) -> None:
-        assert dialect_for(version) is DIALECTS[first]
+        assert find_features(version) is FEATURES[first]
 
     @pytest.mark.parametrize("version", ["8.5.2", "7.1", "dev"])
     def test_too_old(self, version: str) -> None:
         with pytest.raises(EnvironmentFault, match=f"needs TensorRT 8.6 or newer; found {version}"):
-            dialect_for(version)
+            find_features(version)
 
     @pytest.mark.parametrize(
         ("precision", "flags"),
@@ -277,7 +277,7 @@ class TestVersions:
         assert hasattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED")
         for name in ("GPU_FALLBACK", "VERSION_COMPATIBLE"):
             assert hasattr(trt.BuilderFlag, name)
-        assert set(FLOAT_LAYERS) == set(dialect_for("8.6").float_layers) <= set(dir(trt.LayerType))
+        assert set(FLOAT_LAYERS) == set(find_features("8.6").float_layers) <= set(dir(trt.LayerType))
         for name in ("AMPERE_PLUS",):
             assert hasattr(trt.HardwareCompatibilityLevel, name)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from gpu_double import ContextDouble, EngineDouble, RuntimeDouble
 
-from edgeseg.runtime.trt.versions import OBEY, dialect_for
+from edgeseg.runtime.trt.versions import OBEY, find_features
 
 pytestmark = [
     pytest.mark.slow,
@@ -57,7 +57,7 @@ def test_every_call_of_the_runtime_is_there(names: tuple[str, set[str]]) -> None
 
 def test_the_flags_of_the_table_are_there(names: tuple[str, set[str]]) -> None:
     version, found = names
-    flags = {flag for kept in dialect_for(version).precision_flags.values() for flag in kept}
+    flags = {flag for kept in find_features(version).precision_flags.values() for flag in kept}
     assert all(any(name.endswith(flag) for name in found) for flag in flags), "linkers let INT8 be the end of UINT8"
     assert (OBEY in found) is (version < "11" or version.startswith("8"))
     assert {"VERSION_COMPATIBLE", "GPU_FALLBACK", "AMPERE_PLUS", "WORKSPACE"} <= found
