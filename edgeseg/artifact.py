@@ -4,7 +4,7 @@ A directory ``<name>-<precision>-<format>/`` holds ``model.*``, for INT8 its pro
 ``report.json``), and ``edgeseg.json``::
 
     {"format_version": 1, "name": ..., "precision": "fp32" | "fp16" | "int8",
-     "format": "onnx" | "openvino" | "tensorrt", "outputs": ["labels", ...], "spec": {...},
+     "format": "onnx" | "openvino" | ..., "outputs": ["labels", ...], "spec": {...},
      "parents": {"checkpoint": sha256, ...}, "calibration": {...}, "toolchain": {...},
      "measured": {...}, "files": {"model.xml": sha256, ...}, "digest": sha256}
 
@@ -26,11 +26,11 @@ from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
 from edgeseg.files.atomic import atomic_directory, file_sha256
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.files.input_file import read_text
+from edgeseg.formats import find_format
 from edgeseg.spec import ModelSpec
 
 FORMAT_VERSION = 1
 MANIFEST = "edgeseg.json"
-MODEL_FILES = {"onnx": "model.onnx", "openvino": "model.xml", "tensorrt": "model.onnx"}
 EXPORTABLE = (".pt", ".pth", ".onnx")
 MAX_MANIFEST_BYTES = 4 << 20
 REPORTS = ("report.html", "report.json")
@@ -69,8 +69,12 @@ class Artifact:
 
     @property
     def model_path(self) -> Path:
-        """The file an engine loads."""
-        return self.path / MODEL_FILES[self.format]
+        """The file an engine loads.
+
+        Raises:
+            ArtifactError, EnvironmentFault: no engine of this format is installed, or it cannot be used.
+        """
+        return self.path / find_format(self.format).model_file
 
     @property
     def size_bytes(self) -> int:
@@ -82,7 +86,9 @@ class Artifact:
         """Open an artifact directory (or a file inside one) and verify every byte of it.
 
         Raises:
-            ArtifactError: not an artifact, an unreadable manifest, or a newer format version.
+            ArtifactError: not an artifact, an unreadable manifest, a newer format version, or a format that no
+                installed package runs.
+            EnvironmentFault: the package that runs the format cannot be used.
             TamperedError: a file is missing, added, linked or changed.
         """
         if not isinstance(path, str | Path) or not str(path).strip():
@@ -215,7 +221,7 @@ def _manifest(directory: Path) -> Mapping[str, Any]:
 
 def _check_fields(artifact: Artifact) -> None:
     manifest = artifact.path / MANIFEST
-    if artifact.format not in MODEL_FILES or artifact.model_path.name not in artifact.files:
+    if artifact.model_path.name not in artifact.files:
         raise ArtifactError(f"{artifact.path} has no model file of a known format; found {sorted(artifact.files)}.")
     if artifact.precision not in PRECISIONS:
         raise ArtifactError(f"{manifest}: precision must be one of {PRECISIONS}; found {artifact.precision!r}.")

@@ -12,9 +12,9 @@ import onnx
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.console.progress import Progress
 from edgeseg.export.graphs.deployed_graph import deployed_graph, deployed_outputs
-from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
 from edgeseg.export.source.reference_engine import ReferenceEngine
 from edgeseg.export.source.source_net import SourceNet
+from edgeseg.formats import ONNX, OPENVINO, ModelFormat
 from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.gates import check_parity
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
@@ -35,27 +35,41 @@ def onnx_artifact(
         GateFailed: its masks differ from the source's.
         OutputError: it cannot be written. In both cases nothing is left.
     """
-    path = artifact_dir(place.out, place.name, "fp32", "onnx")
+    path = artifact_dir(place.out, place.name, "fp32", ONNX.name)
     outputs = deployed_outputs(source.spec, outputs)
-    manifest = _manifest(place.name, "fp32", "onnx", source, outputs)
+    manifest = _manifest(place.name, "fp32", ONNX.name, source, outputs)
     with writing_artifact(path, manifest) as staged:
-        onnx.save_model(deployed_graph(source.proto, source.spec, outputs), str(staged / "model.onnx"))
+        onnx.save_model(deployed_graph(source.proto, source.spec, outputs), str(staged / ONNX.model_file))
         comparison = _parity(source, staged, manifest, samples, place.progress)
     return ExportResult(Artifact.open(path), comparison)
 
 
 def openvino_artifact(source: SourceNet, parent: Artifact, place: OutputOptions, samples: Samples) -> ExportResult:
-    """Write ``<name>-fp32-openvino/`` from the ONNX artifact of the same source.
+    """Write ``<name>-fp32-openvino/``, see :func:`converted_artifact`."""
+    return converted_artifact(source, parent, place, samples, OPENVINO)
+
+
+def converted_artifact(
+    source: SourceNet, parent: Artifact, place: OutputOptions, samples: Samples, model_format: ModelFormat
+) -> ExportResult:
+    """Write ``<name>-fp32-<format>/`` from the ONNX artifact of the same source.
+
+    Args:
+        source: the network, for the comparison.
+        parent: what is converted.
+        place: where it goes.
+        samples: what the masks are compared on.
+        model_format: one with a ``convert`` of its own.
 
     Raises:
         GateFailed: its masks differ from the source's.
         OutputError: it cannot be written. In both cases nothing is left.
     """
-    path = artifact_dir(place.out, place.name, "fp32", "openvino")
-    manifest = _manifest(place.name, "fp32", "openvino", source, parent.outputs)
+    path = artifact_dir(place.out, place.name, "fp32", model_format.name)
+    manifest = _manifest(place.name, "fp32", model_format.name, source, parent.outputs)
     manifest["parents"]["fp32-onnx"] = parent.files[parent.model_path.name]
     with writing_artifact(path, manifest) as staged:
-        ir_from_onnx(parent.model_path, staged / "model.xml", source.spec, parent.outputs)
+        model_format.load("convert")(parent.model_path, staged, source.spec, parent.outputs)
         comparison = _parity(source, staged, manifest, samples, place.progress)
     return ExportResult(Artifact.open(path), comparison)
 
@@ -75,7 +89,7 @@ def _manifest(
         "spec": source.spec,
         "outputs": list(outputs),
         "parents": dict(source.parents),
-        "toolchain": toolchain(),
+        "toolchain": toolchain(model_format),
     }
 
 

@@ -28,7 +28,7 @@ _SURROUNDINGS = "edgeseg/"
 
 
 class IrInFloat:
-    """See :class:`~edgeseg.calibration.search.sensitivity.InFloat`."""
+    """See :class:`~edgeseg.calibration.quantizers.quantizer.InFloat`."""
 
     def __init__(self, parent: Artifact, plain: Artifact) -> None:
         self._parent = read_ir(parent.model_path)

@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.artifact import MODEL_FILES, Artifact
+from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.console.extras import require
 from edgeseg.files.unfinished import scratch_directory
+from edgeseg.formats import find_format
 from edgeseg.graphs.onnx_graph import LOGITS, load_graph
 from edgeseg.image import UInt8
 
 
 class OnnxInFloat:
-    """See :class:`~edgeseg.calibration.search.sensitivity.InFloat`."""
+    """See :class:`~edgeseg.calibration.quantizers.quantizer.InFloat`."""
 
     def __init__(self, quantizer: Quantizer, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> None:
-        self._encoding, self._parent, self._images, self._recipe = quantizer, parent, images, recipe
+        self._quantizer, self._parent, self._images, self._recipe = quantizer, parent, images, recipe
         self.layers = tuple(name for name in quantizer.layers(parent) if name not in recipe.keep_float)
 
     def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[npt.NDArray[np.float32]]:
@@ -33,14 +34,14 @@ class OnnxInFloat:
                 model = load_graph(self._parent.model_path)
             else:
                 self.write(kept, folder)
-                model = load_graph(folder / MODEL_FILES[self._encoding.format])
+                model = load_graph(folder / find_format(self._quantizer.format).model_file)
         session = _session_to_logits(model)
         return [session.run([LOGITS], {"image": tensor})[0] for tensor in tensors]
 
     def write(self, kept: Collection[str], out: Path) -> None:
         """Quantise anew into ``out`` with the layers ``kept`` in float."""
         recipe = self._recipe.keeping(self._recipe.keep_float | set(kept))
-        self._encoding.quantize(self._parent, self._images, recipe, out, lambda: None)
+        self._quantizer.quantize(self._parent, self._images, recipe, out, lambda: None)
 
 
 def _session_to_logits(model: Any) -> Any:

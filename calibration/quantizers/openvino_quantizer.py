@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeseg.artifact import MODEL_FILES, Artifact
+from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.int8_ir_from_ir import has_signed_activations, int8_ir_from_ir, quantisable_layers
 from edgeseg.calibration.quantizers.ir_finite import check_ir
+from edgeseg.calibration.quantizers.ir_in_float import IrInFloat
 from edgeseg.calibration.quantizers.nncf_ranges import ESTIMATORS, algorithm, range_estimator
 from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.formats import OPENVINO
 from edgeseg.graphs.ir_file import describe_ir, read_ir, save_ir
 from edgeseg.runtime.engines.engine import Engine, open_engine
 
@@ -19,7 +21,7 @@ from edgeseg.runtime.engines.engine import Engine, open_engine
 class OpenVinoQuantizer:
     """See :class:`~edgeseg.calibration.quantizers.quantizer.Quantizer`."""
 
-    format = parent_format = "openvino"
+    format = parent_format = OPENVINO.name
     methods = tuple(ESTIMATORS)
     proof_note = ""
 
@@ -38,9 +40,12 @@ class OpenVinoQuantizer:
         self._expect_finite(parent, model, images)
         quantised = int8_ir_from_ir(model, images, on_image, recipe.keep_float, recipe.method)
         describe_ir(quantised, parent.spec, parent.outputs)
-        save_ir(quantised, out / MODEL_FILES[self.format])
+        save_ir(quantised, out / OPENVINO.model_file)
         asked = algorithm(recipe.method, has_signed_activations(model))
         return {"algorithm": asked, "ranges": range_estimator(recipe.method).about}
+
+    def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> IrInFloat:
+        return IrInFloat(parent, plain)
 
     def open_proof(self, artifact: Artifact) -> Engine:
         """Open OpenVINO itself."""

@@ -19,7 +19,8 @@ from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
 from edgeseg.calibration.quantizers.qdq_quantizer import QdqQuantizer
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
-from edgeseg.runtime.engines.engine import ONNXRUNTIME, Engine, open_engine
+from edgeseg.formats import ONNX
+from edgeseg.runtime.engines.engine import Engine, open_engine
 from edgeseg.runtime.engines.exact_engine import exact_agreement
 
 STYLE = QdqStyle(
@@ -39,7 +40,7 @@ SEVEN_BITS = 64
 class OrtQuantizer(QdqQuantizer):
     """See :class:`~edgeseg.calibration.quantizers.quantizer.Quantizer`."""
 
-    format, engine = "onnx", ONNXRUNTIME
+    format, engine = ONNX.name, ONNX.tag
     style = STYLE
 
     def open_proof(self, artifact: Artifact) -> Engine:

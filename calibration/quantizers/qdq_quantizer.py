@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgeseg.artifact import MODEL_FILES, Artifact
+from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
 from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, find_ranges
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, quantisable_layers, tensors_to_watch
 from edgeseg.calibration.quantizers.quantizer import expect_parent
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
+from edgeseg.formats import ONNX, find_format
 from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.runtime.engines.engine import ENGINE_KEY, Engine
 
@@ -33,7 +35,7 @@ class QdqQuantizer:
     """
 
     format: str
-    parent_format = "onnx"
+    parent_format = ONNX.name
     methods: tuple[str, ...] = METHODS
     proof_note = ""
     style: QdqStyle
@@ -61,7 +63,7 @@ class QdqQuantizer:
         quantised = qdq_from_onnx(model, ranges, self.style, recipe.keep_float)
         entry = quantised.metadata_props.add()
         entry.key, entry.value = ENGINE_KEY, self.engine
-        path = out / MODEL_FILES[self.format]
+        path = out / find_format(self.format).model_file
         require("onnx", "export").save_model(quantised, str(path))
         return {"algorithm": self._algorithm(), **self._check(quantised, path, images)}
 
@@ -79,6 +81,9 @@ class QdqQuantizer:
         if key not in self._ranges:
             self._ranges[key] = find_ranges(model, tensors_to_watch(model, self.style), images, method, on_image)
         return self._ranges[key]
+
+    def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> OnnxInFloat:
+        return OnnxInFloat(self, parent, images, recipe)
 
     def open_proof(self, artifact: Artifact) -> Engine:
         """Open the engine that proves an artifact; each encoding defines it."""

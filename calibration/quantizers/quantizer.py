@@ -1,28 +1,58 @@
 """The seam between one calibration and the INT8 file that an engine wants of it.
 
 The same images and the same preprocessing go to every engine; the encodings differ, because
-engines compute different masks from one file. A quantizer is one module and one line in
-``_ENCODINGS``; its tests are inherited from ``tests/calibration/quantizers/quantizer_contract.py``.
+engines compute different masks from one file. A quantizer is one class, named in its
+:class:`~edgeseg.formats.ModelFormat`; its tests are inherited from
+``tests/calibration/quantizers/quantizer_contract.py``.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.errors import ArtifactError
+from edgeseg.formats import find_format, usable_formats
+from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import Engine
 
-_ENCODINGS = {
-    "openvino": ("edgeseg.calibration.quantizers.openvino_quantizer", "OpenVinoQuantizer"),
-    "onnx": ("edgeseg.calibration.quantizers.ort_quantizer", "OrtQuantizer"),
-    "tensorrt": ("edgeseg.calibration.quantizers.tensorrt_quantizer", "TensorRtQuantizer"),
-}
+SHOWN_LAYERS = 10
+Logits = npt.NDArray[np.float32]
+
+
+class InFloat(Protocol):
+    """A quantised model whose layers can be given back what they compute in float.
+
+    Attributes:
+        layers: names of what is quantised, in the order of computation.
+    """
+
+    layers: tuple[str, ...]
+
+    def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[Logits]:
+        """Compute what the network says before ArgMax or the threshold, with the layers ``kept`` in float.
+
+        Args:
+            kept: of :attr:`layers`; all of them is the float model.
+            tensors: network inputs (1, H, W, C).
+
+        Returns:
+            (1, K, H, W) for every input.
+        """
+
+    def write(self, kept: Collection[str], out: Path) -> None:
+        """Write the model file with the layers ``kept`` in float into the directory ``out``.
+
+        Raises:
+            OSError: the disk is full.
+        """
 
 
 class Quantizer(Protocol):
@@ -52,7 +82,7 @@ class Quantizer(Protocol):
             parent: fp32 artifact of :attr:`parent_format`; it is not changed.
             images: what finds the ranges.
             recipe: how.
-            out: an existing directory; the file gets its name from ``edgeseg.artifact.MODEL_FILES``.
+            out: an existing directory; the file is called as its :class:`~edgeseg.formats.ModelFormat` says.
             on_image: called for every image shown to the network, for progress.
 
         Returns:
@@ -64,6 +94,14 @@ class Quantizer(Protocol):
             OSError: the disk is full.
         """
 
+    def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> InFloat:
+        """Give single layers of ``plain`` back to float, to find out what each of them costs in INT8.
+
+        Args:
+            parent: the fp32 artifact.
+            plain: its INT8 artifact, made with ``images`` and ``recipe``.
+        """
+
     def open_proof(self, artifact: Artifact) -> Engine:
         """Open the engine that an INT8 artifact is proven in: the real one, or see :attr:`proof_note`."""
 
@@ -73,11 +111,13 @@ def quantizer_for(model_format: str) -> Quantizer:
 
     Raises:
         ArtifactError: there is none.
+        EnvironmentFault: the package that brings it cannot be used.
     """
-    if model_format not in _ENCODINGS:
-        raise ArtifactError(f"There is no INT8 for {model_format!r}; there is for {', '.join(_ENCODINGS)}.")
-    module, name = _ENCODINGS[model_format]
-    quantizer: Quantizer = getattr(importlib.import_module(module), name)()
+    found = find_format(model_format)
+    if not found.quantizer:
+        able = ", ".join(one.name for one in usable_formats() if one.quantizer)
+        raise ArtifactError(f"There is no INT8 for {model_format!r}; there is for {able}.")
+    quantizer: Quantizer = found.load("quantizer")()
     return quantizer
 
 
@@ -89,3 +129,21 @@ def expect_parent(quantizer: Quantizer, parent: Artifact) -> None:
             f"{quantizer.parent_format} artifact. Make one with: "
             f"`edgeseg.export_model(MODEL, format={quantizer.parent_format!r})`"
         )
+
+
+def expect_recipe(quantizer: Quantizer, recipe: Recipe, layers: Sequence[str]) -> None:
+    """Raise ArtifactError when a recipe asks for what ``quantizer`` or the network does not have.
+
+    Args:
+        quantizer: knows its methods.
+        recipe: what is asked for.
+        layers: names of the layers that the network has.
+    """
+    if recipe.method not in quantizer.methods:
+        raise ArtifactError(
+            f"INT8 for {quantizer.format} is calibrated by {', '.join(quantizer.methods)}; found "
+            f"`method={recipe.method!r}`."
+        )
+    if unknown := sorted(recipe.keep_float - set(layers)):
+        shown = ", ".join(layers[:SHOWN_LAYERS]) + (", ..." if len(layers) > SHOWN_LAYERS else "")
+        raise ArtifactError(f"`keep_float` names no layer of this network: {unknown[0]!r}. Layers are {shown}.")

@@ -14,8 +14,9 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
 from edgeseg.calibration.quantizers.qdq_quantizer import QdqQuantizer
+from edgeseg.formats import TENSORRT
 from edgeseg.graphs.tensorrt_lint import expect_clean
-from edgeseg.runtime.engines.engine import TENSORRT, Engine, EngineOptions
+from edgeseg.runtime.engines.engine import Engine, EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
 
 STYLE = QdqStyle("QInt8", "QInt8", ("Conv", "ConvTranspose", "Gemm", "MatMul"), symmetric=True, float_bias=True)
@@ -24,7 +25,7 @@ STYLE = QdqStyle("QInt8", "QInt8", ("Conv", "ConvTranspose", "Gemm", "MatMul"), 
 class TensorRtQuantizer(QdqQuantizer):
     """See :class:`~edgeseg.calibration.quantizers.quantizer.Quantizer`."""
 
-    format = engine = TENSORRT
+    format, engine = TENSORRT.name, TENSORRT.tag
     style = STYLE
     proof_note = (
         "Proven in ONNX Runtime with all graph optimisations off, which computes the INT8 file exactly and stands in "

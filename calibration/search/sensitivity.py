@@ -7,61 +7,18 @@ against the margin by which each pixel's label won: noise where the network is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.quantizer import Quantizer
-from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.quantizers.quantizer import InFloat, Logits
 from edgeseg.image import UInt8
 
 PROBES = 6
 TINY = 1e-12
-Logits = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
-
-
-class InFloat(Protocol):
-    """A quantised model whose layers can be given back what they compute in float.
-
-    Attributes:
-        layers: names of what is quantised, in the order of computation.
-    """
-
-    layers: tuple[str, ...]
-
-    def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[Logits]:
-        """Compute what the network says before ArgMax or the threshold, with the layers ``kept`` in float.
-
-        Args:
-            kept: of :attr:`layers`; all of them is the float model.
-            tensors: network inputs (1, H, W, C).
-        """
-
-    def write(self, kept: Collection[str], out: Path) -> None:
-        """Write the model file with the layers ``kept`` in float into the directory ``out``.
-
-        Raises:
-            OSError: the disk is full.
-        """
-
-
-def layers_in_float(
-    quantizer: Quantizer, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe
-) -> InFloat:
-    """Open the way back to float for ``plain``, which was quantised from ``parent``."""
-    if quantizer.format == "openvino":
-        from edgeseg.calibration.quantizers.ir_in_float import IrInFloat
-
-        return IrInFloat(parent, plain)
-    from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
-
-    return OnnxInFloat(quantizer, parent, images, recipe)
 
 
 def layer_risk(

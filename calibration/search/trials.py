@@ -13,10 +13,10 @@ import numpy as np
 
 from edgeseg.artifact import MANIFEST, Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.quantizer import Quantizer
+from edgeseg.calibration.quantizers.quantizer import InFloat, Quantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.journal import Journal, short_key
-from edgeseg.calibration.search.sensitivity import InFloat, layer_risk, layers_in_float, probes
+from edgeseg.calibration.search.sensitivity import layer_risk, probes
 from edgeseg.errors import ArtifactError
 from edgeseg.files.atomic import file_sha256
 from edgeseg.metrics.boundary_iou import BoundaryIoU
@@ -50,7 +50,7 @@ class Job:
             "outputs": list(self.parent.outputs),
             "parents": {**self.parent.parents, f"fp32-{self.parent.format}": file_sha256(self.parent.path / MANIFEST)},
             "calibration": self.images.describe(),
-            "toolchain": {**self.parent.toolchain, **toolchain()},
+            "toolchain": {**self.parent.toolchain, **toolchain(self.quantizer.format)},
         }
 
     def inputs(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Job:
             "evaluation": samples_digest(self.samples),
             "recipe": self.recipe.describe(),
             "format": self.quantizer.format,
-            "toolchain": toolchain(),
+            "toolchain": toolchain(self.quantizer.format),
         }
 
 
@@ -146,7 +146,7 @@ class Trials:
         if self._in_float is None:
             job = self.job
             plain = self.artifact(self.plain())
-            self._in_float = layers_in_float(job.quantizer, job.parent, plain, job.images, job.recipe)
+            self._in_float = job.quantizer.in_float(job.parent, plain, job.images, job.recipe)
         return self._in_float
 
     def _trial(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgeseg.console.extras import require
+from edgeseg.formats import find_format
 
 CHECKPOINTS = (".pt", ".pth")
-_OF_FORMAT = {"onnx": ("onnxruntime",), "openvino": ("openvino",), "tensorrt": ("onnxruntime",)}
 
 
 def need(extra: str, *modules: str) -> None:
@@ -27,7 +27,7 @@ def need_to_export(model: Path | None, model_format: str, int8: bool) -> None:
     Raises:
         MissingExtra: it is not installed.
     """
-    need("export", "onnx", "onnxruntime", *_OF_FORMAT.get(model_format, ()))
+    need("export", "onnx", "onnxruntime", *find_format(model_format).export_needs)
     if model is None or is_checkpoint(model):
         need("export", "torch", "onnxscript")
     if int8:
@@ -40,7 +40,7 @@ def need_to_calibrate(model_format: str) -> None:
     Raises:
         MissingExtra: it is not installed.
     """
-    need("export", *(("openvino", "nncf") if model_format == "openvino" else ("onnx", "onnxruntime")), "matplotlib")
+    need("export", *find_format(model_format).int8_needs, "matplotlib")
 
 
 def need_to_compare(models: Iterable[Path]) -> None:

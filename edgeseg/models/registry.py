@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from edgeseg.errors import UserError
+from edgeseg.formats import BUILT_IN
 from edgeseg.models import efficientnet_lite
 from edgeseg.models.attention_unet import AttentionUNet
 from edgeseg.models.fcn import FCN8s, FCN16s, FCN32s
@@ -23,7 +24,7 @@ from edgeseg.models.valid_unet import PUBLISHED_UPSAMPLING, ValidUNet
 from edgeseg.spec import ModelSpec
 
 Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
-ENGINES = ("onnxruntime", "openvino", "tensorrt")
+ENGINES = tuple(one.tag for one in BUILT_IN.values())
 """Engines that networks were exported to, in ``tests/export/test_every_model.py``."""
 IMAGENET: Normalisation = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import UserError
+from edgeseg.formats import find_format
 from edgeseg.metrics.confusion import Float64
 from edgeseg.runtime.measure.bench import rounds_in_turns
-from edgeseg.runtime.measure.layer_times import LayerTime, int8_share, layer_times, other_kinds
+from edgeseg.runtime.measure.layer_times import LayerTime, int8_share, other_kinds
 from edgeseg.runtime.system.machine import Cpu, this_cpu
 
 SAME = 0.05
@@ -75,12 +76,12 @@ def compare_speed(fp32: Artifact, int8: Artifact, seconds: float = 4.0, device: 
     _check(fp32, int8, seconds)
     cpu = this_cpu()
     names = fp32.path.name, int8.path.name, cpu.name
-    if int8.format == "tensorrt":
-        return Speed(
-            *names, "The speed of this INT8 model is not known: TensorRT builds its engine on the device that runs it."
-        )
+    model_format = find_format(int8.format)
+    if model_format.is_built_on_device:
+        reason = f"{model_format.title} builds its engine on the device that runs it."
+        return Speed(*names, f"The speed of this INT8 model is not known: {reason}")
     rounds = rounds_in_turns([fp32, int8], seconds, device)
-    times = layer_times(int8, device=device) if int8.format == "openvino" else []
+    times = model_format.load("layer_times")(int8, device=device) if model_format.layer_times else []
     return judge_speed(names, rounds, cpu, times)
 
 

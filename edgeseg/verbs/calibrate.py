@@ -15,6 +15,7 @@ from edgeseg.console.wording import reword
 from edgeseg.errors import SpecError, UserError
 from edgeseg.files.atomic import atomic_file, check_writable
 from edgeseg.files.output_paths import check_apart, picture_folders
+from edgeseg.formats import format_names
 from edgeseg.verbs.export import check_name, default_out, report
 from edgeseg.verbs.flags.int8 import (
     add_int8_arguments,
@@ -50,7 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
     )
     output = parser.add_argument_group("output")
-    output.add_argument("--format", help="engine to quantise for: openvino, onnx, tensorrt (default: the artifact's)")
+    output.add_argument(
+        "--format", help=f"engine to quantise for: {', '.join(format_names())} (default: the artifact's)"
+    )
     output.add_argument(
         "--out", type=Path, metavar="DIR", help="where the artifact goes (default: beside the fp32 one)"
     )

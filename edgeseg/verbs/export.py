@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from edgeseg.api.needs import need_to_export
 from edgeseg.console.quantities import number, number_above, whole
-from edgeseg.console.terminal import say_lines
+from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
-from edgeseg.errors import UserError
+from edgeseg.errors import EdgesegError, UserError
 from edgeseg.files.atomic import check_writable
+from edgeseg.formats import BUILT_IN, OPENVINO, TENSORRT, find_format, format_names, formats_to_time
 from edgeseg.verbs.flags.int8 import (
     add_int8_arguments,
     calibration_images,
@@ -24,6 +25,7 @@ from edgeseg.verbs.flags.int8 import (
     verification_images,
 )
 from edgeseg.verbs.flags.tensorrt import (
+    ENGINES,
     add_tensorrt_arguments,
     as_tensorrt,
     build_engine_for,
@@ -43,8 +45,6 @@ if TYPE_CHECKING:
     from edgeseg.proof.samples import Samples
     from edgeseg.runtime.trt.device_engine import BuiltEngine
 
-FORMATS = ("onnx", "openvino", "tensorrt", "engine", "engine-rtx")
-
 EXAMPLES = (
     "edgeseg export runs/train/best.pt",
     "edgeseg export runs/train/best.pt --int8 --data DIR --max-drop 0.5",
@@ -63,12 +63,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--format", choices=FORMATS, default="openvino", help="what to make")
+    group.add_argument("--format", choices=(*format_names(), *ENGINES), default=OPENVINO.name, help="what to make")
     group.add_argument("--int8", action="store_true", help="quantise to INT8 as well; needs --data")
     group.add_argument(
         "--prefer",
         choices=("latency", "size"),
-        help="make fp32 and INT8 for ONNX Runtime and OpenVINO, time them here, and say which one to run",
+        help="make fp32 and INT8 for every engine that runs here, time them, and say which one to run",
     )
     group.add_argument(
         "--data", type=Path, metavar="DIR", help="data folder, or a folder of images: calibrates and verifies"
@@ -129,7 +129,8 @@ def run(args: argparse.Namespace) -> int:
     if (ready := ready_artifact(args)) is not None:
         report_engine(build_engine_for(args, ready), ready, args.json)
         return 0
-    need_to_export(args.model, "openvino" if args.prefer else args.format, args.int8)
+    for name in [one.name for one in formats_to_time()] if args.prefer else [args.format]:
+        need_to_export(args.model, name, args.int8)
     from edgeseg.export.graphs.deployed_graph import check_outputs
     from edgeseg.export.source.source_net import source_net
     from edgeseg.export.source.spec_file import merge_flags
@@ -201,8 +202,8 @@ def _check(args: argparse.Namespace) -> None:
     check_tensorrt_arguments(args)
     if args.depth is not None and args.drop_levels is not None:
         raise UserError("--depth cuts a U-Net++, --drop-levels any other U-Net; give one of them.")
-    if args.prefer and args.format == "tensorrt":
-        raise UserError("--prefer times what can run here, in ONNX Runtime and OpenVINO; leave --format out.")
+    if args.prefer and find_format(args.format).is_built_on_device:
+        raise UserError("--prefer times what can run here, which is known of every other engine; leave --format out.")
     args.int8 = args.int8 or args.prefer is not None
     if args.int8:
         check_evidence(args)
@@ -244,7 +245,7 @@ def _build(args: argparse.Namespace, source: SourceNet, to: OutputOptions, outpu
     built = _floats(source, to, outputs, found, args.format)
     if images is not None:
         built.append(quantize(args, built[-1].artifact, images, found, to, args.format))
-    return as_tensorrt(args, built, found, to) if args.format == "tensorrt" else built
+    return as_tensorrt(args, built, found, to) if args.format == TENSORRT.name else built
 
 
 def _offer(args: argparse.Namespace, source: SourceNet, to: OutputOptions, outputs: list[str]) -> Choice:
@@ -258,7 +259,7 @@ def _offer(args: argparse.Namespace, source: SourceNet, to: OutputOptions, outpu
     def make_int8(fp32: ExportResult) -> ExportResult:
         return quantize(args, fp32.artifact, images, found, replace(to, benchmark_seconds=0.0), fp32.artifact.format)
 
-    return offer(_floats(source, to, outputs, found, "openvino"), make_int8, args.prefer, bar_on_tty)
+    return offer(_floats_to_time(source, to, outputs, found), make_int8, args.prefer, bar_on_tty)
 
 
 def _evidence(args: argparse.Namespace, source: SourceNet) -> tuple[CalibrationSet | None, Samples]:
@@ -275,7 +276,25 @@ def _floats(
     from edgeseg.export import build
 
     onnx = build.onnx_artifact(source, to, outputs, found)
-    return [onnx, build.openvino_artifact(source, onnx.artifact, to, found)] if model_format == "openvino" else [onnx]
+    asked = find_format(model_format)
+    return [onnx, build.converted_artifact(source, onnx.artifact, to, found, asked)] if asked.convert else [onnx]
+
+
+def _floats_to_time(source: SourceNet, to: OutputOptions, outputs: list[str], found: Samples) -> list[ExportResult]:
+    """fp32 in every format whose engine runs here; what an engine of another package does not take is left out."""
+    from edgeseg.export import build
+
+    built = [build.onnx_artifact(source, to, outputs, found)]
+    for one in formats_to_time():
+        if not one.convert:
+            continue
+        try:
+            built.append(build.converted_artifact(source, built[0].artifact, to, found, one))
+        except EdgesegError as error:
+            if one.name in BUILT_IN:
+                raise
+            complain(f"warning: {one.title} is left out: {str(error).splitlines()[0]}")
+    return built
 
 
 def _samples(args: argparse.Namespace, source: SourceNet) -> Samples:

@@ -14,12 +14,6 @@ from edgeseg.errors import EnvironmentFault, UserError
 from edgeseg.verbs import inspect_levels
 
 CHECKPOINTS = (".pt", ".pth")
-_SILENT = {
-    "onnx": "ONNX Runtime does not tell",
-    "onnxruntime": "ONNX Runtime does not tell",
-    "tensorrt": "decided when TensorRT builds the engine on the device",
-}
-"""Executed precisions by artifact format, where no engine tells them."""
 
 EXAMPLES = (
     "edgeseg inspect ARTIFACT --layers",
@@ -83,12 +77,14 @@ def _artifact(path: Path, layers: bool) -> dict[str, Any]:
 
 def _layers(artifact: Any, every: bool) -> dict[str, Any]:
     """Precisions as executed here; a machine that cannot execute the artifact says so instead."""
-    from edgeseg.runtime.measure.layer_precision import executed_layers, headline, summary
+    from edgeseg.formats import find_format
+    from edgeseg.runtime.measure.layer_precision import headline, summary
 
-    if artifact.format != "openvino":
-        return {"executed": f"{_SILENT.get(artifact.format, 'unknown')}; the file's precision is {artifact.precision}"}
+    model_format = find_format(artifact.format)
+    if not model_format.layers:
+        return {"executed": f"{model_format.layers_untold}; the file's precision is {artifact.precision}"}
     try:
-        found = executed_layers(artifact)
+        found = model_format.load("layers")(artifact)
     except EnvironmentFault as error:
         return {"executed": f"unknown: {error}"}
     values: dict[str, Any] = {"executed": headline(found), "kinds": summary(found)}

@@ -11,6 +11,7 @@ import onnx
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
+from edgeseg.formats import OPENVINO
 from edgeseg.graphs.ir_file import describe_ir, save_ir
 from edgeseg.spec import ModelSpec
 
@@ -40,6 +41,11 @@ def ir_from_onnx(onnx_path: Path, ir_path: Path, spec: ModelSpec, outputs: Seque
             raise ArtifactError(_refusal(str(error), onnx_path)) from error
     describe_ir(model, spec, outputs)
     save_ir(model, ir_path)
+
+
+def convert_to_ir(onnx_path: Path, folder: Path, spec: ModelSpec, outputs: Sequence[str]) -> None:
+    """Write the IR of a deployed ONNX file into a folder, see :func:`ir_from_onnx`."""
+    ir_from_onnx(onnx_path, folder / OPENVINO.model_file, spec, outputs)
 
 
 def _failures() -> tuple[type[BaseException], ...]:

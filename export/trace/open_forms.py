@@ -9,7 +9,6 @@ from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.console.extras import require
 from edgeseg.errors import UserError
 from edgeseg.export.graphs.deployed_graph import deployed_graph
-from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
 from edgeseg.export.source.onnx_file import embedded_spec, read_onnx
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
@@ -17,11 +16,10 @@ from edgeseg.export.trace.form import LOGITS, Form
 from edgeseg.export.trace.onnx_form import OnnxForm
 from edgeseg.export.trace.openvino_form import OpenVinoForm
 from edgeseg.files.unfinished import scratch_directory
+from edgeseg.formats import ModelFormat, find_format, format_names, usable_formats
 from edgeseg.graphs.ir_file import read_ir
-from edgeseg.runtime.engines.engine import LABELS, TENSORRT
+from edgeseg.runtime.engines.engine import LABELS, open_engine
 from edgeseg.spec import ModelSpec
-
-ENGINES = ("onnx", "openvino", TENSORRT)
 
 
 def open_traced_models(paths: list[Path]) -> tuple[list[Form], ModelSpec]:
@@ -57,28 +55,37 @@ def onnx_form(path: Path, engine: str, name: str | None = None) -> Form:
 
     Args:
         path: an ONNX file with the tensors of ``docs/architecture.md`` and a spec inside.
-        engine: of :data:`ENGINES`; ``tensorrt`` is ONNX Runtime with its optimisations off.
+        engine: a format; ``tensorrt`` is ONNX Runtime with its optimisations off.
         name: what tables call it.
 
     Raises:
         UserError: an unknown engine, or a file without a spec.
         ArtifactError: it cannot be read or converted.
     """
-    if engine not in ENGINES:
-        raise UserError(f"There is no engine {engine!r} to trace in; there is {', '.join(ENGINES)}.")
-    model = read_onnx(path)
+    model_format = _traceable(engine)
     name = name or f"{path.name} in {engine}"
-    if engine != "openvino":
-        return OnnxForm(name, model, fused=engine != TENSORRT)
+    model = read_onnx(path)
+    if not model_format.convert:
+        return _load_form(model_format, path, name)
     if (spec := embedded_spec(model)) is None:
         raise UserError(f"{path} carries no spec; it is not a deployed graph of edgeseg.")
     with scratch_directory() as folder:
-        ir_from_onnx(path, folder / "model.xml", spec, [output.name for output in model.graph.output])
-        return openvino_form(folder / "model.xml", name)
+        model_format.load("convert")(path, folder, spec, [output.name for output in model.graph.output])
+        return _load_form(model_format, folder / model_format.model_file, name)
+
+
+def optimised_onnx_form(path: Path, name: str) -> Form:
+    """Open a deployed ONNX file in ONNX Runtime as it is run."""
+    return OnnxForm(name, read_onnx(path), fused=True)
+
+
+def exact_onnx_form(path: Path, name: str) -> Form:
+    """Open a deployed ONNX file in ONNX Runtime without optimisations, which stands in for TensorRT."""
+    return OnnxForm(name, read_onnx(path), fused=False)
 
 
 def openvino_form(path: Path, name: str) -> Form:
-    """Open an OpenVINO IR; for developers, like :func:`onnx_form`."""
+    """Open an OpenVINO IR."""
     return OpenVinoForm(name, read_ir(path))
 
 
@@ -96,11 +103,24 @@ def _open(path: Path) -> tuple[Form, ModelSpec]:
     if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
         return checkpoint_form(path)
     artifact = Artifact.open(path)
-    quantizer_for(artifact.format).open_proof(artifact).close()  # every refusal of its own engine
-    name = f"{artifact.format} {artifact.precision}"
-    if artifact.format == "openvino":
-        return openvino_form(artifact.model_path, name), artifact.spec
-    return onnx_form(artifact.model_path, artifact.format, name), artifact.spec
+    model_format = _traceable(artifact.format)
+    engine = quantizer_for(artifact.format).open_proof(artifact) if model_format.quantizer else open_engine(artifact)
+    engine.close()  # every refusal of its own engine
+    form = _load_form(model_format, artifact.model_path, f"{artifact.format} {artifact.precision}")
+    return form, artifact.spec
+
+
+def _traceable(name: str) -> ModelFormat:
+    """Find a format whose layers can be compared; raises UserError for another."""
+    if name in format_names() and (found := find_format(name)).trace:
+        return found
+    able = ", ".join(one.name for one in usable_formats() if one.trace)
+    raise UserError(f"There is no engine {name!r} to trace in; there is {able}. Compare whole masks without --trace.")
+
+
+def _load_form(model_format: ModelFormat, path: Path, name: str) -> Form:
+    form: Form = model_format.load("trace")(path, name)
+    return form
 
 
 def _contract(spec: ModelSpec) -> tuple[object, ...]:

@@ -13,7 +13,6 @@ quantised files carry inside (:data:`ENGINE_KEY`), which is still there when a f
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Protocol
 
 import numpy as np
 
+from edgeseg import formats
 from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.image import UInt8
@@ -31,16 +31,10 @@ from edgeseg.spec import ModelSpec
 INPUT, LABELS, CONFIDENCE = "image", "labels", "confidence"
 PRECISIONS = ("f32", "auto")
 ENGINE_KEY = "edgeseg.engine"
-ONNXRUNTIME, OPENVINO, TENSORRT = "onnxruntime", "openvino", "tensorrt"
+ONNXRUNTIME, OPENVINO, TENSORRT = formats.ONNX.tag, formats.OPENVINO.tag, formats.TENSORRT.tag
 """:data:`ENGINE_KEY` in ONNX ``metadata_props`` (or ``rt_info``) says which engine a file was encoded for."""
 
 CLOSED_SLOT = "This slot is closed; open the engine again."
-
-_OPENERS = {
-    "onnx": ("edgeseg.runtime.engines.ort_engine", "OrtEngine"),
-    "openvino": ("edgeseg.runtime.engines.openvino_engine", "OpenVinoEngine"),
-    "tensorrt": ("edgeseg.runtime.trt.trt_engine", "TensorRtEngine"),
-}
 
 
 class Slot(Protocol):
@@ -138,10 +132,7 @@ def open_engine(
 
 def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
     """Do as :func:`open_engine` does."""
-    if artifact.format not in _OPENERS:
-        raise ArtifactError(f"No engine runs {artifact.format!r} artifacts; known formats are {', '.join(_OPENERS)}.")
-    module, name = _OPENERS[artifact.format]
-    engine: Engine = getattr(importlib.import_module(module), name)(artifact, options)
+    engine: Engine = formats.find_format(artifact.format).load("engine")(artifact, options)
     return engine
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import platform
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeseg.console.installation import install_line, reinstall_line
-from edgeseg.runtime.engines.openvino_core import shared_core
+from edgeseg.runtime.engines.diagnosis import engine_rows, installed_version
 from edgeseg.runtime.system.machine import Cpu, this_cpu
-from edgeseg.runtime.trt.diagnosis import tensorrt_rows
 from edgeseg.runtime.trt.install import jetpack
 from edgeseg.version import __version__
 
@@ -65,11 +61,7 @@ def diagnose() -> Diagnosis:
     system = {"edgeseg": __version__, "python": platform.python_version(), "system": platform.platform()}
     if (number := jetpack()) is not None:
         system["JetPack"] = str(number)
-    engines = [
-        _engine("onnxruntime", "ONNX Runtime", "onnxruntime", _ort_details),
-        _engine("openvino", "OpenVINO", "openvino", _openvino_details),
-        *(Finding(*row) for row in tensorrt_rows()),
-    ]
+    engines = [Finding(*row) for row in engine_rows()]
     tools = [_package("torch", "train"), _package("nncf", "export"), _package("onnx", "export")]
     return Diagnosis(system, cpu, engines, tools, [_cameras(), _encoder()], int8_forecast(cpu), bf16_note(cpu))
 
@@ -102,36 +94,9 @@ def bf16_note(cpu: Cpu) -> str:
     )
 
 
-def _engine(module: str, title: str, extra: str, details: Callable[[Any], str]) -> Finding:
-    """Import an engine: being installed is not yet working."""
-    try:
-        loaded = importlib.import_module(module)
-        return Finding(title, f"{_version(module)}, {details(loaded)}")
-    except ModuleNotFoundError:
-        return Finding(title, None, install_line(extra))
-    except (ImportError, OSError, RuntimeError) as error:
-        return Finding(title, None, f"installed but does not load ({error}); {reinstall_line(module)}")
-
-
-def _ort_details(ort: Any) -> str:
-    return f"providers {', '.join(name.removesuffix('ExecutionProvider') for name in ort.get_available_providers())}"
-
-
-def _openvino_details(_: Any) -> str:
-    return f"devices {', '.join(shared_core().available_devices) or 'none'}"
-
-
 def _package(name: str, extra: str) -> Finding:
-    found = _version(name)
+    found = installed_version(name)
     return Finding(name, found, "" if found else install_line(extra))
-
-
-def _version(package: str) -> str | None:
-    from importlib import metadata
-
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        return metadata.version(package)
-    return None
 
 
 def _cameras(folder: Path = Path("/dev"), names: Path = Path("/sys/class/video4linux")) -> Finding:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeseg.formats import usable_formats
 from edgeseg.runtime.system.cache_folder import cache_folder
 
-KINDS = {"openvino": "OpenVINO compiled models", "tensorrt": "TensorRT engines"}
-"""By the folder that holds them."""
 _ENTRY = re.compile(r"[0-9a-f]{16,64}")
 """Each model has a folder that is named by a digest of what it was made from."""
 _WRITTEN = re.compile(r"\.?(?:\w+\.blob|engine\.plan|engine\.json|lock|\w+\.json|timing\.cache)(?:\.\w+)?")
@@ -25,7 +24,7 @@ class CacheEntry:
     """One compiled model or engine.
 
     Attributes:
-        kind: one of :data:`KINDS`.
+        kind: the ``cache_title`` of its format.
         path: its folder.
         files: what edgeseg wrote there.
         size: bytes of these files.
@@ -45,7 +44,8 @@ class CacheEntry:
 
 def cache_entries(older_than_s: float = 0.0) -> list[CacheEntry]:
     """List everything in the cache that was written at least so long ago, by kind and name."""
-    return [entry for name in KINDS for entry in _entries_in(cache_folder(name), KINDS[name], older_than_s)]
+    kept = [one for one in usable_formats() if one.cache_title]
+    return [entry for one in kept for entry in _entries_in(cache_folder(one.name), one.cache_title, older_than_s)]
 
 
 def clear(entry: CacheEntry) -> bool:

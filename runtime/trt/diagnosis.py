@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from edgeseg.errors import EdgesegError
+from edgeseg.runtime.engines.diagnosis import Row
 from edgeseg.runtime.trt.cuda import Cuda, Gpu, load_cuda
 from edgeseg.runtime.trt.versions import RTX, TENSORRT, Library, find_library
-
-Row = tuple[str, str | None, str]
-"""Name; version and details, or None where it cannot run; what is missing and how to get it."""
 
 
 def tensorrt_rows(library: Callable[[str], Library] = find_library, cuda: Callable[[], Cuda] = load_cuda) -> list[Row]:

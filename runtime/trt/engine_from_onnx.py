@@ -1,4 +1,4 @@
-"""ONNX to a TensorRT engine, on the device that will run it, with TensorRT alone; and why that failed, mostly memory."""
+"""ONNX to a TensorRT engine, on the device that will run it, with TensorRT alone; and why a build failed."""
 
 from __future__ import annotations
 

@@ -34,10 +34,10 @@ class ChainNet(nn.Module):
         return self.head(self.features(x))
 
 
-def chain_net(seed: int = 4) -> ChainNet:
+def chain_net(seed: int = 4, width: int = 20) -> ChainNet:
     """Ridge regression from features to labels over a few scenes; dead features take no part."""
     torch.manual_seed(seed)
-    net = ChainNet().eval()
+    net = ChainNet(width).eval()
     scenes = [scene(number) for number in range(100, 108)]
     with torch.inference_mode():
         features = net.features(_inputs(scenes)).permute(0, 2, 3, 1).flatten(0, 2).double().numpy()

@@ -20,7 +20,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from qdq_graphs import Float32, inputs, loud_convolution, skip_connection
 
-from edgeseg.artifact import MODEL_FILES, Artifact, artifact_dir, writing_artifact
+from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.ort_quantizer import STYLE as FOR_ORT
@@ -294,7 +294,7 @@ def refused_by(engine: Any, engine_format: str, artifact: Artifact) -> None:
 
         shared_core()
         model = openvino.convert_model(artifact.model_path)
-        openvino.save_model(model, artifact.path / MODEL_FILES["openvino"], compress_to_fp16=False)
+        openvino.save_model(model, artifact.path / "model.xml", compress_to_fp16=False)
     with pytest.raises(ArtifactError, match=r"was quantised for \w+ and is not run by"):
         engine(disguised, EngineOptions())
     with pytest.raises(ArtifactError, match=r"was quantised for \w+ and is not run by"):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edgeseg.formats import engine_title
 from edgeseg.image import UInt8
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
@@ -21,8 +22,6 @@ from edgeseg.runtime.system.machine import this_cpu
 JSON_FILE, HTML_FILE = "report.json", "report.html"
 REPORT_VERSION = 1
 Record = Mapping[str, Any]
-
-ENGINES = {"openvino": "OpenVINO", "onnx": "ONNX Runtime", "tensorrt": "TensorRT"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def _verdict(proof: Proof) -> dict[str, Any]:
     checks = budget_checks(proof.comparison, proof.budget)
     return {
         "passed": all(check["passed"] for check in checks),
-        "engine": ENGINES.get(str(proof.manifest["format"]), str(proof.manifest["format"])),
+        "engine": engine_title(str(proof.manifest["format"])),
         "proof_note": proof.proof_note or proof.comparison.proof_note,
         "checks": checks,
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fitted import scene
+from fitted import SPEC, scene
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
@@ -21,14 +21,15 @@ from edgeseg.image import UInt8, fit
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.samples import samples_from
-from edgeseg.runtime.engines.engine import EngineOptions
+from edgeseg.runtime.engines.engine import EngineOptions, open_engine
 from edgeseg.runtime.engines.exact_engine import ExactEngine
 from edgeseg.runtime.engines.openvino_engine import OpenVinoEngine
 from edgeseg.runtime.engines.ort_engine import OrtEngine
+from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.spec import ModelSpec
 
 WIDE = Budget(5.0, 100, 100)
-ENGINES = {"onnx": OrtEngine, "openvino": OpenVinoEngine, "tensorrt": ExactEngine}
+OTHER_ENGINES = {"onnx": OrtEngine, "openvino": OpenVinoEngine, "tensorrt": ExactEngine}
 
 
 class EncodingContract:
@@ -98,6 +99,23 @@ class EncodingContract:
         assert self.is_float(tmp_path, second)
         assert not self.is_float(tmp_path, first)
 
+    def test_single_layers_go_back_to_float(
+        self, quantizer: Quantizer, parent: Artifact, images: CalibrationSet, int8: ExportResult, tmp_path: Path
+    ) -> None:
+        first, second, *_ = quantizer.layers(parent)
+        model = quantizer.in_float(parent, int8.artifact, images, Recipe())
+        tensors = [images.tensor(images.images[0])]
+        plain, one, exact = (model.logits(kept, tensors)[0] for kept in ((), {second}, model.layers))
+        assert {first, second} <= set(model.layers)
+        assert plain.shape == exact.shape == (1, SPEC.logit_channels, SPEC.height, SPEC.width)
+        assert 0 < np.abs(one - exact).max() < 10
+        assert not np.array_equal(one, plain)
+        with Predictor(open_engine(parent)) as predict:
+            assert np.mean(predict(tensors[0][0]) == exact[0].argmax(0)) > 0.9999
+        model.write({second}, tmp_path)
+        assert self.is_float(tmp_path, second)
+        assert not self.is_float(tmp_path, first)
+
     def test_the_same_images_give_the_same_file(
         self, parent: Artifact, images: CalibrationSet, int8: ExportResult, tmp_path: Path
     ) -> None:
@@ -126,13 +144,17 @@ class EncodingContract:
         expected = {"onnx": "onnxruntime"}.get(self.format, self.format)
         assert self.engine_tag(int8.artifact.path) == expected
 
-    def test_its_own_engine_opens_it(self, int8: ExportResult) -> None:
-        ENGINES[self.format](int8.artifact, EngineOptions()).open_slot().run()
+    def test_its_own_engine_segments_with_it(self, int8: ExportResult, quantizer: Quantizer) -> None:
+        image, mask = scene(5)
+        with Predictor(quantizer.open_proof(int8.artifact)) as predict:
+            labels = predict(image)
+        assert labels.shape == mask.shape
+        assert np.mean(labels == mask) > 0.9
 
     def test_every_other_engine_refuses_it(self, int8: ExportResult) -> None:
-        for model_format in ENGINES.keys() - {self.format}:
+        for model_format in OTHER_ENGINES.keys() - {self.format}:
             with pytest.raises(ArtifactError, match=f"made for {self.format} .int8."):
-                ENGINES[model_format](int8.artifact, EngineOptions())
+                OTHER_ENGINES[model_format](int8.artifact, EngineOptions())
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_weights_that_are_not_finite_name_their_layer(

@@ -102,11 +102,12 @@ class EngineContract:
     def test_the_slots_of_a_closed_engine_refuse(self, tiny_spec: ModelSpec) -> None:
         engine = self.open(tiny_spec)
         slot = engine.open_slot()
+        fit(picture(5), tiny_spec, out=slot.input)
         kept = slot.run().labels
         engine.close()
         with pytest.raises(EngineError, match="closed"):
             slot.run()
-        assert kept.shape == (tiny_spec.height, tiny_spec.width)
+        assert np.array_equal(kept, reference(slot.input, tiny_spec)[0]), "what was handed out stays readable"
 
     def test_a_closed_slot_refuses_and_the_others_go_on(self, tiny_spec: ModelSpec) -> None:
         engine = self.open(tiny_spec)
@@ -115,7 +116,8 @@ class EngineContract:
         closed.close()
         with pytest.raises(EngineError, match="closed"):
             closed.run()
-        other.run()
+        fit(picture(4), tiny_spec, out=other.input)
+        self._assert_answers(other.run(), other.input, tiny_spec)
 
     def _assert_answers(self, prediction: object, fitted: UInt8, spec: ModelSpec) -> None:
         labels, confidence = reference(fitted, spec)

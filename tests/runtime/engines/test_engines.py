@@ -44,6 +44,11 @@ class RealEngineContract(EngineContract):
     def open(self, spec: ModelSpec, confidence: bool = True, slots: int = 1) -> Engine:
         return open_engine(self.artifact(self.format, spec, confidence), slots=slots)
 
+    def assert_answers(self, engine: Engine, spec: ModelSpec) -> None:
+        slot = engine.open_slot()
+        fit(picture(0), spec, out=slot.input)
+        self._assert_answers(slot.run(), slot.input, spec)
+
     def test_the_format_chooses_the_engine(self, tiny_spec: ModelSpec) -> None:
         assert isinstance(self.open(tiny_spec), type(self).engine)  # type: ignore[arg-type]
 
@@ -61,10 +66,10 @@ class RealEngineContract(EngineContract):
         with pytest.raises(ArtifactError, match=f"was quantised for {engine} and is not run by"):
             open_engine(moved, cache_dir=tmp_path / "cache")
 
-    def test_a_file_that_says_it_is_for_this_engine_runs(self, tmp_path: Path) -> None:
+    def test_a_file_that_says_it_is_for_this_engine_runs(self, tmp_path: Path, tiny_spec: ModelSpec) -> None:
         moved = dataclasses.replace(self.artifact(self.format), path=tmp_path)
         tag(self.artifact(self.format).model_path, tmp_path, {"onnx": "onnxruntime"}.get(self.format, self.format))
-        open_engine(moved, cache_dir=tmp_path / "cache").open_slot().run()
+        self.assert_answers(open_engine(moved, cache_dir=tmp_path / "cache"), tiny_spec)
 
     def test_a_device_that_is_not_there_is_named(self) -> None:
         with pytest.raises(UserError, match="'TOASTER'"):
@@ -106,9 +111,7 @@ class TestOpenVinoEngine(RealEngineContract):
         (blob,) = tmp_path.rglob("*.blob")
         blob.chmod(0o600)
         blob.write_bytes(blob.read_bytes()[:100])
-        slot = open_engine(artifact, cache_dir=tmp_path).open_slot()
-        fit(picture(0), tiny_spec, out=slot.input)
-        self._assert_answers(slot.run(), slot.input, tiny_spec)
+        self.assert_answers(open_engine(artifact, cache_dir=tmp_path), tiny_spec)
 
     def test_two_artifacts_in_the_same_place_do_not_share_a_cache(self, tmp_path: Path) -> None:
         artifact = self.artifact("openvino")
@@ -116,9 +119,10 @@ class TestOpenVinoEngine(RealEngineContract):
         open_engine(dataclasses.replace(artifact, files={"model.xml": "0" * 64}), cache_dir=tmp_path)
         assert len(list(tmp_path.iterdir())) == 2
 
-    def test_an_unwritable_cache_only_costs_time(self, tmp_path: Path) -> None:
+    def test_an_unwritable_cache_only_costs_time(self, tmp_path: Path, tiny_spec: ModelSpec) -> None:
         (tmp_path / "file").write_text("in the way")
-        open_engine(self.artifact("openvino"), cache_dir=tmp_path / "file").open_slot().run()
+        self.assert_answers(open_engine(self.artifact("openvino"), cache_dir=tmp_path / "file"), tiny_spec)
+        assert (tmp_path / "file").read_text() == "in the way"
 
     def test_the_cache_is_in_the_users_cache_folder(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
