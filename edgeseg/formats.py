@@ -31,7 +31,7 @@ class ModelFormat:
     """All that edgeseg knows of a format. Code is named as ``module:attribute`` and imported when it is used.
 
     Attributes:
-        name: ends the names of artifacts; what ``--format`` takes.
+        name: ends the names of artifacts; what ``format`` takes.
         title: of the engine, for people.
         model_file: what the engine loads, in the artifact's folder.
         engine: called with an artifact and :class:`~edgeseg.runtime.engines.engine.EngineOptions`, gives its
@@ -49,7 +49,7 @@ class ModelFormat:
         layers_untold: what is said where there is no ``layers``.
         layer_times: called with an artifact and ``device=``, gives each
             :class:`~edgeseg.runtime.measure.layer_times.LayerTime`; empty where the engine does not tell.
-        trace: called with a model file and what tables call it, gives the form that ``verify --trace`` compares.
+        trace: called with a model file and what tables call it, gives the form that a trace compares.
         cache_title: of what it keeps in the folder of its name in the cache; empty where it keeps nothing.
         is_built_on_device: whether its speed and masks are only known where it will run.
 
@@ -191,7 +191,7 @@ def usable_formats() -> list[ModelFormat]:
 
 
 def formats_to_time() -> list[ModelFormat]:
-    """Give the formats whose fp32 artifacts can be timed on the machine that exports: ``--prefer`` chooses of these."""
+    """Give the formats whose fp32 artifacts can be timed on the machine that exports: a choice is between these."""
     return [one for one in usable_formats() if one.convert or one is ONNX]
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantization import Quantization, quantize_artifact
 from edgeseg.calibration.search.preferred_format import Choice, offer
-from edgeseg.errors import UserError
+from edgeseg.errors import EdgesegError, UserError
 from edgeseg.export import build
 from edgeseg.export.graphs.deployed_graph import check_outputs
 from edgeseg.export.source.source_net import SourceNet
 from edgeseg.export.tensorrt_artifact import finish_tensorrt, tensorrt_artifact
+from edgeseg.formats import BUILT_IN, OPENVINO, TENSORRT, find_format, formats_to_time
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.samples import Samples, samples_from, synthetic_samples
@@ -27,7 +28,7 @@ class ExportOptions:
     """What is made of a network.
 
     Attributes:
-        format: ``onnx``, ``openvino`` or ``tensorrt``.
+        format: of :func:`~edgeseg.formats.format_names`.
         outputs: of the graph: ``labels``, and on request ``confidence`` and ``logits``.
         half: float16 wherever it is safe, for TensorRT.
         build: how TensorRT is to build engines of it.
@@ -40,7 +41,7 @@ class ExportOptions:
         UserError: an unknown output, or none called ``labels``.
     """
 
-    format: str = "openvino"
+    format: str = OPENVINO.name
     outputs: Sequence[str] = ("labels",)
     half: bool = False
     build: BuildSettings = field(default_factory=BuildSettings)
@@ -79,7 +80,7 @@ def export_forms(
     made = _export_floats(source, options, place, samples)
     if options.int8 is not None and images is not None:
         made.append(quantize_artifact(options.int8, made[-1].artifact, images, samples, place, options.format))
-    return _for_tensorrt(made, options, place, samples) if options.format == "tensorrt" else made
+    return _for_tensorrt(made, options, place, samples) if options.format == TENSORRT.name else made
 
 
 def export_preferred(
@@ -103,7 +104,7 @@ def export_preferred(
         untimed = replace(place, benchmark_seconds=0.0)
         return quantize_artifact(asked, fp32.artifact, images, samples, untimed, fp32.artifact.format)
 
-    floats = _export_floats(source, replace(options, format="openvino"), place, samples)
+    floats = _floats_to_time(source, options, place, samples, warn)
     return offer(floats, make_int8, by, place.progress)
 
 
@@ -123,9 +124,25 @@ def _export_floats(
     source: SourceNet, options: ExportOptions, place: OutputOptions, samples: Samples
 ) -> list[ExportResult]:
     onnx = build.onnx_artifact(source, place, options.outputs, samples)
-    if options.format != "openvino":
-        return [onnx]
-    return [onnx, build.openvino_artifact(source, onnx.artifact, place, samples)]
+    asked = find_format(options.format)
+    return [onnx, build.converted_artifact(source, onnx.artifact, place, samples, asked)] if asked.convert else [onnx]
+
+
+def _floats_to_time(
+    source: SourceNet, options: ExportOptions, place: OutputOptions, samples: Samples, warn: Warn
+) -> list[ExportResult]:
+    """fp32 in every format whose engine runs here; what an engine of another package does not take is left out."""
+    made = [build.onnx_artifact(source, place, options.outputs, samples)]
+    for one in formats_to_time():
+        if not one.convert:
+            continue
+        try:
+            made.append(build.converted_artifact(source, made[0].artifact, place, samples, one))
+        except EdgesegError as error:
+            if one.name in BUILT_IN:
+                raise
+            warn(f"{one.title} is left out: {str(error).splitlines()[0]}")
+    return made
 
 
 def _for_tensorrt(

@@ -12,6 +12,7 @@ from edgeseg.console.extras import require
 from edgeseg.console.progress import OnProgress, Progress, no_progress, report_to
 from edgeseg.errors import UserError
 from edgeseg.files.atomic import check_writable
+from edgeseg.formats import OPENVINO, TENSORRT, format_names
 from edgeseg.proof.budget import Budget
 from edgeseg.runtime.trt.build_settings import BuildSettings
 from edgeseg.spec import ModelSpec
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet
 
-FORMATS = ("openvino", "onnx", "tensorrt")
 IN_MEMORY = Path("artifacts")
 """Where artifacts of a network go that comes from no file."""
 
@@ -31,7 +31,7 @@ def export_model(
     *,
     spec: ModelSpec | None = None,
     data: str | Path | None = None,
-    format: str = "openvino",
+    format: str = OPENVINO.name,
     outputs: Sequence[str] = ("labels",),
     half: bool = False,
     budget: Budget | None = None,
@@ -53,7 +53,7 @@ def export_model(
         spec: what the network takes and gives. Needed where it brings none, as a module or somebody else's ONNX file;
             for one that brings its own only size, threshold and ignore index may differ.
         data: a data folder, or a folder of images, to compare masks on; None: synthetic pictures.
-        format: ``openvino``, ``onnx`` or ``tensorrt``.
+        format: ``openvino``, ``onnx``, ``tensorrt``, or one that another package brings (docs/engines.md).
         outputs: of the graph: ``labels``, and on request ``confidence`` and ``logits``. A spec with a threshold has
             ``confidence`` in any case.
         half: float16 wherever it is safe (``tensorrt``).
@@ -82,8 +82,8 @@ def export_model(
         >>> artifact.path.name, artifact.outputs
         ('shapes-fp32-openvino', ('labels',))
     """
-    check_choice("format", format, FORMATS)
-    if half and format != "tensorrt":
+    check_choice("format", format, format_names())
+    if half and format != TENSORRT.name:
         raise UserError(f"`half=True` is for TensorRT; use `format='tensorrt'`. Found {format!r}.")
     net = net.path if isinstance(net, Artifact) else net
     need_to_export(Path(net) if isinstance(net, str | Path) else None, format, int8=False)

@@ -14,6 +14,7 @@ from edgeseg.console.progress import OnProgress, report_to
 from edgeseg.dataset import is_dataset
 from edgeseg.errors import DataWarning, UserError
 from edgeseg.files.atomic import check_writable
+from edgeseg.formats import TENSORRT
 from edgeseg.proof.budget import Budget
 from edgeseg.runtime.trt.build_settings import BuildSettings
 
@@ -56,7 +57,7 @@ def quantize(
         keep_float: names of layers that are not quantised.
         count: calibration images; a set file has its own number.
         seed: chooses them.
-        format: whose INT8, ``openvino``, ``onnx`` or ``tensorrt``; None: the artifact's.
+        format: whose INT8, ``openvino``, ``onnx``, ``tensorrt`` or another package's; None: the artifact's.
         half: float16 for what is not INT8 (``tensorrt``).
         build: how a device is to build its engine (``tensorrt``).
         ignore_index: mask value that is not scored; None: the model's.
@@ -99,7 +100,7 @@ def quantize(
     limits = Budget() if budget is None else budget
     asked = Quantization(calibrating, proving, count, seed, method, frozenset(keep_float), limits, ignore_index)
     place = OutputOptions(Path(out) if out else parent.path.parent, name or parent.name, report_to(progress))
-    if (half or build) and model_format != "tensorrt":
+    if (half or build) and model_format != TENSORRT.name:
         raise UserError(f"`half` and `build` are for TensorRT; use `format='tensorrt'`. Found {model_format!r}.")
     check_writable(place.out)
     warn = partial(warnings.warn, category=DataWarning, stacklevel=3)

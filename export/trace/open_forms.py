@@ -115,7 +115,9 @@ def _traceable(name: str) -> ModelFormat:
     if name in format_names() and (found := find_format(name)).trace:
         return found
     able = ", ".join(one.name for one in usable_formats() if one.trace)
-    raise UserError(f"There is no engine {name!r} to trace in; there is {able}. Compare whole masks without --trace.")
+    raise UserError(
+        f"There is no engine {name!r} to trace in; there is {able}. Compare whole masks without `trace=True`."
+    )
 
 
 def _load_form(model_format: ModelFormat, path: Path, name: str) -> Form:

@@ -20,9 +20,9 @@ from typing import Protocol
 
 import numpy as np
 
-from edgeseg import formats
 from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, UserError
+from edgeseg.formats import find_format
 from edgeseg.image import UInt8
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Prediction
@@ -31,7 +31,7 @@ from edgeseg.spec import ModelSpec
 INPUT, LABELS, CONFIDENCE = "image", "labels", "confidence"
 PRECISIONS = ("f32", "auto")
 ENGINE_KEY = "edgeseg.engine"
-ONNXRUNTIME, OPENVINO, TENSORRT = formats.ONNX.tag, formats.OPENVINO.tag, formats.TENSORRT.tag
+ONNXRUNTIME, OPENVINO, TENSORRT = (find_format(name).tag for name in ("onnx", "openvino", "tensorrt"))
 """:data:`ENGINE_KEY` in ONNX ``metadata_props`` (or ``rt_info``) says which engine a file was encoded for."""
 
 CLOSED_SLOT = "This slot is closed; open the engine again."
@@ -132,7 +132,7 @@ def open_engine(
 
 def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
     """Do as :func:`open_engine` does."""
-    engine: Engine = formats.find_format(artifact.format).load("engine")(artifact, options)
+    engine: Engine = find_format(artifact.format).load("engine")(artifact, options)
     return engine
 
 
