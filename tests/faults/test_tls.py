@@ -72,9 +72,9 @@ def test_a_camera_that_signs_itself_is_refused_with_its_fingerprint(fault_camera
         message = refusal(front, Trust())
         assert front.handshakes < 5
     assert "its certificate is not trusted: self-signed certificate" in message
-    assert f"--tls-fingerprint {fingerprint(own)}" in message
-    assert "--tls-ca FILE" in message
-    assert "--tls-insecure" in message
+    assert f"`tls_fingerprint={fingerprint(own)!r}`" in message
+    assert "`tls_ca=FILE`" in message
+    assert "`tls_insecure=True`" in message
 
 
 def test_a_certificate_for_another_host_is_refused(fault_camera: StartCamera, certificates: Certificates) -> None:

@@ -82,7 +82,7 @@ def holder(path):
 
 def test_a_second_run_is_told_who_holds_it_and_harms_nothing(path, holder):
     before = sorted(path.rglob("*"))
-    said = rf"Another run is making net-int8-openvino .*process {holder.pid} on .*--out or --name"
+    said = rf"Another run is making net-int8-openvino .*process {holder.pid} on .*`out` or `name`"
     with pytest.raises(OutputError, match=said):
         Journal(path, INPUTS)
     assert sorted(path.rglob("*")) == before

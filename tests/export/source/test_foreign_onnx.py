@@ -127,7 +127,7 @@ def test_probabilities_that_cannot_be_undone_are_refused(tmp_path):
     ("changes", "message"),
     [
         ({"inputs": [tensor("x", (1, 3, H, W)), tensor("z", (1, 3, H, W))]}, "one image input; this file has 2"),
-        ({"outputs": [tensor("out", (1, 3, H, W)), tensor("y", (1, 3, H, W))]}, "has 2: .*--logits NAME"),
+        ({"outputs": [tensor("out", (1, 3, H, W)), tensor("y", (1, 3, H, W))]}, "has 2: .*`logits=NAME`"),
         ({"inputs": [tensor("x", (1, 5, H, W))]}, r"float32 \[1, C, H, W\] or \[1, H, W, C\] with 1 or 3 channels"),
         ({"inputs": [tensor("x", (4, 3, H, W))], "outputs": [tensor("out", (4, 3, H, W))]}, r"float32 \[1, C, H, W"),
         ({"channels": 5}, "gives 5 channel"),
@@ -143,7 +143,7 @@ def test_probabilities_that_cannot_be_undone_are_refused(tmp_path):
                 "tail": [helper.make_node("MaxPool", ["y"], ["out"], kernel_shape=[4, 4], strides=[4, 4])],
                 "outputs": [tensor("out", (1, 3, H // 4, W // 4))],
             },
-            "4x6 where the input is 16x24. Give --upsample",
+            "4x6 where the input is 16x24. Give `upsample='bilinear'`",
         ),
     ],
 )
