@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.console.command import edgeseg_command
 from edgeseg.console.terminal import say_lines, visible
+from edgeseg.console.wording import reword
 from edgeseg.errors import EnvironmentFault, UserError
 from edgeseg.verbs import inspect_levels
 
@@ -86,7 +87,7 @@ def _layers(artifact: Any, every: bool) -> dict[str, Any]:
     try:
         found = model_format.load("layers")(artifact)
     except EnvironmentFault as error:
-        return {"executed": f"unknown: {error}"}
+        return {"executed": f"unknown: {reword(str(error))}"}
     values: dict[str, Any] = {"executed": headline(found), "kinds": summary(found)}
     if every:
         values["each"] = {layer.name: f"{layer.kind}  {layer.precision}  {layer.kernel}" for layer in found}
