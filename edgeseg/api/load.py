@@ -24,7 +24,7 @@ def load(
     source: str | Path | Artifact,
     *,
     device: str = "CPU",
-    conf: float | None = None,
+    threshold: float | None = None,
     slots: int = 1,
     threads: int | None = None,
     precision: str = "f32",
@@ -35,8 +35,8 @@ def load(
     Args:
         source: the folder of an artifact, a file in it, or an open artifact.
         device: the engine's own name of a device: ``CPU``, ``GPU``, ``cuda:0``...
-        conf: threshold in 0..1 instead of the model's own: pixels that are less sure become unknown, or background
-            where a class means that.
+        threshold: in 0..1, instead of the model's own: pixels that are less sure become unknown, or background where
+            a class means that.
         slots: inferences at the same time. One is fastest for an image at a time; two or more for
             :meth:`Model.predict <edgeseg.api.model.Model.predict>` over many.
         threads: CPU threads for all slots together; None for every core.
@@ -48,7 +48,7 @@ def load(
 
     Raises:
         ArtifactError: no artifact, or one that was changed.
-        UserError: an option out of range, a device that is not there, or ``conf`` without a confidence output.
+        UserError: an option out of range, a device that is not there, or ``threshold`` without a confidence output.
         MissingExtra: the engine's package is not installed.
         EngineError: the engine refuses the model.
 
@@ -59,6 +59,6 @@ def load(
         (360, 480)
     """
     artifact = open_artifact(source)
-    threshold = threshold_for(artifact, conf)
+    apply_threshold = threshold_for(artifact, threshold)
     options = EngineOptions(device, slots, threads=threads, precision=precision, on_event=on_event)
-    return Model(artifact, open_with(artifact, options), threshold, slots, on_event)
+    return Model(artifact, open_with(artifact, options), apply_threshold, slots, on_event)

@@ -161,8 +161,22 @@ class Comparison:
 def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Tick = lambda: None) -> Comparison:
     """Run every stage on every image.
 
+    Args:
+        stages: forms of one model, the reference first.
+        samples: images, with masks or without.
+        spec: names the classes.
+        tick: called once an image.
+
     Raises:
         DataError: none of the images can be read, or a mask contradicts the classes.
+
+    >>> from edgeseg.proof.samples import synthetic_samples
+    >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
+    >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+    >>> int8 = Stage("int8", lambda image: (image[..., 0] < 126).astype(np.uint8))
+    >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
+    >>> found.images, found.drop_of, f"{found.drop(found.stages[1]):.0f}"
+    (6, 'pixels', '1')
     """
     ignored = samples.ignore_index if samples.labelled else 255
     scores = [
@@ -185,6 +199,12 @@ def remember_labels(predict: Predict, limit_bytes: int = 1 << 28) -> Predict:
     Args:
         predict: gives the masks.
         limit_bytes: of masks that are kept; images beyond it are predicted every time.
+
+    >>> seen = []
+    >>> predict = remember_labels(lambda image: seen.append(image) or image[..., 0])
+    >>> image = np.zeros((2, 3, 3), np.uint8)
+    >>> predict(image).shape, predict(image).shape, len(seen)
+    ((2, 3), (2, 3), 1)
     """
     masks: dict[bytes, UInt8] = {}
 
@@ -219,5 +239,9 @@ def _read(sample: Sample, skipped: list[str]) -> tuple[UInt8, UInt8 | None] | No
 
 
 def finite(value: float) -> float | None:
-    """Return the value, or None for NaN and infinity, which JSON does not have."""
+    """Return the value, or None for NaN and infinity, which JSON does not have.
+
+    >>> finite(0.5), finite(float("nan"))
+    (0.5, None)
+    """
     return float(value) if np.isfinite(value) else None

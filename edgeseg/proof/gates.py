@@ -73,6 +73,18 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
 
     Raises:
         GateFailed: one did not, or nothing could be scored; with the table of classes.
+
+    >>> from edgeseg.proof.compare import Stage, compare
+    >>> from edgeseg.proof.samples import synthetic_samples
+    >>> from edgeseg.spec import ModelSpec
+    >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
+    >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+    >>> int8 = Stage("int8", lambda image: (image[..., 0] < 100).astype(np.uint8))
+    >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
+    >>> check_budget(found, Budget(max_drop=30))
+    >>> check_budget(found, Budget(max_drop=5))
+    Traceback (most recent call last):
+    edgeseg.errors.GateFailed: int8 changed the label of ... % of the pixels of 6 images without masks; ...
     """
     for stage in comparison.stages[1:]:
         if found := misses(comparison, stage, budget):
@@ -122,7 +134,17 @@ def class_table(comparison: Comparison) -> str:
 
 
 def stage_table(comparison: Comparison) -> str:
-    """Lay out agreement, mIoU and drop of every stage."""
+    """Lay out agreement, mIoU and drop of every stage.
+
+    >>> from edgeseg.proof.compare import Stage, compare
+    >>> from edgeseg.proof.samples import synthetic_samples
+    >>> from edgeseg.spec import ModelSpec
+    >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
+    >>> dark = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+    >>> print(stage_table(compare([dark], synthetic_samples(spec), spec)))
+    stage  pixels as reference  worst image    mIoU  pixels drop  boundary IoU
+    fp32             reference               1.0000                     1.0000
+    """
     rows = [["stage", "pixels as reference", "worst image", "mIoU", f"{comparison.drop_of} drop", "boundary IoU"]]
     for stage in comparison.stages:
         is_reference = stage is comparison.reference

@@ -55,6 +55,14 @@ class Ladder:
         risk: layers that put most pixels at risk when they alone are quantised, and the share, worst first.
         drop_of: what is lost, ``mIoU`` or ``pixels``.
         reused: how many rungs an interrupted run had measured.
+
+    >>> plain = Rung((), 0.97, 0.81, 1.2, "road", 2.5, 0.9, 1_100_000, holds=False)
+    >>> mixed = Rung(("conv_3",), 0.99, 0.82, 0.2, "road", 0.4, 0.1, 1_300_000, holds=True)
+    >>> print(Ladder((plain, mixed), ("conv_3",), 23, (("conv_3", 0.3),)).text())
+    1 of 23 layers stay in float: conv_3 (2 models were made and measured).
+    layers in float    mIoU  mIoU drop  worst class  boundary drop    MB  time/fp32
+    0                0.8100      +1.20   road +2.50          +0.90  1.10          -  missed
+    1                0.8200      +0.20   road +0.40          +0.10  1.30          -  chosen
     """
 
     rungs: tuple[Rung, ...]

@@ -83,6 +83,13 @@ def samples_from(
 
     Raises:
         DataError: no images, masks missing, or other classes than the model's.
+
+    >>> Path("pictures").mkdir()
+    >>> cv2.imwrite("pictures/1.png", np.zeros((8, 8, 3), np.uint8))
+    True
+    >>> found = samples_from(Path("pictures"), ModelSpec("binary", ("background", "cell"), 64, 64))
+    >>> len(found), found.labelled, [sample.name for sample in found]
+    (1, False, ['1.png'])
     """
     if is_dataset(path):
         return _labelled_samples(path, spec, split, ignore_index)
@@ -95,7 +102,12 @@ def samples_from(
 
 
 def synthetic_samples(spec: ModelSpec) -> Samples:
-    """Draw a few seeded random images of clouds and edges, for when there are no real ones."""
+    """Draw a few seeded random images of clouds and edges, for when there are no real ones.
+
+    >>> samples = synthetic_samples(ModelSpec("binary", ("background", "cell"), 64, 96))
+    >>> len(samples), len(samples.spread(2)), next(iter(samples)).read()[0].shape
+    (6, 2, (64, 96, 3))
+    """
     rng = np.random.default_rng(0)
     images = [_clouds(rng, spec.height, spec.width) for _ in range(SYNTHETIC_COUNT)]
     items = tuple(Sample(f"synthetic {i}", _array_reader(image)) for i, image in enumerate(images))

@@ -16,6 +16,9 @@ def toolchain(model_format: str = ONNX.name) -> dict[str, str]:
 
     Args:
         model_format: whose artifact it is; what another package's format names is added.
+
+    >>> sorted(toolchain())[0]
+    'edgeseg'
     """
     versions = {"edgeseg": __version__, "python": platform.python_version()}
     for package in dict.fromkeys([*PACKAGES, *find_format(model_format).packages]):

@@ -54,6 +54,15 @@ def worst_images(
         names: only these images, when somebody already knows which are the worst.
         count: how many are kept; images on which both agree everywhere are none of them.
         tick: called once an image.
+
+    >>> from edgeseg.proof.samples import synthetic_samples
+    >>> from edgeseg.spec import ModelSpec
+    >>> samples = synthetic_samples(ModelSpec("multiclass", ("sky", "road"), 64, 64))
+    >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+    >>> int8 = Stage("int8", lambda image: (image[..., 0] < 100).astype(np.uint8))
+    >>> first, second = worst_images(fp32, int8, samples, count=2)
+    >>> first.disagreement > second.disagreement > 0
+    True
     """
     kept: list[WorstImage] = []
     for sample in samples:

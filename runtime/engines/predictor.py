@@ -12,14 +12,14 @@ from edgeseg.runtime.engines.threshold import ApplyThreshold, threshold_for
 from edgeseg.runtime.frames.frame import Prediction
 
 
-def open_predictor(artifact: Artifact, conf: float | None = None, device: str = "CPU") -> Predictor:
-    """Open a predictor that applies the threshold of ``artifact``, or ``conf`` instead.
+def open_predictor(artifact: Artifact, threshold: float | None = None, device: str = "CPU") -> Predictor:
+    """Open a predictor that applies the threshold of ``artifact``, or another.
 
     Raises:
-        UserError: ``conf`` is out of range or needs an output that is not there, or no such device.
+        UserError: ``threshold`` is out of range or needs an output that is not there, or no such device.
         ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
     """
-    return Predictor(open_engine(artifact, device), threshold_for(artifact, conf))
+    return Predictor(open_engine(artifact, device), threshold_for(artifact, threshold))
 
 
 class Predictor:

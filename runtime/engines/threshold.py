@@ -15,7 +15,7 @@ from edgeseg.runtime.frames.frame import Prediction
 ApplyThreshold = Callable[[Prediction], Prediction]
 
 
-def threshold_for(artifact: Artifact, conf: float | None = None) -> ApplyThreshold:
+def threshold_for(artifact: Artifact, threshold: float | None = None) -> ApplyThreshold:
     """Choose what is done to a prediction of ``artifact`` before anyone sees it.
 
     Multiclass: pixels whose confidence is under the threshold become ``spec.unknown_label``.
@@ -24,18 +24,18 @@ def threshold_for(artifact: Artifact, conf: float | None = None) -> ApplyThresho
 
     Args:
         artifact: gives the spec and says whether it has a confidence output.
-        conf: threshold in 0..1; None takes the spec's, and without one the graph's labels stay.
+        threshold: in 0..1; None takes the spec's, and without one the graph's labels stay.
 
     Returns:
         A function that gives a prediction in memory of its own.
 
     Raises:
-        UserError: ``conf`` is not between 0 and 1, or the model has no confidence output.
+        UserError: ``threshold`` is not between 0 and 1, or the model has no confidence output.
     """
     spec = artifact.spec
-    if conf is not None and not (isinstance(conf, int | float) and 0 < conf < 1):
-        raise UserError(f"`conf` must lie between 0 and 1; found {conf!r}.")
-    threshold = spec.threshold if conf is None else conf
+    if threshold is not None and not (isinstance(threshold, int | float) and 0 < threshold < 1):
+        raise UserError(f"`threshold` must lie between 0 and 1; found {threshold!r}.")
+    threshold = spec.threshold if threshold is None else threshold
     if threshold is None:
         return Prediction.copy
     if CONFIDENCE not in artifact.outputs:
@@ -43,22 +43,22 @@ def threshold_for(artifact: Artifact, conf: float | None = None) -> ApplyThresho
             f"{artifact.path.name} has no confidence output (it has {', '.join(artifact.outputs)}), so no threshold "
             f"can be applied. Export it again with `threshold={threshold:g}`."
         )
-    cut = math.floor(threshold * 255 + 0.5)
-    return _binary(cut) if spec.task == "binary" else _multiclass(cut, spec.unknown_label)
+    least = math.floor(threshold * 255 + 0.5)
+    return _binary(least) if spec.task == "binary" else _multiclass(least, spec.unknown_label)
 
 
-def _multiclass(cut: int, unknown: int) -> ApplyThreshold:
+def _multiclass(least: int, unknown: int) -> ApplyThreshold:
     def apply(prediction: Prediction) -> Prediction:
         assert prediction.confidence is not None
-        labels = np.where(prediction.confidence < cut, np.uint8(unknown), prediction.labels)
+        labels = np.where(prediction.confidence < least, np.uint8(unknown), prediction.labels)
         return Prediction(labels, prediction.confidence.copy())
 
     return apply
 
 
-def _binary(cut: int) -> ApplyThreshold:
+def _binary(least: int) -> ApplyThreshold:
     def apply(prediction: Prediction) -> Prediction:
         assert prediction.confidence is not None
-        return Prediction((prediction.confidence >= cut).view(np.uint8), prediction.confidence.copy())
+        return Prediction((prediction.confidence >= least).view(np.uint8), prediction.confidence.copy())
 
     return apply

@@ -50,7 +50,7 @@ def test_a_file_an_array_and_an_rgb_array_give_the_same(model: edgeseg.Model) ->
 
 
 def test_labels_are_the_predictors(model: edgeseg.Model) -> None:
-    with open_predictor(model.artifact, 0.7) as predict, edgeseg.load(model.artifact, conf=0.7) as sure:
+    with open_predictor(model.artifact, 0.7) as predict, edgeseg.load(model.artifact, threshold=0.7) as sure:
         image = read_image("photo.png")
         assert np.array_equal(sure(image).labels, predict(image))
         assert not np.array_equal(sure(image).labels, model(image).labels)
@@ -171,7 +171,7 @@ def test_a_closed_model_refuses_everything(place: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"slots": 0}, {"slots": "2"}, {"threads": 0}, {"conf": 2}, {"conf": "half"}, {"device": 3}]
+    "options", [{"slots": 0}, {"slots": "2"}, {"threads": 0}, {"threshold": 2}, {"threshold": "half"}, {"device": 3}]
 )
 def test_an_option_that_makes_no_sense_is_named(place: Path, options: Any) -> None:
     (name,) = options

@@ -113,7 +113,7 @@ def test_what_happens_to_a_source_is_told(place: Path) -> None:
 
 
 def test_the_threshold_is_that_of_the_model(place: Path) -> None:
-    with edgeseg.load("cells-int8-openvino", conf=0.8) as model, open_source("street.mp4") as source:
+    with edgeseg.load("cells-int8-openvino", threshold=0.8) as model, open_source("street.mp4") as source:
         slot = model._engine.open_slot()
         apply = threshold_for(model.artifact, 0.8)
         for again, (_, result) in zip(source, model.stream("street.mp4"), strict=True):

@@ -77,7 +77,7 @@ def test_a_mistake_is_told_in_the_flags_that_were_typed(line, place, tiny_artifa
 
 
 def test_a_program_reads_the_same_mistake_in_its_own_words(tiny_artifact):
-    with pytest.raises(UserError, match=r"^`conf` must lie between 0 and 1; found 2\.0"):
+    with pytest.raises(UserError, match=r"^`threshold` must lie between 0 and 1; found 2\.0"):
         threshold_for(tiny_artifact("onnx"), 2.0)
 
 

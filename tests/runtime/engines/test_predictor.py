@@ -41,16 +41,16 @@ def test_the_specs_threshold_is_applied_and_conf_replaces_it(
 ) -> None:
     spec = tiny_spec.replace(threshold=0.9)
     labels, confidence = reference(fit(picture(), spec), spec)
-    for conf, cut in ((None, 0.9), (0.5, 0.5)):
-        with open_predictor(tiny_artifact("onnx", spec), conf) as predict:
-            expected = np.where(confidence < round(255 * cut), 255, labels).astype(np.uint8)
+    for threshold, applied in ((None, 0.9), (0.5, 0.5)):
+        with open_predictor(tiny_artifact("onnx", spec), threshold) as predict:
+            expected = np.where(confidence < round(255 * applied), 255, labels).astype(np.uint8)
             differing = predict(picture()) != unfit(expected, spec, (50, 41))
             assert differing.mean() < 0.02  # confidence may round the other way by one level
 
 
 def test_a_threshold_without_a_confidence_output_is_refused(tiny_artifact: ArtifactMaker) -> None:
     with pytest.raises(UserError, match="no confidence output"):
-        open_predictor(tiny_artifact("onnx", confidence=False), conf=0.5)
+        open_predictor(tiny_artifact("onnx", confidence=False), threshold=0.5)
 
 
 def test_what_is_no_image_is_refused(tiny_spec: ModelSpec) -> None:

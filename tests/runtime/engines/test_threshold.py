@@ -42,12 +42,12 @@ def test_the_specs_threshold_is_the_default_and_conf_overrides_it(tiny_artifact:
     assert np.count_nonzero(threshold_for(artifact, 0.2)(RAMP).labels == 255) == 51
 
 
-@pytest.mark.parametrize(("conf", "first"), [(0.5, 128), (0.2, 51), (0.9, 230)])
+@pytest.mark.parametrize(("threshold", "first"), [(0.5, 128), (0.2, 51), (0.9, 230)])
 def test_a_binary_pixel_is_foreground_from_the_threshold_on(
-    tiny_artifact: ArtifactMaker, tiny_spec: ModelSpec, conf: float, first: int
+    tiny_artifact: ArtifactMaker, tiny_spec: ModelSpec, threshold: float, first: int
 ) -> None:
     spec = tiny_spec.replace(task="binary", classes=("background", "cell"), palette=())
-    labels = threshold_for(tiny_artifact("onnx", spec), conf)(RAMP).labels
+    labels = threshold_for(tiny_artifact("onnx", spec), threshold)(RAMP).labels
     assert labels.dtype == np.uint8
     assert np.array_equal(np.flatnonzero(labels[0]), np.arange(first, 256))
 
@@ -57,7 +57,7 @@ def test_without_a_confidence_output_a_threshold_is_refused(tiny_artifact: Artif
         threshold_for(tiny_artifact("onnx", confidence=False), 0.7)
 
 
-@pytest.mark.parametrize("conf", [0.0, 1.0, -1, 50, float("nan")])
-def test_a_threshold_outside_its_range_is_refused(tiny_artifact: ArtifactMaker, conf: float) -> None:
+@pytest.mark.parametrize("threshold", [0.0, 1.0, -1, 50, float("nan")])
+def test_a_threshold_outside_its_range_is_refused(tiny_artifact: ArtifactMaker, threshold: float) -> None:
     with pytest.raises(UserError, match="between 0 and 1"):
-        threshold_for(tiny_artifact("onnx"), conf)
+        threshold_for(tiny_artifact("onnx"), threshold)
