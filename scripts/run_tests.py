@@ -67,7 +67,8 @@ class Outcome:
         """Summarize in at most a screen: counts, times, what was skipped and why, what failed."""
         rounds = ", ".join(f"{title} {format_time(seconds)}" for title, seconds in self.seconds.items())
         counts = ", ".join(f"{self.counts[what]} {what}" for what in ("passed", "failed", "skipped"))
-        lines = [f"{counts} in {format_time(sum(self.seconds.values()))} ({rounds})"]
+        ended = "interrupted; until then " if self.code == INTERRUPTED else ""
+        lines = [f"{ended}{counts} in {format_time(sum(self.seconds.values()))} ({rounds})"]
         lines += list_some([f"{count:>6} skipped: {reason}" for reason, count in self.reasons.most_common()])
         lines += list_some([f"  FAILED {name}" for name in self.failed])
         return "\n".join(lines)

@@ -183,6 +183,7 @@ def test_a_decoder_that_hangs_is_ended_by_force_and_the_other_camera_goes_on(fau
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_of_two_cameras_the_good_one_keeps_its_rate(fault_camera: StartCamera) -> None:
     good, bad = fault_camera("ok", fps=10), fault_camera("cut", after=0.5)
     watched_s = 12.0

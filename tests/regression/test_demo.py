@@ -60,6 +60,7 @@ def test_the_int8_model_brings_its_proof(int8: Artifact) -> None:
     assert "<script" not in (int8.path / "report.html").read_text(encoding="utf-8"), "one file that opens anywhere"
 
 
+@pytest.mark.alone
 def test_the_command_it_ends_with_runs_in_this_shell(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a display, as on a server, into a video; the source is one that this network understands."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):

@@ -86,6 +86,7 @@ class TestARun:
         assert len(told(ranges, [np.full((64, 64, 3), 250, np.uint8)])) == 1
         assert told(ranges, scenes(700, 1)) == []
 
+    @pytest.mark.alone
     def test_looking_takes_less_than_one_per_cent(self, ranges: tuple[TraitRange, ...]) -> None:
         """A camera of 720p at 200 frames a second, for two seconds, after the first pictures."""
         sink = LikenessSink(ranges, lambda _: None)
