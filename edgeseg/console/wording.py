@@ -6,8 +6,9 @@ The command line installs a function that turns these names into its flags while
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 _installed: list[Callable[[str], str]] = []
 
@@ -19,6 +20,19 @@ def reword(message: str) -> str:
     'Use `max_drop`.'
     """
     return _installed[-1](message) if _installed and "`" in message else message
+
+
+def reword_values(value: Any) -> Any:
+    """Return plain values, as JSON has them, with every text in them reworded.
+
+    >>> reword_values({"notes": ["Use `max_drop`."], "images": 8})
+    {'notes': ['Use `max_drop`.'], 'images': 8}
+    """
+    if isinstance(value, str):
+        return reword(value)
+    if isinstance(value, Mapping):
+        return {key: reword_values(each) for key, each in value.items()}
+    return [reword_values(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.console.quantities import number_above, whole
 from edgeseg.console.terminal import say_lines
-from edgeseg.console.wording import reword
+from edgeseg.console.wording import reword, reword_values
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.bench import BenchResult
@@ -48,7 +48,7 @@ def _against(args: argparse.Namespace) -> int:
     from edgeseg.proof.speed import compare_speed
 
     speed = compare_speed(Artifact.open(args.against), Artifact.open(args.artifact), args.seconds, args.device)
-    say_lines(json.dumps(speed.to_dict(), indent=2) if args.json else reword(speed.text()))
+    say_lines(json.dumps(reword_values(speed.to_dict()), indent=2) if args.json else reword(speed.text()))
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.console.installation import install_line
 from edgeseg.console.terminal import say_lines
-from edgeseg.console.wording import reword
+from edgeseg.console.wording import reword, reword_values
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.doctor import Diagnosis, Finding
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.runtime.measure.doctor import diagnose
 
     diagnosis = diagnose()
-    say_lines(json.dumps(diagnosis.to_dict(), indent=2) if args.json else reword(_text(diagnosis)))
+    say_lines(json.dumps(reword_values(diagnosis.to_dict()), indent=2) if args.json else reword(_text(diagnosis)))
     return 0 if diagnosis.can_run else NO_ENGINE
 
 

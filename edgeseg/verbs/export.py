@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edgeseg.api.needs import need_to_export
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.console.terminal import complain, say_lines
-from edgeseg.console.wording import reword
+from edgeseg.console.wording import reword, reword_values
 from edgeseg.errors import EdgesegError, UserError
 from edgeseg.files.atomic import check_writable
 from edgeseg.formats import BUILT_IN, OPENVINO, TENSORRT, find_format, format_names, formats_to_time
@@ -163,7 +163,7 @@ def report(built: list[ExportResult], as_json: bool, engine: BuiltEngine | None 
         made = [describe_result(one) for one in built]
         if engine is not None:
             made[-1]["engine"] = engine_dict(engine)
-        say_lines(json.dumps(made, indent=2))
+        say_lines(json.dumps(reword_values(made), indent=2))
         return
     say_lines(reword("\n\n".join(format_result(one) for one in built)))
     report_engine(engine, built[-1].artifact, as_json)
@@ -181,9 +181,8 @@ def report_choice(choice: Choice, as_json: bool) -> None:
 
     built = [one.built for one in choice.candidates if one.built is not None]
     if as_json:
-        say_lines(
-            json.dumps({"artifacts": [describe_result(one) for one in built], "preferred": choice.to_dict()}, indent=2)
-        )
+        made = {"artifacts": [describe_result(one) for one in built], "preferred": choice.to_dict()}
+        say_lines(json.dumps(reword_values(made), indent=2))
         return
     report(built, as_json)
     say_lines(reword(f"\n{choice.text()}"))

@@ -17,6 +17,7 @@ from edgeseg.console.terminal import complain, say
 from edgeseg.console.wording import reword, wording
 from edgeseg.errors import UserError
 from edgeseg.runtime.engines.threshold import threshold_for
+from edgeseg.runtime.measure import doctor
 from edgeseg.verbs.flags.names import name_flags
 
 
@@ -123,6 +124,15 @@ def test_names_in_backquotes_become_flags_and_nothing_else_changes(message, said
 )
 def test_a_call_becomes_the_command_that_does_the_same(call, words):
     assert re.fullmatch(rf"\S*edgeseg {re.escape(words)}", name_flags(f"`{call}`"))
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_results_name_flags_as_text_and_as_json(flags, capsys, monkeypatch):
+    monkeypatch.setattr(doctor, "int8_forecast", lambda _: "Measure: `compare_speed(int8=INT8, fp32=FP32)`")
+    main(["doctor", *flags])
+    said = capsys.readouterr().out
+    assert re.search(r"Measure: \S*edgeseg bench INT8 --against FP32", said)
+    assert "`" not in said
 
 
 def test_words_are_those_of_a_program_again_after_a_verb(capsys):
