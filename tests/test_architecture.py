@@ -283,6 +283,17 @@ def test_the_command_line_starts_without_importing_any_room() -> None:
     )
 
 
+def test_only_one_module_opens_onnx_runtime_sessions() -> None:
+    """What edgeseg asks of every session has one home; callers choose by name."""
+    found = [
+        str(path.relative_to(ROOT))
+        for top in ("edgeseg", "export", "runtime", "calibration")
+        for path in (ROOT / top).rglob("*.py")
+        if "InferenceSession(" in path.read_text(encoding="utf-8")
+    ]
+    assert found == ["runtime/engines/ort_session.py"]
+
+
 def test_only_one_module_makes_an_openvino_core() -> None:
     """Cores that come and go leave a freed signal stack behind on CPUs with AMX (see that module)."""
     found = [

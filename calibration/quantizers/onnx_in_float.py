@@ -18,6 +18,7 @@ from edgeseg.files.unfinished import scratch_directory
 from edgeseg.formats import find_format
 from edgeseg.graphs.onnx_graph import LOGITS, load_graph
 from edgeseg.image import UInt8
+from edgeseg.runtime.engines.ort_session import NOTHING, open_session
 
 
 class OnnxInFloat:
@@ -46,10 +47,7 @@ class OnnxInFloat:
 
 def _session_to_logits(model: Any) -> Any:
     """ONNX Runtime without optimisations, which computes Q/DQ exactly, with the logits as an output."""
-    onnx, ort = require("onnx", "export"), require("onnxruntime", "export")
+    onnx = require("onnx", "export")
     if LOGITS not in {output.name for output in model.graph.output}:
         model.graph.output.append(onnx.helper.make_tensor_value_info(LOGITS, onnx.TensorProto.FLOAT, None))
-    settings = ort.SessionOptions()
-    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    settings.log_severity_level = 3
-    return ort.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    return open_session(model.SerializeToString(), NOTHING)

@@ -15,6 +15,7 @@ from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.graphs.onnx_graph import float_activations, is_surrounding, map_makers
+from edgeseg.runtime.engines.ort_session import open_session
 
 METHODS = ("minmax", "entropy", "percentile")
 PERCENTILE = 99.999
@@ -112,17 +113,14 @@ def _activations(model: Any, names: list[str], images: CalibrationSet) -> Iterat
 
 
 def _session(model: Any, names: list[str]) -> Any:
-    onnx, ort = require("onnx", "export"), require("onnxruntime", "export")
+    onnx = require("onnx", "export")
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     present = {output.name for output in model.graph.output}
     make = onnx.helper.make_tensor_value_info
     watched.graph.output.extend(make(name, onnx.TensorProto.FLOAT, None) for name in names if name not in present)
-    settings = ort.SessionOptions()
-    settings.log_severity_level = 4
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     with quiet():
-        return ort.InferenceSession(watched.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        return open_session(watched.SerializeToString(), spins=False)
 
 
 class _Extremes:

@@ -10,13 +10,12 @@ import numpy as np
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
-from edgeseg.export.graphs.run_limits import LONGEST_RUN_S, limit_memory, limit_time
 from edgeseg.image import Float32
+from edgeseg.runtime.engines.ort_session import EVERYTHING, FATAL_ONLY, open_session
+from edgeseg.runtime.engines.run_limits import LONGEST_RUN_S, limit_memory, limit_time
 
 Forward = Callable[[Float32], Float32]
 """(1, C, H, W) normalised float32 to (1, K, H, W) float32."""
-
-FATAL_ONLY = 4
 
 
 def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
@@ -25,7 +24,7 @@ def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
     Raises:
         ArtifactError: ONNX Runtime refuses the graph, now or when it runs; it takes too much memory or time.
     """
-    session = open_session(model)
+    session = open_graph(model)
     run_options = require("onnxruntime", "export").RunOptions
     name, failures = session.get_inputs()[0].name, _failures()
 
@@ -49,21 +48,15 @@ def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
     return forward
 
 
-def open_session(model: Any, optimised: bool = True) -> Any:
-    """Open an ``onnxruntime.InferenceSession`` of an ``onnx.ModelProto`` on the CPU.
+def open_graph(model: Any, optimisation: str = EVERYTHING) -> Any:
+    """Open a session of somebody else's ``onnx.ModelProto``, which gets no more memory than is free.
 
     Raises:
         ArtifactError: ONNX Runtime refuses the graph.
     """
-    runtime = require("onnxruntime", "export")
-    options = runtime.SessionOptions()
-    options.log_severity_level = FATAL_ONLY
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not optimised:
-        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        with quiet(), limit_memory():
-            return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        with quiet():
+            return open_session(model.SerializeToString(), optimisation, spins=False, limits_memory=True)
     except _failures() as error:
         raise ArtifactError(f"ONNX Runtime refuses this network: {_reason(error)}") from None
 

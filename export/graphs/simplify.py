@@ -12,11 +12,10 @@ from typing import Any
 import onnx
 from onnx import helper
 
-from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.export.graphs.opset import STANDARD_DOMAINS
-from edgeseg.export.graphs.ort_session import FATAL_ONLY
 from edgeseg.files.unfinished import scratch_directory
+from edgeseg.runtime.engines.ort_session import BASIC, open_session
 
 FILE = "model.onnx"
 
@@ -24,14 +23,9 @@ FILE = "model.onnx"
 def simplify(net: onnx.ModelProto) -> onnx.ModelProto:
     """Fold constants and BatchNorm, drop dead nodes; only the last where more would leave standard ONNX."""
     net = without_dead_nodes(net)
-    runtime = require("onnxruntime", "export")
-    options = runtime.SessionOptions()
-    options.log_severity_level = FATAL_ONLY
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     with scratch_directory() as folder:
-        options.optimized_model_filepath = str(folder / FILE)
         with quiet():
-            runtime.InferenceSession(net.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            open_session(net.SerializeToString(), BASIC, optimised_file=folder / FILE)
         lean = onnx.load(str(folder / FILE))
     return _standard(lean) if _is_standard(lean.graph) else net
 

@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgeseg.export.graphs.ort_session import open_session
+from edgeseg.export.graphs.ort_session import open_graph
 from edgeseg.image import Float32
+from edgeseg.runtime.engines.ort_session import NOTHING
 
 
 def nonfinite_source(net: onnx.ModelProto, values: Float32) -> str | None:
@@ -26,7 +27,7 @@ def nonfinite_source(net: onnx.ModelProto, values: Float32) -> str | None:
     known = {entry.name for entry in watched.graph.output}
     names = [name for node in net.graph.node for name in node.output if name and name not in known]
     watched.graph.output.extend(helper.make_value_info(name, onnx.TypeProto()) for name in names)
-    session = open_session(watched, optimised=False)
+    session = open_graph(watched, NOTHING)
     found = session.run(None, {session.get_inputs()[0].name: values})
     results = dict(zip((entry.name for entry in session.get_outputs()), found, strict=True))
     culprit = next((node for node in net.graph.node if any(_is_nonfinite(results.get(n)) for n in node.output)), None)

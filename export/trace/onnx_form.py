@@ -10,9 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, shape_inference
 
-from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
-from edgeseg.errors import EngineError
 from edgeseg.export.trace.form import (
     LOGITS,
     NORMALISED,
@@ -26,10 +24,10 @@ from edgeseg.export.trace.form import (
 )
 from edgeseg.image import Float32, UInt8
 from edgeseg.runtime.engines.engine import INPUT, LABELS
+from edgeseg.runtime.engines.ort_session import EVERYTHING, NOTHING, open_session, translate_errors
 from edgeseg.runtime.system.machine import usable_cores
 
 GIVEN = "given/"
-FATAL_ONLY = 4
 _PASSES_ON = ("Identity", "QuantizeLinear", "DequantizeLinear", "Cast")
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _LIMITS: dict[int, tuple[int, int]] = {TensorProto.INT8: (-128, 127), TensorProto.UINT8: (0, 255)}
@@ -212,16 +210,5 @@ def _runner(model: onnx.ModelProto, fused: bool) -> Callable[[dict[str, Any]], T
 
 
 def _session(model: onnx.ModelProto, fused: bool) -> Any:
-    runtime = require("onnxruntime", "export")
-    levels = runtime.GraphOptimizationLevel
-    options = runtime.SessionOptions()
-    options.log_severity_level = FATAL_ONLY
-    options.intra_op_num_threads = usable_cores()
-    options.graph_optimization_level = levels.ORT_ENABLE_ALL if fused else levels.ORT_DISABLE_ALL
-    try:
-        return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        if not type(error).__module__.startswith("onnxruntime"):
-            raise
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
-        raise EngineError(f"ONNX Runtime cannot trace this network: {reason}. Export the model again.") from error
+    with translate_errors("ONNX Runtime cannot trace this network", "Export the model again."):
+        return open_session(model.SerializeToString(), EVERYTHING if fused else NOTHING, threads=usable_cores())

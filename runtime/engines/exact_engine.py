@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.console.extras import require
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import LABELS, TENSORRT
 from edgeseg.runtime.engines.ort_engine import OrtEngine
+from edgeseg.runtime.engines.ort_session import EVERYTHING, NOTHING, open_session
 
 
 class ExactEngine(OrtEngine):
     """A TensorRT artifact, computed by ONNX Runtime without optimisations on the CPU."""
 
     model_format = runs_for = TENSORRT
-    is_optimised = False
+    optimisation = NOTHING
 
 
 def exact_agreement(model_path: Path, pictures: list[UInt8]) -> float:
@@ -31,19 +31,13 @@ def exact_agreement(model_path: Path, pictures: list[UInt8]) -> float:
         model_path: a deployed graph.
         pictures: network inputs, (1, H, W, C) uint8.
     """
-    deployed, exact = _session(model_path, is_optimised=True), _session(model_path, is_optimised=False)
+    deployed, exact = (_open(model_path, optimisation) for optimisation in (EVERYTHING, NOTHING))
     equal = [np.mean(_labels(deployed, picture) == _labels(exact, picture)) for picture in pictures]
     return float(np.mean(equal))
 
 
-def _session(model_path: Path, is_optimised: bool) -> Any:
-    ort = require("onnxruntime", "onnxruntime")
-    settings = ort.SessionOptions()
-    settings.log_severity_level = 4
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not is_optimised:
-        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return ort.InferenceSession(str(model_path), settings, providers=["CPUExecutionProvider"])
+def _open(model_path: Path, optimisation: str) -> Any:
+    return open_session(model_path, optimisation, spins=False, extra="onnxruntime")
 
 
 def _labels(session: Any, picture: UInt8) -> Any:

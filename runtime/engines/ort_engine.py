@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from edgeseg.artifact import Artifact
-from edgeseg.console.extras import require
 from edgeseg.errors import EngineError, UserError
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import (
@@ -26,6 +23,7 @@ from edgeseg.runtime.engines.engine import (
     expect_tensors,
     slot_memory,
 )
+from edgeseg.runtime.engines.ort_session import EVERYTHING, open_session, translate_errors
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.system.machine import usable_cores
 from edgeseg.spec import ModelSpec
@@ -37,12 +35,12 @@ class OrtEngine:
     Attributes:
         model_format: artifacts that it takes.
         runs_for: the engine whose quantised files it takes.
-        is_optimised: whether ONNX Runtime may rewrite the graph.
+        optimisation: what ONNX Runtime may rewrite, see :mod:`edgeseg.runtime.engines.ort_session`.
     """
 
     model_format = "onnx"
     runs_for = ONNXRUNTIME
-    is_optimised = True
+    optimisation = EVERYTHING
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         expect_format(artifact, self.model_format)
@@ -50,7 +48,7 @@ class OrtEngine:
             raise UserError(f"ONNX artifacts run on CPU; found device {options.device!r}. Use `device='CPU'`.")
         self.spec: ModelSpec = artifact.spec
         self._slots: weakref.WeakSet[OrtSlot] = weakref.WeakSet()
-        self._session: Any = _session(artifact, options, self.is_optimised)
+        self._session: Any = _session(artifact, options, self.optimisation)
         expect_engine(artifact, self._session.get_modelmeta().custom_metadata_map.get(ENGINE_KEY), self.runs_for)
         inputs = [_tensor(node) for node in self._session.get_inputs()]
         outputs = [_tensor(node) for node in self._session.get_outputs()]
@@ -89,7 +87,7 @@ class OrtSlot:
         session = self._session
         if session is None:
             raise EngineError(CLOSED_SLOT)
-        with _translate_errors("ONNX Runtime failed while inferring"):
+        with translate_errors("ONNX Runtime failed while inferring"):
             session.run_with_iobinding(self._binding)
         return self._prediction
 
@@ -102,16 +100,9 @@ def _bind(bind: Any, name: str, array: UInt8) -> None:
     bind(name, "cpu", 0, np.uint8, (1, *array.shape), array.ctypes.data)
 
 
-def _session(artifact: Artifact, options: EngineOptions, is_optimised: bool) -> Any:
-    ort = require("onnxruntime", "onnxruntime")
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = _threads(options)
-    settings.inter_op_num_threads = 1
-    settings.log_severity_level = 4
-    if not is_optimised:
-        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    with _translate_errors(f"ONNX Runtime cannot load {artifact.model_path}"):
-        return ort.InferenceSession(str(artifact.model_path), settings, providers=["CPUExecutionProvider"])
+def _session(artifact: Artifact, options: EngineOptions, optimisation: str) -> Any:
+    with translate_errors(f"ONNX Runtime cannot load {artifact.model_path}"):
+        return open_session(artifact.model_path, optimisation, threads=_threads(options), extra="onnxruntime")
 
 
 def _threads(options: EngineOptions) -> int:
@@ -125,19 +116,3 @@ def _threads(options: EngineOptions) -> int:
 
 def _tensor(node: Any) -> tuple[str, str, list[object]]:
     return node.name, node.type.removeprefix("tensor(").removesuffix(")"), list(node.shape)
-
-
-@contextlib.contextmanager
-def _translate_errors(what: str) -> Iterator[None]:
-    """ONNX Runtime raises one class a status code, each straight below Exception."""
-    try:
-        yield
-    except Exception as error:
-        if not type(error).__module__.startswith("onnxruntime"):
-            raise
-        raise EngineError(f"{what}: {_first_line(error)}. Export the model again, or try another engine.") from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

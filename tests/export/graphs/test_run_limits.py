@@ -14,8 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.errors import ArtifactError
 from edgeseg.export.graphs.ort_session import make_forward
-from edgeseg.export.graphs.run_limits import limit_memory
 from edgeseg.export.source.onnx_file import open_onnx
+from edgeseg.runtime.engines.run_limits import limit_memory
 
 PICTURE = np.zeros((1, 3, 32, 32), np.float32)
 
