@@ -42,13 +42,13 @@ def _text(image: UInt8, text: str, x: int, y: int, scale: float) -> None:
 
 def contact_sheet(rows: Sequence[Sequence[UInt8]], titles: Sequence[str], cell_width: int = 320) -> UInt8:
     """Tile BGR pictures in rows under column titles; every cell is scaled to ``cell_width``."""
-    cells = [[_scaled(picture, cell_width) for picture in row] for row in rows]
+    cells = [[_scale(picture, cell_width) for picture in row] for row in rows]
     header = np.full((28, cell_width * len(titles), 3), 24, np.uint8)
     for column, title in enumerate(titles):
         _text(header, title, column * cell_width + 8, 20, 0.5)
     return np.vstack([header, *(np.hstack(row) for row in cells)])
 
 
-def _scaled(picture: UInt8, width: int) -> UInt8:
+def _scale(picture: UInt8, width: int) -> UInt8:
     height = max(1, round(picture.shape[0] * width / picture.shape[1]))
     return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

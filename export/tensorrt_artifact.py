@@ -63,12 +63,12 @@ def tensorrt_artifact(
         kept = _write_model(parent, staged, half)
         _copy_others(parent, staged)
         _write_settings(staged, settings, half, kept)
-        comparison = _compared(parent, open_staged(staged, manifest), samples, place, half)
+        comparison = _compare(parent, open_staged(staged, manifest), samples, place, half)
         if half:
             check_budget(comparison, budget or Budget())
         else:
             check_parity(comparison)
-        manifest["measured"] = _measured(parent, comparison, half)
+        manifest["measured"] = _describe_measured(parent, comparison, half)
     return ExportResult(Artifact.open(path), comparison)
 
 
@@ -164,7 +164,7 @@ def _write_settings(staged: Path, settings: BuildSettings, half: bool, kept: lis
     (staged / FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def _compared(parent: Artifact, made: Artifact, samples: Samples, place: OutputOptions, half: bool) -> Comparison:
+def _compare(parent: Artifact, made: Artifact, samples: Samples, place: OutputOptions, half: bool) -> Comparison:
     probes = samples if samples.labelled and half else samples.spread(PROBES)
     with contextlib.ExitStack() as stack, place.progress(f"verify {made.precision} tensorrt", len(probes)) as tick:
         exact = ExactEngine(parent, EngineOptions()) if parent.format == TENSORRT else None
@@ -174,7 +174,7 @@ def _compared(parent: Artifact, made: Artifact, samples: Samples, place: OutputO
         return compare([reference, stage], probes, made.spec, tick)
 
 
-def _measured(parent: Artifact, comparison: Comparison, half: bool) -> dict[str, Any]:
+def _describe_measured(parent: Artifact, comparison: Comparison, half: bool) -> dict[str, Any]:
     found = {**comparison.to_dict(), "cpu": this_cpu().name}
     if parent.precision == "fp32":
         return found

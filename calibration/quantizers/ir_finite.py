@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.nonfinite import find_broken_values, find_broken_weights, is_finite
+from edgeseg.calibration.quantizers.nonfinite import describe_broken_values, describe_broken_weights, is_finite
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
@@ -42,14 +42,14 @@ def check_ir(model: Any, images: CalibrationSet) -> None:
     for path in images.images:
         tensor = images.tensor(path)
         if sums.first_broken(tensor) is not None and (found := _Watch(model).first_broken(tensor)) is not None:
-            raise ArtifactError(find_broken_values(*found, path.name))
+            raise ArtifactError(describe_broken_values(*found, path.name))
 
 
 def check_ir_weights(model: Any) -> None:
     """Raise ArtifactError when a constant of the network is NaN or infinite."""
     for node in model.get_ordered_ops():
         if node.get_type_name() == "Constant" and _is_float(node.output(0)) and not is_finite(node.data):
-            raise ArtifactError(find_broken_weights(_reader(node), node.get_friendly_name()))
+            raise ArtifactError(describe_broken_weights(_reader(node), node.get_friendly_name()))
 
 
 class _Watch:

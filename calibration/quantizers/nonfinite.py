@@ -13,7 +13,7 @@ def is_finite(values: npt.NDArray[Any]) -> bool:
     return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
-def find_broken_weights(layer: str, tensor: str) -> str:
+def describe_broken_weights(layer: str, tensor: str) -> str:
     """Word the sentence about weights called ``tensor`` that ``layer`` reads."""
     return (
         f"The layer {layer} has weights that are NaN or infinite ({tensor}), so the network cannot segment and no "
@@ -21,7 +21,7 @@ def find_broken_weights(layer: str, tensor: str) -> str:
     )
 
 
-def find_broken_values(layer: str, operation: str, values: npt.NDArray[Any], image: str) -> str:
+def describe_broken_values(layer: str, operation: str, values: npt.NDArray[Any], image: str) -> str:
     """Word the sentence about ``values``, which ``layer`` gives for ``image``."""
     kind = "NaN" if np.isnan(values).any() else "infinite"
     return (

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.quantizers.nonfinite import find_broken_values, find_broken_weights, is_finite
+from edgeseg.calibration.quantizers.nonfinite import describe_broken_values, describe_broken_weights, is_finite
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
@@ -79,7 +79,7 @@ def find_ranges(
     for path, arrays in _activations(model, watched, images):
         for name, values in arrays.items():
             if not is_finite(values):
-                raise ArtifactError(find_broken_values(makers[name].name, makers[name].op_type, values, path))
+                raise ArtifactError(describe_broken_values(makers[name].name, makers[name].op_type, values, path))
         collector.add({name: values for name, values in arrays.items() if name in wanted})
         on_image()
     return Ranges(method, collector.result())
@@ -92,7 +92,7 @@ def check_weights(model: Any) -> None:
     broken = next((tensor.name for tensor in floats if not is_finite(to_array(tensor))), None)
     if broken is not None:
         reader = next((node.name for node in model.graph.node if broken in node.input), "no layer")
-        raise ArtifactError(find_broken_weights(reader, broken))
+        raise ArtifactError(describe_broken_weights(reader, broken))
 
 
 def _in_order(model: Any, tensors: set[str]) -> list[str]:

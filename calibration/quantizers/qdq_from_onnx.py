@@ -100,7 +100,7 @@ def qdq_from_onnx(model: Any, ranges: Ranges, style: QdqStyle, keep_float: Colle
     if not chosen:
         raise ArtifactError(_nothing_left(model, style, keep_float))
     excluded = _list_excluded(model, style, set(chosen))
-    quantised = _quantised(model, ranges, style, excluded)
+    quantised = _quantise(model, ranges, style, excluded)
     _read_float(quantised, excluded)
     _check_surroundings(model, quantised)
     return _finish(quantised, model)
@@ -137,7 +137,7 @@ def _list_excluded(model: Any, style: QdqStyle, chosen: set[str]) -> set[str]:
     }
 
 
-def _quantised(model: Any, ranges: Ranges, style: QdqStyle, excluded: set[str]) -> Any:
+def _quantise(model: Any, ranges: Ranges, style: QdqStyle, excluded: set[str]) -> Any:
     quantization = require("onnxruntime.quantization", "export")
     calibrate = require("onnxruntime.quantization.calibrate", "export")
     quantizer = require("onnxruntime.quantization.qdq_quantizer", "export").QDQQuantizer

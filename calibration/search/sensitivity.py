@@ -35,7 +35,7 @@ def layer_risk(
 
 
 def at_risk(found: Sequence[Logits], wanted: Sequence[Logits]) -> float:
-    """Mean over the pixels of (noise / margin)^2, at most 1 a pixel; 0 is no noise, NaN what is not finite.
+    """Compute the mean over the pixels of (noise / margin)^2, at most 1 a pixel; 0 is no noise, NaN what is not finite.
 
     Noise is the distance between the two vectors of logits without what all classes share, the
     margin that of the best logit from the next. It is a smooth count of labels that change, so that

@@ -168,7 +168,7 @@ def _prepare(data: bytes, layout: _Layout, page: Mapping[int, _Tag], path: Path,
     if bits > 8 and samples > 1 and _first(data, layout, page, _PLANAR, 1) == 2:
         parts = tuple(_planes(data, layout, page, _COLOURS.get(photometric, 1), samples))
     else:
-        parts = (_changed(data, layout, page, changes),)
+        parts = (_change(data, layout, page, changes),)
     return TiffPicture(parts, orientation, negative and not as_indices, bits)
 
 
@@ -276,7 +276,7 @@ def _blocks(data: bytes, layout: _Layout, page: Mapping[int, _Tag]) -> tuple[Seq
     return offsets, counts
 
 
-def _changed(data: bytes, layout: _Layout, page: Mapping[int, _Tag], changes: Mapping[int, int]) -> bytes:
+def _change(data: bytes, layout: _Layout, page: Mapping[int, _Tag], changes: Mapping[int, int]) -> bytes:
     """The file with the first value of these tags replaced, where they are, by ones that fit."""
     for tag, value in changes.items():
         if tag in page and page[tag].count:

@@ -61,6 +61,6 @@ class AttentionUNet(UNetShape):
         stages = [[stage] for stage in self.encoder.stages]
         return unet_joins(stages, list(self.ups), list(self.decoder), list(self.gates))  # type: ignore[arg-type]
 
-    def gated(self, level: int, skip: Tensor, coarse: Tensor) -> Tensor:
+    def gate_skip(self, level: int, skip: Tensor, coarse: Tensor) -> Tensor:
         """Let through of ``skip`` what the level's gate finds relevant to ``coarse``."""
         return self.gates[level](skip, coarse)  # type: ignore[no-any-return]

@@ -154,9 +154,9 @@ class AnySize(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Segment normalised float32 (N, C, H, W): logits (N, K, H, W)."""
-        return crop_to(self.logits(self.padded(x)), x)
+        return crop_to(self.logits(self.pad(x)), x)
 
-    def padded(self, x: Tensor) -> Tensor:
+    def pad(self, x: Tensor) -> Tensor:
         """Add zeros right and below until both sides are multiples of the stride."""
         height, width = x.shape[-2:]
         below, right = -height % self.stride, -width % self.stride

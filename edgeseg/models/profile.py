@@ -89,15 +89,15 @@ def receptive_field(model: nn.Module, channels: int) -> int | None:
     """
     model.eval()
     stride = int(model.stride)  # type: ignore[arg-type]
-    (one,) = _reached(model, channels, LONGEST * stride, 1)
+    (one,) = _mark_reached(model, channels, LONGEST * stride, 1)
     if one[0] or one[-1]:
         return None
     # Columns elsewhere in the coarsest grid see less than a stride further than this one.
     reach = int((one.nonzero() - LONGEST * stride // 2).abs().max())
-    return _widest(_reached(model, channels, 2 * stride * (reach // stride + 2), stride), stride)
+    return _widest(_mark_reached(model, channels, 2 * stride * (reach // stride + 2), stride), stride)
 
 
-def _reached(model: nn.Module, channels: int, width: int, count: int) -> Tensor:
+def _mark_reached(model: nn.Module, channels: int, width: int, count: int) -> Tensor:
     """(count, width): the output columns that the input column ``width // 2 + row`` reaches."""
     images = torch.zeros(count, channels, int(model.stride), width)  # type: ignore[arg-type]
     for row in range(count):

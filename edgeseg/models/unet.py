@@ -47,7 +47,7 @@ class UNetShape(AnySize):
         """Compute (N, K, H, W) logits of the padded input."""
         *skips, x = self.encoder(x)
         for level, skip in enumerate(reversed(skips)):
-            joined = torch.cat((self.ups[level](x, skip), self.gated(level, skip, x)), 1)
+            joined = torch.cat((self.ups[level](x, skip), self.gate_skip(level, skip, x)), 1)
             x = self.decoder[level](joined)
         return self.enlarge(self.head(x))  # type: ignore[no-any-return]
 
@@ -55,7 +55,7 @@ class UNetShape(AnySize):
         """List where the levels meet, finest first."""
         return unet_joins([[stage] for stage in self.encoder.stages], list(self.ups), list(self.decoder))  # type: ignore[arg-type]
 
-    def gated(self, level: int, skip: Tensor, coarse: Tensor) -> Tensor:
+    def gate_skip(self, level: int, skip: Tensor, coarse: Tensor) -> Tensor:
         """Let through of ``skip`` what passes on decoder level ``level`` (0 is the coarsest): all of it."""
         return skip
 

@@ -67,7 +67,7 @@ class UNetPlusPlus(AnySize):
         """Segment an input: logits (N, K, H, W); in train mode those of every head, the deepest first."""
         if not self.training or len(self.heads) == 1:
             return super().forward(x)
-        return tuple(crop_to(logits, x) for logits in self.supervised(self.padded(x)))
+        return tuple(crop_to(logits, x) for logits in self.compute_heads(self.pad(x)))
 
     def skip_joins(self) -> list[Join]:
         """Return no join: every node meets all others of its level, and none of them can be taken away alone.
@@ -84,7 +84,7 @@ class UNetPlusPlus(AnySize):
         """Compute the logits of the deepest head, (N, K, H, W)."""
         return self._of_head(self._finest(x), self.depth)
 
-    def supervised(self, x: Tensor) -> tuple[Tensor, ...]:
+    def compute_heads(self, x: Tensor) -> tuple[Tensor, ...]:
         """Compute the logits of every head, the deepest first."""
         finest = self._finest(x)
         return tuple(self._of_head(finest, int(join)) for join in reversed(list(self.heads)))

@@ -63,7 +63,7 @@ class ValidUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Segment normalised float32 (N, C, H, W): logits (N, K, H, W)."""
         height, width = (self.output_size(side) for side in x.shape[-2:])
-        return crop_to(self.logits(self.surrounded(x, height, width)), x)
+        return crop_to(self.logits(self.surround(x, height, width)), x)
 
     def logits(self, x: Tensor) -> Tensor:
         """Compute (N, K, h, w) from (N, C, ``input_size(h)``, ``input_size(w)``)."""
@@ -79,7 +79,7 @@ class ValidUNet(nn.Module):
         """List where the levels meet, finest first."""
         return unet_joins([[stage] for stage in self.encoder.stages], list(self.ups), list(self.decoder))  # type: ignore[arg-type]
 
-    def surrounded(self, x: Tensor, height: int, width: int) -> Tensor:
+    def surround(self, x: Tensor, height: int, width: int) -> Tensor:
         """Put ``x`` in the middle of its mirror images, as :meth:`logits` takes it to give (height, width)."""
         rows, columns = (
             _mirror(side, self.margin, self.input_size(wanted), x.device)
@@ -140,7 +140,7 @@ def overlap_tile(model: ValidUNet, x: Tensor, tile: int) -> Tensor:
     size = model.output_size(tile)
     need = model.input_size(size)
     down, across = (-(-side // tile) for side in x.shape[-2:])
-    whole = model.surrounded(x, *(model.output_size(tile * count + size - tile) for count in (down, across)))
+    whole = model.surround(x, *(model.output_size(tile * count + size - tile) for count in (down, across)))
     rows = [
         torch.cat(
             [

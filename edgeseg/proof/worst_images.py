@@ -69,12 +69,12 @@ def worst_images(
         if names is not None and sample.name not in names:
             continue
         tick()
-        if (found := _predicted(before, after, sample)) is not None:
+        if (found := _predict_both(before, after, sample)) is not None:
             kept = sorted([*kept, found], key=lambda one: (-one.disagreement, one.name))[:count]
     return tuple(kept)
 
 
-def _predicted(before: Stage, after: Stage, sample: Sample) -> WorstImage | None:
+def _predict_both(before: Stage, after: Stage, sample: Sample) -> WorstImage | None:
     try:
         image, truth = sample.read()
     except UnreadableImageError:

@@ -79,7 +79,7 @@ def choose_input_size(data: Dataset) -> InputSize:
 
 
 def kept_miou(data: Dataset, side: int) -> float:
-    """Mean IoU (0..1) that masks keep when brought to a long side of ``side`` pixels and back."""
+    """Compute the mean IoU (0..1) that masks keep when brought to a long side of ``side`` pixels and back."""
     pairs = data.pairs("train")
     hits, union = np.zeros(256, np.int64), np.zeros(256, np.int64)
     for index in np.unique(np.linspace(0, len(pairs) - 1, MASKS_TRIED).astype(int)):

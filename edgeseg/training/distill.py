@@ -23,7 +23,7 @@ MUST_AGREE = ("task", "classes", "height", "width", "color_order", "mean", "std"
 
 
 def distillation_loss(student: Tensor, teacher: Tensor, target: Tensor, temperature: float) -> Tensor:
-    """Mean over the known pixels of ``T^2 KL(teacher / T || student / T)``.
+    """Compute the mean over the known pixels of ``T^2 KL(teacher / T || student / T)``.
 
     Args:
         student, teacher: (N, K, H, W) logits; one channel means a foreground logit.
@@ -67,7 +67,7 @@ class Teacher:
         model = loaded.model.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(model, settings)
 
-    def mixed(self, loss: Tensor, student: Tensor, images: Tensor, target: Tensor) -> Tensor:
+    def mix(self, loss: Tensor, student: Tensor, images: Tensor, target: Tensor) -> Tensor:
         """Mix the imitation of this teacher into the student's ``loss``."""
         with torch.no_grad():
             wanted = self.model(images).float()

@@ -44,7 +44,7 @@ class Objective:
         loss = self.loss(logits, target, boundary)
         for auxiliary in auxiliaries:
             loss = loss + AUXILIARY_WEIGHT * self.loss(_resize_to(target, auxiliary), target, boundary)
-        return loss if self.teacher is None else self.teacher.mixed(loss, logits, images, target)
+        return loss if self.teacher is None else self.teacher.mix(loss, logits, images, target)
 
 
 def _resize_to(target: Tensor, logits: Tensor) -> Tensor:

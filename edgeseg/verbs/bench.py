@@ -21,6 +21,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg bench``."""
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
     group = parser.add_argument_group("measurement")
     group.add_argument("--slots", type=whole(1, 64), default=2, metavar="N", help="requests in flight for throughput")
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Measure one artifact, or two in turns, and print what was found; returns the exit code."""
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.measure.bench import bench_engine
 

@@ -17,6 +17,7 @@ EXAMPLES = ("edgeseg cache", "edgeseg cache --clear --older-than 30d")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg cache``."""
     group = parser.add_argument_group("cache")
     group.add_argument("--clear", action="store_true", help="remove it; what is needed is made again, which takes time")
     group.add_argument(
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """List the cache or remove it; returns the exit code."""
     from edgeseg.console.quantities import duration_s
     from edgeseg.runtime.system.cache_contents import cache_entries, clear
     from edgeseg.runtime.system.cache_folder import cache_folder

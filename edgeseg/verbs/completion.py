@@ -19,11 +19,13 @@ SETUP = """to have it in every new shell:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the argument of ``edgeseg completion``."""
     parser.description = f"{parser.description}\n\n{SETUP}"
     parser.add_argument("shell", choices=SHELLS, help="which shell asks")
 
 
 def run(args: argparse.Namespace) -> int:
+    """Print the shell's code that completes; returns the exit code."""
     from argcomplete.shell_integration import shellcode
 
     say_lines(shellcode([NAME], shell=args.shell))

@@ -23,6 +23,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg doctor``."""
     parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 
 

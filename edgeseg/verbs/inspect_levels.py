@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg inspect --levels``."""
     group = parser.add_argument_group("levels of a checkpoint")
     group.add_argument("--levels", action="store_true", help="mIoU lost without each level's contribution")
     group.add_argument("--data", type=Path, help="data folder or data.yaml to measure on")
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Measure what each level of a checkpoint brings, and print it; returns the exit code."""
     if args.data is None:
         raise UserError("--levels measures on labelled images; give --data DIR.")
     for module in ("torch", "accelerate", "matplotlib"):

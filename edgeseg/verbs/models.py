@@ -28,6 +28,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg models``."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="networks to list (default: all)")
     figures = parser.add_argument_group("figures")
     figures.add_argument(
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """List the networks with their figures, or cut one; returns the exit code."""
     require("torch", "train")
     if args.prune:
         return _prune(args)

@@ -50,7 +50,7 @@ def print_summary(summary: Summary, settings: RunSettings, session: RunSession, 
 
 
 def list_written(settings: RunSettings, summary: Summary) -> list[str]:
-    """Files and folders that this run wrote, as far as one name says them.
+    """List files and folders that this run wrote, as far as one name says them.
 
     What is recorded of a camera, and parts of a recording, are said in events, each when it is whole.
     """

@@ -23,7 +23,7 @@ from edgeseg.export.source.channels_first import bring_channels_first, input_lay
 from edgeseg.export.source.first_nonfinite import nonfinite_source
 from edgeseg.export.source.graph_facts import image_input, is_channels_last, static_dimensions
 from edgeseg.export.source.onnx_file import expect_float
-from edgeseg.export.source.upsampling import UPSAMPLINGS, append_resize, find_upsampling
+from edgeseg.export.source.upsampling import UPSAMPLINGS, append_resize, enlarge_logits
 from edgeseg.image import Float32, fit, normalise
 from edgeseg.proof.samples import synthetic_samples
 from edgeseg.spec import ModelSpec
@@ -69,7 +69,7 @@ def bare_net(model: onnx.ModelProto, spec: ModelSpec, upsample: str | None = Non
     if expected[0].shape[2:] == (spec.height, spec.width) or upsample is None:
         return _lean(net, probes), logits
     append_resize(net, (spec.logit_channels, spec.height, spec.width), upsample)
-    return _lean(net, probes), lambda values: find_upsampling(logits(values), (spec.height, spec.width), upsample)
+    return _lean(net, probes), lambda values: enlarge_logits(logits(values), (spec.height, spec.width), upsample)
 
 
 def strip_deployment(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -36,7 +36,7 @@ def append_resize(net: onnx.ModelProto, size: tuple[int, int, int], how: str) ->
     graph.output[0].type.tensor_type.ClearField("shape")
 
 
-def find_upsampling(values: Float32, size: tuple[int, int], how: str) -> Float32:
+def enlarge_logits(values: Float32, size: tuple[int, int], how: str) -> Float32:
     """Enlarge (1, K, h, w) to (1, K, H, W), bilinear."""
     rows, columns = (_weights(n, to, how) for n, to in zip(values.shape[2:], size, strict=True))
     return np.asarray(rows @ values @ columns.T, np.float32)

@@ -195,7 +195,7 @@ class Camera(threading.Thread):
         due_s = time.monotonic() + wait_s
         watch = PortWatch(self._address, self._closing)
         while (left_s := due_s - time.monotonic()) > 0 and not self._closing.is_set():
-            if watch.opened(left_s):
+            if watch.wait_until_open(left_s):
                 return
 
     def _say(self, kind: str, message: str, reason: str = "", **facts: object) -> None:

@@ -106,7 +106,7 @@ class CaptureProcess:
             ValueError: that makes no sense.
         """
         said = self._child.hear(timeout_s)
-        return None if said is None else [_checked(each) for each in said]
+        return None if said is None else [_check_news(each) for each in said]
 
     def copy(self, picture: CaptureMessage) -> Picture:
         """Copy the picture that the news speak of into memory of its own.
@@ -147,7 +147,7 @@ class CaptureProcess:
         return lines[-1] if lines else ""
 
 
-def _checked(news: Any) -> CaptureMessage:
+def _check_news(news: Any) -> CaptureMessage:
     """A process that decodes what strangers send may be in their hands."""
     if isinstance(news, dict):
         wanted = {**_ALWAYS, **_FACTS.get(str(news.get("kind")), {})}

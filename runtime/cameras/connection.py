@@ -76,7 +76,7 @@ class Connection:
             left_s = self._deadline_s - time.monotonic()
             news = self._process.news(max(0.0, min(_POLL_S, left_s)))
             if news is None:
-                return self._died()
+                return self._describe_end()
             if (end := self._hear(news)) is not None:
                 return end
             if not news and time.monotonic() >= self._deadline_s:
@@ -120,7 +120,7 @@ class Connection:
         if dropped > 0 or stale > 0:
             self._lose(max(0, dropped), max(0, stale))
 
-    def _died(self) -> End:
+    def _describe_end(self) -> End:
         said = self._process.close()
         return End("killed", f"its capture process ended ({self._process.ended_by}{f': {said}' if said else ''})")
 

@@ -32,7 +32,7 @@ class PortWatch:
         self._question = _question(address)
         self._was_silent = False
 
-    def opened(self, timeout_s: float) -> bool:
+    def wait_until_open(self, timeout_s: float) -> bool:
         """Wait half a second, or ``timeout_s``; True when the camera answers and did not before."""
         if self._place is None:
             self._closing.wait(timeout_s)

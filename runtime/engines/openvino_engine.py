@@ -117,7 +117,7 @@ def _compile(artifact: Artifact, options: EngineOptions) -> Any:
     with _translate_errors(f"OpenVINO cannot compile {artifact.model_path} for {options.device}"):
         _check_device(core, options.device)
         store = ModelStore(core, options.cache_dir or default_cache_dir(), options.on_event)
-        return store.compiled(artifact, options.device, _config(options))
+        return store.compile(artifact, options.device, _config(options))
 
 
 def _check_device(core: Any, device: str) -> None:

@@ -36,7 +36,7 @@ class ModelStore:
     def __init__(self, core: Any, root: Path, on_event: OnEvent) -> None:
         self._core, self._root, self._on_event = core, root, on_event
 
-    def compiled(self, artifact: Artifact, device: str, config: Mapping[str, Any]) -> Any:
+    def compile(self, artifact: Artifact, device: str, config: Mapping[str, Any]) -> Any:
         """Give the model of ``artifact`` for ``device``.
 
         Raises:

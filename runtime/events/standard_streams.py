@@ -82,7 +82,7 @@ class _StandardOutput(io.FileIO):
         try:
             return super().write(data) or 0
         except OSError as error:
-            raise _translated(error) from None
+            raise _translate(error) from None
 
 
 def open_missing() -> None:
@@ -173,7 +173,7 @@ def print_result(text: str, give_up: Callable[[], bool], stream: TextIO | None =
         if thread.is_alive() and give_up():
             return False
     if failed:
-        raise _translated(failed[0])
+        raise _translate(failed[0])
     return True
 
 
@@ -188,7 +188,7 @@ def _write_all(data: bytes, failed: list[OSError]) -> None:
         failed.append(error)
 
 
-def _translated(error: OSError) -> Exception:
+def _translate(error: OSError) -> Exception:
     if isinstance(error, BrokenPipeError):
         return ReaderGone("the reader of standard output is gone")
     return OutputError(f"Standard output cannot be written: {error.strerror}. Send it somewhere else.")

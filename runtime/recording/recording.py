@@ -95,7 +95,7 @@ class Recording:
         try:
             self._record(picture, time_s)
         except OutputError as error:
-            self._failed(error, time_s)
+            self._note_failure(error, time_s)
 
     def close(self) -> None:
         """Finish the file; a second call does nothing."""
@@ -105,7 +105,7 @@ class Recording:
         try:
             self._finish()
         except OutputError as error:
-            self._failed(error, self._start_s)
+            self._note_failure(error, self._start_s)
 
     def _record(self, picture: UInt8, time_s: float) -> None:
         reason = self._reason_to_begin(picture, time_s)
@@ -153,7 +153,7 @@ class Recording:
             message = f"Recorded {path}: {video.seconds:.1f} s, {video.size / 1e6:.1f} MB."
             self._say("recorded", message, path=str(path), bytes=video.size, seconds=round(video.seconds, 3))
 
-    def _failed(self, error: OutputError, time_s: float) -> None:
+    def _note_failure(self, error: OutputError, time_s: float) -> None:
         video, self._video = self._video, None
         if video is not None:
             video.abandon()

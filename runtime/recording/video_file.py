@@ -57,7 +57,7 @@ class VideoFile:
         self._last_tick = -1
         self._header_size = 0
         self._closed = False
-        with self._translated():
+        with self._translate_errors():
             self._file = RecordingFile(partial, room)
             options = _mux_options(self._kind, endless)
             self._container = self._av.open(self._file, "w", format=self._kind, options=options)
@@ -81,7 +81,7 @@ class VideoFile:
         """Add a BGR picture; times are seconds of any clock that does not go back."""
         if self._closed:
             raise OutputError(f"The video {self._target} is closed; open another one to record more.")
-        with self._translated():
+        with self._translate_errors():
             if self._stream is None:
                 self._add_stream(picture, time_s)
             self._mux(self._encode(picture, time_s))
@@ -91,7 +91,7 @@ class VideoFile:
         """Write the end; a second call does nothing. After an error :meth:`abandon` is still to be called."""
         if self._closed:
             return
-        with self._translated():
+        with self._translate_errors():
             self._mux(None)
             self._container.close()
             self._file.finish()
@@ -137,7 +137,7 @@ class VideoFile:
             raise self._file.error
 
     @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except self._av.error.FFmpegError as error:

@@ -94,10 +94,10 @@ class Supervisor:
         hung = self._watch(worker)
         if self._stop_asked:
             self._systemd.stopping()
-            return self._stopped(worker)
+            return self._stop(worker)
         if self._reloading:
             self._reloading = False
-            self._stopped(worker)
+            self._stop(worker)
             return None
         code = worker.close()
         if not hung and self._is_final(code, worker):
@@ -152,7 +152,7 @@ class Supervisor:
             self._systemd.alive()
             time.sleep(_POLL_S)
 
-    def _stopped(self, worker: WorkerProcess) -> int:
+    def _stop(self, worker: WorkerProcess) -> int:
         """End the worker as a user would, then by force; 0 when it finished its files."""
         worker.ask_to_stop()
         due_s = time.monotonic() + _STOP_S

@@ -52,7 +52,7 @@ class VideoSource:
         self._path = path
         self._report = report
         self._av = require("av")
-        self._container, self._stream = _opened(self._av, path)
+        self._container, self._stream = _open_container(self._av, path)
         context = self._stream.codec_context
         self._stream.thread_type = "AUTO"
         # Decoding threads compete with inference for the cores: one is enough on two cores (1600 fps at 432p).
@@ -174,7 +174,7 @@ class VideoSource:
         return whole_s - max(self._reached_s.values()) > room_s
 
 
-def _opened(av: Any, path: Path) -> tuple[Any, Any]:
+def _open_container(av: Any, path: Path) -> tuple[Any, Any]:
     try:
         container = av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace")
     except (av.error.FFmpegError, OSError) as error:

@@ -102,7 +102,7 @@ def device_engine(
     key, store = engine_key(artifact, place.library, place.gpu, settings, size), place.store()
     if not may_build or (frames is not None and frames.graph is None):
         return _existing(store, key, artifact, size)
-    with store.locked(key):
+    with store.lock(key):
         if (found := _usable(store, key)) is not None:
             return BuiltEngine(found, store.plan_path(key), key, False)
         timings = store.timings(key)
@@ -121,7 +121,7 @@ def adopt_engine(artifact: Artifact, place: EngineTarget, engine_file: Path, tru
     expect_format(artifact, TENSORRT)
     plan = read_trusted_plan(engine_file, place.library, trust)
     key, store = engine_key(artifact, place.library, place.gpu, read_settings(artifact)), place.store()
-    with store.locked(key):
+    with store.lock(key):
         return store.put(key, plan)
 
 

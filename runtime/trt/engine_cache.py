@@ -82,7 +82,7 @@ class EngineStore:
         return [EngineKey.from_dict(facts["key"]) for facts in found if facts is not None]
 
     @contextlib.contextmanager
-    def locked(self, key: EngineKey) -> Iterator[None]:
+    def lock(self, key: EngineKey) -> Iterator[None]:
         """Hold the engine of ``key`` alone among all processes; waits for another builder to end."""
         folder = self.root / key.digest
         with contextlib.ExitStack() as holding:

@@ -40,7 +40,7 @@ def test_the_file_gives_the_logits_of_the_head_at_that_depth(data: Path, tmp_pat
     assert isinstance(whole, UNetPlusPlus)
     image = torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        wanted = whole.supervised(image)[2].numpy()
+        wanted = whole.compute_heads(image)[2].numpy()
     found = make_forward(source_net(tmp_path / "net.pt", SpecFlags(), DepthCut(2)).proto)(image.numpy())
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
     sizes = []

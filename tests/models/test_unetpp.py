@@ -26,7 +26,7 @@ def net(**options: object) -> UNetPlusPlus:
 
 def test_training_sees_every_head_and_inference_the_deepest() -> None:
     model = net()
-    heads = model.supervised(model.padded(IMAGE))
+    heads = model.compute_heads(model.pad(IMAGE))
     assert torch.equal(heads[0][..., :45, :], model(IMAGE))
     trained = model.train()(IMAGE)
     assert [logits.shape for logits in trained] == [(1, 4, 45, 64)] * 4
@@ -46,8 +46,8 @@ def test_a_pruned_network_gives_the_logits_of_its_head_in_the_whole_one(depth: i
     whole = net(upsampling=upsampling)
     small = build_model("unetpp", SPEC, {"width": 0.25, "depth": depth, "upsampling": upsampling}).eval()
     small.load_state_dict(prune_depth(whole.state_dict(), depth))
-    image = whole.padded(IMAGE)
-    assert torch.equal(small.logits(image), whole.supervised(image)[4 - depth])
+    image = whole.pad(IMAGE)
+    assert torch.equal(small.logits(image), whole.compute_heads(image)[4 - depth])
     assert count_weights(small) < count_weights(whole) or depth == 4
 
 
@@ -67,8 +67,8 @@ def test_the_verb_cuts_a_checkpoint_to_a_depth(tmp_path: Path, capsys: pytest.Ca
     assert "depth 2: " in capsys.readouterr().out
     small = load_model(tmp_path / "small.pt")
     assert small.architecture["options"] == {"width": 0.25, "depth": 2}
-    image = whole.padded(IMAGE)
-    assert torch.equal(small.model.logits(image), whole.supervised(image)[2])
+    image = whole.pad(IMAGE)
+    assert torch.equal(small.model.logits(image), whole.compute_heads(image)[2])
 
 
 def test_only_a_unetpp_can_be_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

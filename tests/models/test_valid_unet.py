@@ -43,7 +43,7 @@ def test_the_surroundings_are_the_mirror_image(size: tuple[int, int]) -> None:
     model = net()
     image = torch.randn(1, 1, *size)
     height, width = (model.output_size(side) for side in size)
-    found = model.surrounded(image, height, width)[0, 0].numpy()
+    found = model.surround(image, height, width)[0, 0].numpy()
     after = [model.input_size(out) - model.margin - side for out, side in zip((height, width), size, strict=True)]
     np.testing.assert_array_equal(found, np.pad(image[0, 0].numpy(), [(92, after[0]), (92, after[1])], mode="reflect"))
 

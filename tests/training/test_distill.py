@@ -73,7 +73,7 @@ def test_a_student_of_the_teacher_alone_becomes_it() -> None:
     optimizer = torch.optim.Adam([student], 0.1)
     for _ in range(150):
         optimizer.zero_grad()
-        mixed.mixed(cross_entropy(student, TARGET), student, wanted, TARGET).backward()
+        mixed.mix(cross_entropy(student, TARGET), student, wanted, TARGET).backward()
         optimizer.step()
     assert torch.allclose(student.softmax(1), wanted.softmax(1), atol=0.02)
 

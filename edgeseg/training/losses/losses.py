@@ -43,7 +43,7 @@ def class_weights(pixels: Tensor, mode: str) -> Tensor:
 def cross_entropy(
     logits: Tensor, target: Tensor, weights: Tensor | None = None, boundary: Tensor | None = None
 ) -> Tensor:
-    """Mean cross-entropy of (N, K, H, W) logits and an (N, H, W) int64 target without its void pixels.
+    """Compute the mean cross-entropy of (N, K, H, W) logits and an (N, H, W) int64 target without its void pixels.
 
     Class weights enter the sum and its divisor (torch's convention). Boundary weights are added to
     the class weights in the sum alone, so that they raise the loss of their pixels and leave the
@@ -60,7 +60,7 @@ def cross_entropy(
 def binary_cross_entropy(
     logits: Tensor, target: Tensor, positive_weight: Tensor | None = None, boundary: Tensor | None = None
 ) -> Tensor:
-    """Mean BCE of (N, 1, H, W) logits and an (N, H, W) 0/1 target without its void pixels."""
+    """Compute the mean BCE of (N, 1, H, W) logits and an (N, H, W) 0/1 target without its void pixels."""
     known = target != VOID
     losses = F.binary_cross_entropy_with_logits(
         logits[:, 0], (target == 1).to(logits.dtype), pos_weight=positive_weight, reduction="none"

@@ -21,7 +21,7 @@ def lovasz(logits: Tensor, target: Tensor, boundary: Tensor | None = None) -> Te
 
 
 def lovasz_softmax(logits: Tensor, target: Tensor) -> Tensor:
-    """Mean over the occurring classes of the Lovasz extension of 1 - IoU at the errors ``|y - p|``."""
+    """Compute the mean over the occurring classes of the Lovasz extension of 1 - IoU at the errors ``|y - p|``."""
     probabilities, truth = probabilities_and_truth(logits, target)
     occurring = truth.any(1)
     errors = (truth - probabilities).abs()[occurring]

@@ -124,7 +124,7 @@ def join_means(model: nn.Module, validator: Validator) -> tuple[Confusion, list[
     gates = [Mean(1) if join.gate is not None else None for join in joins]
     looks = [(join.module, mean) for join, mean in zip(joins, means, strict=True)]
     looks += [(join.gate, mean) for join, mean in zip(joins, gates, strict=True) if join.gate is not None and mean]
-    with hooked([(model, size), *looks]):
+    with hook_inputs([(model, size), *looks]):
         confusion = validator.confusion(model)
     strides = [2 ** round(math.log2(size.height / mean.height)) for mean in means]
     values = zip(means, gates, strides, strict=True)
@@ -154,7 +154,7 @@ class Mean:
 
 
 @contextlib.contextmanager
-def hooked(hooks: Sequence[tuple[nn.Module, Any]]) -> Iterator[None]:
+def hook_inputs(hooks: Sequence[tuple[nn.Module, Any]]) -> Iterator[None]:
     """Let the hooks see what goes into their modules as long as this lasts."""
     handles = [module.register_forward_pre_hook(hook) for module, hook in hooks]
     try:

@@ -19,6 +19,7 @@ SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".m
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg run``."""
     parser.add_argument(
         "artifact", type=Path, nargs="?", metavar="ARTIFACT", help="artifact directory made by edgeseg export"
     )

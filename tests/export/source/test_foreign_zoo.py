@@ -27,7 +27,7 @@ from edgeseg.export.source.foreign_net import probe_inputs
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.source_net import SourceNet, source_net
 from edgeseg.export.source.spec_file import flags_of_json, merge_flags
-from edgeseg.export.source.upsampling import append_resize, find_upsampling
+from edgeseg.export.source.upsampling import append_resize, enlarge_logits
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import synthetic_samples
 
@@ -292,7 +292,7 @@ def test_the_resize_of_the_graph_is_the_one_of_the_reference(how, small, large):
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "g", entries[:1], entries[1:])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     append_resize(model, (2, *large), how)
-    np.testing.assert_allclose(original(model, values), find_upsampling(values, large, how), atol=1e-5)
+    np.testing.assert_allclose(original(model, values), enlarge_logits(values, large, how), atol=1e-5)
 
 
 def test_one_of_several_outputs_is_chosen_by_name(tmp_path):

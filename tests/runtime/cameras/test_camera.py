@@ -75,10 +75,10 @@ def answering(port: int, answer: bytes) -> Iterator[list[bytes]]:
 def test_a_camera_that_answers_after_it_was_off_is_noticed() -> None:
     port = free_port()
     watching = watch(port)
-    assert not watching.opened(0.1)
+    assert not watching.wait_until_open(0.1)
     with answering(port, b"RTSP/1.0 401 Unauthorized\r\n\r\n") as asked:
         began_s = time.monotonic()
-        assert watching.opened(10)
+        assert watching.wait_until_open(10)
         assert time.monotonic() - began_s < 1
     assert asked == [
         f"OPTIONS rtsp://127.0.0.1:{port}/live RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: edgeseg\r\n\r\n".encode()
@@ -88,24 +88,24 @@ def test_a_camera_that_answers_after_it_was_off_is_noticed() -> None:
 def test_a_camera_that_listens_and_says_nothing_is_not_back() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         watching = watch(server.getsockname()[1])
-        assert [watching.opened(0.2) for _ in range(3)] == [False] * 3
+        assert [watching.wait_until_open(0.2) for _ in range(3)] == [False] * 3
 
 
 def test_a_web_camera_is_back_when_its_port_is_open() -> None:
     port = free_port()
     watching = PortWatch(parse_address(f"http://127.0.0.1:{port}/cam.mjpg"), threading.Event())
-    assert not watching.opened(0.1)
+    assert not watching.wait_until_open(0.1)
     with socket.create_server(("127.0.0.1", port)):
-        assert watching.opened(10)
+        assert watching.wait_until_open(10)
 
 
 def test_a_camera_that_answers_is_no_reason_to_try_earlier() -> None:
     """It is there and has no stream: asking again and again does not help it."""
     with answering(free := free_port(), b"RTSP/1.0 200 OK\r\n\r\n") as asked:
         watching = watch(free)
-        assert not watching.opened(0.5)
+        assert not watching.wait_until_open(0.5)
         began_s = time.monotonic()
-        assert not watching.opened(0.5)
+        assert not watching.wait_until_open(0.5)
         assert time.monotonic() - began_s >= 0.5
     assert len(asked) == 1
 
@@ -114,7 +114,7 @@ def test_no_login_is_sent_to_who_is_asked() -> None:
     port = free_port()
     watching = PortWatch(parse_address(f"rtsp://user:p@ss/word@127.0.0.1:{port}/live"), threading.Event())
     with answering(port, b"RTSP/1.0 200 OK\r\n\r\n") as asked:
-        watching.opened(1)
+        watching.wait_until_open(1)
     assert b"word" not in asked[0]
     assert asked[0].startswith(f"OPTIONS rtsp://127.0.0.1:{port}/live ".encode())
 
@@ -122,7 +122,7 @@ def test_no_login_is_sent_to_who_is_asked() -> None:
 @pytest.mark.parametrize("text", ["test://cells", "rtsp://127.0.0.1:99999/live"])
 def test_without_a_port_the_whole_wait_is_waited(text: str) -> None:
     began_s = time.monotonic()
-    assert not PortWatch(parse_address(text), threading.Event()).opened(0.3)
+    assert not PortWatch(parse_address(text), threading.Event()).wait_until_open(0.3)
     assert time.monotonic() - began_s >= 0.3
 
 
