@@ -23,7 +23,7 @@ class Summary:
         sink_errors: for each sink that failed, why; its output is not whole.
         skipped: damaged pictures of the source.
         ended_early: the file stopped before its announced end.
-        stopped: :meth:`Pipeline.stop` ended the run.
+        stopped: :meth:`edgeseg.runtime.pipeline.Pipeline.stop` ended the run.
     """
 
     frames: int

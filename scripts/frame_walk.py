@@ -1,4 +1,4 @@
-"""Say through which files of edgeseg each frame goes: RTSP to a recording and a JSON line.
+"""Say through which files and threads of edgeseg each frame goes: RTSP to a recording and a JSON line.
 
     python scripts/frame_walk.py ARTIFACT
 
@@ -28,8 +28,10 @@ from fault_camera import FaultCamera  # noqa: E402
 FPS = 25
 WINDOW_S = 6.0
 SHARE = 0.8
+THREADS = "threads"
 WAIT_S = 120.0
 PROFILER = """
+THREADS = "threads"
 import collections, json, os, sys, threading, time
 
 root, out = os.environ["FRAME_WALK_ROOT"], os.environ["FRAME_WALK_OUT"]
@@ -44,6 +46,7 @@ def profile(frame, event, _):
         return
     name = getattr(code, "co_qualname", code.co_name)
     calls[f"{os.path.realpath(code.co_filename)}:{name}"] += 1
+    calls[f"{THREADS} {threading.current_thread().name.partition('://')[0]}:{name}"] += 1
     now_s = time.monotonic()
     if now_s > due_s:
         due_s = now_s + 0.25
@@ -64,17 +67,18 @@ def main() -> int:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         found = trace(args.artifact, args.root, Path(scratch))
-    files = {file for functions in found.values() for file in functions}
+    threads = {process: sorted(functions.pop(THREADS, ())) for process, functions in found.items()}
     for process, functions in found.items():
-        print(f"{process}: {len(functions)} files")
+        print(f"{process}: {len(functions)} files, in the threads {', '.join(threads[process])}")
         for file, names in sorted(functions.items()):
             print(f"  {file}: {', '.join(sorted(names))}")
-    print(f"{len(files)} files in all, {sum(len(names) for f in found.values() for names in f.values())} functions")
+    files = {file for functions in found.values() for file in functions}
+    print(f"{len(files)} files and {sum(map(len, threads.values()))} threads in all")
     return 0
 
 
 def trace(artifact: Path, root: Path, scratch: Path) -> dict[str, dict[str, set[str]]]:
-    """Run a camera; for each process that does something a frame, its files and their functions."""
+    """Run a camera; for each process that does something a frame, its files and their functions, and its threads."""
     (scratch / "sitecustomize.py").write_text(PROFILER)
     out, lines = scratch / "calls", scratch / "out.jsonl"
     out.mkdir()
@@ -96,10 +100,15 @@ def trace(artifact: Path, root: Path, scratch: Path) -> dict[str, dict[str, set[
     found: dict[str, dict[str, set[str]]] = {}
     for process, calls in after.items():
         for place, count in (calls - before.get(process, Counter())).items():
-            file, _, name = place.rpartition(":")
-            if count >= SHARE * frames and "site-packages" not in file:
-                found.setdefault(process, {}).setdefault(str(Path(file).relative_to(root)), set()).add(name)
-    return found
+            where, _, name = place.rpartition(":")
+            if count < SHARE * frames or "site-packages" in where:
+                continue
+            places = found.setdefault(process, {})
+            if where.startswith(THREADS):
+                places.setdefault(THREADS, set()).add(where.removeprefix(THREADS).strip())
+            else:
+                places.setdefault(str(Path(where).relative_to(root)), set()).add(name)
+    return {process: places for process, places in found.items() if set(places) > {THREADS}}
 
 
 def read_calls(folder: Path) -> dict[str, Counter[str]]:
