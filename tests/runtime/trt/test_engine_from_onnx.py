@@ -119,17 +119,9 @@ class TestBuild:
 
 
 class TestSettings:
-    @pytest.mark.parametrize(
-        ("values", "flag"),
-        [
-            ({"workspace_mb": 0}, "--workspace"),
-            ({"dla": 8}, "--dla"),
-            ({"level": 6}, "--opt-level"),
-            ({"level": "3"}, "--opt-level"),
-        ],
-    )
-    def test_out_of_range(self, values: dict[str, Any], flag: str) -> None:
-        with pytest.raises(UserError, match=f"{flag} must be a whole number"):
+    @pytest.mark.parametrize("values", [{"workspace_mb": 0}, {"dla": 8}, {"level": 6}, {"level": "3"}])
+    def test_out_of_range(self, values: dict[str, Any]) -> None:
+        with pytest.raises(UserError, match=f"`{next(iter(values))}` must be a whole number"):
             BuildSettings(**values)
 
     def test_a_dla_and_every_gpu_exclude_each_other(self) -> None:
@@ -299,7 +291,7 @@ class TestStart:
     def test_without_a_word_in_the_log_the_exception_is_told(self, model: bytes) -> None:
         library, *_ = old_tensorrt()
         library.module.Builder = int  # refuses a logger with a TypeError
-        with pytest.raises(EngineError, match=r"it gave no reason \(int\(\) .*edgeseg doctor"):
+        with pytest.raises(EngineError, match=r"it gave no reason \(int\(\) .*`diagnose\(\)` tells"):
             build_engine(BuildJob(model, "fp32"), library)
 
 

@@ -219,7 +219,9 @@ class TestFailures:
             raise TypeError("pybind11::init(): factory function returned nullptr")
 
         module.Runtime = runtime
-        with pytest.raises(EngineError, match=r"does not start: CUDA initialization failure with error: 35\. Mostly"):
+        with pytest.raises(
+            EngineError, match=r"does not start: CUDA initialization failure with error: 35\. It is usually"
+        ):
             TensorRtEngine(tiny, EngineOptions(cache_dir=engines), Cuda(cuda), double_library(module))
 
     @pytest.mark.parametrize(
