@@ -16,26 +16,26 @@ import time
 from pathlib import Path
 from typing import Any
 
+import edgeseg
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.console.progress import bar_on_tty
-from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.export.source.foreign_spec import SpecFlags
-from edgeseg.export.source.source_net import source_net
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import OutputOptions
-from edgeseg.proof.samples import Samples, samples_from, synthetic_samples
+from edgeseg.proof.samples import Samples, samples_from
 
 # The authors normalise (x - mean) / std on 0..255 and then divide by 255 once more.
-AUTHORS = SpecFlags(
-    classes=("background", "person"),
+AUTHORS = edgeseg.ModelSpec(
+    "multiclass",
+    ("background", "person"),
+    height=320,
+    width=320,
     color_order="bgr",
-    mean=(102.890434, 111.25247, 126.91212),
-    std=tuple(255 * s for s in (62.93292, 62.82138, 66.355705)),
-    value_range=255,
+    mean=(102.890434 / 255, 111.25247 / 255, 126.91212 / 255),
+    std=(62.93292, 62.82138, 66.355705),
 )
 ANYTHING = Budget(100, 100, 100, search=False)
 
@@ -44,7 +44,7 @@ def main() -> None:
     args = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
         place = OutputOptions(Path(scratch), "sinet", bar_on_tty)
-        parent = _float_artifact(args.onnx, place)
+        parent = edgeseg.export_model(args.onnx, spec=AUTHORS, out=scratch, name=place.name)
         folder = args.data / "images" / "train"
         images = load_set(folder, parent.spec, args.n)
         samples = samples_from(folder, parent.spec, calibrated=images.images).spread(args.images)
@@ -65,13 +65,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-drop", type=float, default=0.9, help="percent of the pixels (default: 0.9)")
     parser.add_argument("--json", type=Path, help="write the figures there, too")
     return parser.parse_args()
-
-
-def _float_artifact(path: Path, place: OutputOptions) -> Artifact:
-    source = source_net(path, AUTHORS)
-    probes = synthetic_samples(source.spec)
-    onnx = onnx_artifact(source, place, None, probes).artifact
-    return openvino_artifact(source, onnx, place, probes).artifact
 
 
 def _report(

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgeseg.artifact import Artifact, artifact_dir
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
+from edgeseg.calibration.images.set_file import weight_digests
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
 from edgeseg.calibration.quantizers.recipe import AUTO, USUAL, Recipe
@@ -101,6 +102,23 @@ class Quantization:
         return found
 
 
+def make_int8(
+    asked: Quantization, parent: Artifact, place: OutputOptions, model_format: str, warn: Warn = str
+) -> tuple[ExportResult, Samples]:
+    """Choose the images, and make and prove the INT8 artifact that was asked for.
+
+    Returns:
+        It, and the images that proved it.
+
+    Raises:
+        DataError: images cannot be used.
+        ArtifactError, GateFailed, OutputError, Interrupted: see :func:`quantize_artifact`.
+    """
+    images = asked.choose_images(parent.spec, weight_digests(parent.path).values(), place.progress, warn)
+    samples = asked.choose_samples(parent.spec, images, warn)
+    return quantize_artifact(asked, parent, images, samples, place, model_format), samples
+
+
 def quantize_artifact(
     asked: Quantization,
     parent: Artifact,
@@ -126,7 +144,7 @@ def quantize_artifact(
         Interrupted: it was stopped, and goes on from what was measured.
     """
     try:
-        chosen = _choose_recipe(asked, parent, images, samples, place.progress, model_format)
+        chosen = choose_recipe(asked, parent, images, samples, place.progress, model_format)
         return int8_artifact(parent, images, place, samples, asked.budget, model_format, chosen)
     except KeyboardInterrupt:
         kept = journal_path(artifact_dir(place.out, place.name, "int8", model_format))
@@ -135,7 +153,7 @@ def quantize_artifact(
         raise
 
 
-def _choose_recipe(
+def choose_recipe(
     asked: Quantization,
     parent: Artifact,
     images: CalibrationSet,

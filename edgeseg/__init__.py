@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edgeseg import errors as errors
+    from edgeseg.api.evaluate import evaluate as evaluate
     from edgeseg.api.export_model import export_model as export_model
     from edgeseg.api.load import load as load
     from edgeseg.api.model import Model as Model
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from edgeseg.api.result import Area as Area
     from edgeseg.api.result import Result as Result
     from edgeseg.api.stream import Stream as Stream
+    from edgeseg.api.train import train as train
+    from edgeseg.api.verify import verify as verify
     from edgeseg.artifact import Artifact as Artifact
     from edgeseg.errors import ArtifactError as ArtifactError
     from edgeseg.errors import CheckpointError as CheckpointError
@@ -46,6 +49,7 @@ else:
     )
     _HOMES = {
         **dict.fromkeys(_ERRORS.split(), "errors"),
+        "evaluate": "api.evaluate",
         "export_model": "api.export_model",
         "load": "api.load",
         "Model": "api.model",
@@ -53,6 +57,8 @@ else:
         "Area": "api.result",
         "Result": "api.result",
         "Stream": "api.stream",
+        "train": "api.train",
+        "verify": "api.verify",
         "Artifact": "artifact",
         "Budget": "proof.budget",
         "ModelSpec": "spec",

@@ -15,7 +15,7 @@ from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
 from edgeseg.export.trace.open_forms import open_traced_models
 from edgeseg.export.trace.trace import Trace, trace
 from edgeseg.image import UInt8, fit
-from edgeseg.proof.compare import Stage
+from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.publishing import artifact_stage
 from edgeseg.proof.samples import Samples, UnreadableImageError, samples_from
 from edgeseg.runtime.engines.predictor import Predictor
@@ -40,6 +40,27 @@ def open_models(paths: Sequence[Path]) -> Iterator[tuple[list[Stage], ModelSpec]
                     f"{', '.join(spec.classes)}. Models of the same classes can be compared."
                 )
         yield _distinct([stage for stage, _ in opened]), spec
+
+
+def compare_models(
+    paths: Sequence[Path], data: tuple[Path, str | None, int | None], progress: Progress = no_progress
+) -> Comparison:
+    """Compare every model with the first one.
+
+    Args:
+        paths: checkpoints and artifacts, the reference first.
+        data: folder, split and ignore index, see :func:`~edgeseg.proof.samples.samples_from`.
+        progress: ticks once an image.
+
+    Raises:
+        UserError: their classes differ.
+        DataError: images or masks cannot be used.
+        CheckpointError, ArtifactError: a model cannot be opened.
+    """
+    with open_models(paths) as (stages, spec):
+        samples = samples_from(data[0], spec, data[1], data[2])
+        with progress("verify", len(samples)) as tick:
+            return compare(stages, samples, spec, tick)
 
 
 def trace_stages(

@@ -9,14 +9,12 @@ import pytest
 from fitted import SPEC, fitted_net, write_dataset
 from shared_folder import FillOnce
 
-from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.export.build import onnx_artifact, openvino_artifact
+from edgeseg.calibration.quantization import Quantization
+from edgeseg.export.forms import ExportOptions, export_forms
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.export.source.source_net import SourceNet, torch_forward
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import ExportResult, OutputOptions
-from edgeseg.proof.samples import samples_from
 
 
 @pytest.fixture(scope="session")
@@ -41,8 +39,7 @@ def built(
 ) -> tuple[ExportResult, ExportResult, ExportResult]:
     """ONNX, OpenVINO and INT8 artifacts of the fitted network."""
     place = OutputOptions(tmp_path_factory.mktemp("artifacts"), source.name)
-    samples = samples_from(data, source.spec)
-    images = load_set(data, source.spec, 10)
-    first = onnx_artifact(source, place, ["labels", "confidence", "logits"], samples)
-    second = openvino_artifact(source, first.artifact, place, samples)
-    return first, second, int8_artifact(second.artifact, images, place, samples, Budget(5.0, 100, 100))
+    int8 = Quantization(data, data, count=10, budget=Budget(5.0, 100, 100))
+    options = ExportOptions(outputs=("labels", "confidence", "logits"), data=data, int8=int8)
+    first, second, third = export_forms(source, options, place)
+    return first, second, third

@@ -55,6 +55,7 @@ ROOMS = (
     "edgeseg.training.losses",
     "edgeseg.training.data",
     "edgeseg.training",
+    "edgeseg.training.session",
     "edgeseg.training.pruning",
     "edgeseg.calibration.images",
     "edgeseg.calibration.quantizers",

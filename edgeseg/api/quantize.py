@@ -88,8 +88,7 @@ def quantize(
     parent = open_artifact(artifact)
     model_format = format or parent.format
     need_to_calibrate(model_format)
-    from edgeseg.calibration.images.set_file import weight_digests
-    from edgeseg.calibration.quantization import Quantization, quantize_artifact
+    from edgeseg.calibration.quantization import Quantization, make_int8
     from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
     from edgeseg.proof.publishing import OutputOptions
 
@@ -103,10 +102,8 @@ def quantize(
     if (half or build) and model_format != TENSORRT.name:
         raise UserError(f"`half` and `build` are for TensorRT; use `format='tensorrt'`. Found {model_format!r}.")
     check_writable(place.out)
-    warn = partial(warnings.warn, category=DataWarning, stacklevel=3)
-    chosen = asked.choose_images(parent.spec, weight_digests(parent.path).values(), place.progress, warn)
-    samples = asked.choose_samples(parent.spec, chosen, warn)
-    made = quantize_artifact(asked, parent, chosen, samples, place, model_format)
+    warn = partial(warnings.warn, category=DataWarning, stacklevel=4)
+    made, samples = make_int8(asked, parent, place, model_format, warn)
     if not (half or build):
         return made.artifact
     from edgeseg.export.tensorrt_artifact import finish_tensorrt

@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -29,6 +30,29 @@ def bar_on_tty(description: str, total: int) -> Iterator[Tick]:
     """Show a bar on standard error when it is a terminal."""
     with tqdm(desc=description, total=total, leave=False, disable=not sys.stderr.isatty()) as bar:
         yield bar.update
+
+
+@contextlib.contextmanager
+def show_progress() -> Iterator[OnProgress]:
+    """Show the steps of a call on standard error when it is a terminal, a bar each."""
+    bars: dict[str, tqdm[NoReturn]] = {}
+
+    def show(description: str, done: int, total: int) -> None:
+        bar = bars.get(description)
+        if bar is None or done < bar.n:
+            _close(bars)
+            bar = bars[description] = tqdm(desc=description, total=total, leave=False, disable=not sys.stderr.isatty())
+        bar.update(done - bar.n)
+
+    try:
+        yield show
+    finally:
+        _close(bars)
+
+
+def _close(bars: dict[str, tqdm[NoReturn]]) -> None:
+    while bars:
+        bars.popitem()[1].close()
 
 
 def report_to(callback: OnProgress | None) -> Progress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,23 @@ class Profile:
     weights: int
     gflop: float
     receptive_field: int | None
+
+
+def describe_network(name: str, spec: ModelSpec) -> dict[str, Any]:
+    """Return a network's figures, options and engines as plain values for JSON.
+
+    Raises:
+        UserError: unknown name.
+    """
+    entry = model_entry(name)
+    return {
+        **dataclasses.asdict(profile(name, spec)),
+        "imgsz": [spec.height, spec.width],
+        "engines": list(entry.engines),
+        "pretrained": entry.pretrained is not None,
+        "options": {option.name: option.range() for option in entry.options},
+        "summary": entry.summary,
+    }
 
 
 def profile(name: str, spec: ModelSpec, options: Mapping[str, Any] | None = None) -> Profile:

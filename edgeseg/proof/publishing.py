@@ -52,10 +52,15 @@ class OutputOptions:
     benchmark_seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.name or self.name != Path(self.name).name or self.name.startswith("."):
-            raise UserError(
-                f"`name` is a plain name without slashes or a leading dot; found {self.name!r}. `out` is the folder."
-            )
+        check_name(self.name)
+
+
+def check_name(name: str) -> None:
+    """Raise UserError when an artifact cannot be called ``name``."""
+    if not name or name != Path(name).name or name.startswith("."):
+        raise UserError(
+            f"`name` is a plain name without slashes or a leading dot; found {name!r}. Use `out` for a folder."
+        )
 
 
 def open_staged(staged: Path, manifest: Mapping[str, Any]) -> Artifact:

@@ -35,6 +35,7 @@ from edgeseg.training.settings import TrainSettings
 from edgeseg.training.start import deploy, first_network, read_resume
 from edgeseg.training.validation import Validator
 from edgeseg.training.verdict import Verdict, constant_loss
+from edgeseg.training.voice import ALOUD, Voice
 
 RANGE_IMAGES = 8
 NAMES_SHOWN = 16
@@ -59,7 +60,9 @@ class TrainResult:
     verdict: Verdict
 
 
-def train(data: Dataset, spec: ModelSpec, settings: TrainSettings, resume: Path | None = None) -> TrainResult:
+def train(
+    data: Dataset, spec: ModelSpec, settings: TrainSettings, resume: Path | None = None, voice: Voice = ALOUD
+) -> TrainResult:
     """Train a network; leave ``best.pt``, ``last.pt``, ``results.csv`` and pictures in ``settings.out``.
 
     Args:
@@ -67,19 +70,20 @@ def train(data: Dataset, spec: ModelSpec, settings: TrainSettings, resume: Path 
         spec: the contract of the network to be.
         settings: how.
         resume: a ``last.pt`` to go on from, bit for bit.
+        voice: how it speaks.
 
     Raises:
         DataError: unreadable or contradicting images and masks; a loss that is no number.
         CheckpointError: ``resume`` is no checkpoint or belongs to another run.
         OutputError: ``settings.out`` cannot be written.
     """
-    return Trainer(data, spec, settings).run(resume)
+    return Trainer(data, spec, settings, voice).run(resume)
 
 
 class Trainer:
     """One run: what lives from epoch to epoch."""
 
-    def __init__(self, data: Dataset, spec: ModelSpec, settings: TrainSettings) -> None:
+    def __init__(self, data: Dataset, spec: ModelSpec, settings: TrainSettings, voice: Voice = ALOUD) -> None:
         check_splits(data)
         set_seed(settings.seed)
         self.spec, self.settings = spec, settings
@@ -87,7 +91,7 @@ class Trainer:
             check_loss(settings.loss, spec.task)
         teacher = Teacher.load(settings.distill, spec) if settings.distill else None
         self.accelerator = make_accelerator(settings)
-        self.reporter = Reporter(self.accelerator)
+        self.reporter = Reporter(self.accelerator, voice)
         sizes = Augmentation(scale=settings.scale)
         self.train_set = FolderDataset(data, "train", spec, self.crop, sizes, settings.seed, settings.boundary)
         self.validator = Validator(FolderDataset(data, "val", spec), self.accelerator)

@@ -10,11 +10,11 @@ from typing import Any
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from edgeseg.console.terminal import complain, say
 from edgeseg.training.history import History
 from edgeseg.training.pace import Pace, TimeLeft, in_words
 from edgeseg.training.reports import Row
 from edgeseg.training.verdict import Verdict
+from edgeseg.training.voice import ALOUD, Voice
 
 SAVE_EVERY_S = 60.0
 STEPS_BEFORE_A_WORD = 100
@@ -25,9 +25,11 @@ class Reporter:
 
     Args:
         accelerator: knows which process this is.
+        voice: where what is said goes.
     """
 
-    def __init__(self, accelerator: Accelerator) -> None:
+    def __init__(self, accelerator: Accelerator, voice: Voice = ALOUD) -> None:
+        self._voice = voice
         self.left = TimeLeft()
         self._accelerator = accelerator
         self._saved_at, self._warned = -math.inf, False
@@ -35,13 +37,15 @@ class Reporter:
     def say(self, text: str) -> None:
         """Print a line about the run."""
         if self._accelerator.is_main_process:
-            say(text)
+            self._voice.say(text)
 
     def bar(self, items: Any, title: str, total: int | None = None) -> Any:
         """Show a progress bar on a terminal; in a log, a line now and then."""
         total = len(items) if total is None else total
         if not self._accelerator.is_local_main_process:
             return tqdm(items, disable=True)
+        if self._voice.on_progress is not None:
+            return tqdm(self._voice.watch(items, title, total), disable=True)
         return tqdm(self.left.watch(items, title, total), title, total, disable=None, leave=False, dynamic_ncols=True)
 
     def expect(self, text: str, steps_left: int, validations_left: int, pace: Pace | None, resumed: bool) -> None:
@@ -61,7 +65,7 @@ class Reporter:
         if pace and self.left.left_s is not None:
             text += f"; {pace.step_s:.2g} s a step here, about {in_words(self.left.left_s)} in all"
         if self._accelerator.is_main_process:
-            complain(text)
+            self._voice.note(text)
 
     def show_step(self, bar: Any, mean_loss: float, history: History) -> None:
         """Show how the epoch goes, on its bar and in the next line of a log."""
@@ -89,4 +93,4 @@ class Reporter:
             return
         self._warned = True
         if not (verdict := judge()).learned:
-            complain(f"warning: by epoch {done} of {epochs} nothing is learned yet: {' and '.join(verdict.why)}")
+            self._voice.warn(f"by epoch {done} of {epochs} nothing is learned yet: {' and '.join(verdict.why)}")

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from edgeseg.console.progress import show_progress
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.console.terminal import complain, say, say_lines
-from edgeseg.errors import GateFailed, UserError
-
-if TYPE_CHECKING:
-    from edgeseg.artifact import Artifact
-    from edgeseg.runtime.measure.check import Gate
+from edgeseg.errors import GateFailed
 
 EXAMPLES = (
     "edgeseg check ARTIFACT --data DIR --max-drop 0.5",
@@ -25,6 +19,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg check``."""
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
     accuracy = parser.add_argument_group("accuracy gate")
     accuracy.add_argument("--data", type=Path, metavar="DIR", help="the data it was verified on: measure mIoU again")
@@ -47,66 +42,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 when a gate fails; every gate is measured first."""
-    from edgeseg.artifact import Artifact, artifact_folder
-    from edgeseg.files.output_paths import check_apart, picture_folders
-    from edgeseg.runtime.measure.check import check_runs
+    from edgeseg.api.check import check
 
-    if args.save_baseline:
-        check_apart([args.save_baseline], [artifact_folder(args.artifact), *picture_folders(args.data)])
-    artifact = Artifact.open(args.artifact)
-    labels = check_runs(artifact, args.device)
-    gates = list(_gates(args, artifact))
+    with show_progress() as progress:
+        checked = check(
+            args.artifact,
+            data=args.data,
+            ignore_index=args.ignore_index,
+            max_drop=args.max_drop,
+            max_latency_ms=args.max_latency_ms,
+            baseline=args.baseline,
+            max_slowdown=args.max_slowdown,
+            save_baseline=args.save_baseline,
+            device=args.device,
+            progress=progress,
+        )
+    if checked.saved_ratio is not None:
+        complain(f"saved   {args.save_baseline}: {checked.saved_ratio:.2f} reference workloads a run")
     if args.json:
-        say_lines(json.dumps({"artifact": artifact.path.name, "gates": [gate.to_dict() for gate in gates]}, indent=2))
+        say_lines(json.dumps(checked.to_dict(), indent=2))
     else:
-        say(f"passed  {artifact.path.name}: digests hold, it runs on {args.device}, {labels} labels on test pictures")
-        for gate in gates:
+        name = checked.artifact.path.name
+        say(f"passed  {name}: digests hold, it runs on {args.device}, {checked.labels} labels on test pictures")
+        for gate in checked.gates:
             say(f"{'passed' if gate.passed else 'FAILED'}  {gate}")
-    if failed := [str(gate) for gate in gates if not gate.passed]:
-        raise GateFailed(f"{len(failed)} of {len(gates)} gates failed. {' '.join(failed)}")
+    if checked.failed:
+        sentences = " ".join(map(str, checked.failed))
+        raise GateFailed(f"{len(checked.failed)} of {len(checked.gates)} gates failed. {sentences}")
     return 0
-
-
-def _gates(args: argparse.Namespace, artifact: Artifact) -> Iterator[Gate]:
-    if args.data:
-        yield _iou(args, artifact)
-    if args.max_latency_ms is not None:
-        yield _latency_ms(args, artifact)
-    if args.baseline or args.save_baseline:
-        yield from _baseline(args, artifact)
-
-
-def _iou(args: argparse.Namespace, artifact: Artifact) -> Gate:
-    from tqdm import tqdm
-
-    from edgeseg.runtime.measure.check import iou_gate
-    from edgeseg.runtime.measure.evaluate import open_dataset
-
-    dataset = open_dataset(args.data, artifact, args.ignore_index)
-    with tqdm(desc="check", leave=False, disable=not sys.stderr.isatty()) as bar:
-        return iou_gate(artifact, dataset, args.max_drop, device=args.device, progress=bar.update)
-
-
-def _latency_ms(args: argparse.Namespace, artifact: Artifact) -> Gate:
-    from edgeseg.runtime.measure.bench import bench_in_turns
-    from edgeseg.runtime.measure.check import Gate
-
-    latency = bench_in_turns([artifact], 2.0, args.device)[0]
-    sentence = f"p95 was {latency.p95_ms:.2f} ms over {latency.runs} runs."
-    return Gate("median latency in ms", args.max_latency_ms, latency.p50_ms, sentence)
-
-
-def _baseline(args: argparse.Namespace, artifact: Artifact) -> Iterator[Gate]:
-    from edgeseg.runtime.measure.check import latency_gate, read_baseline, save_baseline
-    from edgeseg.runtime.measure.latency_gate import latency_ratio
-
-    if args.device != "CPU":
-        raise UserError(f"A baseline is a ratio to CPU work; found --device {args.device}. Use --max-latency-ms there.")
-    if args.baseline:
-        read_baseline(args.baseline, artifact)  # before the measurement, not after
-    ratio = latency_ratio(artifact)
-    if args.baseline:
-        yield latency_gate(artifact, ratio, args.baseline, args.max_slowdown)
-    if args.save_baseline:
-        save_baseline(args.save_baseline, artifact, ratio)
-        complain(f"saved   {args.save_baseline}: {ratio.ratio:.2f} reference workloads a run")

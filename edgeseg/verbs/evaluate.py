@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeseg.console.progress import show_progress
 from edgeseg.console.quantities import number, whole
 from edgeseg.console.terminal import say_lines, visible
 from edgeseg.console.text_table import format_table
-from edgeseg.files.atomic import atomic_file, check_writable
+from edgeseg.files.atomic import check_writable
 
 if TYPE_CHECKING:
-    from edgeseg.artifact import Artifact
-    from edgeseg.dataset import Dataset
-    from edgeseg.image import UInt8
     from edgeseg.runtime.measure.evaluate import Evaluation
-    from edgeseg.spec import Color
 
 SIZES_ASIDE = "(number of objects: connected areas of one class in the masks; each is scored alone, sizes in pixels)"
-WRITTEN = ("results.json", "confusion.png", "sizes.png")
 
 EXAMPLES = (
     "edgeseg evaluate ARTIFACT --data DIR",
@@ -31,6 +26,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg evaluate``."""
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder or data.yaml")
@@ -49,69 +45,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    """Score an artifact and print the scores; returns the exit code."""
+    from edgeseg.api.evaluate import evaluate
     from edgeseg.artifact import Artifact, artifact_folder
     from edgeseg.files.output_paths import check_apart, picture_folders
-    from edgeseg.runtime.engines.predictor import open_predictor
-    from edgeseg.runtime.measure.evaluate import open_dataset
+    from edgeseg.runtime.measure.results import RESULTS, describe_evaluation, write_evaluation
 
+    written = [args.out / name for name in RESULTS] if args.out else []
     if args.out:
         check_writable(args.out)
-        inputs = [artifact_folder(args.artifact), *picture_folders(args.data)]
-        check_apart([args.out / name for name in WRITTEN], inputs)
+        check_apart(written, [artifact_folder(args.artifact), *picture_folders(args.data)])
     artifact = Artifact.open(args.artifact)
-    dataset = open_dataset(args.data, artifact, args.ignore_index)
-    with open_predictor(artifact, args.conf, args.device) as predict:
-        evaluation = _evaluate(predict, dataset, args.split)
-    result = _result(args, artifact, dataset, evaluation)
+    with show_progress() as progress:
+        evaluation = evaluate(
+            artifact,
+            args.data,
+            split=args.split,
+            threshold=args.conf,
+            device=args.device,
+            ignore_index=args.ignore_index,
+            progress=progress,
+        )
+    result = describe_evaluation(evaluation, artifact, args.conf)
     if args.out:
-        _write(args.out, result, evaluation, artifact.spec.palette)
-    say_lines(json.dumps(result, indent=2) if args.json else _text(result, evaluation, args.out))
+        write_evaluation(args.out, result, evaluation, artifact.spec)
+    say_lines(json.dumps(result, indent=2) if args.json else _text(result, evaluation, written))
     return 0
 
 
-def _evaluate(predict: Any, dataset: Dataset, split: str) -> Evaluation:
-    from tqdm import tqdm
-
-    from edgeseg.runtime.measure.evaluate import evaluate
-
-    total = len(dataset.pairs(split))
-    with tqdm(desc="evaluate", total=total, leave=False, disable=not sys.stderr.isatty()) as bar:
-        return evaluate(predict, dataset, split, by_size=True, progress=bar.update)
-
-
-def _result(args: argparse.Namespace, artifact: Artifact, dataset: Dataset, evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        "artifact": artifact.path.name,
-        "model_digest": artifact.files[artifact.model_path.name],
-        "data": str(dataset.root),
-        "split": args.split,
-        "ignore_index": dataset.ignore_index,
-        "threshold": args.conf or artifact.spec.threshold,
-        **evaluation.to_dict(),
-    }
-
-
-def _write(out: Path, result: dict[str, Any], evaluation: Evaluation, palette: Sequence[Color]) -> None:
-    from edgeseg.metrics.size_picture import size_picture
-    from edgeseg.runtime.measure.confusion_picture import confusion_picture
-
-    title = f"{result['artifact']}  {result['split']}  mIoU {evaluation.confusion.mean_iou:.3f}"
-    _write_png(out / "confusion.png", confusion_picture(evaluation.confusion, evaluation.classes, title))
-    if evaluation.sizes is not None:
-        _write_png(out / "sizes.png", size_picture(evaluation.sizes, f"{title}  IoU by object area in pixels", palette))
-    with atomic_file(out / "results.json") as staged:
-        staged.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-
-
-def _write_png(path: Path, picture: UInt8) -> None:
-    import cv2
-
-    _, png = cv2.imencode(".png", picture)
-    with atomic_file(path) as staged:
-        staged.write_bytes(png.tobytes())
-
-
-def _text(result: dict[str, Any], evaluation: Evaluation, out: Path | None) -> str:
+def _text(result: dict[str, Any], evaluation: Evaluation, written: Sequence[Path]) -> str:
     head = f"{result['artifact']} on {result['images']} images of {result['data']}, split {result['split']}"
     lines = [visible(head), ""]
     scores = ("iou", "boundary_iou", "dice")
@@ -122,8 +84,8 @@ def _text(result: dict[str, Any], evaluation: Evaluation, out: Path | None) -> s
     if evaluation.sizes is not None:
         lines += ["", evaluation.sizes.table(), SIZES_ASIDE]
     lines += [visible(f"skipped: {sentence}") for sentence in result["skipped"]]
-    if out:
-        lines.append(visible(f"written: {', '.join(str(out / name) for name in WRITTEN)}"))
+    if written:
+        lines.append(visible(f"written: {', '.join(map(str, written))}"))
     return "\n".join(lines)
 
 

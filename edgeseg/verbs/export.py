@@ -3,46 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.api.export_model import default_out, read_network
 from edgeseg.api.needs import need_to_export
-from edgeseg.console.quantities import number, number_above, whole
-from edgeseg.console.terminal import complain, say_lines
-from edgeseg.console.wording import reword, reword_values
-from edgeseg.errors import EdgesegError, UserError
+from edgeseg.console.quantities import number, whole
+from edgeseg.console.terminal import say_lines
+from edgeseg.errors import UserError
 from edgeseg.files.atomic import check_writable
-from edgeseg.formats import BUILT_IN, OPENVINO, TENSORRT, find_format, format_names, formats_to_time
+from edgeseg.formats import OPENVINO, TENSORRT, find_format, format_names, formats_to_time
+from edgeseg.verbs.export_report import TIMED_S, print_choice, print_engine, print_results, say_what_stays, warn
 from edgeseg.verbs.flags.int8 import (
     add_int8_arguments,
-    calibration_images,
     check_evidence,
     check_int8_arguments,
-    place,
-    quantize,
-    verification_images,
+    read_budget,
+    read_quantization,
 )
-from edgeseg.verbs.flags.tensorrt import (
-    ENGINES,
-    add_tensorrt_arguments,
-    as_tensorrt,
-    build_engine_for,
-    check_tensorrt_arguments,
-    engine_dict,
-    engine_text,
-    ready_artifact,
-)
+from edgeseg.verbs.flags.spec import add_spec_arguments, check_size, read_spec
+from edgeseg.verbs.flags.tensorrt import ENGINES, TensorRtFlags, add_tensorrt_arguments, read_tensorrt
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.images.calibration_set import CalibrationSet
-    from edgeseg.calibration.search.preferred_format import Choice
-    from edgeseg.export.source.foreign_spec import SpecFlags
-    from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet
-    from edgeseg.proof.publishing import ExportResult, OutputOptions
-    from edgeseg.proof.samples import Samples
+    from edgeseg.export.forms import ExportOptions
+    from edgeseg.export.source.source_net import DepthCut, LevelCut
     from edgeseg.runtime.trt.device_engine import BuiltEngine
 
 EXAMPLES = (
@@ -53,13 +38,14 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg export``."""
     parser.add_argument("model", type=Path, help="checkpoint (.pt), ONNX file, or fp32 ONNX artifact")
     _add_artifact_arguments(parser.add_argument_group("artifact"))
     _add_cut_arguments(parser.add_argument_group("network"))
     _add_output_arguments(parser.add_argument_group("output"))
     add_int8_arguments(parser.add_argument_group("INT8"))
     add_tensorrt_arguments(parser.add_argument_group("TensorRT"))
-    _add_spec_arguments(parser.add_argument_group("spec of a model that brings none"))
+    add_spec_arguments(parser.add_argument_group("spec of a model that brings none"))
 
 
 def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
@@ -95,143 +81,75 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
-def _add_spec_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--spec", type=Path, metavar="FILE", help="JSON with any of these; flags win over it")
-    group.add_argument(
-        "--imgsz", type=whole(1, 1 << 16), nargs="+", metavar="PX", help="network input: H W, or one number for both"
-    )
-    group.add_argument(
-        "--task", choices=("binary", "multiclass"), help="what the logits mean (default: binary with one channel)"
-    )
-    group.add_argument("--classes", help="names a,b,c in label order, or a file with one a line")
-    group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="what the network was trained on")
-    group.add_argument("--mean", type=number(), nargs="+", help="in the network's colour order")
-    group.add_argument("--std", type=number_above(0), nargs="+", help="in the network's colour order")
-    group.add_argument(
-        "--value-range", type=whole(), choices=(1, 255), default=1, help="pixel scale of --mean and --std"
-    )
-    group.add_argument(
-        "--resize",
-        choices=("stretch", "letterbox"),
-        help="how pictures are brought to the input's size (default: stretch)",
-    )
-    group.add_argument("--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void")
-    group.add_argument("--logits", metavar="NAME", help="the output with the logits, where a file has several")
-    group.add_argument(
-        "--upsample",
-        choices=("bilinear", "bilinear-align-corners"),
-        help="bring logits that are smaller than the input to its size",
-    )
-
-
 def run(args: argparse.Namespace) -> int:
-    _check(args)
-    if (ready := ready_artifact(args)) is not None:
-        report_engine(build_engine_for(args, ready), ready, args.json)
+    """Export a model in the formats that are asked for, and print what was made; returns the exit code."""
+    tensorrt = read_tensorrt(args)
+    model_format = args.format if tensorrt is None else TENSORRT.name
+    int8 = args.int8 or args.prefer is not None
+    _check(args, model_format, int8)
+    if tensorrt is not None and (ready := _find_ready(args, tensorrt)) is not None:
+        print_engine(_build_engine(tensorrt, ready), ready, args.json)
         return 0
-    for name in [one.name for one in formats_to_time()] if args.prefer else [args.format]:
-        need_to_export(args.model, name, args.int8)
-    from edgeseg.export.graphs.deployed_graph import check_outputs
-    from edgeseg.export.source.source_net import source_net
-    from edgeseg.export.source.spec_file import merge_flags
+    for name in [one.name for one in formats_to_time()] if args.prefer else [model_format]:
+        need_to_export(args.model, name, int8)
+    from edgeseg.calibration.images.set_file import weight_digests
+    from edgeseg.console.progress import bar_on_tty
+    from edgeseg.export.forms import export_forms, export_preferred
+    from edgeseg.proof.publishing import OutputOptions
 
-    outputs = check_outputs([name.strip() for name in args.outputs.split(",")])
+    options = _read_options(args, model_format, int8, tensorrt)
     out = args.out or default_out(args.model)
     check_writable(out)
-    source = source_net(args.model, merge_flags(_flags(args), args.spec), _cut(args))
+    source = read_network(args.model, read_spec(args), cut=_read_cut(args), progress=bar_on_tty)
     if source.cut is not None and not args.json:
         say_lines(f"{source.cut.text()}\n")
-    to = place(args, out, source.name)
-    if args.prefer:
-        report_choice(_offer(args, source, to, outputs), args.json)
-    else:
-        built = _build(args, source, to, outputs)
-        report(built, args.json, build_engine_for(args, built[-1].artifact))
+    place = OutputOptions(out, args.name or source.name, bar_on_tty, TIMED_S)
+    weights = weight_digests(args.model).values()
+    with say_what_stays():
+        if args.prefer:
+            print_choice(export_preferred(source, options, args.prefer, place, weights, warn), args.json)
+            return 0
+        made = export_forms(source, options, place, weights, warn)
+    engine = _build_engine(tensorrt, made[-1].artifact) if tensorrt and tensorrt.target else None
+    print_results(made, args.json, engine)
     return 0
 
 
-def default_out(model: Path) -> Path:
-    """``artifacts/`` beside a file; beside the directory itself for an artifact."""
-    return model.resolve().parent if model.is_dir() else model.resolve().parent / "artifacts"
-
-
-def report(built: list[ExportResult], as_json: bool, engine: BuiltEngine | None = None) -> None:
-    """Print what was made and how it compares."""
-    from edgeseg.export.report import describe_result, format_result
-
-    if as_json:
-        made = [describe_result(one) for one in built]
-        if engine is not None:
-            made[-1]["engine"] = engine_dict(engine)
-        say_lines(json.dumps(reword_values(made), indent=2))
-        return
-    say_lines(reword("\n\n".join(format_result(one) for one in built)))
-    report_engine(engine, built[-1].artifact, as_json)
-
-
-def report_engine(engine: BuiltEngine | None, artifact: Artifact, as_json: bool) -> None:
-    """Print where the engine of an artifact is, if there is one."""
-    if engine is not None:
-        say_lines(json.dumps(engine_dict(engine), indent=2) if as_json else engine_text(engine, artifact))
-
-
-def report_choice(choice: Choice, as_json: bool) -> None:
-    """Print every artifact that was made, and which one to run."""
-    from edgeseg.export.report import describe_result
-
-    built = [one.built for one in choice.candidates if one.built is not None]
-    if as_json:
-        made = {"artifacts": [describe_result(one) for one in built], "preferred": choice.to_dict()}
-        say_lines(json.dumps(reword_values(made), indent=2))
-        return
-    report(built, as_json)
-    say_lines(reword(f"\n{choice.text()}"))
-
-
-def check_name(name: str | None) -> None:
-    """Raise UserError when ``--name`` is not a plain file name."""
-    if name is not None and (not name or name != Path(name).name or name.startswith(".")):
-        raise UserError(
-            f"--name is a plain name without slashes or a leading dot; found {name!r}. Use --out for a folder."
-        )
-
-
-def _check(args: argparse.Namespace) -> None:
-    """Whatever can be known to be wrong before the long work starts."""
-    check_tensorrt_arguments(args)
+def _check(args: argparse.Namespace, model_format: str, int8: bool) -> None:
+    """Raise UserError for what can be known to be wrong before the long work starts."""
     if args.depth is not None and args.drop_levels is not None:
         raise UserError("--depth cuts a U-Net++, --drop-levels any other U-Net; give one of them.")
-    if args.prefer and find_format(args.format).is_built_on_device:
+    if args.prefer and find_format(model_format).is_built_on_device:
         raise UserError("--prefer times what can run here, which is known of every other engine; leave --format out.")
-    args.int8 = args.int8 or args.prefer is not None
-    if args.int8:
+    if int8:
         check_evidence(args)
     check_int8_arguments(args)
-    check_name(args.name)
-    if args.imgsz is not None and len(args.imgsz) > 2:
-        raise UserError(f"--imgsz takes H W, or one number for both; found {args.imgsz}.")
+    if args.name is not None:
+        from edgeseg.proof.publishing import check_name
+
+        check_name(args.name)
+    check_size(args.imgsz)
 
 
-def _flags(args: argparse.Namespace) -> SpecFlags:
-    from edgeseg.export.source.foreign_spec import SpecFlags, class_names
+def _read_options(
+    args: argparse.Namespace, model_format: str, int8: bool, tensorrt: TensorRtFlags | None
+) -> ExportOptions:
+    from edgeseg.export.forms import ExportOptions
+    from edgeseg.runtime.trt.build_settings import BuildSettings
 
-    return SpecFlags(
-        task=args.task,
-        classes=class_names(args.classes) if args.classes else None,
-        imgsz=(args.imgsz[0], args.imgsz[-1]) if args.imgsz else None,
-        mean=tuple(args.mean) if args.mean else None,
-        std=tuple(args.std) if args.std else None,
-        value_range=args.value_range,
-        color_order=args.color_order,
-        resize=args.resize,
-        threshold=args.conf,
+    return ExportOptions(
+        model_format,
+        [name.strip() for name in args.outputs.split(",")],
+        tensorrt is not None and tensorrt.half,
+        BuildSettings() if tensorrt is None else tensorrt.settings,
+        data=args.eval_data or args.data,
         ignore_index=args.ignore_index,
-        logits=args.logits,
-        upsample=args.upsample,
+        int8=read_quantization(args) if int8 else None,
+        budget=read_budget(args),
     )
 
 
-def _cut(args: argparse.Namespace) -> LevelCut | DepthCut | None:
+def _read_cut(args: argparse.Namespace) -> LevelCut | DepthCut | None:
     from edgeseg.export.source.source_net import DepthCut, LevelCut
 
     if args.depth is not None:
@@ -239,66 +157,30 @@ def _cut(args: argparse.Namespace) -> LevelCut | DepthCut | None:
     return None if args.drop_levels is None else LevelCut(args.drop_levels, args.eval_data or args.data)
 
 
-def _build(args: argparse.Namespace, source: SourceNet, to: OutputOptions, outputs: list[str]) -> list[ExportResult]:
-    images, found = _evidence(args, source)
-    built = _floats(source, to, outputs, found, args.format)
-    if images is not None:
-        built.append(quantize(args, built[-1].artifact, images, found, to, args.format))
-    return as_tensorrt(args, built, found, to) if args.format == TENSORRT.name else built
+def _find_ready(args: argparse.Namespace, tensorrt: TensorRtFlags) -> Artifact | None:
+    """Find out whether the model is a ``tensorrt`` artifact of which only the engine is wanted; needs no torch."""
+    from edgeseg.artifact import MANIFEST, Artifact
+
+    if tensorrt.target is None or not (args.model / MANIFEST).is_file():
+        return None
+    artifact = Artifact.open(args.model)
+    if artifact.format != TENSORRT.name:
+        return None
+    if args.int8 or tensorrt.are_given:
+        raise UserError(
+            f"{artifact.path} says itself how its engine is built; flags for that are given when it is made. Export "
+            "the checkpoint again with them."
+        )
+    return artifact
 
 
-def _offer(args: argparse.Namespace, source: SourceNet, to: OutputOptions, outputs: list[str]) -> Choice:
-    """fp32 and INT8 for every engine that runs here."""
-    from edgeseg.calibration.search.preferred_format import offer
-    from edgeseg.console.progress import bar_on_tty
+def _build_engine(tensorrt: TensorRtFlags, artifact: Artifact) -> BuiltEngine:
+    from edgeseg.api.build_engine import build_engine
 
-    images, found = _evidence(args, source)
-    assert images is not None
-
-    def make_int8(fp32: ExportResult) -> ExportResult:
-        return quantize(args, fp32.artifact, images, found, replace(to, benchmark_seconds=0.0), fp32.artifact.format)
-
-    return offer(_floats_to_time(source, to, outputs, found), make_int8, args.prefer, bar_on_tty)
-
-
-def _evidence(args: argparse.Namespace, source: SourceNet) -> tuple[CalibrationSet | None, Samples]:
-    """What calibrates, where INT8 is asked for, and what the results are verified on."""
-    if not args.int8:
-        return None, _samples(args, source)
-    images = calibration_images(args, source.spec)
-    return images, verification_images(args, source.spec, images)
-
-
-def _floats(
-    source: SourceNet, to: OutputOptions, outputs: list[str], found: Samples, model_format: str
-) -> list[ExportResult]:
-    from edgeseg.export import build
-
-    onnx = build.onnx_artifact(source, to, outputs, found)
-    asked = find_format(model_format)
-    return [onnx, build.converted_artifact(source, onnx.artifact, to, found, asked)] if asked.convert else [onnx]
-
-
-def _floats_to_time(source: SourceNet, to: OutputOptions, outputs: list[str], found: Samples) -> list[ExportResult]:
-    """fp32 in every format whose engine runs here; what an engine of another package does not take is left out."""
-    from edgeseg.export import build
-
-    built = [build.onnx_artifact(source, to, outputs, found)]
-    for one in formats_to_time():
-        if not one.convert:
-            continue
-        try:
-            built.append(build.converted_artifact(source, built[0].artifact, to, found, one))
-        except EdgesegError as error:
-            if one.name in BUILT_IN:
-                raise
-            complain(f"warning: {one.title} is left out: {str(error).splitlines()[0]}")
-    return built
-
-
-def _samples(args: argparse.Namespace, source: SourceNet) -> Samples:
-    """Images for the parity of float exports: given ones, else synthetic."""
-    from edgeseg.proof.samples import samples_from, synthetic_samples
-
-    shown = args.eval_data or args.data
-    return samples_from(shown, source.spec, None, args.ignore_index) if shown else synthetic_samples(source.spec)
+    return build_engine(
+        artifact,
+        target=tensorrt.target,
+        engine_file=tensorrt.engine_file,
+        trust=tensorrt.trust,
+        frame_size=tensorrt.frame_size,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +13,6 @@ from edgeseg.console.extras import require
 from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import say, say_lines
 from edgeseg.errors import UserError
-from edgeseg.files.atomic import check_writable
 from edgeseg.spec import ModelSpec
 
 ASIDE = """GFLOP: 2 a multiply-add, convolutions only. Field: side in pixels of what one pixel's class depends on.
@@ -47,8 +45,10 @@ def run(args: argparse.Namespace) -> int:
     require("torch", "train")
     if args.prune:
         return _prune(args)
+    from edgeseg.models.profile import describe_network
+
     spec = _spec(args)
-    found = (_describe(name, spec) for name in _names(args))
+    found = (describe_network(name, spec) for name in _names(args))
     if args.json:
         say_lines(json.dumps(list(found), indent=2))
         return 0
@@ -72,21 +72,6 @@ def _spec(args: argparse.Namespace) -> ModelSpec:
     return ModelSpec("multiclass", classes, args.imgsz[0], args.imgsz[-1])
 
 
-def _describe(name: str, spec: ModelSpec) -> dict[str, Any]:
-    from edgeseg.models.profile import profile
-    from edgeseg.models.registry import model_entry
-
-    entry = model_entry(name)
-    return {
-        **dataclasses.asdict(profile(name, spec)),
-        "imgsz": [spec.height, spec.width],
-        "engines": list(entry.engines),
-        "pretrained": entry.pretrained is not None,
-        "options": {option.name: option.range() for option in entry.options},
-        "summary": entry.summary,
-    }
-
-
 def _table(found: Iterable[dict[str, Any]], spec: ModelSpec) -> Iterator[str]:
     """The lines of a table, each as soon as its network was measured."""
     yield f"for images of {spec.height}x{spec.width} and {spec.num_classes} classes"
@@ -105,19 +90,10 @@ def _options(one: dict[str, Any]) -> str:
 
 
 def _prune(args: argparse.Namespace) -> int:
-    from edgeseg.files.output_paths import check_apart
-    from edgeseg.models.registry import count_weights
-    from edgeseg.training.checkpoint import load_model, save_checkpoint
-    from edgeseg.training.pruning.depth_cut import cut_to_depth
+    from edgeseg.training.pruning.depth_cut import prune_checkpoint
 
     if args.depth is None or args.out is None:
         raise UserError("--prune needs --depth, the levels to keep, and --out, the checkpoint to write.")
-    check_writable(args.out.parent)
-    check_apart([args.out], [args.prune])
-    loaded = load_model(args.prune)
-    small = cut_to_depth(loaded, args.depth)
-    facts = {"pruned_from": loaded.digest, "depth": args.depth}
-    save_checkpoint(args.out, small.architecture, small.spec, small.model.state_dict(), facts)
-    before, after = count_weights(loaded.model), count_weights(small.model)
+    before, after = prune_checkpoint(args.prune, args.depth, args.out)
     say(f"depth {args.depth}: {after / 1e6:.2f} M weights of {before / 1e6:.2f} M: {args.out}")
     return 0

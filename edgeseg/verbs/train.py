@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.api.needs import need
 from edgeseg.console.command import edgeseg_command
-from edgeseg.console.extras import require
-from edgeseg.console.quantities import number, number_above, whole
+from edgeseg.console.quantities import duration_s, number, number_above, whole
 from edgeseg.console.terminal import complain, say
-from edgeseg.dataset import Dataset
-from edgeseg.errors import UserError
-from edgeseg.files.atomic import check_writable
-from edgeseg.spec import ModelSpec
-from edgeseg.verbs.train_start import (
-    MODEL_OPTIONS,
-    alone_in,
-    complete,
-    fit_to_data,
-    spec_of_weights,
-    take_length,
-    warn_of_little,
-    warn_of_stretch,
-)
+from edgeseg.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
-    from edgeseg.training.data.boundary_weights import BoundaryWeights
-    from edgeseg.training.loop import TrainResult
-    from edgeseg.training.settings import Distillation, TrainSettings
+    from edgeseg.training.session.request import TrainRequest
+    from edgeseg.training.session.session import Training
+
+NETWORK_OPTIONS = ("width", "stem_stride", "upsampling", "depth", "deep_supervision")
+_NAMES = """
+out weights qat model pretrained task color_order resize ignore_index epochs steps batch val_every lr teacher
+distill_weight distill_temperature
+"""
+AS_THEY_ARE = _NAMES.split()
+"""Flags that are fields of a request."""
+FURTHER = ("encoder_lr", "weight_decay", "class_weights", "ema", "amp", "loss", "device", "workers", "seed")
 
 EXAMPLES = (
     "edgeseg train --data DIR",
@@ -39,6 +33,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg train``."""
     group = parser.add_argument_group("start")
     group.add_argument(
         "--data", required=True, metavar="DIR", help="folder with images/, masks/, classes.txt, or a data.yaml"
@@ -184,171 +179,58 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    for module in ("torch", "accelerate", "matplotlib"):
-        require(module, "train")
-    from edgeseg.files.output_paths import check_apart
+    """Train a network and print what came of it; returns the exit code."""
+    need("train", "torch", "accelerate", "matplotlib")
+    from edgeseg.training.session.session import run_training
 
-    check_apart([args.out / "last.pt", args.out / "best.pt"], [path for path in (args.weights, args.teacher) if path])
-    complete(args)
-    settings = _settings(args)
-    check_writable(args.out)
-    with alone_in(args.out):
-        return _train(args, settings)
-
-
-def _train(args: argparse.Namespace, settings: TrainSettings) -> int:
-    from edgeseg.training.loop import train
-
-    given = Dataset.open(args.data, args.ignore_index)
-    data = _with_val_split(given, args.out)
-    spec, resume = _spec(args, data), _resume_path(args)
-    settings = fit_to_data(args, settings, data, spec)
-    settings = dataclasses.replace(settings, boundary=_boundary(args, data), distill=_distillation(args))
-    if args.time and resume:
-        settings = take_length(settings, resume)
-    warn_of_little(settings, data)
-    warn_of_stretch(data, spec)
     try:
-        result = train(data, spec, settings, resume)
-    except KeyboardInterrupt:
-        if Path(args.out, "last.pt").is_file():
-            complain(f"{args.out} holds the last whole epoch; the same command and --resume go on.")
+        done = run_training(read_request(args))
+    except Interrupted as stopped:
+        complain(f"{stopped.kept} holds the last whole epoch; the same command and --resume go on.")
         raise
-    _tell(result, args.data if data is given else data.root, settings, spec)
+    _tell(done)
     return 0
 
 
-def _tell(result: TrainResult, data: str | Path, settings: TrainSettings, spec: ModelSpec) -> None:
-    """The result, and what comes next: the export, or another training where nothing was learned."""
+def read_request(args: argparse.Namespace) -> TrainRequest:
+    """Read what the flags ask for.
+
+    Raises:
+        UserError: ``--imgsz`` with more than two numbers, a time that is none, or flags that contradict each other.
+    """
+    from edgeseg.training.session.request import TrainRequest
+
+    if args.imgsz and len(args.imgsz) > 2:
+        raise UserError(f"--imgsz takes one or two numbers (height width); found {args.imgsz}.")
+    options = {name: getattr(args, name) for name in NETWORK_OPTIONS}
+    return TrainRequest(
+        args.data,
+        **{name: getattr(args, name) for name in AS_THEY_ARE},
+        resume=args.out / "last.pt" if args.resume == Path() else args.resume,
+        options={name: value for name, value in options.items() if value is not None},
+        imgsz=(args.imgsz[0], args.imgsz[-1]) if args.imgsz else None,
+        mean=tuple(args.mean) if args.mean else None,
+        std=tuple(args.std) if args.std else None,
+        time_s=None if args.time is None else duration_s(args.time),
+        crop=tuple(args.crop) if args.crop else None,
+        boundary_weights=None if args.boundary_weights is None else tuple(args.boundary_weights),
+        boundary_objects=tuple(args.boundary_objects or ()),
+        others={**{name: getattr(args, name) for name in FURTHER}, "scale": tuple(args.scale)},
+    )
+
+
+def _tell(done: Training) -> None:
+    """Print the result, and what comes next: the export, or another training where nothing was learned."""
     from edgeseg.training.verdict import suggest
 
+    result, settings = done.result, done.settings
     say(f"best val mIoU {result.miou:.4f} with {result.weights / 1e6:.2f} M weights: {result.best}")
     verdict = result.verdict
     if not verdict.learned:
         say(f"This network has learned nothing: {' and '.join(verdict.why)}.")
-        tries = suggest(verdict, result.steps, settings.lr, settings.pretrained, settings.loss, spec.task)
+        tries = suggest(verdict, result.steps, settings.lr, settings.pretrained, settings.loss, done.spec.task)
         say(f"Try: {tries}")
         return
     if verdict.never_found:
         say(f"It hardly ever finds: {', '.join(verdict.never_found)}.")
-    say(f"next: {edgeseg_command('export', result.best, '--format', 'openvino', '--int8', '--data', data)}")
-
-
-def _with_val_split(data: Dataset, out: Path) -> Dataset:
-    """The data, with a part of train held out where it has no val split, and said."""
-    from edgeseg.training.data.hold_out import with_val_split
-
-    whole = with_val_split(data, out / "data")
-    if whole is not data:
-        held, kept = len(whole.pairs("val")), len(whole.pairs("train"))
-        complain(
-            f"{data.root} has no val split: {held} of {held + kept} pictures are held out to score on, every fifth by "
-            f"name, and {kept} are trained on ({whole.root} links them). Frames of one clip then stand on both sides "
-            "and flatter the score; make a split of your own where that matters."
-        )
-    return whole
-
-
-def _resume_path(args: argparse.Namespace) -> Path | None:
-    if args.resume is None:
-        return None
-    return Path(args.out, "last.pt") if args.resume == Path() else Path(args.resume)
-
-
-def _settings(args: argparse.Namespace) -> TrainSettings:
-    from edgeseg.models.registry import full_options
-    from edgeseg.training.settings import TrainSettings
-
-    same = ("out", "model", "qat", "lr", "encoder_lr", "weight_decay", "class_weights", "ema", "amp", "loss", "device")
-    values = {name: getattr(args, name) for name in (*same, "workers", "seed")}
-    lengths = ("epochs", "batch", "val_every")
-    values |= {name: getattr(args, name) for name in lengths if getattr(args, name) is not None}
-    given = {name: getattr(args, name) for name in MODEL_OPTIONS if getattr(args, name) is not None}
-    return TrainSettings(
-        **values,
-        options=full_options(args.model, given),
-        start_from=args.weights,
-        pretrained=_load_pretrained(args),
-        scale=tuple(args.scale),
-    )
-
-
-def _load_pretrained(args: argparse.Namespace) -> bool:
-    from edgeseg.models.registry import model_entry
-
-    if args.pretrained is not None:
-        return bool(args.pretrained)
-    return model_entry(args.model).pretrained is not None
-
-
-def _boundary(args: argparse.Namespace, data: Dataset) -> BoundaryWeights | None:
-    from edgeseg.training.data.boundary_weights import BoundaryWeights
-
-    if args.boundary_weights is None:
-        if args.boundary_objects:
-            raise UserError("--boundary-objects says what --boundary-weights keep apart; give both.")
-        return None
-    for name in args.boundary_objects or ():
-        if name not in data.classes:
-            raise UserError(f"--boundary-objects: there is no class {name!r}; classes are {', '.join(data.classes)}.")
-    objects = tuple(data.classes.index(name) for name in args.boundary_objects or data.classes[1:])
-    w0, sigma = args.boundary_weights
-    return BoundaryWeights(w0, sigma, objects)
-
-
-def _distillation(args: argparse.Namespace) -> Distillation | None:
-    from edgeseg.training.settings import Distillation
-
-    given = {"weight": args.distill_weight, "temperature": args.distill_temperature}
-    given = {name: value for name, value in given.items() if value is not None}
-    if args.teacher is None:
-        if given:
-            raise UserError(f"--distill-{next(iter(given))} belongs to --teacher, which is missing.")
-        return None
-    return Distillation(args.teacher, **given)
-
-
-def _spec(args: argparse.Namespace, data: Dataset) -> ModelSpec:
-    if args.weights:
-        return spec_of_weights(args, data)
-    height, width = _input_size(args, data)
-    task = args.task or ("binary" if len(data.classes) == 2 else "multiclass")
-    mean, std = _normalisation(args)
-    return ModelSpec(
-        task=task,
-        classes=data.classes,
-        height=height,
-        width=width,
-        color_order=args.color_order,
-        mean=mean,
-        std=std,
-        resize=args.resize,
-        ignore_index=data.ignore_index,
-    )
-
-
-def _normalisation(args: argparse.Namespace) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """--mean and --std, or what the network's published weights take."""
-    from edgeseg.models.registry import model_entry
-
-    mean, std = model_entry(args.model).normalisation
-    if args.color_order == "gray":
-        mean, std = (mean[:1], std[:1]) if _load_pretrained(args) else ((0.5,), (0.25,))
-    if args.color_order == "bgr":
-        mean, std = mean[::-1], std[::-1]
-    return tuple(args.mean or mean), tuple(args.std or std)
-
-
-def _input_size(args: argparse.Namespace, data: Dataset) -> tuple[int, int]:
-    """--imgsz, or the first training picture's size, brought down as far as the masks allow."""
-    from edgeseg.training.defaults import choose_input_size
-
-    if args.imgsz:
-        return args.imgsz[0], args.imgsz[-1]
-    size = choose_input_size(data)
-    if size.kept_at_512 is not None:
-        complain(
-            f"network input {size.height}x{size.width}: the masks hold thin or small things, and at --imgsz 512 they "
-            f"alone would lose {100 * (1 - size.kept_at_512):.0f} points of mIoU (it would be several times faster)"
-        )
-    return size.height, size.width
+    say(f"next: {edgeseg_command('export', result.best, '--format', 'openvino', '--int8', '--data', done.data)}")

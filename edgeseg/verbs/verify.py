@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from edgeseg.api.needs import need, need_to_compare
+from edgeseg.console.progress import bar_on_tty, show_progress
 from edgeseg.console.quantities import number, whole
 from edgeseg.console.terminal import say_lines
 from edgeseg.console.wording import reword
@@ -18,6 +19,7 @@ EXAMPLES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of ``edgeseg verify``."""
     parser.add_argument(
         "models", type=Path, nargs="+", metavar="MODEL", help="checkpoints and artifacts, reference first"
     )
@@ -39,30 +41,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    need_to_compare(args.models)
+    """Compare models and print how much they differ; returns the exit code."""
     if args.trace:
         return _trace(args)
-    from edgeseg.console.progress import bar_on_tty
-    from edgeseg.export.report import comparison_text
-    from edgeseg.export.verify import open_models
-    from edgeseg.proof.budget import Budget
-    from edgeseg.proof.compare import compare
-    from edgeseg.proof.gates import check_drop
-    from edgeseg.proof.samples import samples_from
+    from edgeseg.api.verify import verify
 
-    with open_models(args.models) as (stages, spec):
-        samples = samples_from(args.data, spec, args.split, args.ignore_index)
-        with bar_on_tty("verify", len(samples)) as tick:
-            comparison = compare(stages, samples, spec, tick)
+    with show_progress() as progress:
+        comparison = verify(args.models, args.data, split=args.split, ignore_index=args.ignore_index, progress=progress)
+    from edgeseg.export.report import comparison_text
+    from edgeseg.proof.budget import Budget
+    from edgeseg.proof.gates import check_drop
+
     say_lines(json.dumps(comparison.to_dict(), indent=2) if args.json else reword(comparison_text(comparison)))
-    check_drop(comparison, Budget(args.max_drop).points(samples.labelled))
+    check_drop(comparison, Budget(args.max_drop).points(comparison.labelled))
     return 0
 
 
 def _trace(args: argparse.Namespace) -> int:
+    need_to_compare(args.models)
     need("export", "onnxruntime", "matplotlib")
     from edgeseg.artifact import artifact_folder
-    from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.trace.picture import check_picture, write_trace
     from edgeseg.export.trace.report import check_traces, traces_dict, traces_text
     from edgeseg.export.verify import trace_stages

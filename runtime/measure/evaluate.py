@@ -34,6 +34,9 @@ class Evaluation:
         sizes: the same object by object, or None where it was not asked for.
         images: how many were scored.
         skipped: a sentence for each image that could not be read.
+        data: the data folder.
+        split: of it.
+        ignore_index: mask value that was not scored.
     """
 
     classes: tuple[str, ...]
@@ -42,6 +45,9 @@ class Evaluation:
     sizes: SizeIoU | None = None
     images: int = 0
     skipped: list[str] = field(default_factory=list)
+    data: str = ""
+    split: str = ""
+    ignore_index: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, scores in 0..1; what does not occur is None."""
@@ -87,6 +93,7 @@ def evaluate(
             message names file and value); masks are missing; or no image can be read.
     """
     result = _no_pixels_error(dataset, by_size)
+    result.data, result.split, result.ignore_index = str(dataset.root), split, dataset.ignore_index
     if left_out := dataset.left_out(split):
         result.skipped.append(left_out)
     counts: Int64 = np.zeros(256, np.int64)

@@ -133,7 +133,7 @@ def test_the_examples_do_what_they_show(data, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("data").symlink_to(data)
     names = {"edgeseg": edgeseg, "net": fitted_net()}
-    for function in (edgeseg.export_model, edgeseg.quantize):
+    for function in (edgeseg.export_model, edgeseg.quantize, edgeseg.verify, edgeseg.evaluate):
         (example,) = doctest.DocTestFinder(recurse=False).find(function, globs=names)
         assert example.examples
         example.globs = names

@@ -8,24 +8,19 @@ import pytest
 from fitted import SPEC
 from planted import chain_net, with_outlier
 
+import edgeseg
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.load_set import load_set
-from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
-from edgeseg.export.source.source_net import SourceNet, torch_forward
-from edgeseg.proof.publishing import OutputOptions
-from edgeseg.proof.samples import samples_from, synthetic_samples
+from edgeseg.proof.samples import samples_from
 
 
 @pytest.fixture(scope="session")
 def outlier(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     """fp32 artifacts by format of what they are the parent of."""
     net = with_outlier(chain_net())
-    source = SourceNet("planted", SPEC, onnx_from_checkpoint(net, SPEC), torch_forward(net), "torch", {})
-    place, samples = OutputOptions(tmp_path_factory.mktemp("planted"), "planted"), synthetic_samples(SPEC)
-    onnx = onnx_artifact(source, place, None, samples)
-    openvino = openvino_artifact(source, onnx.artifact, place, samples)
-    return {"openvino": openvino.artifact, "onnx": onnx.artifact, "tensorrt": onnx.artifact}
+    openvino = edgeseg.export_model(net, spec=SPEC, out=tmp_path_factory.mktemp("planted"), name="planted")
+    onnx = Artifact.open(openvino.path.parent / "planted-fp32-onnx")
+    return {"openvino": openvino, "onnx": onnx, "tensorrt": onnx}
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,9 @@ from edgeseg.models import efficientnet_lite
 from edgeseg.spec import ModelSpec
 from edgeseg.training import defaults
 from edgeseg.training.checkpoint import load_model, read_checkpoint
-from edgeseg.verbs.train_start import alone_in, warn_of_stretch
+from edgeseg.training.session.fit import fit_to_data, warn_of_stretch
+from edgeseg.training.session.session import alone_in
+from edgeseg.training.settings import TrainSettings
 
 
 def folder_of(root: Path, mask: np.ndarray) -> Dataset:
@@ -115,18 +117,14 @@ def test_grey_networks_start_from_the_published_weights_too(tmp_path: Path, disc
 def test_a_default_run_is_six_hundred_steps_of_four(tmp_path: Path, disc_folder: Path) -> None:
     import argparse
 
-    from edgeseg.spec import ModelSpec
-    from edgeseg.training.settings import TrainSettings
-    from edgeseg.verbs.train import add_arguments
-    from edgeseg.verbs.train_start import complete, fit_to_data
+    from edgeseg.verbs.train import add_arguments, read_request
 
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    args = parser.parse_args(["--data", str(disc_folder), "--width", "0.25"])
-    complete(args)
+    asked = read_request(parser.parse_args(["--data", str(disc_folder), "--width", "0.25"]))
     data = Dataset.open(disc_folder)
     spec = ModelSpec("binary", data.classes, 48, 48)
-    found = fit_to_data(args, TrainSettings(tmp_path), data, spec)
+    found = fit_to_data(asked, TrainSettings(tmp_path), data, spec)
     assert (found.batch, found.epochs, found.val_every, found.crop) == (4, 200, 13, (48, 48))
 
 
@@ -158,7 +156,7 @@ class TestProportions:
         err = capsys.readouterr().err
         assert "1 of 1 training images have another aspect than the network (64x48)" in err
         assert "0.png (54x96)" in err
-        assert "--resize letterbox" in err
+        assert "`resize='letterbox'`" in err
         assert "phone.heic" in err
 
     @pytest.mark.parametrize(("resize", "height", "width"), [("letterbox", 48, 64), ("stretch", 64, 36)])

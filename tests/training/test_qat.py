@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from hard_to_quantise import disc_data, hard_checkpoint
 
-from edgeseg.calibration.images.load_set import load_set
-from edgeseg.calibration.int8_artifact import int8_artifact
+import edgeseg
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
-from edgeseg.export.build import onnx_artifact, openvino_artifact
-from edgeseg.export.source.foreign_spec import SpecFlags
-from edgeseg.export.source.source_net import source_net
+from edgeseg.errors import DataWarning
 from edgeseg.models.registry import MODELS, build_model
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.publishing import OutputOptions
-from edgeseg.proof.samples import samples_from
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model, read_checkpoint
 from edgeseg.training.fake_quant import FakeQuantised, round_weight
@@ -59,13 +55,12 @@ def images(seed: int = 0) -> torch.Tensor:
 
 def exported(checkpoint: Path, data: Path, out: Path) -> tuple[float, float]:
     """Val mIoU of the float and of the INT8 OpenVINO model, by the real export."""
-    source = source_net(checkpoint, SpecFlags())
-    samples, place = samples_from(data, source.spec), OutputOptions(out, checkpoint.stem)
-    onnx = onnx_artifact(source, place, ["labels"], samples)
-    in_float = openvino_artifact(source, onnx.artifact, place, samples)
-    chosen = load_set(data, source.spec, 24)
-    stages = int8_artifact(in_float.artifact, chosen, place, samples, ANY).comparison.stages
-    return stages[0].confusion.mean_iou, stages[1].confusion.mean_iou
+    fp32 = edgeseg.export_model(checkpoint, data=data, out=out)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)
+        int8 = edgeseg.quantize(fp32, data, count=24, budget=ANY)
+    before, after = int8.measured["stages"].values()
+    return before["mean_iou"], after["mean_iou"]
 
 
 @pytest.mark.slow

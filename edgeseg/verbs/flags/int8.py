@@ -1,4 +1,4 @@
-"""What ``export --int8`` and ``calibrate`` have in common: flags, and what they mean."""
+"""What ``export --int8`` and ``calibrate`` have in common: flags, and what they say."""
 
 from __future__ import annotations
 
@@ -6,26 +6,16 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.artifact import artifact_dir
 from edgeseg.console.quantities import number, whole
-from edgeseg.console.terminal import complain
 from edgeseg.errors import UserError
 
 if TYPE_CHECKING:
-    from edgeseg.artifact import Artifact
-    from edgeseg.calibration.images.calibration_set import CalibrationSet
-    from edgeseg.calibration.quantizers.recipe import Recipe
-    from edgeseg.calibration.search.method_choice import MethodChoice
+    from edgeseg.calibration.quantization import Quantization
     from edgeseg.proof.budget import Budget
-    from edgeseg.proof.publishing import ExportResult, OutputOptions
-    from edgeseg.proof.samples import Samples
-    from edgeseg.spec import ModelSpec
-
-
-TIMED_S = 3.0
 
 
 def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add the flags that say how INT8 is made."""
     group.add_argument(
         "--calib",
         type=Path,
@@ -67,7 +57,7 @@ def check_int8_arguments(args: argparse.Namespace) -> None:
                 f"There is no {path}; --data and --eval-data take folders of images (a glob or a video calibrates with "
                 "--calib)."
             )
-    budget(args, labelled=True)
+    read_budget(args)
     _check_method(args.method)
 
 
@@ -89,7 +79,8 @@ def _check_method(method: str) -> None:
         Recipe(method)
 
 
-def budget(args: argparse.Namespace, labelled: bool) -> Budget:
+def read_budget(args: argparse.Namespace) -> Budget:
+    """Read what may be lost."""
     from edgeseg.proof.budget import Budget
 
     names = ("max_drop", "max_class_drop", "max_boundary_drop")
@@ -97,119 +88,17 @@ def budget(args: argparse.Namespace, labelled: bool) -> Budget:
     return Budget(**given, search=not args.no_search)
 
 
-def place(args: argparse.Namespace, out: Path, name: str) -> OutputOptions:
-    """Where artifacts go; INT8 is timed against fp32 there."""
-    from edgeseg.console.progress import bar_on_tty
-    from edgeseg.proof.publishing import OutputOptions
+def read_quantization(args: argparse.Namespace) -> Quantization:
+    """Read how INT8 is made, of flags that :func:`check_evidence` has looked at."""
+    from edgeseg.calibration.quantization import Quantization
 
-    return OutputOptions(out, args.name or name, bar_on_tty, TIMED_S)
-
-
-def quantize(
-    args: argparse.Namespace,
-    parent: Artifact,
-    images: CalibrationSet,
-    found: Samples,
-    to: OutputOptions,
-    model_format: str,
-) -> ExportResult:
-    """The proven INT8 artifact that the flags ask for.
-
-    Args:
-        parent: the fp32 artifact that is quantised.
-        images: what calibrates.
-        found: what the result is proven on.
-        to: where it goes.
-        model_format: whose INT8.
-    """
-    from edgeseg.calibration.int8_artifact import int8_artifact
-
-    chosen = method_choice(args, parent, images, found, model_format) or recipe(args)
-    try:
-        return int8_artifact(parent, images, to, found, budget(args, found.labelled), model_format, chosen)
-    except KeyboardInterrupt:
-        _say_what_stays(artifact_dir(to.out, to.name, "int8", model_format))
-        raise
-
-
-def _say_what_stays(path: Path) -> None:
-    """Nothing, when the interrupt came before anything was measured."""
-    from edgeseg.calibration.search.journal import journal_path
-
-    kept = journal_path(path)
-    if any(kept.glob("model-*.json")):
-        complain(f"{kept} holds what was measured; the same command goes on from there.")
-
-
-def recipe(args: argparse.Namespace, method: str | None = None) -> Recipe:
-    """The recipe that the flags name, with another method where one is given.
-
-    Raises:
-        UserError: the method is no one's; ``auto`` too, which is no method but a measurement of them.
-    """
-    from edgeseg.calibration.quantizers.recipe import Recipe
-
-    return Recipe(method or args.method, frozenset(name for name in args.keep_float.split(",") if name))
-
-
-def method_choice(
-    args: argparse.Namespace, parent: Artifact, images: CalibrationSet, found: Samples, model_format: str
-) -> MethodChoice | None:
-    """With ``--method auto`` the method that loses least; it takes a calibration a method. None without.
-
-    Args:
-        parent: the fp32 artifact that is quantised.
-        images: what calibrates.
-        found: what the result will be proven on; methods are chosen on others where there are any.
-        model_format: whose INT8.
-    """
-    from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
-    from edgeseg.calibration.quantizers.recipe import AUTO, USUAL
-    from edgeseg.calibration.search.method_choice import choose_method, choosing_samples, method_trials
-    from edgeseg.console.progress import bar_on_tty
-
-    if args.method != AUTO:
-        return None
-    quantizer = quantizer_for(model_format)
-    expect_parent(quantizer, parent)
-    samples, note = choosing_samples(images, found)
-    limits, base = budget(args, samples.labelled), recipe(args, USUAL.method)
-    with method_trials(quantizer, parent, images, samples, bar_on_tty) as try_recipe:
-        return choose_method(quantizer, try_recipe, limits, base, note)
-
-
-def calibration_images(args: argparse.Namespace, spec: ModelSpec) -> CalibrationSet:
-    """The calibration set that the flags name; its warnings are printed.
-
-    A ``set.json`` must have been written for the model that is quantised.
-    """
-    from edgeseg.calibration.images.load_set import load_set
-    from edgeseg.calibration.images.set_file import weight_digests
-    from edgeseg.console.progress import bar_on_tty
-
-    where = args.calib or args.data
-    if where is None:
-        raise UserError("There is nothing to calibrate on: give --calib or --data.")
-    model = vars(args).get("artifact") or args.model
-    weights = weight_digests(model).values() if where.suffix == ".json" else ()
-    with bar_on_tty("choose images", 0) as tick:
-        images = load_set(where, spec, args.n, args.seed, tick, weights=weights)
-    warn(images.warnings)
-    return images
-
-
-def verification_images(args: argparse.Namespace, spec: ModelSpec, images: CalibrationSet) -> Samples:
-    """What INT8 is verified on; a warning is printed when that is what it was calibrated on."""
-    from edgeseg.proof.samples import samples_from
-
-    found = samples_from(args.eval_data or args.data, spec, None, args.ignore_index, images.images)
-    if images.split is not None and images.split == found.split:
-        warn((f"INT8 is verified on the split it is calibrated on ({found.split}); give other --eval-data.",))
-    if found.left_out:
-        warn((f"{found.source}: {found.left_out}",))
-    return found
-
-
-def warn(sentences: tuple[str, ...]) -> None:
-    for sentence in sentences:
-        complain(f"warning: {sentence}")
+    return Quantization(
+        args.calib or args.data,
+        args.eval_data or args.data,
+        count=args.n,
+        seed=args.seed,
+        method=args.method,
+        keep_float=frozenset(name for name in args.keep_float.split(",") if name),
+        budget=read_budget(args),
+        ignore_index=args.ignore_index,
+    )

@@ -26,12 +26,13 @@ from edgeseg.console.command import edgeseg_command
 
 _NAMES = """
 amp batch boundary_objects boundary_weights classes color_order conf config crop data deep_supervision depth device
+distill_temperature distill_weight
 dla drop_levels ema encoder_lr engine_file epochs eval_data every format gpu_resize half hardware_compatible
 ignore_index imgsz int8 jsonl jsonl_every jsonl_keep keep keep_float levels log_json logits loss lr masks_keep
 max_boundary_drop max_class_drop max_drop max_fps max_frames mean method model name out outputs precision prefer
 pretrained qat resize restarts roi rotate save save_baseline save_every save_masks scale seconds seed show slots
-source spec std stem_stride steps task tls_ca tls_fingerprint tls_insecure trace trace_images trace_out trust upsample
-upsampling val_every value_range version_compatible weights width
+source spec std stem_stride steps task teacher tls_ca tls_fingerprint tls_insecure trace trace_images trace_out
+trust upsample upsampling val_every value_range version_compatible weights width
 """
 SAME_NAMES = frozenset(_NAMES.split())
 """Settings whose flag has the same name, with dashes."""
@@ -46,9 +47,11 @@ OTHER_NAMES = {
     "may_build": "--no-build",
     "region": "--roi",
     "search": "--no-search",
+    "set_file": "-o",
     "status_every_s": "--status-every",
     "supervise": "--no-supervise",
     "threshold": "--conf",
+    "time_s": "--time",
     "timeout_s": "--timeout",
     "workspace_mb": "--workspace",
 }

@@ -12,19 +12,16 @@ import pytest
 from fitted import SPEC, write_dataset
 
 from edgeseg.calibration.images.load_set import load_set
+from edgeseg.calibration.quantization import choose_recipe
 from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import choose_method, choosing_samples, method_trials
+from edgeseg.console.progress import no_progress
 from edgeseg.errors import ArtifactError, DataError, UserError
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Stage, compare
 from edgeseg.proof.samples import Sample, Samples, samples_from
-from edgeseg.verbs.flags.int8 import (
-    add_int8_arguments,
-    check_int8_arguments,
-    method_choice,
-    recipe,
-)
+from edgeseg.verbs.flags.int8 import add_int8_arguments, check_int8_arguments, read_quantization
 
 WIDE = Budget(100, 100, 100)
 
@@ -189,19 +186,18 @@ class TestFlags:
         check_int8_arguments(args)
         parent = built[1].artifact
         images, found = load_set(data, SPEC, 2), samples_from(data, SPEC).spread(1)
-        choice = method_choice(args, parent, images, found, "openvino")
+        choice = choose_recipe(read_quantization(args), parent, images, found, no_progress, "openvino")
         assert choice.recipe.method in quantizer_for("openvino").methods
         assert choice.recipe.keep_float == {"a", "b"}
         assert len(choice.tries) == 3
 
-    def test_auto_without_a_measurement_is_no_recipe(self, data):
+    def test_auto_without_a_measurement_is_no_recipe(self):
         with pytest.raises(UserError, match="auto"):
-            recipe(self.parsed(data, "--method", "auto"))
+            Recipe("auto")
 
     def test_a_named_method_is_taken_without_a_measurement(self, built, data):
-        args = self.parsed(data, "--method", "mse")
-        assert method_choice(args, built[1].artifact, None, None, "openvino") is None
-        assert recipe(args) == Recipe("mse")
+        asked = read_quantization(self.parsed(data, "--method", "mse"))
+        assert choose_recipe(asked, built[1].artifact, None, None, no_progress, "openvino") == Recipe("mse")
 
     def test_a_method_that_nobody_has_is_refused_before_the_work(self, data):
         with pytest.raises(UserError, match="found 'magic'"):

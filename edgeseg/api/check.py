@@ -1,0 +1,144 @@
+"""Does an artifact still do here what it did when it was made?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgeseg.artifact import Artifact, artifact_folder, open_artifact
+from edgeseg.console.progress import OnProgress, report_to
+from edgeseg.errors import UserError
+from edgeseg.files.output_paths import check_apart, picture_folders
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.measure.check import Gate
+
+LATENCY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found.
+
+    Attributes:
+        artifact: what was checked.
+        labels: how many labels occurred on test pictures.
+        gates: everything that was measured against a limit.
+        saved_ratio: the latency ratio that was saved as a baseline, or None.
+    """
+
+    artifact: Artifact
+    labels: int
+    gates: tuple[Gate, ...]
+    saved_ratio: float | None = None
+
+    @property
+    def failed(self) -> tuple[Gate, ...]:
+        """The gates that did not pass."""
+        return tuple(gate for gate in self.gates if not gate.passed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {"artifact": self.artifact.path.name, "gates": [gate.to_dict() for gate in self.gates]}
+
+
+def check(
+    artifact: str | Path | Artifact,
+    *,
+    data: str | Path | None = None,
+    ignore_index: int | None = None,
+    max_drop: float = 0.5,
+    max_latency_ms: float | None = None,
+    baseline: str | Path | None = None,
+    max_slowdown: float = 0.15,
+    save_baseline: str | Path | None = None,
+    device: str = "CPU",
+    progress: OnProgress | None = None,
+) -> Checked:
+    """Open an artifact, segment test pictures, and measure every gate that is asked for.
+
+    Args:
+        artifact: its folder, or the open one.
+        data: the data that it was verified on: measure its mIoU again.
+        ignore_index: mask value that is not scored; None: the model's.
+        max_drop: points of mIoU that may be lost.
+        max_latency_ms: largest median latency.
+        baseline: compare the latency ratio with this saved one.
+        max_slowdown: share by which it may be larger.
+        save_baseline: save the latency ratio of this machine.
+        device: the engine's own name of a device.
+        progress: called with a description, a count and its end.
+
+    Raises:
+        ArtifactError: no artifact, one that was changed, or one that records nothing to compare with.
+        DataError: images or masks cannot be used.
+        UserError: a baseline that is none, or of another model or CPU; one on another device than the CPU.
+        EngineError: the engine fails, or gives two answers to one picture.
+        OutputError: the baseline cannot be written, or lies over an input.
+    """
+    from edgeseg.runtime.measure.check import check_runs
+
+    data, saving = _path(data), _path(save_baseline)
+    if saving is not None:
+        where = artifact.path if isinstance(artifact, Artifact) else artifact_folder(Path(artifact))
+        check_apart([saving], [where, *picture_folders(data)])
+    if device != "CPU" and (baseline is not None or saving is not None):
+        raise UserError(f"A baseline is a ratio to CPU work; found `device={device!r}`. Use `max_latency_ms` there.")
+    opened = open_artifact(artifact)
+    labels = check_runs(opened, device)
+    gates: list[Gate] = []
+    if data is not None:
+        gates.append(_check_iou(opened, data, ignore_index, max_drop, device, progress))
+    if max_latency_ms is not None:
+        gates.append(_check_latency(opened, max_latency_ms, device))
+    found, ratio = _check_baseline(opened, _path(baseline), saving, max_slowdown)
+    return Checked(opened, labels, (*gates, *found), ratio)
+
+
+def _check_iou(
+    artifact: Artifact,
+    data: Path,
+    ignore_index: int | None,
+    max_drop: float,
+    device: str,
+    progress: OnProgress | None,
+) -> Gate:
+    from edgeseg.runtime.measure.check import iou_gate
+    from edgeseg.runtime.measure.evaluate import open_dataset
+
+    dataset = open_dataset(data, artifact, ignore_index)
+    with report_to(progress)("check", 0) as tick:
+        return iou_gate(artifact, dataset, max_drop, device=device, progress=tick)
+
+
+def _check_latency(artifact: Artifact, max_latency_ms: float, device: str) -> Gate:
+    from edgeseg.runtime.measure.bench import bench_in_turns
+    from edgeseg.runtime.measure.check import Gate
+
+    latency = bench_in_turns([artifact], LATENCY_S, device)[0]
+    sentence = f"p95 was {latency.p95_ms:.2f} ms over {latency.runs} runs."
+    return Gate("median latency in ms", max_latency_ms, latency.p50_ms, sentence)
+
+
+def _check_baseline(
+    artifact: Artifact, baseline: Path | None, saving: Path | None, max_slowdown: float
+) -> tuple[list[Gate], float | None]:
+    """The gate, where there is a baseline, and the ratio that was saved."""
+    from edgeseg.runtime.measure.check import latency_gate, read_baseline, save_baseline
+    from edgeseg.runtime.measure.latency_gate import latency_ratio
+
+    if baseline is None and saving is None:
+        return [], None
+    if baseline is not None:
+        read_baseline(baseline, artifact)  # before the measurement, not after
+    ratio = latency_ratio(artifact)
+    gates = [] if baseline is None else [latency_gate(artifact, ratio, baseline, max_slowdown)]
+    if saving is None:
+        return gates, None
+    save_baseline(saving, artifact, ratio)
+    return gates, ratio.ratio
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)

@@ -1,0 +1,60 @@
+"""What is a model worth on labelled images?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgeseg.artifact import Artifact, open_artifact
+from edgeseg.console.progress import OnProgress, report_to
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.measure.evaluate import Evaluation
+
+
+def evaluate(
+    artifact: str | Path | Artifact,
+    data: str | Path,
+    *,
+    split: str = "val",
+    threshold: float | None = None,
+    device: str = "CPU",
+    ignore_index: int | None = None,
+    progress: OnProgress | None = None,
+) -> Evaluation:
+    """Score an artifact on labelled images, as it runs: with its engine and its threshold.
+
+    Args:
+        artifact: its folder, or the open one.
+        data: a data folder, or its ``data.yaml``; its classes are the model's.
+        split: which split.
+        threshold: in 0..1, instead of the model's own.
+        device: the engine's own name of a device.
+        ignore_index: mask value that is not scored; None: the model's.
+        progress: called with a description, a count and its end.
+
+    Returns:
+        IoU, Dice and boundary IoU by class, the confusion matrix, and the IoU of objects by their size.
+
+    Raises:
+        ArtifactError: no artifact, or one that was changed.
+        DataError: images or masks cannot be used, or have other classes.
+        UserError: ``threshold`` without a confidence output, or out of range.
+        MissingExtra, EngineError: its engine is not installed, or refuses it.
+
+    Example:
+        >>> evaluation = edgeseg.evaluate(int8, "data")
+        >>> evaluation.images, evaluation.confusion.mean_iou > 0.8
+        (8, True)
+        >>> sorted(evaluation.to_dict()["iou"])
+        ['background', 'box', 'disc']
+    """
+    from edgeseg.runtime.engines.predictor import open_predictor
+    from edgeseg.runtime.measure.evaluate import evaluate as measure
+    from edgeseg.runtime.measure.evaluate import open_dataset
+
+    opened = open_artifact(artifact)
+    dataset = open_dataset(Path(data), opened, ignore_index)
+    shown = report_to(progress)("evaluate", len(dataset.pairs(split)))
+    with open_predictor(opened, threshold, device) as predict, shown as tick:
+        return measure(predict, dataset, split, by_size=True, progress=tick)

@@ -1,0 +1,1 @@
+"""One training from what a person asks to its checkpoints."""
