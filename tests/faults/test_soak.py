@@ -77,6 +77,7 @@ class Trouble:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(SECONDS + 300)
 def test_a_run_neither_ends_nor_grows(fault_camera: StartCamera, tiny_artifact: ArtifactMaker, tmp_path: Path) -> None:
     camera = fault_camera("ok", size="480x288", fps=15, lifetime=int(SECONDS) + 300)

@@ -70,6 +70,7 @@ def status_of(process: psutil.Process) -> str:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 def test_hundreds_of_reconnects_cost_nothing_that_stays(fault_camera: StartCamera) -> None:
     before = held()
     servers = [fault_camera("cut", after=0.0, lifetime=200) for _ in range(CAMERAS)]
