@@ -8,14 +8,13 @@ for it, and ``edgeseg doctor`` lists it; nothing else notices.
 
 from __future__ import annotations
 
-import functools
 import importlib
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edgeseg.entry_points import describe_package, find_entry_points
 from edgeseg.errors import ArtifactError, EdgesegError, EnvironmentFault, UserError
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ def find_format(name: str) -> ModelFormat:
     """
     if name in BUILT_IN:
         return BUILT_IN[name]
-    found = [point for point in _entry_points() if point.name == name]
+    found = [point for point in find_entry_points(GROUP) if point.name == name]
     if not found:
         raise ArtifactError(
             f"No engine runs {name!r} artifacts; known formats are {', '.join(format_names())}. Install the package "
@@ -176,7 +175,7 @@ def find_format(name: str) -> ModelFormat:
 
 def format_names() -> tuple[str, ...]:
     """Name every format, edgeseg's own first; no package is imported for that."""
-    return tuple(dict.fromkeys([*BUILT_IN, *(point.name for point in _entry_points())]))
+    return tuple(dict.fromkeys([*BUILT_IN, *(point.name for point in find_entry_points(GROUP))]))
 
 
 def usable_formats() -> list[ModelFormat]:
@@ -198,7 +197,7 @@ def formats_to_time() -> list[ModelFormat]:
 def broken_formats() -> dict[str, str]:
     """Give a sentence for every format of another package that cannot be used."""
     broken = {}
-    for point in _entry_points():
+    for point in find_entry_points(GROUP):
         try:
             if point.name in BUILT_IN:
                 raise EnvironmentFault(f"{_source(point)} calls its format like one of edgeseg's own; it is not used.")
@@ -218,12 +217,12 @@ def engine_title(name: str) -> str:
 
 def package_of(model_format: ModelFormat) -> str:
     """Say which distribution brings a format, with its version; empty for edgeseg's own."""
-    return next((_package(point) for point in _entry_points() if point.name == model_format.name), "")
+    return next((describe_package(point) for point in find_entry_points(GROUP) if point.name == model_format.name), "")
 
 
 def _load_plugin(points: list[EntryPoint]) -> ModelFormat:
     if len(points) > 1:
-        packages = " and ".join(sorted(map(_package, points)))
+        packages = " and ".join(sorted(map(describe_package, points)))
         raise EnvironmentFault(f"Two packages bring the format {points[0].name!r}: {packages}. Uninstall one of them.")
     (point,) = points
     try:
@@ -245,32 +244,8 @@ def _unusable(point: EntryPoint, reason: str) -> EnvironmentFault:
 
 
 def _source(point: EntryPoint) -> str:
-    return f"{point.value} of {_package(point)}"
-
-
-def _package(point: EntryPoint) -> str:
-    return "an unknown package" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+    return f"{point.value} of {describe_package(point)}"
 
 
 def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".rstrip(".: ")
-
-
-def _entry_points() -> tuple[EntryPoint, ...]:
-    return _scan(tuple(sys.path))
-
-
-@functools.lru_cache(maxsize=1)
-def _scan(_path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Look through the installed distributions, once for a search path; a distribution seen twice counts once."""
-    from importlib import metadata
-
-    found: dict[tuple[str, str, str], EntryPoint] = {}
-    for distribution in metadata.distributions():
-        try:
-            points = distribution.entry_points.select(group=GROUP)
-        except Exception:  # what somebody else's package lists cannot be read
-            continue
-        for point in points:
-            found.setdefault((point.name, point.value, _package(point)), point)
-    return tuple(found.values())

@@ -153,7 +153,8 @@ def test_names_that_could_lead_elsewhere_are_refused(change: dict[str, str]) -> 
 def test_starting_looks_for_no_packages() -> None:
     code = (
         "import sys; from edgeseg.cli import build_parser; build_parser(None); import edgeseg.runtime.engines.engine;"
-        "from edgeseg.formats import find_format, _scan; find_format('openvino'); print(_scan.cache_info().misses)"
+        "from edgeseg.formats import find_format; from edgeseg.entry_points import _scan;"
+        "find_format('openvino'); print(_scan.cache_info().misses)"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "0\n"
 
