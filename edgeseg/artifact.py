@@ -27,6 +27,7 @@ from edgeseg.files.atomic import atomic_directory, file_sha256
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.files.input_file import read_text
 from edgeseg.formats import find_format
+from edgeseg.given import KINDS, Kind, checked, describe_value
 from edgeseg.spec import ModelSpec
 
 FORMAT_VERSION = 1
@@ -92,7 +93,7 @@ class Artifact:
             TamperedError: a file is missing, added, linked or changed.
         """
         if not isinstance(path, str | Path) or not str(path).strip():
-            raise ArtifactError(f"An artifact is the path of a folder; found {type(path).__name__} {path!r}.")
+            raise ArtifactError(f"An artifact is the path of a folder; found {describe_value(path)}.")
         directory = _find_directory(Path(path))
         values = _manifest(directory)
         files = _check_files(values, directory)
@@ -111,6 +112,15 @@ class Artifact:
         return artifact
 
 
+def _open_if_path(value: object) -> Artifact | None:
+    return Artifact.open(value) if isinstance(value, Path) or (isinstance(value, str) and value.strip()) else None
+
+
+KINDS["Artifact"] = Kind(
+    lambda value: isinstance(value, Artifact), _open_if_path, "an artifact or the path of one", ArtifactError
+)
+
+
 def open_artifact(source: Artifact | Path | str) -> Artifact:
     """Give an artifact as it is, or open the one that a path names.
 
@@ -120,16 +130,19 @@ def open_artifact(source: Artifact | Path | str) -> Artifact:
     return source if isinstance(source, Artifact) else Artifact.open(source)
 
 
+@checked
 def artifact_dir(parent: Path, name: str, precision: str, model_format: str) -> Path:
     """Name an artifact's folder: ``parent/<name>-<precision>-<format>``."""
     return parent / f"{name}-{precision}-{model_format}"
 
 
+@checked
 def artifact_folder(path: Path) -> Path:
     """Find the folder of the artifact that ``path`` names: itself, or that of a file inside."""
     return path.parent if path.is_file() and (path.parent / MANIFEST).is_file() else path
 
 
+@checked
 @contextlib.contextmanager
 def writing_artifact(path: Path, manifest: dict[str, Any]) -> Iterator[Path]:
     """Give an empty directory to put ``model.*`` into; it becomes an artifact when the block ends well.
@@ -148,6 +161,7 @@ def writing_artifact(path: Path, manifest: dict[str, Any]) -> Iterator[Path]:
         write_manifest(staged, manifest)
 
 
+@checked
 def check_replaceable(path: Path) -> None:
     """Refuse to make an artifact where a folder holds what no artifact of ours left there.
 
@@ -168,6 +182,7 @@ def check_replaceable(path: Path) -> None:
         )
 
 
+@checked
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     """Write ``edgeseg.json`` for the files now in ``directory``."""
     spec = manifest["spec"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edgeseg.given import checked
 from edgeseg.spec import ModelSpec
 
 STRETCHED = 1.25
 SHOWN = 3
 
 
+@checked
 def is_stretched(size: tuple[int, int], spec: ModelSpec) -> bool:
     """Tell whether a picture of ``size`` (height, width) has its sides changed in proportion by a quarter or more."""
     if spec.resize != "stretch":

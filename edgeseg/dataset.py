@@ -25,6 +25,7 @@ from edgeseg.console.extras import require
 from edgeseg.errors import DataError
 from edgeseg.files.image_files import about_unread, is_image, list_images, unread_pictures
 from edgeseg.files.input_file import read_text
+from edgeseg.given import checked
 from edgeseg.image import UInt8, read_image, read_mask
 
 Int64 = npt.NDArray[np.int64]
@@ -32,6 +33,7 @@ Int64 = npt.NDArray[np.int64]
 SPLITS = ("train", "val")
 
 
+@checked
 def is_dataset(path: Path) -> bool:
     """Tell whether ``path`` has the layout of a data folder, or is a ``data.yaml``."""
     return path.suffix in (".yaml", ".yml") or (path / "images").is_dir() or (path / "data.yaml").is_file()
@@ -114,6 +116,7 @@ class Dataset:
         image = read_image(pair.image)
         return image, self.read_mask(pair, image)
 
+    @checked
     def read_mask(self, pair: Pair, image: UInt8) -> UInt8:
         """Read the mask (HW uint8) of a pair whose image has been read, checked against it.
 
@@ -151,6 +154,7 @@ class Dataset:
                 f"If {ignored} means {self.classes[1]!r}, save these pixels as 1."
             )
 
+    @checked
     def check_values(self, mask: UInt8, path: Path) -> None:
         """Raise DataError when the mask holds a value that is neither a class nor void."""
         values = np.flatnonzero(value_counts(mask))
@@ -163,11 +167,13 @@ class Dataset:
             )
 
 
+@checked
 def value_counts(mask: UInt8) -> Int64:
     """Count the pixels of each value of a mask: (256,) int64."""
     return np.bincount(mask.ravel(), minlength=256)
 
 
+@checked
 def read_classes(path: Path) -> tuple[str, ...]:
     """Read the class names of a ``classes.txt``, one a line; blank lines at the end do not count."""
     return _check_names((line.strip() for line in read_text(path).split("\n") if line.strip()), path)

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from edgeseg.given import checked
 from edgeseg.image import UInt8, resize_mask
 from edgeseg.spec import ModelSpec
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
+@checked
 def color_table(spec: ModelSpec, hide: int | None = None) -> UInt8:
     """Build the (256, 1, 3) BGR lookup table from label to colour; ``hide`` and unknown labels are black."""
     table = np.zeros((256, 1, 3), np.uint8)
@@ -22,11 +24,13 @@ def color_table(spec: ModelSpec, hide: int | None = None) -> UInt8:
     return table
 
 
+@checked
 def colorize(labels: UInt8, table: UInt8) -> UInt8:
     """Colour HW labels by ``table``: an HWC uint8 BGR picture."""
     return np.asarray(cv2.applyColorMap(labels, table), np.uint8)
 
 
+@checked
 def overlay(image: UInt8, labels: UInt8, table: UInt8, alpha: float = 0.5) -> UInt8:
     """Blend the colours of ``labels`` (any size) over a BGR ``image``; black entries leave it as it is."""
     height, width = image.shape[:2]

@@ -35,6 +35,7 @@ import numpy.typing as npt
 from edgeseg.errors import DataError
 from edgeseg.files.image_bytes import Picture, open_picture, picture_in
 from edgeseg.files.tiff import SeveralPicturesError, is_tiff
+from edgeseg.given import checked
 from edgeseg.spec import ModelSpec
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -45,6 +46,7 @@ Float32 = npt.NDArray[np.float32]
 LETTERBOX_VALUE = 114
 
 
+@checked
 def read_image(path: Path | str) -> UInt8:
     """Read an image file as HWC uint8 BGR, by the rules in this module's docstring.
 
@@ -55,6 +57,7 @@ def read_image(path: Path | str) -> UInt8:
     return _image(open_picture(path), path)
 
 
+@checked
 def read_images(path: Path | str) -> Iterator[UInt8]:
     """Read every picture of an image file like :func:`read_image`: the pages of a TIFF, the frames of an animation.
 
@@ -99,6 +102,7 @@ def _image(picture: Picture, path: Path) -> UInt8:
     return np.ascontiguousarray(_turn(image, picture.orientation))
 
 
+@checked
 def read_mask(path: Path | str) -> UInt8:
     """Read a mask file as HW uint8 class indices.
 
@@ -163,6 +167,7 @@ class Placement:
     width: int
 
 
+@checked
 def placement(size: tuple[int, int], spec: ModelSpec) -> Placement:
     """Compute where an image of ``size`` (height, width) lands in the input of ``spec``."""
     if spec.resize == "stretch":
@@ -173,6 +178,7 @@ def placement(size: tuple[int, int], spec: ModelSpec) -> Placement:
     return Placement((spec.height - height) // 2, (spec.width - width) // 2, height, width)
 
 
+@checked
 def fit(image: UInt8, spec: ModelSpec, out: UInt8 | None = None) -> UInt8:
     """Resize a BGR image to the network input.
 
@@ -226,6 +232,7 @@ def check_image(image: UInt8) -> None:
         raise DataError(f"An image has shape (height, width, 3); found {image.shape}.")
 
 
+@checked
 def normalise(fitted: UInt8, spec: ModelSpec) -> Float32:
     """Turn a fitted image into network values: CHW float32 in the network's colour order.
 
@@ -239,12 +246,14 @@ def normalise(fitted: UInt8, spec: ModelSpec) -> Float32:
     return np.ascontiguousarray(planes.astype(np.float32) * scale[:, None, None] + shift[:, None, None])
 
 
+@checked
 def normalisation(spec: ModelSpec) -> tuple[Float32, Float32]:
     """Compute per-channel float32 (scale, shift) so that ``x * scale + shift == (x / 255 - mean) / std``."""
     mean, std = np.asarray(spec.mean, np.float64), np.asarray(spec.std, np.float64)
     return (1 / (255 * std)).astype(np.float32), (-mean / std).astype(np.float32)
 
 
+@checked
 def resize_mask(mask: UInt8, height: int, width: int) -> UInt8:
     """Resize an HW uint8 mask with nearest neighbours taken at pixel centres."""
     if mask.shape == (height, width):
@@ -252,6 +261,7 @@ def resize_mask(mask: UInt8, height: int, width: int) -> UInt8:
     return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
 
 
+@checked
 def fit_mask(mask: UInt8, spec: ModelSpec, fill: int) -> UInt8:
     """Bring a mask to the network input like :func:`fit` brings its image; padding becomes ``fill``."""
     at = placement((mask.shape[0], mask.shape[1]), spec)
@@ -260,6 +270,7 @@ def fit_mask(mask: UInt8, spec: ModelSpec, fill: int) -> UInt8:
     return out
 
 
+@checked
 def unfit(labels: UInt8, spec: ModelSpec, size: tuple[int, int]) -> UInt8:
     """Bring an HW map from the network's size back onto an image of ``size`` (height, width)."""
     at = placement(size, spec)

@@ -18,6 +18,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 
 SIDE = 256
@@ -84,6 +85,7 @@ class Trait:
         }
 
 
+@checked
 def measure_traits(image: UInt8, names: tuple[str, ...] = (*GREY_TRAITS, *COLOR_TRAITS)) -> tuple[float, ...]:
     """Measure :data:`MEANINGS` of one HWC uint8 BGR image, in the order of ``names``.
 

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import cv2
 
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.spec import ModelSpec
 
@@ -30,6 +31,7 @@ class _Layout:
     height: int
 
 
+@checked
 def draw_legend(image: UInt8, spec: ModelSpec, lines: Sequence[str] = ()) -> bool:
     """Draw class names with their colours, and ``lines`` of text, into the top left corner, in place.
 

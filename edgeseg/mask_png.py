@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 import cv2
 
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 
 VOID = 255
@@ -22,6 +23,7 @@ _HEADER = slice(8, 33)
 _PALETTE_KIND = 3
 
 
+@checked
 def mask_png(mask: UInt8, palette: Sequence[tuple[int, int, int]]) -> bytes:
     """Encode an HW uint8 mask as a PNG of 8-bit indices.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.console.terminal import has_commands
 from edgeseg.errors import SpecError
+from edgeseg.given import KINDS, Kind
 from edgeseg.palette import default_palette
 
 TASKS = ("binary", "multiclass")
@@ -129,6 +130,9 @@ class ModelSpec:
         except ValueError as error:
             raise SpecError(f"The spec is not valid JSON: {error}.") from None
         return cls.from_dict(values)
+
+
+KINDS["ModelSpec"] = Kind(lambda value: isinstance(value, ModelSpec), lambda value: None, "a ModelSpec", SpecError)
 
 
 def _freeze(value: Any) -> Any:

@@ -14,11 +14,13 @@ from edgeseg.calibration.images.video_frames import video_frames
 from edgeseg.dataset import Dataset, is_dataset
 from edgeseg.errors import DataError, UserError
 from edgeseg.files.image_files import is_image, list_images, match_images, match_unread, unread_pictures
+from edgeseg.given import checked
 from edgeseg.spec import ModelSpec
 
 LOOKS_AN_IMAGE = 10
 
 
+@checked
 def load_set(
     path: Path | str,
     spec: ModelSpec,

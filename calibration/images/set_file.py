@@ -31,6 +31,7 @@ from edgeseg.calibration.images.video_frames import VideoFrame, frames_at
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files.atomic import atomic_file, file_sha256
 from edgeseg.files.input_file import read_text
+from edgeseg.given import checked
 from edgeseg.spec import ModelSpec
 
 FORMAT = "edgeseg-calibration-set"
@@ -54,6 +55,7 @@ class _Entry:
         return str(self.path) if self.frame is None else f"{self.path} frame {self.frame}"
 
 
+@checked
 def weight_digests(model: Path) -> dict[str, str]:
     """Compute the SHA-256 digests that stand for a model's weights, by role.
 
@@ -74,6 +76,7 @@ def weight_digests(model: Path) -> dict[str, str]:
     return {"onnx" if model.suffix == ".onnx" else "checkpoint": file_sha256(model)}
 
 
+@checked
 def write_set(
     path: Path,
     images: CalibrationSet,
@@ -111,6 +114,7 @@ def write_set(
     return values
 
 
+@checked
 def read_set(
     path: Path, spec: ModelSpec, weights: Collection[str] = (), on_image: Callable[[], object] = lambda: None
 ) -> CalibrationSet:

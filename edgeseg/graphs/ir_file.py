@@ -9,6 +9,7 @@ from typing import Any
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
+from edgeseg.given import checked
 from edgeseg.image import LETTERBOX_VALUE
 from edgeseg.runtime.engines.engine import ENGINE_KEY, OPENVINO
 from edgeseg.runtime.engines.openvino_core import shared_core
@@ -18,6 +19,7 @@ from edgeseg.spec import ModelSpec
 MODEL_API_RESIZE = {"stretch": "standard", "letterbox": "fit_to_window_letterbox"}
 
 
+@checked
 def describe_ir(model: Any, spec: ModelSpec, outputs: Sequence[str]) -> None:
     """Write the spec, the engine it is for, and what Intel's Model API wants to know, into ``rt_info``."""
     model.set_rt_info(spec.to_json(), ["edgeseg", "spec"])
@@ -28,6 +30,7 @@ def describe_ir(model: Any, spec: ModelSpec, outputs: Sequence[str]) -> None:
         model.set_rt_info(value, ["model_info", key])
 
 
+@checked
 def read_ir(path: Path) -> Any:
     """Read an IR from an artifact that has been verified.
 
@@ -43,6 +46,7 @@ def read_ir(path: Path) -> Any:
             raise ArtifactError(f"OpenVINO cannot read {path}: {str(error).strip()}") from error
 
 
+@checked
 def save_ir(model: Any, path: Path) -> None:
     """Write ``model.xml`` and ``model.bin``; float constants stay float32.
 

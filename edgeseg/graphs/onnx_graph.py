@@ -11,6 +11,7 @@ import numpy as np
 
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
+from edgeseg.given import checked
 
 SURROUNDINGS = "edgeseg/"
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -26,6 +27,7 @@ class Weight:
     initializer: str
 
 
+@checked
 def load_graph(path: Path) -> Any:
     """Read an artifact's ONNX file: every node gets a name of its own, BatchNorm is folded, shapes are inferred.
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import DataError
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.metrics.confusion import Float64
 
@@ -43,6 +44,7 @@ class BoundaryIoU:
         self.intersection: npt.NDArray[np.int64] = np.zeros(num_classes, np.int64)
         self.union: npt.NDArray[np.int64] = np.zeros(num_classes, np.int64)
 
+    @checked
     def update(self, predicted: UInt8, truth: UInt8) -> None:
         """Count one pair of HW uint8 label maps.
 
@@ -81,6 +83,7 @@ def band_width(shape: tuple[int, ...], ratio: float = RATIO) -> int:
     return max(1, round(ratio * math.hypot(*shape)))
 
 
+@checked
 def band(labels: UInt8, distance: int) -> UInt8:
     """Keep labels within ``distance`` pixels of their region's contour, and 255 everywhere else.
 

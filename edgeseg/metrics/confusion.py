@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import DataError
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 
 Float64 = npt.NDArray[np.float64]
@@ -27,6 +28,7 @@ class Confusion:
         self.ignore_index = ignore_index
         self.counts: npt.NDArray[np.int64] = np.zeros((num_classes, num_classes + 1), np.int64)
 
+    @checked
     def update(self, predicted: UInt8, truth: UInt8) -> None:
         """Count one pair of HW uint8 label maps.
 

@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from edgeseg.console.text_table import format_table
 from edgeseg.errors import DataError, UserError
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 
 Float64 = npt.NDArray[np.float64]
@@ -108,6 +109,7 @@ class SizeIoU:
         self._coverage: Float64 = np.zeros(shape)
         self.stray: Int64 = np.zeros(len(self.classes), np.int64)
 
+    @checked
     def update(self, predicted: UInt8, truth: UInt8) -> None:
         """Count one pair of HW uint8 label maps.
 

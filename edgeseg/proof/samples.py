@@ -12,6 +12,7 @@ import numpy as np
 from edgeseg.dataset import Dataset, Pair, is_dataset
 from edgeseg.errors import DataError
 from edgeseg.files.image_files import about_unread, list_images, unread_pictures
+from edgeseg.given import checked
 from edgeseg.image import UInt8, read_image
 from edgeseg.spec import ModelSpec
 
@@ -65,6 +66,7 @@ class Samples:
         return replace(self, items=items)
 
 
+@checked
 def samples_from(
     path: Path,
     spec: ModelSpec,
@@ -101,6 +103,7 @@ def samples_from(
     return Samples(items, str(path), left_out=about_unread(unread_pictures(path))).spread(UNLABELLED_LIMIT)
 
 
+@checked
 def synthetic_samples(spec: ModelSpec) -> Samples:
     """Draw a few seeded random images of clouds and edges, for when there are no real ones.
 

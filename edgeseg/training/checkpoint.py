@@ -25,6 +25,7 @@ from edgeseg.errors import CheckpointError, SpecError, UserError
 from edgeseg.files.atomic import atomic_file, file_sha256
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.files.input_file import check_regular
+from edgeseg.given import checked
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
 
@@ -68,6 +69,7 @@ class LoadedModel:
     training: Mapping[str, Any]
 
 
+@checked
 def save_checkpoint(
     path: Path,
     architecture: Mapping[str, Any],
@@ -106,6 +108,7 @@ def save_checkpoint(
         staged.write_bytes(buffer.getbuffer())
 
 
+@checked
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read the dictionary in a checkpoint file and check its format.
 
@@ -154,6 +157,7 @@ def _check_classes(model: nn.Module, state: Mapping[str, torch.Tensor], spec: Mo
             )
 
 
+@checked
 def load_model(path: Path | str) -> LoadedModel:
     """Load the network of a checkpoint for inference.
 

@@ -23,6 +23,7 @@ import numpy as np
 from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.formats import find_format
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Prediction
@@ -108,6 +109,7 @@ class EngineOptions:
             raise UserError(f"precision must be one of {', '.join(PRECISIONS)}; found {self.precision!r}.")
 
 
+@checked
 def open_engine(
     artifact: Artifact,
     device: str = "CPU",
@@ -130,6 +132,7 @@ def open_engine(
     return open_with(artifact, EngineOptions(device, slots, cache_dir, threads, precision, may_build))
 
 
+@checked
 def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
     """Do as :func:`open_engine` does."""
     engine: Engine = find_format(artifact.format).load("engine")(artifact, options)

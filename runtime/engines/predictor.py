@@ -6,12 +6,14 @@ from types import TracebackType
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EngineError
+from edgeseg.given import checked
 from edgeseg.image import UInt8, fit, unfit
 from edgeseg.runtime.engines.engine import Engine, Slot, open_engine
 from edgeseg.runtime.engines.threshold import ApplyThreshold, threshold_for
 from edgeseg.runtime.frames.frame import Prediction
 
 
+@checked
 def open_predictor(artifact: Artifact, threshold: float | None = None, device: str = "CPU") -> Predictor:
     """Open a predictor that applies the threshold of ``artifact``, or another.
 
@@ -42,6 +44,7 @@ class Predictor:
         self._slot: Slot | None = engine.open_slot()
         self._threshold = threshold or Prediction.copy
 
+    @checked
     def __call__(self, image: UInt8) -> UInt8:
         """Label map, HW uint8 at the image's own size, of an HWC uint8 BGR image.
 

@@ -9,12 +9,14 @@ import numpy as np
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import UserError
+from edgeseg.given import checked
 from edgeseg.runtime.engines.engine import CONFIDENCE
 from edgeseg.runtime.frames.frame import Prediction
 
 ApplyThreshold = Callable[[Prediction], Prediction]
 
 
+@checked
 def threshold_for(artifact: Artifact, threshold: float | None = None) -> ApplyThreshold:
     """Choose what is done to a prediction of ``artifact`` before anyone sees it.
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import UserError
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import Engine, Slot, open_engine
 from edgeseg.runtime.system.machine import load_average, this_cpu
@@ -90,6 +91,7 @@ class BenchResult:
         return f"noisy: {sentence}. Repeat on a quiet machine." if noisy else f"quiet: {sentence}."
 
 
+@checked
 def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, device: str = "CPU") -> BenchResult:
     """Measure latency for half of ``seconds`` and throughput for the other half.
 
@@ -110,6 +112,7 @@ def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, devic
     return BenchResult(name, device, cpu.name, cpu.cores, slots, latency, warm_up_runs, settled, fps, core_ms, load)
 
 
+@checked
 def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU") -> list[Latency]:
     """Measure latencies of several artifacts, one run of each in turn, so that noise meets all of them alike.
 
@@ -118,6 +121,7 @@ def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: 
     return [summarize_latency(times) for times in rounds_in_turns(artifacts, seconds, device).T]
 
 
+@checked
 def rounds_in_turns(
     artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU"
 ) -> npt.NDArray[np.float64]:
@@ -141,6 +145,7 @@ def rounds_in_turns(
     return np.array(rounds)
 
 
+@checked
 def warm_up(slot: Slot, spec: ModelSpec) -> tuple[int, bool]:
     """Run until the medians of two batches of six agree within 5 %; returns (runs, whether they did)."""
     end = time.perf_counter() + WARM_UP_S
@@ -159,6 +164,7 @@ def _median(runs: Iterator[float]) -> float:
     return float(np.median([next(runs) for _ in range(WARM_UP_RUNS)]))
 
 
+@checked
 def time_runs(
     slot: Slot, spec: ModelSpec, seconds: float | None = None, clock: Callable[[], float] = time.perf_counter
 ) -> Iterator[float]:
@@ -208,6 +214,7 @@ def _frames_until(slot: Slot, end: float) -> int:
     return frames
 
 
+@checked
 def realistic_inputs(spec: ModelSpec, count: int = PICTURES) -> list[UInt8]:
     """Draw seeded pictures with the areas, edges and fine noise of photographs, at the network's size."""
     rng = np.random.default_rng(0)

@@ -20,6 +20,7 @@ from edgeseg.dataset import Dataset
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.files.atomic import atomic_file
 from edgeseg.files.input_file import read_text
+from edgeseg.given import checked
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.engines.predictor import Predictor, open_predictor
 from edgeseg.runtime.measure.bench import realistic_inputs
@@ -59,6 +60,7 @@ class Gate:
         return {**asdict(self), "passed": self.passed}
 
 
+@checked
 def check_runs(artifact: Artifact, device: str = "CPU") -> int:
     """Open the engine and segment a few pictures; returns how many labels occurred.
 
@@ -77,6 +79,7 @@ def check_runs(artifact: Artifact, device: str = "CPU") -> int:
     return len(labels)
 
 
+@checked
 def iou_gate(
     artifact: Artifact,
     dataset: Dataset,
@@ -106,6 +109,7 @@ def iou_gate(
     return Gate("mIoU drop in points", max_drop, 100 * (expected - found), where)
 
 
+@checked
 def recorded_miou(artifact: Artifact) -> tuple[float, str, int]:
     """Read what verification recorded: (mIoU, split, number of images).
 
@@ -130,6 +134,7 @@ def _own_stage(measured: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return stage if isinstance(stage, dict) else {}
 
 
+@checked
 def latency_gate(artifact: Artifact, ratio: LatencyRatio, baseline: Path, max_slowdown: float) -> Gate:
     """Measure the slowdown against a saved baseline, 0.15 for 15 %.
 
@@ -141,6 +146,7 @@ def latency_gate(artifact: Artifact, ratio: LatencyRatio, baseline: Path, max_sl
     return Gate("latency slowdown as a share", max_slowdown, ratio.ratio / before - 1, sentence)
 
 
+@checked
 def save_baseline(path: Path, artifact: Artifact, ratio: LatencyRatio) -> None:
     """Write a baseline for later checks of this model on this CPU.
 
@@ -152,6 +158,7 @@ def save_baseline(path: Path, artifact: Artifact, ratio: LatencyRatio) -> None:
         staged.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
+@checked
 def read_baseline(path: Path, artifact: Artifact) -> float:
     """Read the latency ratio of a baseline.
 

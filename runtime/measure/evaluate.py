@@ -13,6 +13,7 @@ import numpy as np
 from edgeseg.artifact import Artifact
 from edgeseg.dataset import Dataset, Int64, Pair, value_counts
 from edgeseg.errors import DataError
+from edgeseg.given import checked
 from edgeseg.image import UInt8, read_image
 from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.confusion import Confusion
@@ -131,6 +132,7 @@ def _read(dataset: Dataset, pair: Pair, skipped: list[str]) -> tuple[UInt8, UInt
     return image, dataset.read_mask(pair, image)
 
 
+@checked
 def open_dataset(path: Path, artifact: Artifact, ignore_index: int | None = None) -> Dataset:
     """Open a data folder whose classes are the artifact's.
 
@@ -148,6 +150,7 @@ def open_dataset(path: Path, artifact: Artifact, ignore_index: int | None = None
     return dataset
 
 
+@checked
 def expect_classes(dataset: Dataset, spec: ModelSpec, name: str) -> None:
     """Raise DataError when a dataset has other classes than a model, or another order of them."""
     if dataset.classes != spec.classes:

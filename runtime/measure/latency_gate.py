@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.artifact import Artifact
+from edgeseg.given import checked
 from edgeseg.image import Float32
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.measure.bench import time_runs, warm_up
@@ -64,6 +65,7 @@ def _reference_data() -> tuple[Float32, Float32, Float32]:
     return picture, large, small
 
 
+@checked
 def latency_ratio(artifact: Artifact, seconds: float = 2.0) -> LatencyRatio:
     """Alternate single-threaded runs of the engine on the CPU with the reference workload.
 

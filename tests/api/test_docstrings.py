@@ -11,7 +11,7 @@ import pytest
 
 import edgeseg
 
-MODULES = ("edgeseg.api.load", "edgeseg.api.model", "edgeseg.api.result", "edgeseg.api.stream", "edgeseg.polygon")
+MODULES = tuple(f"edgeseg.{name}" for name in ("api.load", "api.model", "api.result", "api.stream", "polygon", "given"))
 
 
 def examples() -> list[doctest.DocTest]:
