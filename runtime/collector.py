@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.frames.handoff import HandoffCounts
+from edgeseg.runtime.frames.source_protocol import Source
 from edgeseg.runtime.frames.timing import Percentiles, Stage
 from edgeseg.runtime.sinks.sink import Sink, SinkThread
 from edgeseg.runtime.slot_thread import Done, Ended
-from edgeseg.runtime.sources.source import Source
 from edgeseg.runtime.summary import Summary
 
 POLL_S = 0.1

@@ -26,10 +26,10 @@ from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.frames.handoff import Handoff
+from edgeseg.runtime.frames.source_protocol import Feeds, Source
 from edgeseg.runtime.frames.timing import Percentiles, Stage, clock_s
 from edgeseg.runtime.sinks.sink import Sink, SinkThread
 from edgeseg.runtime.slot_thread import SlotThread
-from edgeseg.runtime.sources.source import Feeds, Source
 from edgeseg.runtime.summary import Summary
 
 _READER_TIMEOUT_S = 0.5

@@ -81,7 +81,7 @@ def test_the_reference_explains_every_public_name_and_the_seams(site: Path) -> N
     seams = {
         "edgeseg.runtime.engines.engine.Engine",
         "edgeseg.runtime.engines.engine.Slot",
-        "edgeseg.runtime.sources.source.Source",
+        "edgeseg.runtime.frames.source_protocol.Source",
         "edgeseg.runtime.sinks.sink.Sink",
         "edgeseg.calibration.quantizers.quantizer.Quantizer",
     }

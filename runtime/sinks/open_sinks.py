@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from edgeseg.artifact import Artifact
 from edgeseg.runtime.events.event import OnEvent
+from edgeseg.runtime.frames.source_protocol import Source
 from edgeseg.runtime.sinks.class_shares import ShareSink
 from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.likeness import trait_ranges
@@ -20,7 +21,7 @@ from edgeseg.runtime.sinks.sink import Sink
 from edgeseg.runtime.sinks.video import VideoSink
 from edgeseg.runtime.sinks.window import WindowSink
 from edgeseg.runtime.sources.kind import IMAGE, kind_of_source
-from edgeseg.runtime.sources.source import Report, Source
+from edgeseg.runtime.sources.source import Report
 
 ASIDE = (LikenessSink.name, ShareSink.name)
 """Sinks that write nothing: what they miss is no loss."""

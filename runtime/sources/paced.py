@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from edgeseg.runtime.frames.frame import Frame
-from edgeseg.runtime.sources.source import Source
+from edgeseg.runtime.frames.source_protocol import Source
 
 _LATE_S = 0.2
 """Who is this late goes on from there, and does not catch up in a rush."""

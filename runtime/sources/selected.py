@@ -16,12 +16,13 @@ from edgeseg.runtime.cameras.capture_process import Limits
 from edgeseg.runtime.events.event import Event, OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Frame
 from edgeseg.runtime.frames.handoff import FrameTaker
+from edgeseg.runtime.frames.source_protocol import Feeds, Source
 from edgeseg.runtime.sources.images import FOLDER_FPS
 from edgeseg.runtime.sources.kind import VIDEO
 from edgeseg.runtime.sources.paced import PacedSource
 from edgeseg.runtime.sources.selection import Selection
 from edgeseg.runtime.sources.settings import SourceSettings
-from edgeseg.runtime.sources.source import Feeds, Report, Source, open_source, report_to_stderr
+from edgeseg.runtime.sources.source import Report, open_source, report_to_stderr
 from edgeseg.runtime.system.address_space import check_address_space
 
 SHOWN_S = 2.0

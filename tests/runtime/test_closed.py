@@ -16,6 +16,7 @@ from fake_engine import FakeEngine
 from edgeseg.errors import EngineError, OutputError, SourceError
 from edgeseg.runtime.events.event import ignore_event
 from edgeseg.runtime.frames.frame import Frame, Prediction
+from edgeseg.runtime.frames.source_protocol import Source
 from edgeseg.runtime.pipeline import Pipeline
 from edgeseg.runtime.recording.recording import Recording, RecordingPolicy
 from edgeseg.runtime.recording.video_file import VideoFile
@@ -33,7 +34,7 @@ from edgeseg.runtime.sinks.video import VideoSink
 from edgeseg.runtime.sinks.window import WindowSink
 from edgeseg.runtime.sources.opencv_camera import CameraSource
 from edgeseg.runtime.sources.paced import PacedSource
-from edgeseg.runtime.sources.source import Source, open_source
+from edgeseg.runtime.sources.source import open_source
 from edgeseg.spec import ModelSpec
 
 PICTURE = np.full((48, 64, 3), 90, np.uint8)

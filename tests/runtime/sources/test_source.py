@@ -12,7 +12,8 @@ from PIL import Image, ImageSequence
 from edgeseg.errors import SourceError
 from edgeseg.image import read_image
 from edgeseg.runtime.frames.frame import Frame
-from edgeseg.runtime.sources.source import Source, open_source
+from edgeseg.runtime.frames.source_protocol import Source
+from edgeseg.runtime.sources.source import open_source
 
 
 def read(text: str | Path) -> tuple[list[Frame], Source, list[str]]:
