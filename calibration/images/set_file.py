@@ -153,7 +153,8 @@ def read_set(
 def _values(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise DataError(
-            f"There is no calibration set {path}. Write one with: `write_set({str(path)!r}, load_set(DIR, ...), ...)`"
+            f"There is no calibration set {path}. Write one with: "
+            f"`write_set(images=load_set(DIR, ...), path={str(path)!r})`"
         )
     text = read_text(path, DataError, MAX_BYTES)
     try:
@@ -162,7 +163,8 @@ def _values(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} cannot be read as JSON: {error}. Write the set again.") from None
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise DataError(
-            f"{path} is not a calibration set. Write one with: `write_set({str(path)!r}, load_set(DIR, ...), ...)`"
+            f"{path} is not a calibration set. Write one with: "
+            f"`write_set(images=load_set(DIR, ...), path={str(path)!r})`"
         )
     if type(values.get("version")) is not int or values["version"] > VERSION:
         raise DataError(f"{path} has version {values.get('version')}; this edgeseg reads up to {VERSION}. Upgrade it.")
@@ -231,7 +233,7 @@ def _items(entries: list[_Entry], spec: ModelSpec, on_image: Callable[[], object
 def _stale(path: Path, values: Mapping[str, Any], differs: list[str]) -> str:
     source, count, seed = str(path.parent / values["source"]), len(values["images"]), values["seed"]
     again = f"load_set({source!r}, ..., count={count}, seed={seed!r})"
-    return f"{path} is stale: {'; '.join(differs)}. Make it again with: `write_set({str(path)!r}, {again}, ...)`"
+    return f"{path} is stale: {'; '.join(differs)}. Make it again with: `write_set(images={again}, path={str(path)!r})`"
 
 
 def _line(item: Item, path: Path) -> dict[str, Any]:

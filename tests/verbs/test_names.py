@@ -42,7 +42,7 @@ NEEDED = r"--classes NAME,NAME,\.\.\. .*--color-order rgb\|bgr\|gray; --mean M M
 EXAMPLE = r"edgeseg export net\.onnx --classes background,person --color-order rgb --mean 0\.485 0\.456 0\.406 --std 0"
 MISTAKES = {
     "bench ARTIFACT --seconds 4000": r"--seconds must lie between 0 and 3600",
-    "calibrate ARTIFACT --calib set.json --eval-data pictures": r"with: \S*edgeseg calibrate MODEL -o set\.json",
+    "calibrate ARTIFACT --calib set.json --eval-data pictures": r"with: \S*edgeseg calibrate MODEL --data DIR -o set",
     "calibrate ARTIFACT --data pictures --method most": r"--method must be one of minmax, .*; found 'most'",
     "export net.onnx": NEEDED,
     "export net.onnx --format onnx": EXAMPLE,

@@ -81,7 +81,9 @@ def test_a_changed_and_a_missing_image_are_both_named(place, set_file):
         load_set(set_file, SPEC)
     assert f"{chosen[0].path} was changed" in str(caught.value)
     assert f"{chosen[1].path} is missing" in str(caught.value)
-    assert f"`write_set('{set_file}', load_set('{place / 'calib'}', ..., count=9, seed=5), ...)`" in str(caught.value)
+    assert f"`write_set(images=load_set('{place / 'calib'}', ..., count=9, seed=5), path='{set_file}')`" in str(
+        caught.value
+    )
 
 
 def test_the_command_that_mends_a_set_can_be_typed_as_it_stands(place):
