@@ -18,7 +18,7 @@ from pathlib import Path
 from edgeseg import cli
 from edgeseg.errors import EngineError
 from edgeseg.image import UInt8
-from edgeseg.runtime.engines import engine
+from edgeseg.runtime.engines import openvino_engine
 from edgeseg.runtime.engines.openvino_engine import OpenVinoEngine, OpenVinoSlot
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.verbs import run
@@ -71,8 +71,7 @@ def _fail(fault: str) -> None:
 def make_faulty(fault: str, after: int) -> None:
     """From here on this process opens such an engine."""
     FaultyEngine.fault, FaultyEngine.after = fault, after
-    sys.modules["faulty_engine"] = sys.modules[__name__]
-    engine._OPENERS["openvino"] = ("faulty_engine", "FaultyEngine")
+    openvino_engine.OpenVinoEngine = FaultyEngine  # type: ignore[misc]
 
 
 def main() -> int:
