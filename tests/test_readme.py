@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,22 @@ def required_extras() -> set[str]:
                 if isinstance(extra, ast.Constant):
                     found.add(str(extra.value))
     return found
+
+
+def test_python_on_the_pages_imports_what_there_is() -> None:
+    """Whole programs are run elsewhere; a name that was changed is said here, at once."""
+    missing = [
+        f"{page.name}: {node.module}.{alias.name}"
+        for page in PAGES
+        for block in re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "edgeseg"
+        for alias in node.names
+        if not _exists(str(node.module), alias.name)
+    ]
+    assert not missing
+
+
+def _exists(module: str, name: str) -> bool:
+    found = importlib.import_module(module)
+    return hasattr(found, name) or (hasattr(found, "__path__") and find_spec(f"{module}.{name}") is not None)
