@@ -41,6 +41,7 @@ def place(cells_artifact: Path, clip: Path, tmp_path: Path, monkeypatch: pytest.
 def demo_place(place: Path, cells_artifact: Path, scenes: Path) -> Path:
     """The same, with a small version of what ``make demo`` leaves in ``runs/demo``."""
     shutil.copytree(cells_artifact, place / "runs" / "demo" / "cells-int8-openvino")
+    shutil.copytree(cells_artifact, place / "runs" / "demo" / "cells-fp32-openvino")
     shutil.copytree(scenes, place / "runs" / "demo" / "scenes")
     shutil.copy(place / "street.mp4", place / "runs" / "demo" / "clip.mp4")
     return place
@@ -50,7 +51,7 @@ def demo_place(place: Path, cells_artifact: Path, scenes: Path) -> Path:
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A labelled data folder of rendered cells."""
     root = tmp_path_factory.mktemp("scenes") / "scenes"
-    cells.write_dataset(root, 4, 3, 64, 7)
+    cells.write_dataset(root, 16, 3, 64, 7)
     return root
 
 

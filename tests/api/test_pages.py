@@ -33,6 +33,7 @@ def run_page(page: str) -> dict[str, Any]:
     return names
 
 
+@pytest.mark.filterwarnings("ignore::edgeseg.errors.DataWarning")
 def test_the_guide_runs(demo_place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = run_page("docs/python.md")
     said = capsys.readouterr()
@@ -44,6 +45,7 @@ def test_the_guide_runs(demo_place: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "of the picture" in said.out
     assert "photo.png is not an artifact" in said.out or "photo.png" in said.out
     assert "This model is closed" in said.out
+    assert "-int8-openvino Result(64x64: " in said.out
     assert said.err == ""
 
 
