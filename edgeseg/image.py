@@ -34,7 +34,8 @@ import numpy.typing as npt
 
 from edgeseg.errors import DataError
 from edgeseg.files.image_bytes import Picture, open_picture, picture_in
-from edgeseg.files.tiff import SeveralPicturesError, is_tiff
+from edgeseg.files.tiff import SeveralPicturesError
+from edgeseg.files.tiff_page import is_tiff
 from edgeseg.given import checked
 from edgeseg.spec import ModelSpec
 

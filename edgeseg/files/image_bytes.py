@@ -16,7 +16,8 @@ from pathlib import Path
 
 from edgeseg.errors import DataError
 from edgeseg.files.input_file import read_bytes
-from edgeseg.files.tiff import SeveralPicturesError, exif_orientation, is_tiff, prepare_tiff
+from edgeseg.files.tiff import SeveralPicturesError, exif_orientation, prepare_tiff
+from edgeseg.files.tiff_page import is_tiff
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 _PHONE = {".heic", ".heif", ".hif", ".avif", ".gif", ".jxl", ".jp2", ".j2k"}
