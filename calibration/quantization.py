@@ -161,7 +161,7 @@ def choose_recipe(
     progress: Progress,
     model_format: str,
 ) -> Recipe | MethodChoice:
-    """With ``auto`` the method that loses least, which takes a calibration a method."""
+    """Choose with ``auto`` the method that loses least, which takes a calibration a method."""
     if asked.method != AUTO:
         return Recipe(asked.method, asked.keep_float)
     quantizer = quantizer_for(model_format)

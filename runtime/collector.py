@@ -55,7 +55,7 @@ class Collector:
         return self._stages["latency"].percentiles()
 
     def open_sinks(self, sinks: Sequence[Sink]) -> None:
-        """Begin a thread for each sink, which closes it in the end."""
+        """Start a thread for each sink, which closes it in the end."""
         self.sinks = [self._start_sink(sink) for sink in sinks]
 
     def report(self, what: Done | Exception | Ended | SinkLost) -> None:
@@ -90,7 +90,7 @@ class Collector:
         return self._failure
 
     def late_failure(self) -> Exception | None:
-        """What came after the last result, from closing sinks too; a file's output that is not whole is an error."""
+        """Return what came after the last result, from closing sinks too; a file's output not whole is an error."""
         while not self._reports.empty():
             report = self._reports.get()
             if isinstance(report, Exception):

@@ -59,7 +59,7 @@ class SlotThread:
         self._began_s: float | None = None
 
     def start(self) -> None:
-        """Begin, in a thread that ends with the process."""
+        """Start in a thread that ends with the process."""
         threading.Thread(target=self._run, name="edgeseg-slot", daemon=True).start()
 
     @property

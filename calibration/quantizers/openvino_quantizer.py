@@ -45,6 +45,7 @@ class OpenVinoQuantizer:
         return {"algorithm": asked, "ranges": range_estimator(recipe.method).about}
 
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> IrInFloat:
+        """Open the way back to float for ``plain``, through the IR's nodes."""
         return IrInFloat(parent, plain)
 
     def open_proof(self, artifact: Artifact) -> Engine:

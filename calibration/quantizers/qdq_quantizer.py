@@ -83,6 +83,7 @@ class QdqQuantizer:
         return self._ranges[key]
 
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> OnnxInFloat:
+        """Open the way back to float for ``plain``, by quantising anew without some layers."""
         return OnnxInFloat(self, parent, images, recipe)
 
     def open_proof(self, artifact: Artifact) -> Engine:

@@ -69,7 +69,7 @@ def _tell(out: Path, done: Demo, seconds: float) -> None:
 
 
 def next_command(out: Path) -> str:
-    """A live source that this network understands: in a window where there is a display, else into a video."""
+    """Choose a live source that this network understands: in a window where there is a display, else into a video."""
     from edgeseg.runtime.sinks.window import check_display
 
     live = ("run", out / "cells-int8-openvino", "--source", "test://cells")

@@ -34,7 +34,7 @@ def openvino_rows() -> list[Row]:
 
 
 def installed_version(package: str) -> str | None:
-    """Version of a distribution; None where it is not installed."""
+    """Read the version of a distribution; None where it is not installed."""
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(package)
     return None

@@ -108,7 +108,7 @@ class SelectedSource:
             raise self._misfit
 
     def choose(self, frame: Frame) -> Frame | None:
-        """The part of a frame that is used; None where it is not used at all.
+        """Cut out the part of a frame that is used; return None where it is not used at all.
 
         Raises:
             SourceError: the region does not lie inside it, and nothing else is there.
