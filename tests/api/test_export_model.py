@@ -113,7 +113,7 @@ class NotFinite(nn.Module):
         (NotFinite(), {}, edgeseg.CheckpointError, "of this network has NaN or infinity in its scale"),
         (nn.Conv2d(3, 5, 1), {}, edgeseg.SpecError, r"gives \(1, 5, 64, 96\) at 64x96; its spec says 3 logits"),
         (nn.Conv2d(3, 3, 1), {"spec": None}, edgeseg.UserError, "give `spec`, a ModelSpec"),
-        (nn.Conv2d(3, 3, 1), {"format": "tflite"}, edgeseg.UserError, "`format` is one of openvino, onnx, tensorrt"),
+        (nn.Conv2d(3, 3, 1), {"format": "tflite"}, edgeseg.UserError, "`format` is one of onnx, openvino, tensorrt"),
         (nn.Conv2d(3, 3, 1), {"half": True}, edgeseg.UserError, "`half=True` is for TensorRT"),
         (nn.Conv2d(3, 3, 1), {"name": "../x"}, edgeseg.UserError, "`name` is a plain name"),
         (nn.Conv2d(3, 3, 1), {"outputs": ("boxes",)}, edgeseg.UserError, "takes labels"),

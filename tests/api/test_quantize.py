@@ -110,7 +110,7 @@ def test_every_engine_has_its_int8(fp32, data, tmp_path):
         ({"name": ".x"}, "`name` is a plain name"),
         ({"count": 0}, "must be at least 1; found 0"),
         ({"format": "onnx"}, "starts from an fp32 onnx artifact"),
-        ({"format": "tflite"}, "no INT8 for 'tflite'"),
+        ({"format": "tflite"}, "No engine runs 'tflite' artifacts; known formats are"),
     ],
 )
 def test_arguments_that_make_no_sense_are_refused(fp32, data, changes, message, tmp_path):

@@ -101,7 +101,7 @@ def test_unknown_name_offers_the_closest() -> None:
     [{"width": 0.0}, {"width": 99}, {"width": float("nan")}, {"width": "2"}, {"stem_stride": 3}, {"stem_stride": True}],
 )
 def test_impossible_options_are_refused(options: dict[str, object]) -> None:
-    with pytest.raises(UserError, match=f"--{next(iter(options)).replace('_', '-')} must be .*; found"):
+    with pytest.raises(UserError, match=f"`{next(iter(options))}` must be .*; found"):
         build_model("unet", SPEC, options)
 
 

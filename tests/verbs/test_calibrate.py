@@ -99,7 +99,7 @@ def test_a_stale_set_is_refused_before_anything_is_made(fp32, data, tmp_path, ca
     err = capsys.readouterr().err
     assert "set.json is stale: 1 of 12 images differ" in err
     assert "is missing" in err
-    assert f"edgeseg calibrate MODEL -o {where} --data {calib}" in err
+    assert f"edgeseg calibrate MODEL --data {calib} -n 12 --seed 0 -o {where}" in err
     assert not (tmp_path / "out").exists()
 
 

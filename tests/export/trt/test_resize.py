@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from exported_nets import ExportNet
 from linear_model import onnx_model
 from onnx import TensorProto, helper
 from tensorrt_zoo import SPEC, artifact_of, every_precision
@@ -65,9 +66,11 @@ def test_pixels_are_within_one_grey_level_of_fit(
 
 
 @pytest.mark.slow
-def test_every_precision_builds_and_segments_as_behind_the_cpus_resize(data: Path, tmp_path: Path) -> None:
+def test_every_precision_builds_and_segments_as_behind_the_cpus_resize(
+    data: Path, exported: ExportNet, tmp_path: Path
+) -> None:
     pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
-    files = every_precision(artifact_of("unet", tmp_path), load_set(data, SPEC, 4), tmp_path)
+    files = every_precision(artifact_of("unet", exported, tmp_path), load_set(data, SPEC, 4), tmp_path)
     frame = picture((150, 200))
     for precision, path in files.items():
         model = onnx.load_model(str(path))
