@@ -89,7 +89,7 @@ def usable_cores() -> int:
 def read_arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--long", action="store_true", help="only the long tests (default: all others)")
-    parser.add_argument("--jobs", type=int, default=usable_cores() + 1, help="processes of the first round")
+    parser.add_argument("--jobs", type=int, default=usable_cores() + 2, help="processes of the first round")
     return parser.parse_known_args()
 
 

@@ -27,6 +27,8 @@ from edgeseg.training.checkpoint import load_model, save_checkpoint
 from edgeseg.training.pruning.level_cut import labelled_validator
 from edgeseg.training.pruning.levels import join_means, measure_levels
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

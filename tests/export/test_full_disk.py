@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ASSET = Path(__file__).parents[2] / "edgeseg/assets/cells.pt"
 SCRIPT = """
 mount -t tmpfs -o size={size} tmpfs {out} || exit 77

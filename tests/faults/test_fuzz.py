@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from linear_model import ArtifactMaker
 
+pytestmark = pytest.mark.long
+
 SECONDS = float(os.environ.get("EDGESEG_FUZZ_S", "60"))
 SEED = os.environ.get("EDGESEG_FUZZ_SEED", "7")
 SHARES = {"images": 0.25, "videos": 0.3, "artifacts": 0.15, "headers": 0.05, "streams": 0.25}

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.long
+
 CODE = """
 import gc, os, signal, sys
 from pathlib import Path

@@ -16,6 +16,8 @@ import linear_model
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.long
+
 OPTIONAL = ("torch", "accelerate", "matplotlib", "yaml", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf")
 SETS: dict[str, frozenset[str]] = {
     "core": frozenset(),

@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 
 def export(outlier, data, out):
     """The command that quantises the network with a planted outlier, which takes a search."""

@@ -45,7 +45,7 @@ def session(path: Path) -> Any:
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", MODELS)
 def test_a_network_becomes_an_engine_in_every_precision(
     name: str, images: CalibrationSet, exported: ExportNet, tmp_path: Path
