@@ -1,4 +1,4 @@
-"""The sinks that a run's settings ask for."""
+"""The sinks that a run's settings ask for; each is imported when it is asked for, which keeps the start short."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from edgeseg.artifact import Artifact
 from edgeseg.runtime.events.event import OnEvent
 from edgeseg.runtime.frames.source_protocol import Source
 from edgeseg.runtime.sinks.class_shares import ShareSink
-from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.likeness import trait_ranges
 from edgeseg.runtime.sinks.likeness_watch import LikenessSink
-from edgeseg.runtime.sinks.mask_folder import mask_origin
-from edgeseg.runtime.sinks.masks import MaskSink
 from edgeseg.runtime.sinks.painter import Painter
-from edgeseg.runtime.sinks.pictures import PictureSink
 from edgeseg.runtime.sinks.save_target import save_target
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sinks.sink import Sink
-from edgeseg.runtime.sinks.video import VideoSink
-from edgeseg.runtime.sinks.window import WindowSink
 from edgeseg.runtime.sources.kind import IMAGE, kind_of_source
 from edgeseg.runtime.sources.source import Report
 
@@ -56,11 +50,18 @@ def open_sinks(
     if outputs.save:
         sinks.append(_drawing_sink(outputs, artifact, source, address, on_event, painter))
     if outputs.save_masks:
+        from edgeseg.runtime.sinks.mask_folder import mask_origin
+        from edgeseg.runtime.sinks.masks import MaskSink
+
         kept, origin = outputs.masks_keep_bytes(live), mask_origin(address)
         sinks.append(MaskSink(outputs.save_masks, spec, source.names, live, kept, origin, on_event))
     if outputs.jsonl:
+        from edgeseg.runtime.sinks.jsonl import JsonlSink
+
         sinks.append(JsonlSink(outputs.jsonl, spec, live, outputs.rotation(live), on_event))
     if outputs.show:
+        from edgeseg.runtime.sinks.window import WindowSink
+
         sinks.append(WindowSink(spec, quit_asked, source.names, not live, painter))
     if ranges := trait_ranges(artifact):
         sinks.append(LikenessSink(ranges, on_event))
@@ -76,6 +77,10 @@ def _drawing_sink(
     assert outputs.save is not None
     target = save_target(outputs.save, address)
     if target.video is None:
+        from edgeseg.runtime.sinks.pictures import PictureSink
+
         return PictureSink(target, artifact.spec, painter)
+    from edgeseg.runtime.sinks.video import VideoSink
+
     policy = outputs.policy(source.live)
     return VideoSink(target.video, artifact.spec, source.fps, policy, on_event, source.names, painter)

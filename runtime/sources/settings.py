@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from edgeseg.console.quantities import number_above
 from edgeseg.errors import UserError
 from edgeseg.runtime.cameras.capture.tls_trust import SYSTEM, Trust
-from edgeseg.runtime.sources.kind import CAMERA, kind_of_source
 from edgeseg.runtime.sources.selection import Selection
 
 LONGEST_TIMEOUT_S = 3600.0
@@ -46,9 +45,11 @@ class SourceSettings:
     @property
     def kind(self) -> str:
         """``camera``, ``image``, ``images`` or ``video``."""
+        from edgeseg.runtime.sources.kind import kind_of_source  # not needed for the help of a verb
+
         return kind_of_source(self.source)
 
     @property
     def live(self) -> bool:
         """Whether frames come whether or not anybody reads them."""
-        return self.kind == CAMERA
+        return self.kind == "camera"
