@@ -16,7 +16,7 @@ import edgeseg
 
 DOCS = ROOT / "docs"
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def build_site(docs: Path, site: Path) -> subprocess.CompletedProcess[str]:

@@ -20,6 +20,8 @@ from edgeseg.models.unetpp import UNetPlusPlus
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import save_checkpoint
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -17,7 +17,7 @@ from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.models.registry import ENGINES, MODELS
 from edgeseg.runtime.engines.openvino_core import shared_core
 
-pytestmark = pytest.mark.isa
+pytestmark = [pytest.mark.isa, pytest.mark.long]
 
 UNUSUAL = [("unet", "transposed"), ("unet", "unpool"), ("unet-plain", "nearest"), ("unet-valid", "bilinear")]
 CASES = [(name, None) for name in MODELS] + UNUSUAL

@@ -229,6 +229,7 @@ def test_foreground_drawn_as_255_is_noticed_instead_of_ignored(tmp_path: Path, d
         train(dataset, ModelSpec("binary", dataset.classes, 48, 48), settings(tmp_path / "out"))
 
 
+@pytest.mark.long
 def test_worker_processes_see_the_same_crops(tmp_path: Path, disc_folder: Path) -> None:
     """In processes of their own: torch's loader installs a SIGCHLD handler for the rest of a process."""
     options = ["--width", "0.25", "--batch", "4", "--epochs", "1", "--amp", "no", "--device", "cpu"]
@@ -239,6 +240,7 @@ def test_worker_processes_see_the_same_crops(tmp_path: Path, disc_folder: Path) 
     assert all(torch.equal(alone[name], helped[name]) for name in alone)
 
 
+@pytest.mark.long
 def test_a_launcher_runs_the_same_command_on_two_processes(tmp_path: Path, disc_folder: Path) -> None:
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone", "-m", "edgeseg"]
     options = ["--data", str(disc_folder), "--out", str(tmp_path), "--width", "0.25", "--batch", "3", "--steps", "24"]

@@ -33,6 +33,8 @@ from edgeseg.proof.samples import samples_from
 from edgeseg.runtime.engines.engine import EngineOptions, open_engine
 from edgeseg.spec import ModelSpec
 
+pytestmark = pytest.mark.long
+
 CHANNELS = 12
 Captured = pytest.CaptureFixture[str]
 

@@ -44,7 +44,7 @@ from edgeseg.image import fit
 from edgeseg.proof.samples import samples_from
 from edgeseg.spec import ModelSpec
 
-pytestmark = pytest.mark.isa
+pytestmark = [pytest.mark.isa, pytest.mark.long]
 
 AUTHORS_STD = tuple(one / 255 for one in AUTHORS.std)
 OUTPUTS = ("labels", "confidence", "logits")
