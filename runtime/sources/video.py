@@ -6,6 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +16,8 @@ import numpy as np
 from edgeseg.console.extras import require
 from edgeseg.errors import SourceError
 from edgeseg.image import UInt8
-from edgeseg.runtime.frames.av_view import bgr_view
 from edgeseg.runtime.frames.frame import Frame
+from edgeseg.runtime.frames.square_pixels import square_bgr, square_size
 from edgeseg.runtime.sources.video_boxes import ends_inside_a_box
 from edgeseg.runtime.system.machine import usable_cores
 
@@ -39,7 +40,7 @@ class VideoSource:
     """Every frame of a video file, in order; damaged ones are counted in ``skipped`` and left out.
 
     A file that stops before its announced end, in frames and in time, is read to where it goes, reported, and marked in
-    ``ended_early``. Rotation flags of phones are applied.
+    ``ended_early``. Rotation flags of phones are applied, and pixels that are not square are made so.
 
     Raises:
         SourceError: not a video in a plain container.
@@ -57,7 +58,8 @@ class VideoSource:
         self._stream.thread_type = "AUTO"
         # Decoding threads compete with inference for the cores: one is enough on two cores (1600 fps at 432p).
         self._stream.thread_count = min(4, max(1, usable_cores() // 2))
-        self.size: tuple[int, int] | None = (context.height, context.width)
+        self._aspect = self._stream.sample_aspect_ratio
+        self.size: tuple[int, int] | None = square_size(context.height, context.width, self._aspect)
         self.fps: float | None = float(self._stream.average_rate) if self._stream.average_rate else None
         self.total: int | None = _frame_count(self._container, self._stream, self.fps)
         self.skipped = 0
@@ -92,7 +94,7 @@ class VideoSource:
                 if not self._stream.frames:  # Matroska tells no duration of a last picture that is shown for long
                     self._longest_s = max(self._longest_s, at - before_s)
                 before_s = at
-                image = _upright(picture, reformatter)
+                image = _upright(picture, reformatter, self._aspect)
                 yield Frame(image, index, time.monotonic(), str(self._path), media_s=at - start)
                 given += 1
             index += 1
@@ -200,9 +202,9 @@ def _frame_count(container: Any, stream: Any, fps: float | None) -> int | None:
     return None
 
 
-def _upright(picture: Any, reformatter: Any) -> UInt8:
-    """HWC BGR of a picture, turned as its recording says; a view where it need not be turned."""
-    image = bgr_view(reformatter.reformat(picture, format="bgr24"))
+def _upright(picture: Any, reformatter: Any, aspect: Fraction | None) -> UInt8:
+    """HWC BGR of a picture, of square pixels and turned as its recording says; a view where it need not be turned."""
+    image = square_bgr(picture, reformatter, aspect)
     turn = _ROTATIONS.get(round(picture.rotation) % 360)
     return image if turn is None else np.asarray(cv2.rotate(image, turn), np.uint8)
 

@@ -51,10 +51,13 @@ _SDP = (
 class Encoder:
     """Zero-latency video with a key frame twice a second, each picture in so many slices (H.264 only)."""
 
-    def __init__(self, width: int, height: int, fps: int, slices: int = 1, codec_name: str = "h264") -> None:
+    def __init__(
+        self, width: int, height: int, fps: int, slices: int = 1, codec_name: str = "h264", aspect: str = "1:1"
+    ) -> None:
         codec: Any = av.CodecContext.create({"h264": "libx264", "h265": "libx265"}[codec_name], "w")
         codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
         codec.time_base, codec.framerate = Fraction(1, fps), Fraction(fps, 1)
+        codec.sample_aspect_ratio = Fraction(aspect.replace(":", "/"))
         codec.gop_size, codec.max_b_frames = max(1, fps // 2), 0
         codec.options = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1", "slices": str(slices)}
         if codec_name == "h265":
@@ -126,14 +129,14 @@ class Session(threading.Thread):
     def _sdp(self) -> str:
         if self._args.codec == "h265":
             return _SDP.format("H265/90000", "")
-        first = Encoder(self._width, self._height, self._args.fps, self._args.slices).units(0)
+        first = Encoder(self._width, self._height, self._args.fps, self._args.slices, aspect=self._args.aspect).units(0)
         sets = ",".join(base64.b64encode(unit).decode() for unit in first if unit[0] & 31 in (7, 8))
         known = "" if self._args.mode == "bare" else f";sprop-parameter-sets={sets}"
         return _SDP.format("H264/90000", f"a=fmtp:96 packetization-mode=1{known}\r\n")
 
     def _play(self) -> None:
         args = self._args
-        encoder = Encoder(self._width, self._height, args.fps, args.slices, args.codec)
+        encoder = Encoder(self._width, self._height, args.fps, args.slices, args.codec, args.aspect)
         start = time.monotonic()
         for at in itertools.count():
             age = time.monotonic() - start
@@ -220,6 +223,7 @@ def main() -> None:
     parser.add_argument("--fps", type=int, default=25)
     parser.add_argument("--codec", choices=("h264", "h265"), default="h264")
     parser.add_argument("--slices", type=int, default=1)
+    parser.add_argument("--aspect", default="1:1")
     parser.add_argument("--after", type=float, default=1.0)
     parser.add_argument("--login", default="user:password")
     parser.add_argument("--seed", type=int, default=7)

@@ -43,6 +43,14 @@ def test_pictures_sent_in_slices_are_shown_whole(fault_camera: StartCamera) -> N
     assert len(numbers) >= 0.8 * (numbers[-1] - numbers[0] + 1)
 
 
+@pytest.mark.parametrize("codec", ["h264", "h265"])
+def test_wide_pixels_of_a_camera_are_made_square(fault_camera: StartCamera, codec: str) -> None:
+    with Watched([fault_camera("ok", codec=codec, aspect="16:11").url], LIMITS) as watched:
+        seen = list(watched.frames(20, START_S))
+    assert {one.size for one in seen} == {(288, 698)}
+    assert watched.source.size == (288, 698)
+
+
 def test_a_camera_that_describes_nothing_is_shown_from_its_first_picture(fault_camera: StartCamera) -> None:
     with Watched([fault_camera("bare").url], LIMITS) as watched:
         seen = list(watched.frames(30, START_S))

@@ -19,7 +19,7 @@ from edgeseg.runtime.cameras.capture.output import Output
 from edgeseg.runtime.cameras.capture.stream_fault import StreamFault, fault_from_av
 from edgeseg.runtime.cameras.capture.tls import check_certificate, tls_options
 from edgeseg.runtime.cameras.capture.tls_trust import SYSTEM, Trust
-from edgeseg.runtime.frames.av_view import bgr_view
+from edgeseg.runtime.frames.square_pixels import square_bgr, square_size
 
 _NETWORK = "rtp,srtp,tcp,udp,tls,crypto"
 # Not fflags=nobuffer: it throws away what was read while opening, and with it the key frame that a camera
@@ -133,9 +133,10 @@ class AvReader:
         return GapWatch265(extradata) if self._name == "hevc" else None
 
     def _give(self, frame: Any, output: Output, captured_s: float) -> None:
-        place = output.place(frame.height, frame.width)
+        aspect = self._stream.sample_aspect_ratio
+        place = output.place(*square_size(frame.height, frame.width, aspect))
         if place is not None:
-            place[...] = bgr_view(self._reformatter.reformat(frame, format="bgr24"))
+            place[...] = square_bgr(frame, self._reformatter, aspect)
             output.publish(captured_s, frame.time)
 
     def _packets(self, output: Output) -> Iterator[tuple[Any, float]]:

@@ -11,7 +11,7 @@ import time
 from edgeseg.runtime.cameras.capture.output import Output
 from edgeseg.runtime.cameras.capture.stream_fault import StreamFault
 from edgeseg.runtime.cameras.capture.y4m import Y4mReader, read_frame
-from edgeseg.runtime.frames.av_view import bgr_view
+from edgeseg.runtime.frames.square_pixels import square_bgr, square_size
 from edgeseg.runtime.system.child_python import child_environment, module_command
 from edgeseg.runtime.system.end_with_parent import end_with_parent
 
@@ -59,9 +59,9 @@ class GstReader:
         reformatter = self._av.video.reformatter.VideoReformatter()
         for number, planes in enumerate(self._reader.pictures()):
             output.count_packet()
-            place = output.place(self._reader.height, self._reader.width)
+            place = output.place(*square_size(self._reader.height, self._reader.width, self._reader.aspect))
             if place is not None:
-                place[...] = bgr_view(reformatter.reformat(read_frame(self._av, planes), format="bgr24"))
+                place[...] = square_bgr(read_frame(self._av, planes), reformatter, self._reader.aspect)
                 output.publish(time.monotonic(), number / self.fps if self.fps else None)
             if output.stopped:
                 return

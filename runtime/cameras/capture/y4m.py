@@ -10,6 +10,7 @@ import os
 import select
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ class Y4mReader:
     Attributes:
         width, height: in pixels.
         fps: as announced.
+        aspect: width of a pixel over its height as announced, or None.
 
     Raises:
         StreamFault: nothing came, or something else.
@@ -41,7 +43,7 @@ class Y4mReader:
     def __init__(self, fd: int, timeouts_s: tuple[float, float]) -> None:
         self._fd, self._buffer = fd, bytearray()
         self._timeout_s = timeouts_s[0]
-        self.width, self.height, self.fps = _parse(self._line())
+        self.width, self.height, self.fps, self.aspect = _parse(self._line())
         self._timeout_s = timeouts_s[1]
         self._padded: bool | None = None if self._sizes(True) != self._sizes(False) else False
 
@@ -121,17 +123,22 @@ def _by_four(pixels: int) -> int:
     return (pixels + 3) // 4 * 4
 
 
-def _parse(header: bytes) -> tuple[int, int, float | None]:
-    """Width, height and rate of ``YUV4MPEG2 C420 W640 H480 F30:1``."""
+def _parse(header: bytes) -> tuple[int, int, float | None, Fraction | None]:
+    """Width, height, rate and pixel aspect of ``YUV4MPEG2 C420 W640 H480 F30:1 A1:1``."""
     words = header.decode("ascii", "replace").split()
     facts = {word[0]: word[1:] for word in words[1:]}
     try:
         width, height = int(facts["W"]), int(facts["H"])
-        over, under = map(int, facts.get("F", "0:1").split(":"))
+        rate, aspect = _ratio(facts.get("F", "0:0")), _ratio(facts.get("A", "0:0"))
     except (KeyError, ValueError):
         raise StreamFault("not a video", "what came is not a video") from None
     if words[0] != "YUV4MPEG2" or not facts.get("C", "420").startswith("420") or min(width, height) < 1:
         raise StreamFault("not a video", "what came is not a video")
     if width * height > _PIXELS:
         raise StreamFault("too large", f"its pictures have {width}x{height} pixels, more than {_PIXELS}")
-    return width, height, over / under if over > 0 and under > 0 else None
+    return width, height, None if rate is None else float(rate), aspect
+
+
+def _ratio(text: str) -> Fraction | None:
+    over, under = map(int, text.split(":"))
+    return Fraction(over, under) if over > 0 and under > 0 else None
