@@ -75,6 +75,7 @@ def _prove(
         _copy(trials.artifact(trial), staged)
         manifest["calibration"] |= _calibration(job, trial)
         manifest["measured"] = _describe_measured(trial.comparison, budget, ladder)
+        manifest["measured"] |= job.samples.evidence()
         speed = measure_speed(trials, trial)
         manifest["measured"]["speed"] = speed and speed.to_dict()
         search = SearchRecord(methods, ladder, speed)

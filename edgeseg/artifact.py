@@ -33,7 +33,7 @@ from edgeseg.spec import ModelSpec
 FORMAT_VERSION = 1
 MANIFEST = "edgeseg.json"
 EXPORTABLE = (".pt", ".pth", ".onnx")
-MAX_MANIFEST_BYTES = 4 << 20
+MAX_MANIFEST_BYTES = 16 << 20
 REPORTS = ("report.html", "report.json")
 PRECISIONS = ("fp32", "fp16", "int8")
 OUTPUTS = ("labels", "confidence", "logits")

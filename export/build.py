@@ -101,7 +101,7 @@ def _parity(
         stages = [reference_stage(source), artifact_stage(open_staged(staged, manifest), stack)]
         comparison = compare(stages, probes, source.spec, tick)
     check_parity(comparison)
-    manifest["measured"] = {**comparison.to_dict(), "cpu": this_cpu().name}
+    manifest["measured"] = {**comparison.to_dict(), **probes.evidence(), "cpu": this_cpu().name}
     if source.cut is not None:
         manifest["measured"]["dropped_levels"] = source.cut.to_dict()
     if source.depth is not None:

@@ -63,12 +63,13 @@ def tensorrt_artifact(
         kept = _write_model(parent, staged, half)
         _copy_others(parent, staged)
         _write_settings(staged, settings, half, kept)
-        comparison = _compare(parent, open_staged(staged, manifest), samples, place, half)
+        probes = samples if samples.labelled and half else samples.spread(PROBES)
+        comparison = _compare(parent, open_staged(staged, manifest), probes, place)
         if half:
             check_budget(comparison, budget or Budget())
         else:
             check_parity(comparison)
-        manifest["measured"] = _describe_measured(parent, comparison, half)
+        manifest["measured"] = _describe_measured(parent, comparison, probes, half)
     return ExportResult(Artifact.open(path), comparison)
 
 
@@ -164,8 +165,7 @@ def _write_settings(staged: Path, settings: BuildSettings, half: bool, kept: lis
     (staged / FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def _compare(parent: Artifact, made: Artifact, samples: Samples, place: OutputOptions, half: bool) -> Comparison:
-    probes = samples if samples.labelled and half else samples.spread(PROBES)
+def _compare(parent: Artifact, made: Artifact, probes: Samples, place: OutputOptions) -> Comparison:
     with contextlib.ExitStack() as stack, place.progress(f"verify {made.precision} tensorrt", len(probes)) as tick:
         exact = ExactEngine(parent, EngineOptions()) if parent.format == TENSORRT else None
         reference = artifact_stage(parent, stack, f"{parent.format} {parent.precision}", exact)
@@ -174,8 +174,8 @@ def _compare(parent: Artifact, made: Artifact, samples: Samples, place: OutputOp
         return compare([reference, stage], probes, made.spec, tick)
 
 
-def _describe_measured(parent: Artifact, comparison: Comparison, half: bool) -> dict[str, Any]:
-    found = {**comparison.to_dict(), "cpu": this_cpu().name}
+def _describe_measured(parent: Artifact, comparison: Comparison, probes: Samples, half: bool) -> dict[str, Any]:
+    found = {**comparison.to_dict(), **probes.evidence(), "cpu": this_cpu().name}
     if parent.precision == "fp32":
         return found
     return {**parent.measured, "half": found} if half else dict(parent.measured)

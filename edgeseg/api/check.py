@@ -60,8 +60,8 @@ def check(
 
     Args:
         artifact: its folder, or the open one.
-        data: the data that it was verified on: measure its mIoU again.
-        ignore_index: mask value that is not scored; None: the model's.
+        data: the data that it was verified on: measure its mIoU again, on the same pictures, whose digests it holds.
+        ignore_index: mask value that is not scored; None: the one that was not scored then.
         max_drop: points of mIoU that may be lost.
         max_latency_ms: largest median latency.
         baseline: compare the latency ratio with this saved one.
@@ -72,7 +72,7 @@ def check(
 
     Raises:
         ArtifactError: no artifact, one that was changed, or one that records nothing to compare with.
-        DataError: images or masks cannot be used.
+        DataError: images or masks cannot be used, are missing or were changed since.
         UserError: a baseline that is none, or of another model or CPU; one on another device than the CPU.
         EngineError: the engine fails, or gives two answers to one picture.
         OutputError: the baseline cannot be written, or lies over an input.
@@ -106,8 +106,10 @@ def _check_iou(
 ) -> Gate:
     from edgeseg.runtime.measure.check import iou_gate
     from edgeseg.runtime.measure.evaluate import open_dataset
+    from edgeseg.runtime.measure.recorded import read_recorded
 
-    dataset = open_dataset(data, artifact, ignore_index)
+    recorded = read_recorded(artifact)
+    dataset = open_dataset(data, artifact, recorded.ignore_index if ignore_index is None else ignore_index)
     with report_to(progress)("check", 0) as tick:
         return iou_gate(artifact, dataset, max_drop, device=device, progress=tick)
 

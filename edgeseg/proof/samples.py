@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from edgeseg.dataset import Dataset, Pair, is_dataset
 from edgeseg.errors import DataError
 from edgeseg.files.image_files import about_unread, list_images, unread_pictures
+from edgeseg.files.picture_digests import record_pictures
 from edgeseg.given import checked
 from edgeseg.image import UInt8, read_image
 from edgeseg.spec import ModelSpec
@@ -27,10 +29,17 @@ class UnreadableImageError(DataError):
 
 @dataclass(frozen=True)
 class Sample:
-    """One image and its mask, or None."""
+    """One image and its mask, or None.
+
+    Attributes:
+        name: of the image.
+        read: gives both.
+        files: that of the image and that of its mask, as far as they come from files.
+    """
 
     name: str
     read: Callable[[], tuple[UInt8, UInt8 | None]]
+    files: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,15 @@ class Samples:
         at = np.unique(np.linspace(0, len(self) - 1, min(count, len(self))).round().astype(int))
         items = tuple(self.items[i] for i in at)
         return replace(self, items=items)
+
+    def evidence(self) -> dict[str, Any]:
+        """Return what an artifact records of them, so that exactly these can be measured again.
+
+        >>> Samples((), "synthetic").evidence()
+        {'pictures': [], 'ignore_index': None}
+        """
+        ignored = self.ignore_index if self.labelled else None
+        return {"pictures": record_pictures(item.files for item in self.items), "ignore_index": ignored}
 
 
 @checked
@@ -99,7 +117,7 @@ def samples_from(
     seen = {image.resolve() for image in calibrated}
     unseen = [image for image in images if image.resolve() not in seen]
     chosen = unseen if len(unseen) >= FEW_UNSEEN else images
-    items = tuple(Sample(image.name, _image_reader(image)) for image in chosen)
+    items = tuple(Sample(image.name, _image_reader(image), (image,)) for image in chosen)
     return Samples(items, str(path), left_out=about_unread(unread_pictures(path))).spread(UNLABELLED_LIMIT)
 
 
@@ -136,7 +154,9 @@ def _labelled_samples(path: Path, spec: ModelSpec, split: str | None, ignore_ind
         )
     if split is None:
         split = "val" if "val" in dataset.folders else next(iter(dataset.folders))
-    items = tuple(Sample(pair.image.name, _pair_reader(dataset, pair)) for pair in dataset.pairs(split))
+    items = tuple(
+        Sample(pair.image.name, _pair_reader(dataset, pair), (pair.image, pair.mask)) for pair in dataset.pairs(split)
+    )
     return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,17 @@ import numpy as np
 
 from edgeseg.artifact import Artifact
 from edgeseg.dataset import Dataset
-from edgeseg.errors import ArtifactError, EngineError, UserError
+from edgeseg.errors import DataError, EngineError, UserError
 from edgeseg.files.atomic import atomic_file
 from edgeseg.files.input_file import read_text
 from edgeseg.given import checked
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.engines.predictor import Predictor, open_predictor
+from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.measure.bench import realistic_inputs
 from edgeseg.runtime.measure.evaluate import evaluate
 from edgeseg.runtime.measure.latency_gate import LatencyRatio
+from edgeseg.runtime.measure.recorded import find_pictures, read_recorded
 from edgeseg.runtime.system.machine import this_cpu
 
 DEFAULT_MAX_DROP, DEFAULT_MAX_SLOWDOWN = 0.5, 0.15
@@ -88,50 +90,29 @@ def iou_gate(
     device: str = "CPU",
     progress: Callable[[], object] = lambda: None,
 ) -> Gate:
-    """Measure mIoU points lost on this machine against the figure recorded in the artifact, on the same split.
+    """Measure mIoU points lost on this machine against the figure recorded in the artifact, on the same pictures.
 
     Raises:
-        ArtifactError: the artifact records no mIoU against masks, or of another number of images.
-        DataError: see :func:`edgeseg.runtime.measure.evaluate.evaluate`.
+        ArtifactError: the artifact records no mIoU against masks, or not of which images.
+        DataError: one of its pictures is missing or was changed; see also
+            :func:`edgeseg.runtime.measure.evaluate.evaluate`.
     """
-    expected, split, images = recorded_miou(artifact)
-    # Recorded figures are of the graph's own labels, before any threshold.
-    with Predictor(open_engine(artifact, device)) as predict:
-        evaluation = evaluate(predict, dataset, split, progress=progress)
-    if evaluation.images != images:
-        raise ArtifactError(
-            f"{artifact.path.name} was verified on {images} images of split {split!r}, but {dataset.root} gave "
-            f"{evaluation.images}. Check it on the same data, or measure with: "
-            f"`edgeseg.evaluate({str(artifact.path)!r}, {str(dataset.root)!r})`"
+    recorded = read_recorded(artifact)
+    pairs = find_pictures(artifact, recorded, dataset)
+    threshold = threshold_for(artifact) if recorded.is_shown else None
+    with Predictor(open_engine(artifact, device), threshold) as predict:
+        evaluation = evaluate(predict, dataset, recorded.split, pairs=pairs, progress=progress)
+    if evaluation.images != recorded.images:
+        raise DataError(
+            f"{artifact.path.name} was verified on {recorded.images} readable images of split {recorded.split!r}; now "
+            f"{evaluation.images} of them can be read. {' '.join(evaluation.skipped[:1])}"
         )
     found = evaluation.confusion.mean_iou
-    where = f"mIoU is {found:.4f} here and {expected:.4f} in the artifact, on {images} images of {split!r}."
-    return Gate("mIoU drop in points", max_drop, 100 * (expected - found), where)
-
-
-@checked
-def recorded_miou(artifact: Artifact) -> tuple[float, str, int]:
-    """Read what verification recorded: (mIoU, split, number of images).
-
-    Raises:
-        ArtifactError: it recorded none against masks.
-    """
-    measured = artifact.measured
-    stage = _own_stage(measured, f"{artifact.format} {artifact.precision}")
-    miou, split, images = stage.get("mean_iou"), measured.get("split"), measured.get("images")
-    labelled = measured.get("iou_against") == "masks"
-    if not (labelled and isinstance(miou, float) and isinstance(split, str) and type(images) is int):
-        raise ArtifactError(
-            f"{artifact.path.name} records no mIoU against masks, so there is nothing to compare with. "
-            "Export it with `data`, a folder of images and masks, or check it without `data`."
-        )
-    return miou, split, images
-
-
-def _own_stage(measured: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    stages = measured.get("stages")
-    stage = stages.get(name) if isinstance(stages, dict) else None
-    return stage if isinstance(stage, dict) else {}
+    where = (
+        f"mIoU is {found:.4f} here and {recorded.miou:.4f} in the artifact, on {recorded.images} images of "
+        f"{recorded.split!r}."
+    )
+    return Gate("mIoU drop in points", max_drop, 100 * (recorded.miou - found), where)
 
 
 @checked

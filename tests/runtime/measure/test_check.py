@@ -95,7 +95,7 @@ class TestIou:
 
     def test_other_data_is_no_comparison(self, tiny_artifact: ArtifactMaker, tmp_path: Path, data: Path) -> None:
         artifact = claiming(tiny_artifact("onnx"), tmp_path, measured(1.0, images=100))
-        with pytest.raises(ArtifactError, match=r"on 100 images of split 'val', but .* gave 3"):
+        with pytest.raises(ArtifactError, match=r"on 100 images of split 'val', but .* has 3"):
             iou_gate(artifact, open_dataset(data, artifact))
 
     def test_other_classes_are_refused(self, tiny_artifact: ArtifactMaker, data: Path) -> None:
