@@ -111,7 +111,7 @@ class _Pictures:
         """The pair, or what is wrong with it."""
         wanted = (picture.image, picture.mask)
         named = self._by_name.get(picture.name)
-        here = named and (digest_file(named.image), digest_file(named.mask))
+        here = None if named is None else (digest_file(named.image), digest_file(named.mask))
         if here == wanted:
             return named, ""
         if self._by_content is None:
