@@ -9,6 +9,7 @@ import numpy as np
 
 from edgeseg.given import checked
 from edgeseg.image import UInt8, resize_mask
+from edgeseg.multilabel import label_palette
 from edgeseg.spec import ModelSpec
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -16,9 +17,12 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 @checked
 def color_table(spec: ModelSpec, hide: int | None = None) -> UInt8:
-    """Build the (256, 1, 3) BGR lookup table from label to colour; ``hide`` and unknown labels are black."""
+    """Build the (256, 1, 3) BGR lookup table from label to colour; ``hide`` and unknown labels are black.
+
+    A pixel of several classes (multilabel) has the mean of their colours.
+    """
     table = np.zeros((256, 1, 3), np.uint8)
-    for label, (red, green, blue) in enumerate(spec.palette):
+    for label, (red, green, blue) in enumerate(label_palette(spec)):
         if label != hide:
             table[label, 0] = (blue, green, red)
     return table

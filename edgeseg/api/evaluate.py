@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.artifact import Artifact, open_artifact
 from edgeseg.console.progress import OnProgress, report_to
+from edgeseg.spec import Threshold
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.evaluate import Evaluation
@@ -17,7 +18,7 @@ def evaluate(
     data: str | Path,
     *,
     split: str = "val",
-    threshold: float | None = None,
+    threshold: Threshold | None = None,
     device: str = "CPU",
     ignore_index: int | None = None,
     progress: OnProgress | None = None,
@@ -28,7 +29,7 @@ def evaluate(
         artifact: its folder, or the open one.
         data: a data folder, or its ``data.yaml``; its classes are the model's.
         split: which split.
-        threshold: in 0..1, instead of the model's own.
+        threshold: in 0..1, or one a class by its name, instead of the model's own.
         device: the engine's own name of a device.
         ignore_index: mask value that is not scored; None: the model's.
         progress: called with a description, a count and its end.

@@ -10,6 +10,7 @@ from edgeseg.artifact import Artifact, open_artifact
 from edgeseg.runtime.engines.engine import EngineOptions, open_with
 from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.events.event import Event, OnEvent
+from edgeseg.spec import Threshold
 
 _LOG = logging.getLogger("edgeseg")
 _LOG.addHandler(logging.NullHandler())
@@ -24,7 +25,7 @@ def load(
     source: str | Path | Artifact,
     *,
     device: str = "CPU",
-    threshold: float | None = None,
+    threshold: Threshold | None = None,
     slots: int = 1,
     threads: int | None = None,
     precision: str = "f32",
@@ -35,8 +36,8 @@ def load(
     Args:
         source: the folder of an artifact, a file in it, or an open artifact.
         device: the engine's own name of a device: ``CPU``, ``GPU``, ``cuda:0``...
-        threshold: in 0..1, instead of the model's own: pixels that are less sure become unknown, or background where
-            a class means that.
+        threshold: in 0..1, or one a class by its name, instead of the model's own: pixels that are less sure become
+            unknown, or background where a class means that; of a multilabel model they do not show the class.
         slots: inferences at the same time. One is fastest for an image at a time; two or more for
             :meth:`Model.predict <edgeseg.api.model.Model.predict>` over many.
         threads: CPU threads for all slots together; None for every core.

@@ -17,6 +17,7 @@ from edgeseg.files.atomic import atomic_file
 from edgeseg.image import UInt8, check_image, unfit
 from edgeseg.legend import draw_legend
 from edgeseg.mask_png import mask_png
+from edgeseg.multilabel import Bool, class_plane, label_names, label_palette
 from edgeseg.polygon import Polygon, trace_polygons
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec
@@ -43,7 +44,8 @@ class Result:
 
     Attributes:
         labels: HW uint8, the class of every pixel at the image's own size. A pixel under the threshold holds
-            ``spec.unknown_label``, which is 255 where no class means that.
+            ``spec.unknown_label``, which is 255 where no class means that. Of a multilabel model a label is a set:
+            bit k is set where the pixel shows class k, so that :meth:`mask` is what to read.
         image: HWC uint8, the image in the channel order in which it was given, BGR when it was read from a file.
         spec: the model's contract.
         prediction: the same at the network's size, as the engine gave it.
@@ -69,13 +71,16 @@ class Result:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes; the position is the label."""
+        """Names of the classes; the position is the label, or its bit (multilabel)."""
         return self.spec.classes
 
     @property
     def names(self) -> Mapping[int, str]:
-        """Name of every label that can occur, ``unknown`` included where no class has that meaning."""
-        names = dict(enumerate(self.spec.classes))
+        """Name of every label that can occur, ``unknown`` included where no class has that meaning.
+
+        Of a multilabel model ``none`` and every set of classes, ``sky+road``.
+        """
+        names = label_names(self.spec)
         names.setdefault(self.spec.unknown_label, UNKNOWN)
         return names
 
@@ -83,20 +88,56 @@ class Result:
     def confidence(self) -> UInt8 | None:
         """HW uint8 at the image's own size, ``round(255 * p)``; None where the model has no such output.
 
-        ``p`` is the largest probability of a pixel, or that of the foreground for a binary task.
+        ``p`` is the largest probability of a pixel, or that of the foreground for a binary task. Of a multilabel model
+        KHW, each class's own probability.
         """
         whole = self.prediction.confidence
-        return None if whole is None else unfit(whole, self.spec, (self.labels.shape[0], self.labels.shape[1]))
+        if whole is None or whole.ndim == 2:
+            return None if whole is None else self._unfit(whole)
+        return np.stack([self._unfit(plane) for plane in whole])
+
+    def mask(self, name: str | int) -> Bool:
+        """Give the pixels of one class: HW bool at the image's own size.
+
+        Args:
+            name: a class by its name or its position in :attr:`classes`.
+
+        Raises:
+            UserError: there is no such class.
+
+        Example:
+            >>> result = model("photo.png")
+            >>> int(result.mask("cell").sum()) == result.areas()["cell"].pixels
+            True
+        """
+        if self.spec.task != "multilabel":
+            return np.asarray(self.labels == self._label(name))
+        return class_plane(self.labels, self.spec, self._find(name, dict(enumerate(self.classes))))
+
+    @property
+    def masks(self) -> dict[str, Bool]:
+        """HW bool of every class by its name, see :meth:`mask`; masks of a multilabel model may overlap.
+
+        Example:
+            >>> list(model("photo.png").masks)
+            ['background', 'cell', 'border']
+        """
+        return {name: self.mask(name) for name in self.classes}
 
     def areas(self) -> dict[str, Area]:
-        """Give share and pixels of every class, in the order of the labels; shares add up to 1.
+        """Give share and pixels of every class, in the order of the labels.
+
+        Shares add up to 1, but to less or more where a pixel shows none or several of them (multilabel).
 
         Example:
             >>> sum(area.pixels for area in model("photo.png").areas().values()) == 360 * 480
             True
         """
-        counts = np.bincount(self.labels.ravel(), minlength=256)
-        pixels = {name: int(counts[label]) for label, name in self.names.items()}
+        if self.spec.task == "multilabel":
+            pixels = {name: int(np.count_nonzero(mask)) for name, mask in self.masks.items()}
+        else:
+            counts = np.bincount(self.labels.ravel(), minlength=256)
+            pixels = {name: int(counts[label]) for label, name in self.names.items()}
         return {name: Area(count / self.labels.size, count) for name, count in pixels.items()}
 
     def polygons(self, name: str | int, *, min_area: float = 0, tolerance: float = 1.0) -> list[Polygon]:
@@ -121,10 +162,12 @@ class Result:
         for field, value in (("min_area", min_area), ("tolerance", tolerance)):
             if not isinstance(value, int | float) or not 0 <= value < float("inf"):
                 raise UserError(f"`{field}` is a number of pixels from 0 on; found {value!r}.")
-        return trace_polygons(self.labels == self._label(name), min_area, tolerance)
+        return trace_polygons(self.mask(name), min_area, tolerance)
 
     def overlay(self, image: UInt8 | None = None, *, alpha: float = 0.5, legend: bool = False) -> UInt8:
         """Blend the classes in their colours over a picture; the background is left as it is.
+
+        A pixel of several classes (multilabel) has the mean of their colours.
 
         Args:
             image: HWC uint8 in the channel order of :attr:`image`, any size; None takes :attr:`image`.
@@ -155,6 +198,8 @@ class Result:
     def save_mask(self, path: Path | str) -> Path:
         """Write the labels as a palette PNG: viewers show colours, and the pixels are the labels.
 
+        Of a multilabel model they are sets of classes, as in :attr:`labels`.
+
         Args:
             path: ends in ``.png``; missing folders are made, a file there is replaced.
 
@@ -171,7 +216,7 @@ class Result:
         if target.suffix.lower() != ".png":
             raise OutputError(f"A mask is saved as PNG, which changes no label; found {str(path)!r}.")
         with atomic_file(target) as staged:
-            staged.write_bytes(mask_png(self.labels, self.spec.palette))
+            staged.write_bytes(mask_png(self.labels, label_palette(self.spec)))
         return target
 
     def to_dict(self) -> dict[str, Any]:
@@ -190,11 +235,18 @@ class Result:
         found = sorted(((area.share, name) for name, area in self.areas().items() if area.pixels), reverse=True)
         return f"Result({width}x{height}: {', '.join(f'{name} {share:.1%}' for share, name in found)})"
 
+    def _unfit(self, plane: UInt8) -> UInt8:
+        return unfit(plane, self.spec, (self.labels.shape[0], self.labels.shape[1]))
+
     def _label(self, name: str | int) -> int:
-        by_name = {text: label for label, text in self.names.items()}
+        return self._find(name, self.names)
+
+    @staticmethod
+    def _find(name: str | int, names: Mapping[int, str]) -> int:
+        by_name = {text: label for label, text in names.items()}
         if isinstance(name, str) and name in by_name:
             return by_name[name]
-        if isinstance(name, int) and name in self.names:
+        if isinstance(name, int) and name in names:
             return int(name)
         near = get_close_matches(str(name), by_name, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

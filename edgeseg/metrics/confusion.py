@@ -10,6 +10,7 @@ from edgeseg.given import checked
 from edgeseg.image import UInt8
 
 Float64 = npt.NDArray[np.float64]
+Int64 = npt.NDArray[np.int64]
 
 
 class Confusion:
@@ -26,7 +27,7 @@ class Confusion:
     def __init__(self, num_classes: int, ignore_index: int | None = 255) -> None:
         self.num_classes = num_classes
         self.ignore_index = ignore_index
-        self.counts: npt.NDArray[np.int64] = np.zeros((num_classes, num_classes + 1), np.int64)
+        self.counts: Int64 = np.zeros((num_classes, num_classes + 1), np.int64)
 
     @checked
     def update(self, predicted: UInt8, truth: UInt8) -> None:
@@ -51,12 +52,12 @@ class Confusion:
     @property
     def iou(self) -> Float64:
         """Intersection over union a class, (K,) in 0..1; NaN for a class in neither truth nor prediction."""
-        return self._ratio(self._hits, self._truth + self._predicted - self._hits)
+        return self._ratio(self.hits, self.truth + self.predicted - self.hits)
 
     @property
     def dice(self) -> Float64:
         """Dice coefficient a class, (K,) in 0..1; NaN for a class in neither truth nor prediction."""
-        return self._ratio(2 * self._hits, self._truth + self._predicted)
+        return self._ratio(2 * self.hits, self.truth + self.predicted)
 
     @property
     def mean_iou(self) -> float:
@@ -74,18 +75,21 @@ class Confusion:
     def pixel_accuracy(self) -> float:
         """Part of all counted pixels whose label is right, 0..1; NaN when nothing was counted."""
         total = int(self.counts.sum())
-        return float(self._hits.sum() / total) if total else float("nan")
+        return float(self.hits.sum() / total) if total else float("nan")
 
     @property
-    def _hits(self) -> npt.NDArray[np.int64]:
+    def hits(self) -> Int64:
+        """Pixels a class whose label is right, (K,)."""
         return np.diagonal(self.counts)
 
     @property
-    def _truth(self) -> npt.NDArray[np.int64]:
+    def truth(self) -> Int64:
+        """Pixels a class in the truth, (K,)."""
         return np.asarray(self.counts.sum(1))
 
     @property
-    def _predicted(self) -> npt.NDArray[np.int64]:
+    def predicted(self) -> Int64:
+        """Pixels a class in the prediction, (K,)."""
         return np.asarray(self.counts[:, : self.num_classes].sum(0))
 
     @staticmethod

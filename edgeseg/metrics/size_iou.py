@@ -120,7 +120,7 @@ class SizeIoU:
             raise DataError(f"Prediction {predicted.shape} and truth {truth.shape} differ in size.")
         known = np.ones(truth.shape, bool) if self.ignore_index is None else truth != self.ignore_index
         for label in range(len(self.classes)):
-            found = score_objects((predicted == label) & known, (truth == label) & known)
+            found = score_objects(self._plane(predicted, label) & known, self._plane(truth, label) & known)
             self.stray[label] += found.stray
             bins = np.searchsorted(self.edges, found.area, side="right")
             for total, values in (
@@ -129,6 +129,10 @@ class SizeIoU:
                 (self._coverage, found.hits / found.area),
             ):
                 total[label] += np.bincount(bins, values, minlength=len(self.edges) + 1).astype(total.dtype)
+
+    def _plane(self, labels: UInt8, index: int) -> npt.NDArray[np.bool_]:
+        """Find the pixels that show a class."""
+        return np.asarray(labels == index)
 
     @property
     def iou(self) -> Float64:

@@ -14,8 +14,9 @@ from edgeseg.errors import DataError
 from edgeseg.image import UInt8
 from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.confusion import Confusion, Float64
+from edgeseg.metrics.multilabel import make_boundary, make_confusion
 from edgeseg.proof.samples import Sample, Samples, UnreadableImageError
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import ModelSpec, default_ignore_index
 
 Predict = Callable[[UInt8], UInt8]
 """HWC uint8 BGR image to HW uint8 labels of the image's size."""
@@ -124,7 +125,7 @@ class Comparison:
     def class_drops(self, stage: StageScore) -> Float64:
         """Compute points of IoU lost by each class, (K,); NaN for a class that the truth does not show."""
         lost = 100 * (self.reference.confusion.iou - stage.confusion.iou)
-        shown = stage.confusion.counts.sum(1) > 0
+        shown = stage.confusion.truth > 0
         return np.where(shown, lost, np.nan)
 
     def boundary_drop(self, stage: StageScore) -> float:
@@ -178,9 +179,13 @@ def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Ti
     >>> found.images, found.drop_of, f"{found.drop(found.stages[1]):.0f}"
     (6, 'pixels', '1')
     """
-    ignored = samples.ignore_index if samples.labelled else 255
+    ignored = samples.ignore_index if samples.labelled else default_ignore_index(spec.task, spec.num_classes)
     scores = [
-        StageScore(stage.name, Confusion(spec.num_classes, ignored), BoundaryIoU(spec.num_classes, ignored))
+        StageScore(
+            stage.name,
+            make_confusion(spec.task, spec.num_classes, ignored),
+            make_boundary(spec.task, spec.num_classes, ignored),
+        )
         for stage in stages
     ]
     result = Comparison(scores, spec.classes, samples.labelled, samples.source, samples.split)

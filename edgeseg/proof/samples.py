@@ -147,6 +147,8 @@ def _clouds(rng: np.random.Generator, height: int, width: int) -> UInt8:
 
 def _labelled_samples(path: Path, spec: ModelSpec, split: str | None, ignore_index: int | None) -> Samples:
     dataset = Dataset.open(path, spec.ignore_index if ignore_index is None else ignore_index)
+    if spec.task == "multilabel":
+        raise DataError(f"Masks of several classes a pixel are not read yet; give pictures alone, not {path}.")
     if dataset.classes != spec.classes:
         raise DataError(
             f"{path} has the classes {', '.join(dataset.classes)}, the model {', '.join(spec.classes)}. "

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.console.progress import show_progress
-from edgeseg.console.quantities import number, whole
+from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import say_lines, visible
 from edgeseg.console.text_table import format_table
 from edgeseg.files.atomic import check_writable
+from edgeseg.verbs.flags.threshold import read_threshold
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.evaluate import Evaluation
@@ -36,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     engine = parser.add_argument_group("engine")
     engine.add_argument(
-        "--conf", type=number(0), metavar="T", help="confidence threshold in 0..1 (default: the model's)"
+        "--conf",
+        type=read_threshold,
+        metavar="T",
+        help="confidence threshold in 0..1, or one a class, sky=0.7,road=0.4 (default: the model's)",
     )
     engine.add_argument("--device", default="CPU", help="engine's name of a device")
     output = parser.add_argument_group("output")

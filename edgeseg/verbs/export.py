@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.api.export_model import default_out, read_network
 from edgeseg.api.needs import need_to_export
-from edgeseg.console.quantities import number, whole
+from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import say_lines
 from edgeseg.errors import UserError
 from edgeseg.files.atomic import check_writable
@@ -23,6 +23,7 @@ from edgeseg.verbs.flags.int8 import (
 )
 from edgeseg.verbs.flags.spec import add_spec_arguments, check_size, read_spec
 from edgeseg.verbs.flags.tensorrt import ENGINES, TensorRtFlags, add_tensorrt_arguments, read_tensorrt
+from edgeseg.verbs.flags.threshold import read_threshold
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
@@ -59,7 +60,9 @@ def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--data", type=Path, metavar="DIR", help="data folder, or a folder of images: calibrates and verifies"
     )
-    group.add_argument("--conf", type=number(0), metavar="T", help="confidence threshold to bake in, 0..1")
+    group.add_argument(
+        "--conf", type=read_threshold, metavar="T", help="confidence threshold to bake in, 0..1, or CLASS=T,CLASS=T"
+    )
     group.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
 
 

@@ -11,6 +11,7 @@ from edgeseg.console.command import edgeseg_command
 from edgeseg.console.quantities import duration_s, number, number_above, whole
 from edgeseg.console.terminal import complain, say
 from edgeseg.errors import Interrupted, UserError
+from edgeseg.spec import TASKS
 
 if TYPE_CHECKING:
     from edgeseg.training.session.request import TrainRequest
@@ -91,7 +92,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         help="network input: side, or height width (default: the first picture's, brought to the smallest long side "
         "of 384 to 1024 that the masks survive)",
     )
-    group.add_argument("--task", choices=("binary", "multiclass"), help="default: binary for two classes")
+    group.add_argument("--task", choices=TASKS, help="default: that of the data, else binary for two classes")
     group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="default: rgb")
     group.add_argument("--mean", type=number(), nargs="+", help="of values scaled to 0..1; default: the model's")
     group.add_argument("--std", type=number_above(0), nargs="+")

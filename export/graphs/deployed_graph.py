@@ -73,13 +73,13 @@ def _drop_remarks(graph: onnx.GraphProto) -> None:
 def deployed_outputs(spec: ModelSpec, asked: Sequence[str] | None) -> tuple[str, ...]:
     """List the outputs of the deployed graph in their order.
 
-    ``confidence`` is always there for a binary task or a spec with a threshold: the runtime needs it.
+    ``confidence`` is always there for a binary or multilabel task or a spec with a threshold: the runtime needs it.
 
     Raises:
         UserError: an unknown output, or none called ``labels``.
     """
     asked = check_outputs(["labels"] if asked is None else list(asked))
-    if spec.task == "binary" or spec.threshold is not None:
+    if spec.task != "multiclass" or spec.has_threshold:
         asked.append("confidence")
     return tuple(name for name in OUTPUTS if name in asked)
 
@@ -127,6 +127,8 @@ def _postprocessing(spec: ModelSpec, build: _Builder, net_output: str, outputs: 
     build.add("Identity", [net_output], "logits")
     if spec.task == "binary":
         _binary(spec, build, outputs)
+    elif spec.task == "multilabel":
+        _multilabel(spec, build)
     else:
         _multiclass(build, outputs)
     return build
@@ -140,6 +142,19 @@ def _binary(spec: ModelSpec, build: _Builder, outputs: Sequence[str]) -> None:
     build.add("Cast", [foreground], "labels", to=TensorProto.UINT8)
     if "confidence" in outputs:
         _as_uint8(build, build.add("Sigmoid", [logit], "edgeseg/probability"))
+
+
+def _multilabel(spec: ModelSpec, build: _Builder) -> None:
+    """A bit a class, and each class's own probability."""
+    limits = np.array([math.log(t / (1 - t)) for t in spec.class_thresholds], np.float32).reshape(1, -1, 1, 1)
+    shown = build.add("GreaterOrEqual", ["logits", build.constant("limit", limits)], "edgeseg/shown")
+    shown = build.add("Cast", [shown], "edgeseg/shown_as_float", to=TensorProto.FLOAT)
+    bits = build.constant("bits", np.float32(2) ** np.arange(spec.num_classes, dtype=np.float32).reshape(1, -1, 1, 1))
+    weighed = build.add("Mul", [shown, bits], "edgeseg/weighed")
+    axis = build.constant("class_axis", np.array([1], np.int64))
+    summed = build.add("ReduceSum", [weighed, axis], "edgeseg/label", keepdims=0)
+    build.add("Cast", [summed], "labels", to=TensorProto.UINT8)
+    _as_uint8(build, build.add("Sigmoid", ["logits"], "edgeseg/probability"))
 
 
 def _multiclass(build: _Builder, outputs: Sequence[str]) -> None:
@@ -167,4 +182,5 @@ def _output_info(name: str, spec: ModelSpec) -> onnx.ValueInfoProto:
     if name == "logits":
         shape = [1, spec.logit_channels, spec.height, spec.width]
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
-    return helper.make_tensor_value_info(name, TensorProto.UINT8, [1, spec.height, spec.width])
+    classes = [spec.num_classes] if name == "confidence" and spec.task == "multilabel" else []
+    return helper.make_tensor_value_info(name, TensorProto.UINT8, [1, *classes, spec.height, spec.width])

@@ -21,14 +21,13 @@ from edgeseg.export.graphs.ort_session import Forward, make_forward
 from edgeseg.export.graphs.simplify import simplify
 from edgeseg.export.source.channels_first import bring_channels_first, input_layout
 from edgeseg.export.source.first_nonfinite import nonfinite_source
-from edgeseg.export.source.graph_facts import image_input, is_channels_last, static_dimensions
+from edgeseg.export.source.graph_facts import image_input, is_channels_last, last_operation, static_dimensions
 from edgeseg.export.source.onnx_file import expect_float
 from edgeseg.export.source.upsampling import UPSAMPLINGS, append_resize, enlarge_logits
 from edgeseg.image import Float32, fit, normalise
 from edgeseg.proof.samples import synthetic_samples
 from edgeseg.spec import ModelSpec
 
-LAYOUT_ONLY = ("Identity", "Transpose")
 TOLERANCE = 1e-3
 WEIGHTS_ARE_NO_INPUTS = 4
 
@@ -192,10 +191,7 @@ def _upgrade(net: onnx.ModelProto) -> onnx.ModelProto:
 
 def _strip_activation(net: onnx.ModelProto) -> str | None:
     """Bypass a final Softmax or Sigmoid and return its type."""
-    makers = {name: node for node in net.graph.node for name in node.output}
-    node = makers.get(net.graph.output[0].name)
-    while node is not None and node.op_type in LAYOUT_ONLY:
-        node = makers.get(node.input[0])
+    node = last_operation(net.graph)
     if node is None or node.op_type not in ACTIVATIONS:
         return None
     activation = str(node.op_type)
@@ -235,7 +231,7 @@ def _difference(found: Forward, probes: list[Float32], expected: list[Float32]) 
 
 def refuse_probabilities(outputs: list[Float32], spec: ModelSpec) -> None:
     """Refuse probabilities: taken for logits they give wrong confidences, and for a binary task wrong masks."""
-    needs_logits = spec.task == "binary" or spec.threshold is not None
+    needs_logits = spec.task != "multiclass" or spec.has_threshold
     if needs_logits and all(o.min() >= 0 and o.max() <= 1 for o in outputs):
         raise SpecError(
             "The output always lies in 0..1: it looks like probabilities, not logits, and no final Softmax or "

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edgeseg.dataset import read_classes
 from edgeseg.errors import SpecError
-from edgeseg.spec import Color, ModelSpec
+from edgeseg.spec import Color, ModelSpec, Threshold, default_ignore_index
 
 FIXED = ("task", "classes", "mean", "std", "color_order", "resize", "palette")
 """What training decides about a model."""
@@ -25,7 +25,8 @@ class SpecFlags:
         imgsz: height and width.
         mean, std: normalisation of values scaled to 0..``value_range``.
         value_range: 1 or 255.
-        threshold: confidence under which a pixel loses its class.
+        threshold: confidence under which a pixel loses its class, one for all or one a class by its name.
+        thresholds: the same in the order of the classes.
         ignore_index: mask value that means void.
         palette: RGB triples, one a class.
         logits: name of the output that holds the logits, in a file with several.
@@ -40,9 +41,10 @@ class SpecFlags:
     value_range: int = 1
     color_order: str | None = None
     resize: str | None = None
-    threshold: float | None = None
+    threshold: Threshold | None = None
     ignore_index: int | None = None
     palette: tuple[Color, ...] | None = None
+    thresholds: tuple[float, ...] | None = None
     logits: str | None = None
     upsample: str | None = None
 
@@ -66,11 +68,12 @@ def change_spec(spec: ModelSpec, flags: SpecFlags) -> ModelSpec:
     changes: dict[str, Any] = {}
     if flags.imgsz is not None:
         changes.update(height=flags.imgsz[0], width=flags.imgsz[1])
-    if flags.threshold is not None:
-        changes["threshold"] = flags.threshold
     if flags.ignore_index is not None:
         changes["ignore_index"] = flags.ignore_index
-    return spec.replace(**changes)
+    if flags.thresholds:
+        changes.update(threshold=None, thresholds=flags.thresholds)
+    spec = spec.replace(**changes)
+    return spec if flags.threshold is None else spec.with_threshold(flags.threshold)
 
 
 def agree_with(own: ModelSpec, asked: ModelSpec) -> ModelSpec:
@@ -100,12 +103,15 @@ def describe_spec(spec: ModelSpec, logits: str | None = None, upsample: str | No
         threshold=spec.threshold,
         ignore_index=spec.ignore_index,
         palette=spec.palette,
+        thresholds=spec.thresholds,
         logits=logits,
         upsample=upsample,
     )
 
 
-def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None], logits: int | None) -> ModelSpec:
+def foreign_spec(
+    path: Path, flags: SpecFlags, input_size: Sequence[int | None], logits: int | None, sigmoids: bool = False
+) -> ModelSpec:
     """Make the spec of a foreign model.
 
     Args:
@@ -113,17 +119,18 @@ def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None],
         flags: what was given.
         input_size: (channels, height, width) of the model's input, None where it is dynamic.
         logits: channels of its output, or None when unknown.
+        sigmoids: its output ends in a Sigmoid: with two or more channels that is a multilabel task.
 
     Raises:
         SpecError: something is missing (with every flag that supplies it) or contradicts the model.
     """
     _check_complete(path, flags, input_size)
-    task = flags.task or ("binary" if logits == 1 else "multiclass")
+    task = flags.task or ("binary" if logits == 1 else "multilabel" if sigmoids and logits else "multiclass")
     assert flags.classes is not None
     height, width = flags.imgsz or (input_size[1], input_size[2])
     values: dict[str, Any] = {"palette": flags.palette or ()}
-    if flags.ignore_index is not None:
-        values["ignore_index"] = flags.ignore_index
+    if flags.ignore_index is not None or task == "multilabel":
+        values["ignore_index"] = default_ignore_index(task, len(flags.classes), flags.ignore_index)
     spec = ModelSpec(
         task=task,
         classes=flags.classes,
@@ -133,9 +140,12 @@ def foreign_spec(path: Path, flags: SpecFlags, input_size: Sequence[int | None],
         mean=_scale(flags.mean or (), flags.value_range),
         std=_scale(flags.std or (), flags.value_range),
         resize=flags.resize or "stretch",
-        threshold=flags.threshold,
+        threshold=None if isinstance(flags.threshold, Mapping) else flags.threshold,
+        thresholds=flags.thresholds or (),
         **values,
     )
+    if isinstance(flags.threshold, Mapping):
+        spec = spec.with_threshold(flags.threshold)
     _check_against_model(spec, input_size, logits)
     return spec
 
@@ -151,7 +161,8 @@ def _check_complete(path: Path, flags: SpecFlags, input_size: Sequence[int | Non
         raise SpecError(
             f"{path} has no edgeseg spec, so nobody knows what its pixels and classes mean. Still needed: "
             f"{'; '.join(absent)}. Mean and std are for values scaled to 0..1, or to 0..255 with `value_range=255`; "
-            "`task='binary' | 'multiclass'`, `resize='stretch' | 'letterbox'` and `ignore_index=N` are optional. "
+            "`task='binary' | 'multiclass' | 'multilabel'`, `resize='stretch' | 'letterbox'` and `ignore_index=N` are "
+            "optional. "
             f"For example: `edgeseg.export_model({str(path)!r}, spec=ModelSpec(classes=('background', 'person'), "
             "color_order='rgb', mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)))`"
         )
@@ -172,7 +183,8 @@ def _check_against_model(spec: ModelSpec, input_size: Sequence[int | None], logi
         if found is not None and found != asked:
             raise SpecError(f"The model's input {name} is fixed at {found}; `imgsz` asks for {asked}.")
     if logits is not None and logits != spec.logit_channels:
-        wanted = "`task='binary'`" if logits == 1 else f"`task='multiclass'` and {logits} classes"
+        task = "multiclass" if spec.task == "binary" else spec.task
+        wanted = "`task='binary'`" if logits == 1 else f"`task={task!r}` and {logits} classes"
         raise SpecError(
             f"The model gives {logits} channel(s) a pixel, but a {spec.task} task with {spec.num_classes} classes "
             f"({', '.join(spec.classes[:6])}) needs {spec.logit_channels}. Give {wanted}."

@@ -12,6 +12,7 @@ from edgeseg.console.quiet import quiet
 from edgeseg.errors import SpecError
 
 IMAGE_CHANNELS = (1, 3)
+LAYOUT_ONLY = ("Identity", "Transpose")
 
 Dims = list[int | None]
 
@@ -24,11 +25,13 @@ class GraphFacts:
         input_size: (channels, height, width), None where dynamic.
         logits: channels of the output, or None when unknown.
         channels_last: the input is ``[1, H, W, C]``, as TensorFlow has it.
+        sigmoids: it ends in a Sigmoid, so that every channel says yes or no by itself.
     """
 
     input_size: tuple[int | None, int | None, int | None]
     logits: int | None
     channels_last: bool = False
+    sigmoids: bool = False
 
 
 def graph_facts(model: onnx.ModelProto) -> GraphFacts:
@@ -44,7 +47,18 @@ def graph_facts(model: onnx.ModelProto) -> GraphFacts:
     logits = _logits(output, (height, width))
     if logits is None and not channels_last:
         logits = _logits(_infer(model), (height, width))
-    return GraphFacts((channels, height, width), logits, channels_last)
+    node = last_operation(model.graph)
+    sigmoids = node is not None and node.op_type == "Sigmoid"
+    return GraphFacts((channels, height, width), logits, channels_last, sigmoids)
+
+
+def last_operation(graph: onnx.GraphProto) -> onnx.NodeProto | None:
+    """Find the last node before the output that does more than order its values; None where there is none."""
+    makers: dict[str, onnx.NodeProto] = {name: node for node in graph.node for name in node.output}
+    node = makers.get(graph.output[0].name)
+    while node is not None and node.op_type in LAYOUT_ONLY:
+        node = makers.get(node.input[0])
+    return node
 
 
 def keep_output(model: onnx.ModelProto, name: str) -> onnx.ModelProto:

@@ -14,6 +14,7 @@ from edgeseg.errors import EngineError
 from edgeseg.export.graphs.ort_session import Forward
 from edgeseg.export.source.foreign_net import sigmoid, softmax
 from edgeseg.image import Float32, UInt8, normalise
+from edgeseg.multilabel import pack_planes
 from edgeseg.runtime.engines.engine import CLOSED_SLOT
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec
@@ -25,8 +26,11 @@ def prediction_from_logits(logits: Float32, spec: ModelSpec) -> Prediction:
         threshold = 0.5 if spec.threshold is None else spec.threshold
         labels = logits[0, 0] >= np.float32(math.log(threshold / (1 - threshold)))
         return Prediction(labels.astype(np.uint8), _as_uint8(sigmoid(logits)[0, 0]))
+    if spec.task == "multilabel":
+        limits = np.array([math.log(t / (1 - t)) for t in spec.class_thresholds], np.float32)
+        return Prediction(pack_planes(logits[0] >= limits[:, None, None]), _as_uint8(sigmoid(logits)[0]))
     labels = logits[0].argmax(0).astype(np.uint8)
-    return Prediction(labels, None if spec.threshold is None else _as_uint8(softmax(logits)[0].max(0)))
+    return Prediction(labels, _as_uint8(softmax(logits)[0].max(0)) if spec.has_threshold else None)
 
 
 def _as_uint8(probability: Float32) -> UInt8:

@@ -174,7 +174,7 @@ def _from_onnx(path: Path, name: str, flags: SpecFlags, settle: Callable[[ModelS
     if flags.logits is not None:
         model = keep_output(model, flags.logits)
     facts = graph_facts(model)
-    spec = foreign_spec(path, flags, facts.input_size, facts.logits) if own is None else settle(own)
+    spec = settle(own) if own else foreign_spec(path, flags, facts.input_size, facts.logits, facts.sigmoids)
     net, forward = bare_net(model, spec, flags.upsample)
     return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
 

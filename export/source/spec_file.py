@@ -18,12 +18,12 @@ from edgeseg.export.source.foreign_spec import SpecFlags, class_names
 from edgeseg.export.source.upsampling import UPSAMPLINGS
 from edgeseg.files.input_file import read_text
 from edgeseg.palette import parse_color
-from edgeseg.spec import COLOR_ORDERS, RESIZES, TASKS
+from edgeseg.spec import COLOR_ORDERS, RESIZES, TASKS, Threshold
 
 MAX_BYTES = 1 << 20
 SYNONYMS = {"conf": "threshold"}
 SIZES = ("height", "width")
-NUMBERS = {"mean", "std"}
+NUMBERS = {"mean", "std", "thresholds"}
 CHOICES = {"task": TASKS, "color_order": COLOR_ORDERS, "resize": RESIZES, "upsample": tuple(UPSAMPLINGS)}
 KNOWN = frozenset({field.name for field in dataclasses.fields(SpecFlags)} | {*SIZES, *SYNONYMS})
 
@@ -118,7 +118,9 @@ def _pair(value: list[Any], path: Path) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def _whole_or_float(name: str, value: Any, path: Path) -> float:
+def _whole_or_float(name: str, value: Any, path: Path) -> Threshold:
+    if name == "threshold" and isinstance(value, dict):
+        return {key: _number(name, one, path) for key, one in value.items()}
     number = _number(name, value, path)
     if name == "threshold":
         return number

@@ -142,8 +142,15 @@ def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
 def slot_memory(spec: ModelSpec, has_confidence: bool) -> tuple[UInt8, Prediction]:
     """Preallocate what every slot has: its input, and the arrays its results are written to."""
     size = (spec.height, spec.width)
-    confidence = np.empty(size, np.uint8) if has_confidence else None
+    confidence = np.empty(confidence_shape(spec), np.uint8) if has_confidence else None
     return np.zeros((*size, spec.channels), np.uint8), Prediction(np.empty(size, np.uint8), confidence)
+
+
+@checked
+def confidence_shape(spec: ModelSpec) -> tuple[int, ...]:
+    """Give the shape of the confidence of one picture: HW, or KHW where each class has its own (multilabel)."""
+    classes = (spec.num_classes,) if spec.task == "multilabel" else ()
+    return (*classes, spec.height, spec.width)
 
 
 def expect_format(artifact: Artifact, model_format: str) -> None:
@@ -189,10 +196,9 @@ def expect_tensors(
     if len(inputs) != 1:
         raise ArtifactError(f"{artifact.path} has {len(inputs)} inputs; one called {INPUT!r} is expected.")
     _expect_tensor(artifact, INPUT, (1, spec.height, spec.width, spec.channels), inputs)
-    names = {name for name, _, _ in outputs}
-    for name in (LABELS, CONFIDENCE):
-        if name == LABELS or name in names:
-            _expect_tensor(artifact, name, (1, spec.height, spec.width), outputs)
+    _expect_tensor(artifact, LABELS, (1, spec.height, spec.width), outputs)
+    if spec.task == "multilabel" or any(name == CONFIDENCE for name, _, _ in outputs):
+        _expect_tensor(artifact, CONFIDENCE, (1, *confidence_shape(spec)), outputs)
 
 
 def _expect_tensor(

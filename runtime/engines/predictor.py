@@ -11,10 +11,11 @@ from edgeseg.image import UInt8, fit, unfit
 from edgeseg.runtime.engines.engine import Engine, Slot, open_engine
 from edgeseg.runtime.engines.threshold import ApplyThreshold, threshold_for
 from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.spec import Threshold
 
 
 @checked
-def open_predictor(artifact: Artifact, threshold: float | None = None, device: str = "CPU") -> Predictor:
+def open_predictor(artifact: Artifact, threshold: Threshold | None = None, device: str = "CPU") -> Predictor:
     """Open a predictor that applies the threshold of ``artifact``, or another.
 
     Raises:

@@ -10,50 +10,71 @@ import numpy as np
 from edgeseg.artifact import Artifact
 from edgeseg.errors import UserError
 from edgeseg.given import checked
+from edgeseg.image import UInt8
+from edgeseg.multilabel import pack_planes
 from edgeseg.runtime.engines.engine import CONFIDENCE
 from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.spec import Threshold
 
 ApplyThreshold = Callable[[Prediction], Prediction]
 
 
 @checked
-def threshold_for(artifact: Artifact, threshold: float | None = None) -> ApplyThreshold:
+def threshold_for(artifact: Artifact, threshold: Threshold | None = None) -> ApplyThreshold:
     """Choose what is done to a prediction of ``artifact`` before anyone sees it.
 
-    Multiclass: pixels whose confidence is under the threshold become ``spec.unknown_label``.
-    Binary: pixels from the threshold on are foreground, whatever the graph's own 0.5 said.
+    Multiclass: pixels whose confidence is under the threshold, or under that of their class, become
+    ``spec.unknown_label``. Binary: pixels from the threshold on are foreground, whatever the graph's own 0.5 said.
+    Multilabel: pixels show a class from its threshold on.
     Confidence is eight bits wide, so a threshold is met to within 1/510.
 
     Args:
         artifact: gives the spec and says whether it has a confidence output.
-        threshold: in 0..1; None takes the spec's, and without one the graph's labels stay.
+        threshold: in 0..1, or one a class by its name; None takes the spec's, and without one the graph's labels stay.
 
     Returns:
         A function that gives a prediction in memory of its own.
 
     Raises:
-        UserError: ``threshold`` is not between 0 and 1, or the model has no confidence output.
+        UserError: ``threshold`` is not between 0 and 1, is of no class, or the model has no confidence output.
     """
-    spec = artifact.spec
-    if threshold is not None and not (isinstance(threshold, int | float) and 0 < threshold < 1):
-        raise UserError(f"`threshold` must lie between 0 and 1; found {threshold!r}.")
-    threshold = spec.threshold if threshold is None else threshold
-    if threshold is None:
+    spec = artifact.spec if threshold is None else artifact.spec.with_threshold(threshold)
+    if threshold is None and (spec.task == "multilabel" or not spec.has_threshold):
         return Prediction.copy
     if CONFIDENCE not in artifact.outputs:
+        told = f"{threshold or spec.threshold!r}" if spec.thresholds else f"{spec.threshold:g}"
         raise UserError(
             f"{artifact.path.name} has no confidence output (it has {', '.join(artifact.outputs)}), so no threshold "
-            f"can be applied. Export it again with `threshold={threshold:g}`."
+            f"can be applied. Export it again with `threshold={told}`."
         )
-    least = math.floor(threshold * 255 + 0.5)
-    return _binary(least) if spec.task == "binary" else _multiclass(least, spec.unknown_label)
+    least = np.array([math.floor(one * 255 + 0.5) for one in spec.class_thresholds], np.uint8)
+    if spec.task == "multilabel":
+        return _multilabel(least)
+    return _binary(int(least[1])) if spec.task == "binary" else _multiclass(least, spec.unknown_label)
 
 
-def _multiclass(least: int, unknown: int) -> ApplyThreshold:
+def _multiclass(least: UInt8, unknown: int) -> ApplyThreshold:
+    by_label = np.zeros(256, np.uint8)
+    by_label[: len(least)] = least
+
     def apply(prediction: Prediction) -> Prediction:
         assert prediction.confidence is not None
-        labels = np.where(prediction.confidence < least, np.uint8(unknown), prediction.labels)
+        unsure = prediction.confidence < by_label[prediction.labels]
+        return Prediction(np.where(unsure, np.uint8(unknown), prediction.labels), prediction.confidence.copy())
+
+    def apply_one(prediction: Prediction) -> Prediction:
+        assert prediction.confidence is not None
+        labels = np.where(prediction.confidence < least[0], np.uint8(unknown), prediction.labels)
         return Prediction(labels, prediction.confidence.copy())
+
+    return apply if len(set(least.tolist())) > 1 else apply_one
+
+
+def _multilabel(least: UInt8) -> ApplyThreshold:
+    def apply(prediction: Prediction) -> Prediction:
+        assert prediction.confidence is not None
+        shown = prediction.confidence >= least[:, np.newaxis, np.newaxis]
+        return Prediction(pack_planes(shown), prediction.confidence.copy())
 
     return apply
 

@@ -35,8 +35,10 @@ class Prediction:
     """What an engine says about one network input.
 
     Attributes:
-        labels: HW uint8 class indices at the network's size.
-        confidence: HW uint8, ``round(255 * p)``, or None when the model has no such output.
+        labels: HW uint8 class indices at the network's size; sets of classes for a multilabel task
+            (:mod:`edgeseg.multilabel`).
+        confidence: HW uint8, ``round(255 * p)``, or None when the model has no such output; KHW, a plane a class, for
+            a multilabel task.
     """
 
     labels: UInt8

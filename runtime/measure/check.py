@@ -76,7 +76,7 @@ def check_runs(artifact: Artifact, device: str = "CPU") -> int:
     if any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True)):
         raise EngineError(f"{artifact.path.name} gives two different masks for one picture on {device}.")
     labels = {int(label) for mask in first for label in np.unique(mask)}
-    if strange := sorted(labels - {*range(spec.num_classes), spec.unknown_label}):
+    if strange := sorted(labels - {*range(spec.num_labels), spec.unknown_label}):
         raise EngineError(f"{artifact.path.name} gives the label {strange[0]}, but has {spec.num_classes} classes.")
     return len(labels)
 

@@ -156,6 +156,8 @@ def open_dataset(path: Path, artifact: Artifact, ignore_index: int | None = None
 @checked
 def expect_classes(dataset: Dataset, spec: ModelSpec, name: str) -> None:
     """Raise DataError when a dataset has other classes than a model, or another order of them."""
+    if spec.task == "multilabel":
+        raise DataError(f"Masks of several classes a pixel are not read yet; {name} is multilabel.")
     if dataset.classes != spec.classes:
         raise DataError(
             f"{dataset.root} has the classes {', '.join(dataset.classes)}, but {name} has "

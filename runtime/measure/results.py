@@ -15,12 +15,14 @@ from edgeseg.image import UInt8
 from edgeseg.metrics.size_picture import size_picture
 from edgeseg.runtime.measure.confusion_picture import confusion_picture
 from edgeseg.runtime.measure.evaluate import Evaluation
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import ModelSpec, Threshold
 
 RESULTS = ("results.json", "confusion.png", "sizes.png")
 
 
-def describe_evaluation(evaluation: Evaluation, artifact: Artifact, threshold: float | None = None) -> dict[str, Any]:
+def describe_evaluation(
+    evaluation: Evaluation, artifact: Artifact, threshold: Threshold | None = None
+) -> dict[str, Any]:
     """Return plain values for JSON: the scores, and what was scored on what.
 
     Args:
@@ -34,7 +36,7 @@ def describe_evaluation(evaluation: Evaluation, artifact: Artifact, threshold: f
         "data": evaluation.data,
         "split": evaluation.split,
         "ignore_index": evaluation.ignore_index,
-        "threshold": threshold or artifact.spec.threshold,
+        "threshold": threshold or artifact.spec.threshold or list(artifact.spec.thresholds) or None,
         **evaluation.to_dict(),
     }
 

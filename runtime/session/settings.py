@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -12,6 +13,7 @@ from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.settings import SourceSettings
+from edgeseg.spec import Threshold
 
 MOST_SLOTS = 64
 
@@ -25,7 +27,8 @@ class RunSettings:
         source: what is read.
         outputs: where masks go.
         max_frames: end after so many results; None for never.
-        threshold: pixels under this confidence lose their class, 0..1; None for the model's own.
+        threshold: pixels under this confidence lose their class, 0..1, or one a class by its name; None for the
+            model's own.
         device: the engine's name of a device.
         slots: inferences at the same time.
         precision: ``f32``, masks as verified, or ``auto``, faster on CPUs with AMX.
@@ -52,7 +55,7 @@ class RunSettings:
     source: SourceSettings
     outputs: OutputSettings = field(default_factory=OutputSettings)
     max_frames: int | None = None
-    threshold: float | None = None
+    threshold: Threshold | None = None
     device: str = "CPU"
     slots: int = 2
     precision: str = "f32"
@@ -71,7 +74,9 @@ class RunSettings:
         if self.max_frames is not None:
             whole(1).expect("max_frames", self.max_frames)
         if self.threshold is not None:
-            number().expect("threshold", self.threshold)
+            several = self.threshold if isinstance(self.threshold, Mapping) else {"": self.threshold}
+            for value in several.values():
+                number().expect("threshold", value)
         whole(1, MOST_SLOTS).expect("slots", self.slots)
         whole().expect("restarts", self.restarts)
         number(0).expect("status_every_s", self.status_every_s)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgeseg.image import UInt8, placement
+from edgeseg.multilabel import class_plane
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.spec import ModelSpec
@@ -13,13 +14,17 @@ from edgeseg.spec import ModelSpec
 def class_shares(frame: Frame, labels: UInt8, spec: ModelSpec) -> dict[str, float]:
     """Share of the picture a class, 0..1; the border of a letterbox does not count.
 
-    Pixels under the threshold of a model without a background class are ``unknown``.
+    Pixels under the threshold of a model without a background class are ``unknown``. Classes of a multilabel task
+    overlap, so that their shares may add up to less or to more than 1.
     """
     at = placement((frame.image.shape[0], frame.image.shape[1]), spec)
     inside = labels[at.top : at.top + at.height, at.left : at.left + at.width]
     counts = np.bincount(inside.ravel(), minlength=256) / inside.size
-    shares = {name: round(float(counts[label]), 5) for label, name in enumerate(spec.classes)}
-    if spec.unknown_label >= spec.num_classes:
+    every = np.arange(256, dtype=np.uint8)
+    shares = {
+        name: round(float(counts[class_plane(every, spec, index)].sum()), 5) for index, name in enumerate(spec.classes)
+    }
+    if spec.task != "multilabel" and spec.unknown_label >= spec.num_classes:
         shares["unknown"] = round(float(counts[spec.unknown_label]), 5)
     return shares
 

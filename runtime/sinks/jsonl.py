@@ -27,7 +27,7 @@ class JsonlSink(ClosableSink):
     ``source`` (the camera's name or the file, without credentials), ``index``, ``time`` (UTC, when the frame was
     captured or read), ``media_s`` (time in the recording, null when live), ``name``, ``latency_ms`` (frame to mask),
     ``classes`` (share of the picture a class, 0..1; pixels under the threshold of a model without a background class
-    are ``unknown``).
+    are ``unknown``; classes of a multilabel task overlap, and may add up to less or to more than 1).
 
     Args:
         path: a file, or a pipe or device.

@@ -8,6 +8,7 @@ from pathlib import Path
 from edgeseg.files.atomic import writing
 from edgeseg.image import unfit
 from edgeseg.mask_png import mask_png
+from edgeseg.multilabel import label_palette
 from edgeseg.runtime.events.event import Event, OnEvent, ignore_event
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.camera_names import make_slugs
@@ -17,7 +18,7 @@ from edgeseg.spec import ModelSpec
 
 
 class MaskSink(ClosableSink):
-    """A folder of palette PNG files: label indices at the frame's own size.
+    """A folder of palette PNG files: label indices at the frame's own size, of a multilabel task a bit a class.
 
     A mask has its image's name, or the frame's index where frames have no names. Several cameras, whose names are in
     ``sources``, have a folder each.
@@ -44,7 +45,7 @@ class MaskSink(ClosableSink):
         on_event: OnEvent = ignore_event,
     ) -> None:
         self._folder = folder
-        self._spec = spec
+        self._spec, self._palette = spec, label_palette(spec)
         self._slugs = make_slugs(sources) if len(sources) > 1 else {}
         self._live, self._origin, self._on_event = live, origin, on_event
         self._keep_bytes = keep_bytes and keep_bytes // max(1, len(self._slugs))
@@ -56,7 +57,7 @@ class MaskSink(ClosableSink):
         height, width = frame.image.shape[:2]
         mask = unfit(prediction.labels, self._spec, (height, width))
         with writing(self._folder / (frame.name or f"{frame.index:06d}")):
-            self._mask_folder(frame).put(frame.name, frame.index, mask_png(mask, self._spec.palette))
+            self._mask_folder(frame).put(frame.name, frame.index, mask_png(mask, self._palette))
 
     def _mask_folder(self, frame: Frame) -> MaskFolder:
         slug = self._slugs.get(frame.source, "")

@@ -116,3 +116,42 @@ def test_a_result_is_json_and_reads_well() -> None:
         },
     }
     assert repr(result) == "Result(4x1: cell 75.0%, background 25.0%)"
+
+
+OVERLAPS = edgeseg.ModelSpec("multilabel", ("sky", "road"), 48, 64)
+
+
+def test_a_pixel_may_show_several_classes_or_none() -> None:
+    result = result_of([[0, 1, 2, 3]], OVERLAPS)
+    assert result.mask("sky").tolist() == [[False, True, False, True]]
+    assert result.mask(1).tolist() == [[False, False, True, True]]
+    assert result.areas() == {"sky": (0.5, 2), "road": (0.5, 2)}
+    assert result.names == {0: "none", 1: "sky", 2: "road", 3: "sky+road"}
+    assert list(result.masks) == ["sky", "road"]
+    with pytest.raises(edgeseg.UserError, match=r"no class 'sky.road'; the classes are sky, road"):
+        result.mask("sky+road")
+
+
+def test_outlines_of_classes_that_overlap_are_whole() -> None:
+    labels = np.zeros((20, 30), np.uint8)
+    labels[2:12, 3:13] |= 1
+    labels[6:16, 8:18] |= 2
+    result = result_of(labels, OVERLAPS)
+    assert [polygon.area for polygon in result.polygons("sky")] == [100]
+    assert [polygon.area for polygon in result.polygons("road")] == [100]
+
+
+def test_a_pixel_of_two_classes_is_drawn_in_neither_colour(tmp_path: Path) -> None:
+    result = result_of([[0, 1, 2, 3]], OVERLAPS)
+    picture = result.overlay(alpha=1.0)
+    assert picture[0, 0].tolist() == [100, 100, 100], "no class, no colour"
+    assert len({tuple(pixel) for pixel in picture[0].tolist()}) == 4
+    assert np.array_equal(read_mask(result.save_mask(tmp_path / "mask.png")), result.labels)
+
+
+def test_each_class_has_a_confidence_at_the_size_of_the_picture() -> None:
+    prediction = Prediction(np.zeros((48, 64), np.uint8), np.arange(2 * 48 * 64).astype(np.uint8).reshape(2, 48, 64))
+    confidence = result_of(np.zeros((96, 128)), OVERLAPS, prediction=prediction).confidence
+    assert confidence is not None
+    assert confidence.shape == (2, 96, 128)
+    assert np.array_equal(confidence[1, ::2, ::2], prediction.confidence[1])  # type: ignore[index]

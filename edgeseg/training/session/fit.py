@@ -51,6 +51,8 @@ def make_spec(asked: TrainRequest, network: Network, data: Dataset, voice: Voice
         CheckpointError: the data has other classes than ``weights``.
         SpecError: fields that contradict each other.
     """
+    if asked.task == "multilabel":
+        raise UserError("Training for `task='multilabel'` is not there yet.")
     if asked.weights:
         return _spec_of_weights(asked.weights, asked.imgsz, data)
     height, width = asked.imgsz or _choose_size(data, voice)

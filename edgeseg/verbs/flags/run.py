@@ -13,6 +13,7 @@ from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.selection import Region, Selection
 from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, SourceSettings
+from edgeseg.verbs.flags.threshold import read_threshold
 
 SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
 """Who gives one of these in the place of the artifact means it as the source."""
@@ -88,9 +89,9 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
 def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--conf",
-        type=number(0),
+        type=read_threshold,
         metavar="T",
-        help="pixels under this confidence lose their class (0..1; default: the model's)",
+        help="pixels under this confidence lose their class (0..1, or CLASS=T,CLASS=T; default: the model's)",
     )
     group.add_argument("--device", default="CPU", help="engine's name of a device")
     group.add_argument("--slots", type=whole(1, MOST_SLOTS), default=2, metavar="N", help="inferences at the same time")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
+from edgeseg.spec import TASKS
 
 if TYPE_CHECKING:
     from edgeseg.export.source.foreign_spec import SpecFlags
@@ -20,7 +21,9 @@ def add_spec_arguments(group: argparse._ArgumentGroup) -> None:
         "--imgsz", type=whole(1, 1 << 16), nargs="+", metavar="PX", help="network input: H W, or one number for both"
     )
     group.add_argument(
-        "--task", choices=("binary", "multiclass"), help="what the logits mean (default: binary with one channel)"
+        "--task",
+        choices=TASKS,
+        help="what the logits mean (default: binary with one channel, multilabel with several behind a Sigmoid)",
     )
     group.add_argument("--classes", help="names a,b,c in label order, or a file with one a line")
     group.add_argument("--color-order", choices=("rgb", "bgr", "gray"), help="what the network was trained on")

@@ -37,6 +37,17 @@ class EngineContract:
         fit(picture(1), spec, out=slot.input)
         self._assert_answers(slot.run(), slot.input, spec)
 
+    def test_a_multilabel_model_gives_a_bit_and_a_probability_a_class(self, tiny_spec: ModelSpec) -> None:
+        spec = tiny_spec.replace(task="multilabel")
+        slot = self.open(spec).open_slot()
+        fit(picture(4), spec, out=slot.input)
+        prediction = slot.run()
+        assert prediction.confidence is not None
+        assert prediction.confidence.shape == (spec.num_classes, spec.height, spec.width)
+        shown = np.unpackbits(np.unique(prediction.labels)[:, None], axis=1).sum(1)
+        assert {0, 2} <= set(shown), "pixels with no class, and pixels with two"
+        self._assert_answers(prediction, slot.input, spec)
+
     def test_a_grey_model_takes_one_channel(self, tiny_spec: ModelSpec) -> None:
         spec = tiny_spec.replace(color_order="gray", mean=(0.5,), std=(0.25,))
         slot = self.open(spec).open_slot()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.image import UInt8, normalisation, normalise
+from edgeseg.runtime.engines.engine import confidence_shape
 from edgeseg.spec import ModelSpec
 
 Float32 = npt.NDArray[np.float32]
@@ -31,6 +32,10 @@ def reference(fitted: UInt8, spec: ModelSpec) -> tuple[UInt8, UInt8]:
     if spec.task == "binary":
         confidence = _to_uint8(1 / (1 + np.exp(-logits[0])))
         return (confidence >= 128).astype(np.uint8), confidence
+    if spec.task == "multilabel":
+        confidence = _to_uint8(1 / (1 + np.exp(-logits)))
+        bits = 1 << np.arange(spec.num_classes)
+        return ((confidence >= 128) * bits[:, None, None]).sum(0).astype(np.uint8), confidence
     powers = np.exp(logits - logits.max(0))
     return logits.argmax(0).astype(np.uint8), _to_uint8((powers / powers.sum(0)).max(0))
 
@@ -64,7 +69,8 @@ def onnx_model(spec: ModelSpec, confidence: bool) -> Any:
     size = [1, spec.height, spec.width]
     image = helper.make_tensor_value_info("image", TensorProto.UINT8, [*size, spec.channels])
     names = ["labels", "confidence"] if confidence else ["labels"]
-    outputs = [helper.make_tensor_value_info(name, TensorProto.UINT8, size) for name in names]
+    shapes = {"labels": size, "confidence": [1, *confidence_shape(spec)]}
+    outputs = [helper.make_tensor_value_info(name, TensorProto.UINT8, shapes[name]) for name in names]
     nodes = [*_logit_nodes(helper), *_output_nodes(helper, spec, confidence)]
     constants = [numpy_helper.from_array(value, name) for name, value in _constants(spec).items()]
     graph = helper.make_graph(nodes, "linear", [image], outputs, constants)
@@ -85,6 +91,8 @@ def _constants(spec: ModelSpec) -> dict[str, Any]:
         "bias": bias + weight @ shift,
         "full": np.float32(255),
         "half": np.float32(127.5),
+        "bits": np.float32(2) ** np.arange(spec.num_classes, dtype=np.float32).reshape(1, -1, 1, 1),
+        "axis": np.array([1], np.int64),
     }
 
 
@@ -104,6 +112,14 @@ def _output_nodes(helper: Any, spec: ModelSpec, confidence: bool) -> list[Any]:
     if spec.task == "binary":
         share = [helper.make_node("Sigmoid", ["logits"], ["p4"])]
         labels = [helper.make_node("GreaterOrEqual", ["scaled", "half"], ["wide"])]
+    elif spec.task == "multilabel":
+        share = [helper.make_node("Sigmoid", ["logits"], ["p4"])]
+        labels = [
+            helper.make_node("GreaterOrEqual", ["scaled", "half"], ["shown"]),
+            helper.make_node("Cast", ["shown"], ["as_float"], to=TensorProto.FLOAT),
+            helper.make_node("Mul", ["as_float", "bits"], ["weighed"]),
+            helper.make_node("ReduceSum", ["weighed", "axis"], ["wide"], keepdims=0),
+        ]
     else:
         share = [
             helper.make_node("Softmax", ["logits"], ["shares"], axis=1),
@@ -114,7 +130,7 @@ def _output_nodes(helper: Any, spec: ModelSpec, confidence: bool) -> list[Any]:
         helper.make_node("Mul", ["p4", "full"], ["scaled4"]),
         helper.make_node("Reshape", ["scaled4", "size"], ["scaled"]),
     ]
-    size = helper.make_node("Constant", [], ["size"], value_ints=[1, spec.height, spec.width])
+    size = helper.make_node("Constant", [], ["size"], value_ints=[1, *confidence_shape(spec)])
     ends = [helper.make_node("Cast", ["wide"], ["labels"], to=TensorProto.UINT8)]
     if confidence:
         ends += [

@@ -61,3 +61,32 @@ def test_without_a_confidence_output_a_threshold_is_refused(tiny_artifact: Artif
 def test_a_threshold_outside_its_range_is_refused(tiny_artifact: ArtifactMaker, threshold: float) -> None:
     with pytest.raises(UserError, match="between 0 and 1"):
         threshold_for(tiny_artifact("onnx"), threshold)
+
+
+SEVERAL = Prediction(np.uint8([[3, 3, 3]]), np.uint8([[[100, 200, 230]], [[255, 127, 0]], [[0, 0, 0]]]))
+"""Three pixels, and the confidence of three classes at each."""
+
+
+@pytest.mark.parametrize(
+    ("threshold", "labels"),
+    [(None, [3, 3, 3]), (0.5, [2, 1, 1]), ({"sky": 0.9}, [2, 0, 1]), ({"sky": 0.2, "road": 0.3}, [3, 3, 1])],
+)
+def test_each_class_of_a_multilabel_model_has_its_own_threshold(
+    tiny_artifact: ArtifactMaker, tiny_spec: ModelSpec, threshold: object, labels: list[int]
+) -> None:
+    artifact = tiny_artifact("onnx", tiny_spec.replace(task="multilabel", classes=("sky", "road", "car")))
+    result = threshold_for(artifact, threshold)(SEVERAL)  # type: ignore[arg-type]
+    assert result.labels.tolist() == [labels]
+    assert not np.shares_memory(result.labels, SEVERAL.labels)
+
+
+def test_a_class_may_have_a_threshold_of_its_own(tiny_artifact: ArtifactMaker) -> None:
+    artifact = with_spec(tiny_artifact("onnx"), classes=("sky", "road", "car"))
+    labels = threshold_for(artifact, {"road": 0.5})(RAMP).labels[0]
+    assert np.all(labels[1:128:2] == 255), "road under its threshold"
+    assert np.array_equal(labels[::2], RAMP.labels[0, ::2]), "the others as they were"
+
+
+def test_a_threshold_of_no_class_is_refused(tiny_artifact: ArtifactMaker) -> None:
+    with pytest.raises(UserError, match="`threshold` names 'rod'; the classes are"):
+        threshold_for(tiny_artifact("onnx"), {"rod": 0.5})

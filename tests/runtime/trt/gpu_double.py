@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from linear_model import reference
 
+from edgeseg.runtime.engines.engine import confidence_shape
 from edgeseg.spec import ModelSpec
 
 real = pytest.importorskip("cuda.bindings.runtime", reason="cuda-bindings are not installed here")
@@ -179,7 +180,8 @@ class EngineDouble:
         self.module, self.cuda, self.spec = module, cuda, spec
         self._shapes: dict[str, tuple[int, ...]] = {"image": (*size, spec.channels)}
         for name in outputs:
-            self._shapes[name] = (1, spec.logit_channels, *size[1:]) if name == "logits" else size
+            several = {"logits": (1, spec.logit_channels, *size[1:]), "confidence": (1, *confidence_shape(spec))}
+            self._shapes[name] = several.get(name, size)
 
     @property
     def num_io_tensors(self) -> int:
