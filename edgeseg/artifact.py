@@ -17,15 +17,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
-from edgeseg.files.atomic import atomic_directory, file_sha256
+from edgeseg.files.atomic import atomic_directory, atomic_file, file_sha256
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.files.input_file import read_text
+from edgeseg.files.lock import held
+from edgeseg.files.unfinished import is_unfinished
 from edgeseg.formats import find_format
 from edgeseg.given import KINDS, Kind, checked, describe_value
 from edgeseg.spec import ModelSpec
@@ -168,7 +170,7 @@ def check_replaceable(path: Path) -> None:
     Raises:
         OutputError: there is a folder that is not an artifact, or one with files of somebody else, named.
     """
-    if not path.is_dir() or not (found := {entry.name for entry in path.iterdir()} - LITTER):
+    if not path.is_dir() or not (found := _names(path)):
         return
     if not (path / MANIFEST).is_file():
         raise OutputError(f"{path} exists and is not an artifact; it is not replaced. Choose another output folder.")
@@ -191,6 +193,35 @@ def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
     values["digest"] = _manifest_digest(values)
     text = json.dumps(values, indent=2, sort_keys=True) + "\n"
     (directory / MANIFEST).write_text(text, encoding="utf-8")
+
+
+@checked
+def update_manifest(artifact: Artifact, change: Callable[[dict[str, Any]], object]) -> Artifact:
+    """Change what an artifact's manifest says, whole or not at all, one process after the other.
+
+    Args:
+        artifact: its model files stay as they are, and are not read again.
+        change: is given the manifest's fields as they are now, and changes them.
+
+    Raises:
+        ArtifactError: it was replaced by another one meanwhile.
+        OutputError: the folder cannot be written.
+    """
+    path = artifact.path / MANIFEST
+    with held(artifact.path, wait=True):
+        values = dict(_manifest(artifact.path))
+        if values["files"] != dict(artifact.files):
+            raise ArtifactError(f"{artifact.path} was replaced by another model meanwhile. Repeat with that one.")
+        change(values)
+        values["digest"] = _manifest_digest(values)
+        with atomic_file(path) as staged:
+            staged.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return Artifact.open(artifact.path)
+
+
+def _names(directory: Path) -> set[str]:
+    """Names in an artifact's folder, without what is no part of it, and the manifest while it is written."""
+    return {entry.name for entry in directory.iterdir() if not is_unfinished(entry.name, MANIFEST)} - LITTER
 
 
 def _manifest_digest(values: Mapping[str, Any]) -> str:
@@ -251,7 +282,7 @@ def _check_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]:
     files = values.get("files")
     if not isinstance(files, dict) or not files:
         raise ArtifactError(f"{directory / MANIFEST} lists no files. Export the model again.")
-    if added := sorted({path.name for path in directory.iterdir()} - set(files) - LITTER):
+    if added := sorted(_names(directory) - set(files)):
         raise TamperedError(f"{directory / added[0]} was added after the artifact was written. Remove it.")
     for name, digest in files.items():
         if name != Path(name).name or name in ("", ".", ".."):

@@ -31,15 +31,9 @@ def open_models(paths: Sequence[Path]) -> Iterator[tuple[list[Stage], ModelSpec]
         CheckpointError, ArtifactError: one cannot be opened.
     """
     with contextlib.ExitStack() as stack:
-        opened = [_open(path, stack) for path in paths]
-        spec = opened[0][1]
-        for path, (_, other) in zip(paths, opened, strict=True):
-            if other.classes != spec.classes:
-                raise UserError(
-                    f"{path} has the classes {', '.join(other.classes)}; the reference {paths[0]} has "
-                    f"{', '.join(spec.classes)}. Models of the same classes can be compared."
-                )
-        yield _distinct([stage for stage, _ in opened]), spec
+        opened = [open_form(path, stack) for path in paths]
+        expect_same_classes(paths, [spec for _, spec in opened])
+        yield name_apart([stage for stage, _ in opened]), opened[0][1]
 
 
 def compare_models(
@@ -100,7 +94,22 @@ def _fit(samples: Samples, spec: ModelSpec) -> list[UInt8]:
     return images
 
 
-def _open(path: Path, stack: contextlib.ExitStack) -> tuple[Stage, ModelSpec]:
+def expect_same_classes(paths: Sequence[Path], specs: Sequence[ModelSpec]) -> None:
+    """Raise UserError when a model has other classes than the first one."""
+    for path, spec in zip(paths, specs, strict=True):
+        if spec.classes != specs[0].classes:
+            raise UserError(
+                f"{path} has the classes {', '.join(spec.classes)}; the reference {paths[0]} has "
+                f"{', '.join(specs[0].classes)}. Models of the same classes can be compared."
+            )
+
+
+def open_form(path: Path, stack: contextlib.ExitStack) -> tuple[Stage, ModelSpec]:
+    """Open a checkpoint or an artifact, as it is proven without more ado; ``stack`` closes it.
+
+    Raises:
+        CheckpointError, ArtifactError: it cannot be opened.
+    """
     if path.suffix not in CHECKPOINT_SUFFIXES or path.is_dir():
         artifact = Artifact.open(path)
         return artifact_stage(artifact, stack), artifact.spec
@@ -112,7 +121,7 @@ def _open(path: Path, stack: contextlib.ExitStack) -> tuple[Stage, ModelSpec]:
     return Stage("torch", stack.enter_context(Predictor(engine))), loaded.spec
 
 
-def _distinct(stages: list[Stage]) -> list[Stage]:
+def name_apart(stages: list[Stage]) -> list[Stage]:
     """Number stages of equal names, so that tables tell them apart."""
     names = [stage.name for stage in stages]
     return [

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgeseg.api.load import log_event
 from edgeseg.artifact import Artifact, artifact_folder, open_artifact
 from edgeseg.console.progress import OnProgress, report_to
 from edgeseg.errors import UserError
 from edgeseg.files.output_paths import check_apart, picture_folders
+from edgeseg.runtime.events.event import OnEvent
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.check import Gate
@@ -54,6 +56,7 @@ def check(
     max_slowdown: float = 0.15,
     save_baseline: str | Path | None = None,
     device: str = "CPU",
+    on_event: OnEvent = log_event,
     progress: OnProgress | None = None,
 ) -> Checked:
     """Open an artifact, segment test pictures, and measure every gate that is asked for.
@@ -68,6 +71,7 @@ def check(
         max_slowdown: share by which it may be larger.
         save_baseline: save the latency ratio of this machine.
         device: the engine's own name of a device.
+        on_event: is told when the masks were not proven on this device; the logger ``edgeseg`` by default.
         progress: called with a description, a count and its end.
 
     Raises:
@@ -86,7 +90,7 @@ def check(
     if device != "CPU" and (baseline is not None or saving is not None):
         raise UserError(f"A baseline is a ratio to CPU work; found `device={device!r}`. Use `max_latency_ms` there.")
     opened = open_artifact(artifact)
-    labels = check_runs(opened, device)
+    labels = check_runs(opened, device, on_event)
     gates: list[Gate] = []
     if data is not None:
         gates.append(_check_iou(opened, data, ignore_index, max_drop, device, progress))

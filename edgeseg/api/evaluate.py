@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.api.load import log_event
 from edgeseg.artifact import Artifact, open_artifact
 from edgeseg.console.progress import OnProgress, report_to
+from edgeseg.runtime.events.event import OnEvent
 from edgeseg.spec import Threshold
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ def evaluate(
     threshold: Threshold | None = None,
     device: str = "CPU",
     ignore_index: int | None = None,
+    on_event: OnEvent = log_event,
     progress: OnProgress | None = None,
 ) -> Evaluation:
     """Score an artifact on labelled images, as it runs: with its engine and its threshold.
@@ -32,6 +35,7 @@ def evaluate(
         threshold: in 0..1, or one a class by its name, instead of the model's own.
         device: the engine's own name of a device.
         ignore_index: mask value that is not scored; None: the model's.
+        on_event: is told when the masks were not proven on this device; the logger ``edgeseg`` by default.
         progress: called with a description, a count and its end.
 
     Returns:
@@ -57,5 +61,5 @@ def evaluate(
     opened = open_artifact(artifact)
     dataset = open_dataset(Path(data), opened, ignore_index)
     shown = report_to(progress)("evaluate", len(dataset.pairs(split)))
-    with open_predictor(opened, threshold, device) as predict, shown as tick:
+    with open_predictor(opened, threshold, device, on_event) as predict, shown as tick:
         return measure(predict, dataset, split, by_size=True, progress=tick)

@@ -40,6 +40,8 @@ def inspect_model(path: str | Path, *, layers: bool = False) -> dict[str, Any]:
 
 
 def _artifact(path: Path, layers: bool) -> dict[str, Any]:
+    from edgeseg.runtime.engines.placement import proven_placements
+
     artifact = Artifact.open(path)
     return {
         "artifact": str(artifact.path),
@@ -55,6 +57,7 @@ def _artifact(path: Path, layers: bool) -> dict[str, Any]:
         "parents": dict(artifact.parents),
         "calibration": dict(artifact.calibration),
         "measured": dict(artifact.measured),
+        "proven": list(map(str, proven_placements(artifact))),
         "toolchain": dict(artifact.toolchain),
     }
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edgeseg.api.model import Model
 from edgeseg.artifact import Artifact, open_artifact
-from edgeseg.runtime.engines.engine import EngineOptions, open_with
+from edgeseg.runtime.engines.engine import EngineOptions
+from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.spec import Threshold
@@ -42,7 +43,8 @@ def load(
             :meth:`Model.predict <edgeseg.api.model.Model.predict>` over many.
         threads: CPU threads for all slots together; None for every core.
         precision: ``f32`` computes float layers as verification did; ``auto`` lets the engine choose.
-        on_event: is told what happens to compiled models and cameras; the logger ``edgeseg`` by default.
+        on_event: is told what happens to compiled models and cameras, and that the masks were not proven on this device
+            or in this precision; the logger ``edgeseg`` by default.
 
     Returns:
         A model that is called with images. Close it, or use it in a ``with`` block.
@@ -62,4 +64,4 @@ def load(
     artifact = open_artifact(source)
     apply_threshold = threshold_for(artifact, threshold)
     options = EngineOptions(device, slots, threads=threads, precision=precision, on_event=on_event)
-    return Model(artifact, open_with(artifact, options), apply_threshold, slots, on_event)
+    return Model(artifact, open_told(artifact, options), apply_threshold, slots, on_event)

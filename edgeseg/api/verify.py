@@ -10,8 +10,10 @@ from edgeseg.api.needs import need_to_compare
 from edgeseg.artifact import Artifact
 from edgeseg.console.progress import OnProgress, report_to
 from edgeseg.errors import UserError
+from edgeseg.runtime.engines.engine import EngineOptions
 
 if TYPE_CHECKING:
+    from edgeseg.proof.budget import Budget
     from edgeseg.proof.compare import Comparison
 
 
@@ -21,9 +23,16 @@ def verify(
     *,
     split: str | None = None,
     ignore_index: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    budget: Budget | None = None,
     progress: OnProgress | None = None,
 ) -> Comparison:
     """Put models side by side, from the image to the mask.
+
+    With ``device`` or ``precision`` the artifacts after the first are run there; the first runs as it was proven, and
+    one artifact alone is its own reference. When they stay within the budget, that is written into their
+    ``edgeseg.json``, and :func:`edgeseg.load` and ``edgeseg run`` say no more that they were not proven there.
 
     Args:
         models: checkpoints of edgeseg train and artifacts of one network, the reference first.
@@ -31,6 +40,11 @@ def verify(
             first.
         split: of a data folder; None: ``val``, or the only one there is.
         ignore_index: mask value that is not scored; None: the reference's.
+        device: the engine's own name of the device that is to be proven; None: ``CPU``, and nothing is written unless
+            ``precision`` is given.
+        precision: ``f32`` or ``auto``, what the engine likes; None: ``f32``, and nothing is written unless ``device``
+            is given.
+        budget: what may be lost there; None: what INT8 may lose.
         progress: called with a description, a count and its end.
 
     Returns:
@@ -38,7 +52,9 @@ def verify(
         :func:`~edgeseg.proof.gates.check_drop` makes a gate of it.
 
     Raises:
-        UserError: no models, or models of other classes.
+        UserError: no models, models of other classes, or no such device.
+        GateFailed: more than the budget was lost on the device; nothing is written.
+        OutputError: an artifact that is proven cannot be written.
         CheckpointError, ArtifactError: one cannot be opened.
         DataError: images or masks cannot be used.
         MissingExtra: a package is not installed.
@@ -54,6 +70,22 @@ def verify(
         raise UserError(f"`models` is a list with at least one model, the reference first; found {models!r}.")
     paths = [model.path if isinstance(model, Artifact) else Path(model) for model in models]
     need_to_compare(paths)
-    from edgeseg.export.verify import compare_models
+    images = (Path(data), split, ignore_index)
+    if device is None and precision is None:
+        from edgeseg.export.verify import compare_models
 
-    return compare_models(paths, (Path(data), split, ignore_index), report_to(progress))
+        return compare_models(paths, images, report_to(progress))
+    return _prove(paths, images, EngineOptions(device or "CPU", precision=precision or "f32"), budget, progress)
+
+
+def _prove(
+    paths: Sequence[Path],
+    images: tuple[Path, str | None, int | None],
+    options: EngineOptions,
+    budget: Budget | None,
+    progress: OnProgress | None,
+) -> Comparison:
+    from edgeseg.export.prove import prove_models
+    from edgeseg.proof.budget import Budget
+
+    return prove_models(paths, images, options, budget or Budget(), report_to(progress))

@@ -88,14 +88,19 @@ def find_unclaimed(path: Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[bool]:
-    """Lock a folder; gives False when another process holds it. Where there are no locks nobody does."""
+def held(folder: Path, wait: bool = False) -> Iterator[bool]:
+    """Lock a folder; gives False when another process holds it. Where there are no locks nobody does.
+
+    Args:
+        folder: one that is there.
+        wait: for whoever holds it.
+    """
     if not HAS_LOCKS:  # Windows, which opens no folder
         yield True
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        yield lock(handle)
+        yield lock(handle, wait)
     finally:
         os.close(handle)
 

@@ -22,6 +22,16 @@ _NAME = re.compile(rf"\.(?P<target>.+)\.[a-z0-9_]{{8}}{re.escape(MARK)}(?P<old>{
 _swept: set[Path] = set()
 
 
+def is_unfinished(name: str, target: str) -> bool:
+    """Tell whether a file of this name is ``target`` while it is written, or was by a run that died.
+
+    >>> is_unfinished(".edgeseg.json.0a1b2c3d.unfinished.json", "edgeseg.json"), is_unfinished("a", "edgeseg.json")
+    (True, False)
+    """
+    found = _NAME.fullmatch(name)
+    return found is not None and found["target"] == target
+
+
 @contextlib.contextmanager
 def unfinished_file(target: Path, mode: int = 0o600) -> Iterator[Path]:
     """Give the name of an empty file beside ``target``, with its ending; it is gone when the block ends.

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exit code 1 when a gate fails; every gate is measured first."""
     from edgeseg.api.check import check
+    from edgeseg.runtime.events.event import event_to_stderr
 
     with show_progress() as progress:
         checked = check(
@@ -55,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
             max_slowdown=args.max_slowdown,
             save_baseline=args.save_baseline,
             device=args.device,
+            on_event=event_to_stderr,
             progress=progress,
         )
     if checked.saved_ratio is not None:

@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.api.evaluate import evaluate
     from edgeseg.artifact import Artifact, artifact_folder
     from edgeseg.files.output_paths import check_apart, picture_folders
+    from edgeseg.runtime.events.event import event_to_stderr
     from edgeseg.runtime.measure.results import RESULTS, describe_evaluation, write_evaluation
 
     written = [args.out / name for name in RESULTS] if args.out else []
@@ -68,6 +69,7 @@ def run(args: argparse.Namespace) -> int:
             threshold=args.conf,
             device=args.device,
             ignore_index=args.ignore_index,
+            on_event=event_to_stderr,
             progress=progress,
         )
     result = describe_evaluation(evaluation, artifact, args.conf)

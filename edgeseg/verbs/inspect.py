@@ -41,11 +41,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+COUNTED = ("pictures",)
+"""Fields whose values are too many for people."""
+
+
 def _lines(values: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     wide = max((len(str(key)) for key in values), default=0)
     indent = "  " * depth
     for key, value in values.items():
-        if isinstance(value, Mapping) and value:
+        if key in COUNTED and value:
+            yield f"{indent}{key!s:<{wide}}  {len(value)}, see --json"
+        elif isinstance(value, Mapping) and value:
             yield f"{indent}{key}"
             yield from _lines(value, depth + 1)
         else:

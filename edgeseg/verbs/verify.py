@@ -9,12 +9,13 @@ from pathlib import Path
 from edgeseg.api.needs import need, need_to_compare
 from edgeseg.console.progress import bar_on_tty, show_progress
 from edgeseg.console.quantities import number, whole
-from edgeseg.console.terminal import say_lines
+from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
 
 EXAMPLES = (
     "edgeseg verify best.pt best-fp32-openvino best-int8-openvino --data DIR",
     "edgeseg verify best.pt best-int8-openvino --data DIR --trace",
+    "edgeseg verify best-int8-openvino --data DIR --precision auto",
 )
 
 
@@ -33,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--max-drop", type=number(0, 100), metavar="P", help="points any model may lose (default: see export)"
     )
+    proof = parser.add_argument_group("proof on a device, written into the artifacts")
+    proof.add_argument("--device", metavar="NAME", help="engine's name of the device that is proven (default: CPU)")
+    proof.add_argument(
+        "--precision",
+        choices=("f32", "auto"),
+        help="what is proven there: f32, or auto, what the engine likes (default: f32)",
+    )
     trace = parser.add_argument_group("trace")
     trace.add_argument("--trace", action="store_true", help="compare layer by layer and name the first that diverges")
     trace.add_argument("--trace-images", type=whole(1), default=4, metavar="N", help="images for --trace")
@@ -44,17 +52,36 @@ def run(args: argparse.Namespace) -> int:
     """Compare models and print how much they differ; returns the exit code."""
     if args.trace:
         return _trace(args)
+    need_to_compare(args.models)
     from edgeseg.api.verify import verify
-
-    with show_progress() as progress:
-        comparison = verify(args.models, args.data, split=args.split, ignore_index=args.ignore_index, progress=progress)
     from edgeseg.export.report import comparison_text
     from edgeseg.proof.budget import Budget
     from edgeseg.proof.gates import check_drop
 
+    with show_progress() as progress:
+        comparison = verify(
+            args.models,
+            args.data,
+            split=args.split,
+            ignore_index=args.ignore_index,
+            device=args.device,
+            precision=args.precision,
+            budget=Budget(args.max_drop),
+            progress=progress,
+        )
     say_lines(json.dumps(comparison.to_dict(), indent=2) if args.json else reword(comparison_text(comparison)))
     check_drop(comparison, Budget(args.max_drop).points(comparison.labelled))
+    if args.device or args.precision:
+        for model in args.models[1:] or args.models:
+            complain(f"proven  {model}: {_last_proof(model)}, written into its edgeseg.json")
     return 0
+
+
+def _last_proof(model: Path) -> str:
+    from edgeseg.artifact import Artifact
+    from edgeseg.runtime.engines.placement import proven_placements
+
+    return str(proven_placements(Artifact.open(model))[-1])
 
 
 def _trace(args: argparse.Namespace) -> int:

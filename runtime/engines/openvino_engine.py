@@ -28,6 +28,7 @@ from edgeseg.runtime.engines.engine import (
 )
 from edgeseg.runtime.engines.openvino_core import load_openvino, shared_core
 from edgeseg.runtime.engines.openvino_store import ModelStore
+from edgeseg.runtime.engines.placement import Placement, cpu_placement, device_kind
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.system.cache_folder import cache_folder
 from edgeseg.runtime.system.machine import usable_cores
@@ -47,6 +48,18 @@ class OpenVinoEngine:
         outputs = [_tensor(port) for port in self._model.outputs]
         expect_tensors(artifact, inputs, outputs)
         self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
+        self._asked = options
+
+    @property
+    def placement(self) -> Placement:
+        """Where OpenVINO computes, and in which precision, as it says itself.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
+        if self._model is None:
+            raise EngineError("This engine is closed; open it again before asking where it computes.")
+        return _placement(self._model, self._asked)
 
     def open_slot(self) -> OpenVinoSlot:
         """Open a slot; raises EngineError when the engine is closed."""
@@ -135,6 +148,33 @@ def _config(options: EngineOptions) -> dict[str, Any]:
         config["NUM_STREAMS"] = options.slots
         config["INFERENCE_NUM_THREADS"] = options.threads or usable_cores()
     return config
+
+
+def _placement(model: Any, asked: EngineOptions) -> Placement:
+    try:
+        devices = [name.strip("()") for name in model.get_property("EXECUTION_DEVICES")]
+    except RuntimeError:
+        devices = [asked.device]
+    kinds = "+".join(dict.fromkeys(map(device_kind, devices)))
+    if kinds == "CPU":
+        return cpu_placement(_precision(model, asked))
+    names = [_property(shared_core(), name, "FULL_DEVICE_NAME") for name in devices]
+    return Placement(kinds, _precision(model, asked), " + ".join(filter(None, names)))
+
+
+def _precision(model: Any, asked: EngineOptions) -> str:
+    """Of the compiled model; AUTO does not tell it, but obeys what it was given."""
+    if asked.precision != "auto":
+        return asked.precision
+    with contextlib.suppress(RuntimeError):
+        return str(model.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+    return "auto"
+
+
+def _property(core: Any, device: str, name: str) -> str:
+    with contextlib.suppress(RuntimeError):
+        return str(core.get_property(device, name))
+    return ""
 
 
 def _engine_tag(path: Path) -> str | None:

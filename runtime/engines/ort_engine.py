@@ -24,6 +24,7 @@ from edgeseg.runtime.engines.engine import (
     slot_memory,
 )
 from edgeseg.runtime.engines.ort_session import EVERYTHING, open_session, translate_errors
+from edgeseg.runtime.engines.placement import Placement, cpu_placement
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.system.machine import usable_cores
 from edgeseg.spec import ModelSpec
@@ -54,6 +55,11 @@ class OrtEngine:
         outputs = [_tensor(node) for node in self._session.get_outputs()]
         expect_tensors(artifact, inputs, outputs)
         self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
+
+    @property
+    def placement(self) -> Placement:
+        """Where ONNX Runtime computes: on the CPU, in float32 whatever it was asked for."""
+        return cpu_placement()
 
     def open_slot(self) -> OrtSlot:
         """Open a slot; raises EngineError when the engine is closed."""

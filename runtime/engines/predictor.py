@@ -8,21 +8,32 @@ from edgeseg.artifact import Artifact
 from edgeseg.errors import EngineError
 from edgeseg.given import checked
 from edgeseg.image import UInt8, fit, unfit
-from edgeseg.runtime.engines.engine import Engine, Slot, open_engine
+from edgeseg.runtime.engines.engine import Engine, EngineOptions, Slot
+from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.engines.threshold import ApplyThreshold, threshold_for
+from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import Threshold
 
 
 @checked
-def open_predictor(artifact: Artifact, threshold: Threshold | None = None, device: str = "CPU") -> Predictor:
+def open_predictor(
+    artifact: Artifact, threshold: Threshold | None = None, device: str = "CPU", on_event: OnEvent = event_to_stderr
+) -> Predictor:
     """Open a predictor that applies the threshold of ``artifact``, or another.
+
+    Args:
+        artifact: what runs.
+        threshold: in 0..1, see :func:`~edgeseg.runtime.engines.threshold.threshold_for`.
+        device: the engine's own name of a device.
+        on_event: is told what happens to compiled models, and of a device that the masks were not proven on.
 
     Raises:
         UserError: ``threshold`` is out of range or needs an output that is not there, or no such device.
         ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
     """
-    return Predictor(open_engine(artifact, device), threshold_for(artifact, threshold))
+    apply_threshold = threshold_for(artifact, threshold)
+    return Predictor(open_told(artifact, EngineOptions(device, on_event=on_event)), apply_threshold)
 
 
 class Predictor:

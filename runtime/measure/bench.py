@@ -21,7 +21,8 @@ from edgeseg.artifact import Artifact
 from edgeseg.errors import UserError
 from edgeseg.given import checked
 from edgeseg.image import UInt8
-from edgeseg.runtime.engines.engine import Engine, Slot, open_engine
+from edgeseg.runtime.engines.engine import Engine, EngineOptions, Slot, open_engine
+from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.system.machine import load_average, this_cpu
 from edgeseg.spec import ModelSpec
 
@@ -95,6 +96,8 @@ class BenchResult:
 def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, device: str = "CPU") -> BenchResult:
     """Measure latency for half of ``seconds`` and throughput for the other half.
 
+    Standard error is told when the masks were not proven on this device.
+
     Raises:
         UserError: ``seconds`` is not positive, or an option is out of range.
         ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
@@ -102,7 +105,7 @@ def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, devic
     if not 0 < seconds <= 3600:
         raise UserError(f"`seconds` must lie between 0 and 3600; found {seconds:g}.")
     load, cpu = load_average(), this_cpu()
-    with closing(open_engine(artifact, device)) as engine:
+    with closing(open_told(artifact, EngineOptions(device))) as engine:
         slot = engine.open_slot()
         warm_up_runs, settled = warm_up(slot, engine.spec)
         latency = summarize_latency(time_runs(slot, engine.spec, seconds / 2))

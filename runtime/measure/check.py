@@ -24,6 +24,7 @@ from edgeseg.given import checked
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.engines.predictor import Predictor, open_predictor
 from edgeseg.runtime.engines.threshold import threshold_for
+from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.measure.bench import realistic_inputs
 from edgeseg.runtime.measure.evaluate import evaluate
 from edgeseg.runtime.measure.latency_gate import LatencyRatio
@@ -63,15 +64,20 @@ class Gate:
 
 
 @checked
-def check_runs(artifact: Artifact, device: str = "CPU") -> int:
+def check_runs(artifact: Artifact, device: str = "CPU", on_event: OnEvent = event_to_stderr) -> int:
     """Open the engine and segment a few pictures; returns how many labels occurred.
+
+    Args:
+        artifact: what runs.
+        device: the engine's own name of a device.
+        on_event: is told when its masks were not proven there.
 
     Raises:
         EngineError: it fails, gives labels that are no class, or two answers to one picture.
     """
     spec = artifact.spec
     pictures = [np.repeat(p, 3, 2) if spec.channels == 1 else p for p in realistic_inputs(spec, 3)]
-    with open_predictor(artifact, device=device) as predict:
+    with open_predictor(artifact, None, device, on_event) as predict:
         first, second = ([predict(picture) for picture in pictures] for _ in range(2))
     if any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True)):
         raise EngineError(f"{artifact.path.name} gives two different masks for one picture on {device}.")

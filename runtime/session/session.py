@@ -8,7 +8,8 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from edgeseg.artifact import Artifact, artifact_folder
-from edgeseg.runtime.engines.engine import Engine, EngineOptions, open_with
+from edgeseg.runtime.engines.engine import Engine, EngineOptions
+from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.output_check import check_outputs
@@ -152,4 +153,4 @@ def _open_engine(settings: RunSettings, artifact: Artifact, on_event: OnEvent) -
         may_build=settings.may_build,
         on_event=on_event,
     )
-    return open_with(artifact, options)
+    return open_told(artifact, options)

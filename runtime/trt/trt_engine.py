@@ -11,6 +11,7 @@ from typing import Any
 from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, EngineError, UserError
 from edgeseg.runtime.engines.engine import INPUT, EngineOptions, expect_tensors
+from edgeseg.runtime.engines.placement import Placement
 from edgeseg.runtime.trt.build_settings import read_settings
 from edgeseg.runtime.trt.cuda import Cuda, load_cuda
 from edgeseg.runtime.trt.device_engine import BuiltEngine, EngineTarget, FrameInput, device_engine
@@ -73,6 +74,7 @@ class TensorRtEngine:
     ) -> None:
         target = engine_target(options.device)
         _expect_dla(artifact, target)
+        self._target = target
         self.spec: ModelSpec = artifact.spec
         self._library = library or find_library(RTX if target.is_rtx else None)
         self._cuda = cuda or load_cuda()
@@ -90,6 +92,12 @@ class TensorRtEngine:
     def describe(self) -> dict[str, str]:
         """Describe library and GPU, for reports."""
         return {"library": self._library.title, "GPU": describe_tensorrt(self._gpu)}
+
+    @property
+    def placement(self) -> Placement:
+        """Where TensorRT computes; it chooses precisions itself when it builds, TensorFloat-32 among them."""
+        kind = "DLA" if self._target.dla is not None else "RTX" if self._target.is_rtx else "CUDA"
+        return Placement(kind, "auto", self._gpu.name)
 
     def open_slot(self) -> TensorRtSlot:
         """Open a slot; raises EngineError when closed, GpuMemoryError when there is no memory for another one."""

@@ -81,6 +81,7 @@ COMMANDS = {
     "edgeseg.evaluate": Command(("evaluate",), {"artifact": "", "data": "--data"}),
     "edgeseg.export_model": Command(("export",), {"net": ""}),
     "edgeseg.quantize": Command(("calibrate",), {"artifact": "", "images": "--data"}),
+    "edgeseg.verify": Command(("verify",), {"models": "", "data": "--data"}),
     "edgeseg.train": Command(("train",), {"data": "--data"}),
     "compare_speed": Command(("bench",), {"fp32": "--against", "int8": ""}),
     "cut_to_depth": Command(("models", "--prune"), {"loaded": ""}, ("--out", "FILE")),
