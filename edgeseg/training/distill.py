@@ -44,10 +44,17 @@ def _log_probabilities(logits: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained network that says what it sees; never trained itself."""
+    """A trained network that says what it sees; never trained itself.
+
+    Attributes:
+        model: in eval mode.
+        settings: how much it counts.
+        independent: each of its classes is a question of its own (multilabel).
+    """
 
     model: nn.Module
     settings: Distillation
+    independent: bool = False
 
     @classmethod
     def load(cls, settings: Distillation, spec: ModelSpec) -> Teacher:
@@ -65,11 +72,15 @@ class Teacher:
                     "A teacher must see the same images and know the same classes; train one with these settings."
                 )
         model = loaded.model.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return cls(model, settings)
+        return cls(model, settings, spec.task == "multilabel")
 
     def mix(self, loss: Tensor, student: Tensor, images: Tensor, target: Tensor) -> Tensor:
         """Mix the imitation of this teacher into the student's ``loss``."""
         with torch.no_grad():
             wanted = self.model(images).float()
-        imitation = distillation_loss(student, wanted, target, self.settings.temperature)
+        parts = [(student, wanted)]
+        if self.independent:
+            parts = list(zip(student.split(1, 1), wanted.split(1, 1), strict=True))
+        losses = [distillation_loss(ours, theirs, target, self.settings.temperature) for ours, theirs in parts]
+        imitation = torch.stack(losses).mean()
         return (1 - self.settings.weight) * loss + self.settings.weight * imitation

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from edgeseg.metrics.confusion import Confusion
+from edgeseg.metrics.multilabel import make_confusion
 from edgeseg.spec import ModelSpec
 from edgeseg.training.reports import Row, describe_scores
 from edgeseg.training.verdict import Verdict, judge
@@ -43,7 +44,10 @@ class History:
         """Judge by the best scores, and by the loss of the newest twentieth."""
         newest = self.rows[-max(1, len(self.rows) // 20) :]
         loss = sum(row["loss"] for row in newest) / len(newest)
-        return judge(self.best_scores or Confusion(self._spec.num_classes), self._spec.classes, loss, trivial_loss)
+        return judge(self.best_scores or self._nothing(), self._spec.classes, loss, trivial_loss)
+
+    def _nothing(self) -> Confusion:
+        return make_confusion(self._spec.task, self._spec.num_classes)
 
     def describe(self, confusion: Confusion, trivial_loss: float | None) -> dict[str, Any]:
         """Return what the run gave so far in values that JSON has.
@@ -74,5 +78,5 @@ class History:
         self.rows = list(state["rows"])
         counts = state.get("best_scores")  # older files have none
         if counts is not None:
-            self.best_scores = Confusion(self._spec.num_classes)
+            self.best_scores = self._nothing()
             self.best_scores.counts = counts.numpy()

@@ -10,8 +10,11 @@ import torch
 from torch import Tensor
 
 from edgeseg.metrics.confusion import Confusion
+from edgeseg.metrics.multilabel import MultilabelConfusion
 from edgeseg.training.losses.losses import VOID, Loss
 from edgeseg.training.losses.losses import class_weights as weights_of
+from edgeseg.training.losses.multilabel import positive_weights
+from edgeseg.training.losses.registry import DEFAULTS
 
 EVERYWHERE = 0.999
 """Share of the pixels from which on one label counts as given everywhere."""
@@ -45,21 +48,35 @@ def judge(confusion: Confusion, classes: Sequence[str], loss: float, trivial_los
         loss: mean of the last epoch.
         trivial_loss: that of the best constant answer (:func:`constant_loss`), or None where the two do not compare.
     """
-    counts = confusion.counts[:, : len(classes)]
-    truth, given, iou = confusion.counts.sum(1), counts.sum(0), confusion.iou
-    occurring = np.flatnonzero(truth)
-    lost = [int(label) for label in occurring if not iou[label] > NOTHING_IOU]
+    occurring = np.flatnonzero(confusion.truth)
+    lost = [int(label) for label in occurring if not confusion.iou[label] > NOTHING_IOU]
+    several = isinstance(confusion, MultilabelConfusion)
+    # Where every pixel has one class, somebody who knows nothing gets the commonest class right.
+    right_by_chance = 0 if several else 1
     why = []
-    if len(occurring) > 1:
-        commonest = int(given.argmax())
-        if given[commonest] >= EVERYWHERE * max(1, int(given.sum())):
-            why.append(f"it answers {classes[commonest]!r} everywhere")
-        elif len(lost) >= len(occurring) - 1:
+    if len(occurring) > right_by_chance:
+        if everywhere := _answer_everywhere(confusion, classes, several):
+            why.append(f"it answers {everywhere} everywhere")
+        elif len(lost) >= len(occurring) - right_by_chance:
             names = ", ".join(classes[label] for label in lost[:4])
             why.append(f"the IoU of {names}{' and others' if len(lost) > 4 else ''} is about 0")
     if trivial_loss is not None and not loss < TRIVIAL_SHARE * trivial_loss:
         why.append(f"its loss ({loss:.3f}) is not below that of one answer for everything ({trivial_loss:.3f})")
     return Verdict(not why, tuple(why), tuple(classes[label] for label in lost))
+
+
+def _answer_everywhere(confusion: Confusion, classes: Sequence[str], several: bool) -> str:
+    """The one answer that is given for everything, or nothing."""
+    given = confusion.predicted
+    if not several:
+        commonest = int(given.argmax())
+        return repr(classes[commonest]) if given[commonest] >= EVERYWHERE * max(1, int(given.sum())) else ""
+    pixels = max(1, int(confusion.counts.sum()) // len(classes))
+    constant = [share for share in given / pixels if not 1 - EVERYWHERE < share < EVERYWHERE]
+    if len(constant) < len(classes):
+        return ""
+    shown = [name for name, count in zip(classes, given, strict=True) if count >= EVERYWHERE * pixels]
+    return repr("+".join(shown)) if shown else "no class"
 
 
 @torch.no_grad()
@@ -68,13 +85,17 @@ def constant_loss(loss: Loss, pixels: Tensor, mode: str, targets: Sequence[Tenso
 
     Args:
         loss: without boundary weights.
-        pixels: (K,) pixel counts of the training masks.
+        pixels: (K,) pixel counts of the training masks; (K, 2), not shown and shown, for a multilabel task.
         mode: of the class weights (:func:`~edgeseg.training.losses.losses.class_weights`).
         targets: (H, W) int64 masks to take it on.
         binary: one logit.
     """
-    share = pixels.double().clamp(min=1) * weights_of(pixels, mode).double()
-    logits = (share[1:] / share[0]).log() if binary else (share / share.sum()).log()
+    if pixels.ndim == 2:
+        shown = pixels.double().clamp(min=1)
+        logits = (shown[:, 1] / shown[:, 0] * positive_weights(pixels, mode)).log()
+    else:
+        share = pixels.double().clamp(min=1) * weights_of(pixels, mode).double()
+        logits = (share[1:] / share[0]).log() if binary else (share / share.sum()).log()
     known = [target for target in targets if bool((target != VOID).any())]
     if not known:
         return None
@@ -94,7 +115,7 @@ def suggest(verdict: Verdict, steps: int, lr: float, pretrained: bool, loss: str
     if not pretrained:
         tries.append("a pretrained network: `model='lite-unet', pretrained=True` (extra pretrained)")
     if not loss or "dice" not in loss:
-        tries.append(f"a loss that rare classes count in: `loss='{'bce' if task == 'binary' else 'ce'}+dice'`")
+        tries.append(f"a loss that rare classes count in: `loss='{DEFAULTS[task]}+dice'`")
     tries.append("a larger `imgsz` where the objects are only a few pixels wide")
     tries.append("a look at val_batch.png: do truth and picture belong together?")
     return "; ".join(tries)

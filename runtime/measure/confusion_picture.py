@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from edgeseg.image import UInt8
-from edgeseg.metrics.confusion import Confusion, Float64
+from edgeseg.metrics.confusion import Confusion, Float64, Int64
+from edgeseg.metrics.multilabel import FALSE, HITS, MISSED, RIGHTLY_NOT, MultilabelConfusion
 
 CELL, SMALL_CELL, MARGIN, FOOT = 58, 10, 16, 40
 NAMED_UP_TO = 40
@@ -21,7 +22,9 @@ def confusion_picture(confusion: Confusion, classes: Sequence[str], title: str) 
     """Draw true classes as rows, predicted ones as columns, each row in percent of its pixels.
 
     A last column ``unknown`` stands for pixels without a class, where there are any. Over 40
-    classes the cells shrink and names and numbers are left out.
+    classes the cells shrink and names and numbers are left out. Classes that may show together
+    (multilabel) have what was found and what was missed of their pixels, and the false alarms among
+    the others.
 
     Returns:
         An HWC uint8 BGR picture.
@@ -35,7 +38,7 @@ def confusion_picture(confusion: Confusion, classes: Sequence[str], title: str) 
     picture = np.full((top + cell * len(classes) + FOOT, width, 3), _PAPER, np.uint8)
     _text(picture, title, MARGIN, MARGIN + 14, 0.5)
     _draw_cells(picture, shares, (top, left), cell, named)
-    _draw_axes(picture, (top, left), cell)
+    _draw_axes(picture, (top, left), cell, isinstance(confusion, MultilabelConfusion))
     if named:
         _draw_names(picture, classes, columns, (top, left))
     return picture
@@ -43,12 +46,22 @@ def confusion_picture(confusion: Confusion, classes: Sequence[str], title: str) 
 
 def _shares(confusion: Confusion, classes: Sequence[str]) -> tuple[Float64, list[str]]:
     """Row-normalised counts, NaN rows for classes without a true pixel, and the column names."""
+    if isinstance(confusion, MultilabelConfusion):
+        return _yes_no_shares(confusion.counts), ["found", "missed", "false"]
     counts, columns = confusion.counts, [*classes, "unknown"]
     if not counts[:, -1].any():
         counts, columns = counts[:, :-1], columns[:-1]
     totals = counts.sum(1, keepdims=True)
     shares: Float64 = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     return shares, columns
+
+
+def _yes_no_shares(counts: Int64) -> Float64:
+    tops = counts[:, [HITS, MISSED, FALSE]]
+    shown, others = counts[:, [HITS, MISSED]].sum(1), counts[:, [FALSE, RIGHTLY_NOT]].sum(1)
+    bottoms = np.stack([shown, shown, others], 1)
+    shares: Float64 = np.divide(tops, bottoms, out=np.full(tops.shape, np.nan), where=bottoms > 0)
+    return shares
 
 
 def _draw_cells(picture: UInt8, shares: Float64, corner: tuple[int, int], cell: int, numbers: bool) -> None:
@@ -80,12 +93,13 @@ def _draw_names(picture: UInt8, classes: Sequence[str], columns: Sequence[str], 
         picture[corner[0] - 8 - turned.shape[0] : corner[0] - 8, x : x + 18] = turned
 
 
-def _draw_axes(picture: UInt8, corner: tuple[int, int], cell: int) -> None:
+def _draw_axes(picture: UInt8, corner: tuple[int, int], cell: int, yes_no: bool = False) -> None:
     label = np.full((18, 40, 3), _PAPER, np.uint8)
     _text(label, "true", 0, 13)
     turned = cv2.rotate(label, cv2.ROTATE_90_COUNTERCLOCKWISE)
     picture[corner[0] : corner[0] + turned.shape[0], MARGIN // 2 : MARGIN // 2 + 18] = turned
-    _text(picture, "predicted, in % of the true class", corner[1], picture.shape[0] - 16)
+    under = "in % of the class; false: of the rest" if yes_no else "predicted, in % of the true class"
+    _text(picture, under, MARGIN if yes_no else corner[1], picture.shape[0] - 16)
 
 
 def _text(picture: UInt8, text: str, x: int, y: int, scale: float = _TEXT) -> None:

@@ -12,6 +12,7 @@ import torch
 
 from edgeseg.cli import main
 from edgeseg.metrics.confusion import Confusion
+from edgeseg.metrics.multilabel import make_confusion
 from edgeseg.spec import ModelSpec
 from edgeseg.training.losses.registry import make_loss
 from edgeseg.training.verdict import constant_loss, judge
@@ -108,3 +109,30 @@ def test_a_run_that_learns_says_nothing_of_the_kind(
     assert (results["learned"], results["why_not"], results["never_found"]) == (True, [], [])
     assert results["best"]["miou"] > 0.8
     assert results["loss"] < results["loss_of_a_constant_answer"]
+
+
+def several(rows: list[list[int]]) -> Confusion:
+    result = make_confusion("multilabel", len(rows))
+    result.counts[:] = rows
+    return result
+
+
+def test_a_multilabel_network_that_shows_nothing_has_learned_nothing() -> None:
+    verdict = judge(several([[0, 100, 0, 900], [0, 20, 0, 980]]), ("sky", "road"), 0.3, 0.5)
+    assert verdict.why == ("it answers no class everywhere",)
+    assert verdict.never_found == ("sky", "road")
+    verdict = judge(several([[100, 0, 900, 0], [0, 20, 0, 980]]), ("sky", "road"), 0.3, 0.5)
+    assert verdict.why == ("it answers 'sky' everywhere",)
+
+
+def test_a_multilabel_network_that_finds_one_class_has_learned_something() -> None:
+    verdict = judge(several([[80, 20, 10, 890], [0, 20, 5, 975]]), ("sky", "road"), 0.3, 0.5)
+    assert verdict.learned
+    assert verdict.never_found == ("road",)
+
+
+def test_the_best_constant_answer_of_a_multilabel_task_is_how_often_each_class_shows() -> None:
+    pixels, target = torch.tensor([[75, 25], [50, 50]]), torch.tensor([[0b01, 0b10, 0b10, 0b00]]).repeat(4, 1)
+    spec = ModelSpec("multilabel", ("sky", "road"), 8, 8)
+    loss = make_loss(spec, pixels, "none")
+    assert constant_loss(loss, pixels, "none", [target], binary=False) == pytest.approx((0.5623 + 0.6931) / 2, abs=1e-3)

@@ -18,6 +18,7 @@ from edgeseg.proof.report.pictures import png_uri, worst_cells
 from edgeseg.proof.search_record import SearchRecord
 from edgeseg.proof.worst_images import WorstImage
 from edgeseg.runtime.system.machine import this_cpu
+from edgeseg.spec import ModelSpec
 
 JSON_FILE, HTML_FILE = "report.json", "report.html"
 REPORT_VERSION = 1
@@ -76,7 +77,7 @@ def describe_proof(proof: Proof) -> dict[str, Any]:
             "task": spec.task,
             "input": f"{spec.height}x{spec.width} {spec.color_order}, {spec.resize}",
             "classes": dict(zip(spec.classes, map(_hex, spec.palette), strict=True)),
-            "not_drawn": spec.classes[spec.unknown_label] if spec.unknown_label < spec.num_classes else None,
+            "not_drawn": _not_drawn(spec),
         },
         "verdict": _verdict(proof),
         "calibration": {**proof.images, **manifest.get("calibration", {})},
@@ -123,6 +124,12 @@ def _describe_comparison(comparison: Comparison) -> dict[str, Any]:
     last = comparison.class_drops(comparison.stages[-1])
     drops = {name: finite(drop) for name, drop in zip(comparison.classes, last, strict=True)}
     return {**comparison.to_dict(), "class_drops": drops, "notes": comparison_notes(comparison)}
+
+
+def _not_drawn(spec: ModelSpec) -> str | None:
+    """The class that overlays leave out; no class is, of those that may show together."""
+    has_background = spec.task != "multilabel" and spec.unknown_label < spec.num_classes
+    return spec.classes[spec.unknown_label] if has_background else None
 
 
 def _hex(color: tuple[int, int, int]) -> str:

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from edgeseg.dataset import SPLITS, Dataset, Pair
+from edgeseg.dataset import SPLITS, Dataset, Int64, Pair
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8, fit, fit_mask, normalise, placement
+from edgeseg.multilabel import unpack_planes
 from edgeseg.spec import ModelSpec
 from edgeseg.training.data.augment import Augmentation, augment, warp_weights
 from edgeseg.training.data.boundary_weights import BoundaryWeights, WeightCache
@@ -160,6 +161,8 @@ def check_splits(data: Dataset) -> None:
 def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]) -> Tensor:
     """Count the pixels of each class, (K,), over all masks; reads and so checks every image and mask once.
 
+    Of a multilabel task (K, 2): pixels that do not show the class, and those that do.
+
     Raises:
         DataError: an unreadable or contradicting file, or a foreground that is nowhere drawn.
     """
@@ -169,5 +172,14 @@ def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]
     in_file = counts.copy()
     if dataset.spec.ignore_index is not None:
         in_file[dataset.spec.ignore_index] = counts[VOID]
-    dataset.data.check_foreground(in_file, dataset.split)
+    if dataset.spec.task != "multilabel":
+        dataset.data.check_foreground(in_file, dataset.split)
+    if dataset.spec.task == "multilabel":
+        return torch.from_numpy(_shown(counts[: dataset.spec.num_labels], dataset.spec.num_classes))
     return torch.from_numpy(counts[: dataset.spec.num_classes])
+
+
+def _shown(counts: Int64, classes: int) -> Int64:
+    every = np.arange(len(counts), dtype=np.uint8)[np.newaxis]
+    shown = np.asarray(unpack_planes(every, classes)[:, 0] @ counts)
+    return np.stack([counts.sum() - shown, shown], 1)

@@ -52,7 +52,7 @@ def make_spec(asked: TrainRequest, network: Network, data: Dataset, voice: Voice
         SpecError: fields that contradict each other.
     """
     if asked.task == "multilabel":
-        raise UserError("Training for `task='multilabel'` is not there yet.")
+        raise UserError("Masks of several classes a pixel, as `task='multilabel'` needs them, are not read yet.")
     if asked.weights:
         return _spec_of_weights(asked.weights, asked.imgsz, data)
     height, width = asked.imgsz or _choose_size(data, voice)

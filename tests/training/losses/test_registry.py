@@ -105,7 +105,7 @@ def test_without_a_name_the_task_decides() -> None:
     [
         (THREE, "focla", "did you mean 'focal'"),
         (BINARY, "bce+dise", r"did you mean 'bce\+dice'"),
-        (THREE, "bce", "loss.*bce.* is for binary tasks, this one is multiclass; use ce"),
+        (THREE, "bce", "loss.*bce.* is for binary and multilabel tasks, this one is multiclass; use ce"),
         (BINARY, "ce+dice", r"is for multiclass tasks, this one is binary; use bce\+dice"),
         (THREE, "dice+dice", "names a term twice"),
         (THREE, "", "There is no loss"),
