@@ -80,7 +80,7 @@ class Teacher:
             wanted = self.model(images).float()
         parts = [(student, wanted)]
         if self.independent:
-            parts = list(zip(student.split(1, 1), wanted.split(1, 1), strict=True))
+            parts = [(student[:, k : k + 1], wanted[:, k : k + 1]) for k in range(student.shape[1])]
         losses = [distillation_loss(ours, theirs, target, self.settings.temperature) for ours, theirs in parts]
         imitation = torch.stack(losses).mean()
         return (1 - self.settings.weight) * loss + self.settings.weight * imitation
