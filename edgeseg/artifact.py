@@ -271,8 +271,11 @@ def _check_fields(artifact: Artifact) -> None:
         raise ArtifactError(f"{artifact.path} has no model file of a known format; found {sorted(artifact.files)}.")
     if artifact.precision not in PRECISIONS:
         raise ArtifactError(f"{manifest}: precision must be one of {PRECISIONS}; found {artifact.precision!r}.")
-    if "labels" not in artifact.outputs or not set(artifact.outputs) <= set(OUTPUTS):
-        raise ArtifactError(f"{manifest}: outputs must be labels and any of {OUTPUTS}; found {artifact.outputs}.")
+    fits = "labels" in artifact.outputs or artifact.outputs == ("logits",)
+    if not fits or not set(artifact.outputs) <= set(OUTPUTS):
+        raise ArtifactError(
+            f"{manifest}: outputs must be labels and any of {OUTPUTS}, or logits alone; found {artifact.outputs}."
+        )
     for name in ("parents", "calibration", "toolchain", "measured"):
         if not isinstance(getattr(artifact, name), dict):
             raise ArtifactError(f"{manifest}: {name} must be an object; found {getattr(artifact, name)!r}.")

@@ -18,6 +18,7 @@ from edgeseg.formats import BUILT_IN, OPENVINO, TENSORRT, find_format, formats_t
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.samples import Samples, samples_from, synthetic_samples
+from edgeseg.runtime.engines.logits import LOGITS, READ_BY
 from edgeseg.runtime.trt.build_settings import BuildSettings
 
 Warn = Callable[[str], object]
@@ -29,7 +30,7 @@ class ExportOptions:
 
     Attributes:
         format: of :func:`~edgeseg.formats.format_names`.
-        outputs: of the graph: ``labels``, and on request ``confidence`` and ``logits``.
+        outputs: of the graph: ``labels``, and on request ``confidence`` and ``logits``; or ``logits`` alone.
         half: float16 wherever it is safe, for TensorRT.
         build: how TensorRT is to build engines of it.
         data: images that float forms are compared on; None: synthetic ones.
@@ -38,7 +39,7 @@ class ExportOptions:
         budget: what float16 may lose where there is no INT8.
 
     Raises:
-        UserError: an unknown output, or none called ``labels``.
+        UserError: an unknown output, or ``logits`` alone for TensorRT.
     """
 
     format: str = OPENVINO.name
@@ -51,7 +52,11 @@ class ExportOptions:
     budget: Budget = field(default_factory=Budget)
 
     def __post_init__(self) -> None:
-        check_outputs(list(self.outputs))
+        if check_outputs(list(self.outputs)) == [LOGITS] and self.format not in READ_BY:
+            raise UserError(
+                f"`outputs=('logits',)` is for `format='openvino'` and `format='onnx'`; found {self.format!r}. "
+                "Its engine reads labels: leave `outputs` out, or ask for labels and logits."
+            )
 
 
 def export_forms(

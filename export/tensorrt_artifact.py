@@ -25,6 +25,7 @@ from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import toolchain
 from edgeseg.runtime.engines.engine import ENGINE_KEY, TENSORRT, EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
+from edgeseg.runtime.engines.logits import expect_labels
 from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.runtime.system.machine import this_cpu
 from edgeseg.runtime.trt.build_settings import FILE, BuildSettings
@@ -90,6 +91,7 @@ def finish_tensorrt(
 
 
 def _precision(parent: Artifact, half: bool) -> str:
+    expect_labels(parent, TENSORRT)
     if (parent.format, parent.precision) == ("onnx", "fp32"):
         return "fp16" if half else "fp32"
     if (parent.format, parent.precision) == (TENSORRT, "int8"):

@@ -158,8 +158,9 @@ def _undo_bias(node: Any, originals: dict[str, Any]) -> None:
 
 
 def _logits(model: Any) -> Any:
-    """The last floating-point value on the way to the labels: before ArgMax, or before the threshold."""
-    value = model.output("labels").get_node().input_value(0)
+    """The last floating-point value on the way to the labels: before ArgMax, or before the threshold, or logits."""
+    names = {name for output in model.outputs for name in output.get_names()}
+    value = model.output("labels" if "labels" in names else "logits").get_node().input_value(0)
     while not value.get_element_type().is_real():
         value = value.get_node().input_value(0)
     return value

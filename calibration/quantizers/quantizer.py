@@ -22,6 +22,7 @@ from edgeseg.errors import ArtifactError
 from edgeseg.formats import find_format, usable_formats
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import Engine
+from edgeseg.runtime.engines.logits import expect_labels
 
 SHOWN_LAYERS = 10
 Logits = npt.NDArray[np.float32]
@@ -129,6 +130,7 @@ def expect_parent(quantizer: Quantizer, parent: Artifact) -> None:
             f"{quantizer.parent_format} artifact. Make one with: "
             f"`edgeseg.export_model(MODEL, format={quantizer.parent_format!r})`"
         )
+    expect_labels(parent, quantizer.format)
 
 
 def expect_recipe(quantizer: Quantizer, recipe: Recipe, layers: Sequence[str]) -> None:

@@ -55,7 +55,8 @@ def export_model(
         data: a data folder, or a folder of images, to compare masks on; None: synthetic pictures.
         format: ``openvino``, ``onnx``, ``tensorrt``, or one that another package brings (docs/engines.md).
         outputs: of the graph: ``labels``, and on request ``confidence`` and ``logits``. A spec with a threshold has
-            ``confidence`` in any case.
+            ``confidence`` in any case. ``("logits",)`` alone is for programs that find the labels themselves, such as
+            Intel's Model API (docs/engines.md); edgeseg runs and proves such an artifact too.
         half: float16 wherever it is safe (``tensorrt``).
         budget: what float16 may lose.
         build: how a device is to build its engine (``tensorrt``).

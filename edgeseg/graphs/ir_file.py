@@ -10,21 +10,24 @@ from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.given import checked
-from edgeseg.image import LETTERBOX_VALUE
 from edgeseg.runtime.engines.engine import ENGINE_KEY, OPENVINO
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.engines.openvino_engine import refuse_entities
 from edgeseg.spec import ModelSpec
 
-MODEL_API_RESIZE = {"stretch": "standard", "letterbox": "fit_to_window_letterbox"}
+MODEL_API_RESIZE = {"stretch": "standard"}
 
 
 @checked
 def describe_ir(model: Any, spec: ModelSpec, outputs: Sequence[str]) -> None:
-    """Write the spec, the engine it is for, and what Intel's Model API wants to know, into ``rt_info``."""
+    """Write the spec, the engine it is for, and what Intel's Model API wants to know, into ``rt_info``.
+
+    Model API reads one output of logits. It paints a letterboxed picture's mask over the whole picture, cannot give a
+    network grey pictures, and shows one class a pixel; for what needs more nothing is written, so that it refuses the file and shows no wrong mask.
+    """
     model.set_rt_info(spec.to_json(), ["edgeseg", "spec"])
     model.set_rt_info(OPENVINO, ENGINE_KEY.split("."))
-    if "logits" not in outputs:
+    if tuple(outputs) != ("logits",) or not _fits_model_api(spec):
         return
     for key, value in _model_api_info(spec).items():
         model.set_rt_info(value, ["model_info", key])
@@ -60,6 +63,10 @@ def save_ir(model: Any, path: Path) -> None:
         raise OSError(str(error).strip()) from error
 
 
+def _fits_model_api(spec: ModelSpec) -> bool:
+    return spec.task != "multilabel" and spec.resize in MODEL_API_RESIZE and spec.channels == 3
+
+
 def _model_api_info(spec: ModelSpec) -> dict[str, str]:
     """Normalisation and colour order are inside the graph, so Model API has to leave pixels alone."""
     return {
@@ -70,5 +77,5 @@ def _model_api_info(spec: ModelSpec) -> dict[str, str]:
         "scale_values": "",
         "reverse_input_channels": "False",
         "resize_type": MODEL_API_RESIZE[spec.resize],
-        "pad_value": str(LETTERBOX_VALUE),
+        "return_soft_prediction": "True",
     }

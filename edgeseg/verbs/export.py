@@ -63,7 +63,7 @@ def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--conf", type=read_threshold, metavar="T", help="confidence threshold to bake in, 0..1, or CLASS=T,CLASS=T"
     )
-    group.add_argument("--outputs", default="labels", help="labels[,confidence][,logits]")
+    group.add_argument("--outputs", default="labels", help="labels[,confidence][,logits], or logits alone")
 
 
 def _add_cut_arguments(group: argparse._ArgumentGroup) -> None:

@@ -6,7 +6,6 @@ are called ``edgeseg/...``, so that calibration can leave them alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +15,7 @@ from onnx import TensorProto, compose, helper, numpy_helper
 
 from edgeseg.errors import UserError
 from edgeseg.image import normalisation
+from edgeseg.runtime.engines.logits import LOGITS, log_odds
 from edgeseg.spec import ModelSpec
 
 SPEC_KEY = "edgeseg.spec"
@@ -31,13 +31,13 @@ def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str]
         net: one float32 input ``[1, C, H, W]``, normalised and in the network's colour order;
             one float32 output ``[1, K, H, W]`` of logits; opset 13 or newer. Not changed.
         spec: its contract; goes into ``metadata_props`` under ``edgeseg.spec``.
-        outputs: of ``labels``, ``confidence``, ``logits``; None for what the spec needs.
+        outputs: of ``labels``, ``confidence``, ``logits``, or ``logits`` alone; None for what the spec needs.
 
     Returns:
         A checked model with input ``image`` uint8 ``[1, H, W, C]`` BGR (or grey).
 
     Raises:
-        UserError: an unknown output, or none called ``labels``.
+        UserError: an unknown output, or neither ``labels`` nor ``logits`` alone.
     """
     outputs = deployed_outputs(spec, outputs)
     model = compose.add_prefix(net, NET)
@@ -50,7 +50,7 @@ def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str]
         nodes,
         "edgeseg",
         [helper.make_tensor_value_info("image", TensorProto.UINT8, [1, spec.height, spec.width, spec.channels])],
-        [_output_info(name, spec) for name in outputs],
+        [_output_info(name, spec, outputs) for name in outputs],
         [*graph.initializer, *before.constants, *after.constants],
     )
     deployed.sparse_initializer.extend(graph.sparse_initializer)
@@ -73,22 +73,29 @@ def _drop_remarks(graph: onnx.GraphProto) -> None:
 def deployed_outputs(spec: ModelSpec, asked: Sequence[str] | None) -> tuple[str, ...]:
     """List the outputs of the deployed graph in their order.
 
-    ``confidence`` is always there for a binary or multilabel task or a spec with a threshold: the runtime needs it.
+    ``confidence`` is always there for a binary or multilabel task or a spec with a threshold: the runtime needs it. Who
+    asks for ``logits`` alone gets these alone.
 
     Raises:
-        UserError: an unknown output, or none called ``labels``.
+        UserError: an unknown output, or neither ``labels`` nor ``logits`` alone.
     """
     asked = check_outputs(["labels"] if asked is None else list(asked))
+    if asked == [LOGITS]:
+        return (LOGITS,)
     if spec.task != "multiclass" or spec.has_threshold:
         asked.append("confidence")
     return tuple(name for name in OUTPUTS if name in asked)
 
 
 def check_outputs(asked: list[str]) -> list[str]:
-    """Give ``asked`` back, or raise UserError when an output is unknown or ``labels`` is missing."""
-    if (unknown := [name for name in asked if name not in OUTPUTS]) or "labels" not in asked:
+    """Give ``asked`` back, each once; raise UserError for an unknown output, or neither labels nor logits alone."""
+    asked = list(dict.fromkeys(asked))
+    if (unknown := [name for name in asked if name not in OUTPUTS]) or ("labels" not in asked and asked != [LOGITS]):
         found = f"unknown {unknown}" if unknown else f"{asked} without labels"
-        raise UserError(f"`outputs` takes labels and, on request, confidence and logits; found {found}.")
+        raise UserError(
+            "`outputs` takes labels and, on request, confidence and logits; or logits alone, for a program that finds "
+            f"the labels itself. Found {found}."
+        )
     return asked
 
 
@@ -124,7 +131,10 @@ def _preprocessing(spec: ModelSpec, build: _Builder, net_input: str) -> _Builder
 
 
 def _postprocessing(spec: ModelSpec, build: _Builder, net_output: str, outputs: Sequence[str]) -> _Builder:
-    build.add("Identity", [net_output], "logits")
+    if tuple(outputs) == (LOGITS,):
+        _lone_logits(spec, build, net_output)
+        return build
+    build.add("Identity", [net_output], LOGITS)
     if spec.task == "binary":
         _binary(spec, build, outputs)
     elif spec.task == "multilabel":
@@ -134,10 +144,19 @@ def _postprocessing(spec: ModelSpec, build: _Builder, net_output: str, outputs: 
     return build
 
 
+def _lone_logits(spec: ModelSpec, build: _Builder, net_output: str) -> None:
+    """Who finds the labels by ArgMax needs a channel a class; of a binary task z becomes (limit - z / 2, z / 2)."""
+    if spec.task != "binary":
+        build.add("Identity", [net_output], LOGITS)
+        return
+    halves = build.constant("halves", np.array([-0.5, 0.5], np.float32).reshape(1, 2, 1, 1))
+    limit = build.constant("limit", np.array([log_odds(spec)[1], 0], np.float32).reshape(1, 2, 1, 1))
+    build.add("Add", [build.add("Mul", [net_output, halves], "edgeseg/both"), limit], LOGITS)
+
+
 def _binary(spec: ModelSpec, build: _Builder, outputs: Sequence[str]) -> None:
     logit = build.add("Squeeze", ["logits", build.constant("class_axis", np.array([1], np.int64))], "edgeseg/logit")
-    threshold = 0.5 if spec.threshold is None else spec.threshold
-    limit = build.constant("limit", np.float32(math.log(threshold / (1 - threshold))))
+    limit = build.constant("limit", log_odds(spec)[1])
     foreground = build.add("GreaterOrEqual", [logit, limit], "edgeseg/foreground")
     build.add("Cast", [foreground], "labels", to=TensorProto.UINT8)
     if "confidence" in outputs:
@@ -146,7 +165,7 @@ def _binary(spec: ModelSpec, build: _Builder, outputs: Sequence[str]) -> None:
 
 def _multilabel(spec: ModelSpec, build: _Builder) -> None:
     """A bit a class, and each class's own probability."""
-    limits = np.array([math.log(t / (1 - t)) for t in spec.class_thresholds], np.float32).reshape(1, -1, 1, 1)
+    limits = log_odds(spec).reshape(1, -1, 1, 1)
     shown = build.add("GreaterOrEqual", ["logits", build.constant("limit", limits)], "edgeseg/shown")
     shown = build.add("Cast", [shown], "edgeseg/shown_as_float", to=TensorProto.FLOAT)
     bits = build.constant("bits", np.float32(2) ** np.arange(spec.num_classes, dtype=np.float32).reshape(1, -1, 1, 1))
@@ -178,9 +197,10 @@ def _as_uint8(build: _Builder, probability: str) -> None:
     build.add("Cast", [build.add("Round", [scaled], "edgeseg/rounded")], "confidence", to=TensorProto.UINT8)
 
 
-def _output_info(name: str, spec: ModelSpec) -> onnx.ValueInfoProto:
-    if name == "logits":
-        shape = [1, spec.logit_channels, spec.height, spec.width]
+def _output_info(name: str, spec: ModelSpec, outputs: Sequence[str]) -> onnx.ValueInfoProto:
+    if name == LOGITS:
+        channels = spec.num_classes if tuple(outputs) == (LOGITS,) else spec.logit_channels
+        shape = [1, channels, spec.height, spec.width]
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
     classes = [spec.num_classes] if name == "confidence" and spec.task == "multilabel" else []
     return helper.make_tensor_value_info(name, TensorProto.UINT8, [1, *classes, spec.height, spec.width])

@@ -21,7 +21,7 @@ UNKNOWN = re.compile(r"No conversion rule found for operations: (.*)")
 def ir_from_onnx(onnx_path: Path, ir_path: Path, spec: ModelSpec, outputs: Sequence[str]) -> None:
     """Convert a deployed ONNX file to ``model.xml`` and ``model.bin``, the spec in its ``rt_info``.
 
-    With logits among the outputs, ``rt_info`` also describes the model to Intel's Model API.
+    With logits as the only output, ``rt_info`` also describes the model to Intel's Model API.
 
     The converted model is written and not returned: OpenVINO 2026.4.1 computes wrong results when
     it compiles what ``convert_model`` gave directly and a network has a BGR to RGB reorder in front

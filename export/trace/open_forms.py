@@ -19,6 +19,7 @@ from edgeseg.files.unfinished import scratch_directory
 from edgeseg.formats import ModelFormat, find_format, format_names, usable_formats
 from edgeseg.graphs.ir_file import read_ir
 from edgeseg.runtime.engines.engine import LABELS, open_engine
+from edgeseg.runtime.engines.logits import gives_logits_alone
 from edgeseg.spec import ModelSpec
 
 
@@ -103,6 +104,11 @@ def _open(path: Path) -> tuple[Form, ModelSpec]:
     if path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir():
         return checkpoint_form(path)
     artifact = Artifact.open(path)
+    if gives_logits_alone(artifact):
+        raise UserError(
+            f"{artifact.path} gives logits alone, and a trace compares labels too. Export it again with "
+            "`outputs=('labels', 'logits')`; the layers are the same."
+        )
     model_format = _traceable(artifact.format)
     engine = quantizer_for(artifact.format).open_proof(artifact) if model_format.quantizer else open_engine(artifact)
     engine.close()  # every refusal of its own engine

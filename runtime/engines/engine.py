@@ -25,6 +25,7 @@ from edgeseg.errors import ArtifactError, UserError
 from edgeseg.formats import find_format
 from edgeseg.given import checked
 from edgeseg.image import UInt8
+from edgeseg.runtime.engines.logits import LOGITS, LogitsReader, gives_logits_alone, lone_logits_shape
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec
@@ -139,6 +140,11 @@ def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
     return engine
 
 
+def read_logits(artifact: Artifact) -> LogitsReader | None:
+    """Make what reads the logits of one slot; None where the graph gives labels itself."""
+    return LogitsReader(artifact.spec) if gives_logits_alone(artifact) else None
+
+
 def slot_memory(spec: ModelSpec, has_confidence: bool) -> tuple[UInt8, Prediction]:
     """Preallocate what every slot has: its input, and the arrays its results are written to."""
     size = (spec.height, spec.width)
@@ -196,13 +202,20 @@ def expect_tensors(
     if len(inputs) != 1:
         raise ArtifactError(f"{artifact.path} has {len(inputs)} inputs; one called {INPUT!r} is expected.")
     _expect_tensor(artifact, INPUT, (1, spec.height, spec.width, spec.channels), inputs)
+    if gives_logits_alone(artifact):
+        _expect_tensor(artifact, LOGITS, lone_logits_shape(spec), outputs, "float32")
+        return
     _expect_tensor(artifact, LABELS, (1, spec.height, spec.width), outputs)
     if spec.task == "multilabel" or any(name == CONFIDENCE for name, _, _ in outputs):
         _expect_tensor(artifact, CONFIDENCE, (1, *confidence_shape(spec)), outputs)
 
 
 def _expect_tensor(
-    artifact: Artifact, name: str, shape: tuple[int, ...], found: Sequence[tuple[str, str, Sequence[object]]]
+    artifact: Artifact,
+    name: str,
+    shape: tuple[int, ...],
+    found: Sequence[tuple[str, str, Sequence[object]]],
+    expected: str = "uint8",
 ) -> None:
     match = next((tensor for tensor in found if tensor[0] == name), None)
     if match is None:
@@ -211,8 +224,8 @@ def _expect_tensor(
         )
     _, kind, dims = match
     fits = len(dims) == len(shape) and all(not isinstance(d, int) or d == s for d, s in zip(dims, shape, strict=True))
-    if kind != "uint8" or not fits:
+    if kind != expected or not fits:
         raise ArtifactError(
-            f"{artifact.path}: tensor {name!r} should be uint8 {shape} by its spec; "
+            f"{artifact.path}: tensor {name!r} should be {expected} {shape} by its spec; "
             f"found {kind} {tuple(dims)}. Export the model again."
         )

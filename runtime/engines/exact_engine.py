@@ -13,8 +13,10 @@ import numpy as np
 
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import LABELS, TENSORRT
+from edgeseg.runtime.engines.logits import LOGITS, labels_of_logits
 from edgeseg.runtime.engines.ort_engine import OrtEngine
 from edgeseg.runtime.engines.ort_session import EVERYTHING, NOTHING, open_session
+from edgeseg.spec import ModelSpec
 
 
 class ExactEngine(OrtEngine):
@@ -41,4 +43,8 @@ def _open(model_path: Path, optimisation: str) -> Any:
 
 
 def _labels(session: Any, picture: UInt8) -> Any:
-    return session.run([LABELS], {"image": picture})[0]
+    """Labels, found here where the graph gives logits alone."""
+    if LABELS in {output.name for output in session.get_outputs()}:
+        return session.run([LABELS], {"image": picture})[0]
+    spec = ModelSpec.from_json(session.get_modelmeta().custom_metadata_map["edgeseg.spec"])
+    return labels_of_logits(session.run([LOGITS], {"image": picture})[0][0], spec)[None]

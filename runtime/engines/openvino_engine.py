@@ -24,8 +24,10 @@ from edgeseg.runtime.engines.engine import (
     expect_engine,
     expect_format,
     expect_tensors,
+    read_logits,
     slot_memory,
 )
+from edgeseg.runtime.engines.logits import LOGITS, Logits, LogitsReader
 from edgeseg.runtime.engines.openvino_core import load_openvino, shared_core
 from edgeseg.runtime.engines.openvino_store import ModelStore
 from edgeseg.runtime.engines.placement import Placement, cpu_placement, device_kind
@@ -47,6 +49,7 @@ class OpenVinoEngine:
         inputs = [_tensor(port) for port in self._model.inputs]
         outputs = [_tensor(port) for port in self._model.outputs]
         expect_tensors(artifact, inputs, outputs)
+        self._artifact = artifact
         self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
         self._asked = options
 
@@ -65,7 +68,7 @@ class OpenVinoEngine:
         """Open a slot; raises EngineError when the engine is closed."""
         if self._model is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
-        slot = OpenVinoSlot(self._model, self.spec, self._has_confidence)
+        slot = OpenVinoSlot(self._model, self.spec, self._has_confidence, read_logits(self._artifact))
         self._slots.add(slot)
         return slot
 
@@ -79,11 +82,15 @@ class OpenVinoEngine:
 class OpenVinoSlot:
     """One infer request whose tensors share memory with numpy."""
 
-    def __init__(self, model: Any, spec: ModelSpec, has_confidence: bool) -> None:
-        self.input, self._prediction = slot_memory(spec, has_confidence)
+    def __init__(self, model: Any, spec: ModelSpec, has_confidence: bool, logits: LogitsReader | None = None) -> None:
+        self.input, self._prediction = slot_memory(spec, has_confidence or logits is not None)
+        self._logits = logits
         with _translate_errors("OpenVINO cannot make an infer request"):
             self._request: Any = model.create_infer_request()
             self._share(INPUT, self.input)
+            if logits is not None:
+                self._share(LOGITS, logits.array)
+                return
             self._share(LABELS, self._prediction.labels)
             if self._prediction.confidence is not None:
                 self._share(CONFIDENCE, self._prediction.confidence)
@@ -97,13 +104,15 @@ class OpenVinoSlot:
         with _translate_errors("OpenVINO failed while inferring"):
             request.start_async()
             request.wait()
+        if self._logits is not None:
+            self._logits.write(self._prediction)
         return self._prediction
 
     def close(self) -> None:
         """Release the request; see :meth:`edgeseg.runtime.engines.engine.Slot.close`."""
         self._request = None
 
-    def _share(self, name: str, array: UInt8) -> None:
+    def _share(self, name: str, array: UInt8 | Logits) -> None:
         tensor = load_openvino().Tensor(array[None], shared_memory=True)
         self._request.set_tensor(name, tensor)
 
@@ -191,7 +200,9 @@ def _engine_tag(path: Path) -> str | None:
 def _tensor(port: Any) -> tuple[str, str, list[object]]:
     shape = [d.get_length() if d.is_static else None for d in port.get_partial_shape()]
     names = port.get_names()
-    name = next((known for known in (INPUT, LABELS, CONFIDENCE) if known in names), next(iter(sorted(names)), ""))
+    name = next(
+        (known for known in (INPUT, LABELS, CONFIDENCE, LOGITS) if known in names), next(iter(sorted(names)), "")
+    )
     return name, port.get_element_type().to_dtype().name, shape
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-import numpy as np
-
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EngineError, UserError
 from edgeseg.image import UInt8
@@ -21,8 +19,10 @@ from edgeseg.runtime.engines.engine import (
     expect_engine,
     expect_format,
     expect_tensors,
+    read_logits,
     slot_memory,
 )
+from edgeseg.runtime.engines.logits import LOGITS, Logits, LogitsReader
 from edgeseg.runtime.engines.ort_session import EVERYTHING, open_session, translate_errors
 from edgeseg.runtime.engines.placement import Placement, cpu_placement
 from edgeseg.runtime.frames.frame import Prediction
@@ -54,6 +54,7 @@ class OrtEngine:
         inputs = [_tensor(node) for node in self._session.get_inputs()]
         outputs = [_tensor(node) for node in self._session.get_outputs()]
         expect_tensors(artifact, inputs, outputs)
+        self._artifact = artifact
         self._has_confidence = CONFIDENCE in {name for name, _, _ in outputs}
 
     @property
@@ -65,7 +66,7 @@ class OrtEngine:
         """Open a slot; raises EngineError when the engine is closed."""
         if self._session is None:
             raise EngineError("This engine is closed; open it again before asking for a slot.")
-        slot = OrtSlot(self._session, self.spec, self._has_confidence)
+        slot = OrtSlot(self._session, self.spec, self._has_confidence, read_logits(self._artifact))
         self._slots.add(slot)
         return slot
 
@@ -79,11 +80,15 @@ class OrtEngine:
 class OrtSlot:
     """One request: input and outputs are bound once, so a run copies nothing."""
 
-    def __init__(self, session: Any, spec: ModelSpec, has_confidence: bool) -> None:
-        self.input, self._prediction = slot_memory(spec, has_confidence)
+    def __init__(self, session: Any, spec: ModelSpec, has_confidence: bool, logits: LogitsReader | None = None) -> None:
+        self.input, self._prediction = slot_memory(spec, has_confidence or logits is not None)
         self._session: Any = session
+        self._logits = logits
         self._binding = session.io_binding()
         _bind(self._binding.bind_input, INPUT, self.input)
+        if logits is not None:
+            _bind(self._binding.bind_output, LOGITS, logits.array)
+            return
         _bind(self._binding.bind_output, LABELS, self._prediction.labels)
         if self._prediction.confidence is not None:
             _bind(self._binding.bind_output, CONFIDENCE, self._prediction.confidence)
@@ -95,6 +100,8 @@ class OrtSlot:
             raise EngineError(CLOSED_SLOT)
         with translate_errors("ONNX Runtime failed while inferring"):
             session.run_with_iobinding(self._binding)
+        if self._logits is not None:
+            self._logits.write(self._prediction)
         return self._prediction
 
     def close(self) -> None:
@@ -102,8 +109,8 @@ class OrtSlot:
         self._session = None
 
 
-def _bind(bind: Any, name: str, array: UInt8) -> None:
-    bind(name, "cpu", 0, np.uint8, (1, *array.shape), array.ctypes.data)
+def _bind(bind: Any, name: str, array: UInt8 | Logits) -> None:
+    bind(name, "cpu", 0, array.dtype.type, (1, *array.shape), array.ctypes.data)
 
 
 def _session(artifact: Artifact, options: EngineOptions, optimisation: str) -> Any:
@@ -121,4 +128,5 @@ def _threads(options: EngineOptions) -> int:
 
 
 def _tensor(node: Any) -> tuple[str, str, list[object]]:
-    return node.name, node.type.removeprefix("tensor(").removesuffix(")"), list(node.shape)
+    kind = node.type.removeprefix("tensor(").removesuffix(")")
+    return node.name, {"float": "float32"}.get(kind, kind), list(node.shape)

@@ -13,6 +13,7 @@ from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.multilabel import pack_planes
 from edgeseg.runtime.engines.engine import CONFIDENCE
+from edgeseg.runtime.engines.logits import gives_logits_alone
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import Threshold
 
@@ -41,7 +42,7 @@ def threshold_for(artifact: Artifact, threshold: Threshold | None = None) -> App
     spec = artifact.spec if threshold is None else artifact.spec.with_threshold(threshold)
     if threshold is None and (spec.task == "multilabel" or not spec.has_threshold):
         return Prediction.copy
-    if CONFIDENCE not in artifact.outputs:
+    if CONFIDENCE not in artifact.outputs and not gives_logits_alone(artifact):
         told = f"{threshold or spec.threshold!r}" if spec.thresholds else f"{spec.threshold:g}"
         raise UserError(
             f"{artifact.path.name} has no confidence output (it has {', '.join(artifact.outputs)}), so no threshold "

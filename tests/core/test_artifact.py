@@ -152,7 +152,7 @@ class TestManifest:
             (lambda v: v.update(outputs=3), "incomplete"),
             (lambda v: v.update(outputs="labels"), "outputs must be"),
             (lambda v: v.update(outputs=["labels", ["x"]]), "incomplete|outputs must be"),
-            (lambda v: v.update(outputs=["logits"]), "outputs must be labels"),
+            (lambda v: v.update(outputs=["confidence"]), "outputs must be labels"),
             (lambda v: v.update(spec={"task": "binary"}), "incomplete"),
             (lambda v: v.update(spec=[]), "JSON object"),
             (lambda v: v.update(format="tflite"), "known format"),

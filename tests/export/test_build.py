@@ -80,12 +80,6 @@ def test_labels_confidence_and_logits_of_all_three_agree(built, source):
     assert len(np.unique(int8["confidence"])) > 40, "confidence is not quantised"
 
 
-def test_logits_make_the_model_readable_for_intel_model_api(built):
-    model = shared_core().read_model(built[1].artifact.model_path)
-    info = {k: model.get_rt_info(["model_info", k]).astype(str) for k in ("model_type", "labels", "resize_type")}
-    assert info == {"model_type": "Segmentation", "labels": "background disc box", "resize_type": "standard"}
-
-
 def test_a_float_export_that_segments_something_else_leaves_nothing(source, data, tmp_path):
     other = dataclasses.replace(source, forward=lambda x: source.forward(x)[:, ::-1])
     with pytest.raises(GateFailed, match="does not segment what torch segments"):
