@@ -124,7 +124,7 @@ def test_outputs_are_what_the_spec_needs_and_what_was_asked(task, threshold, ask
     assert [output.name for output in model.graph.output] == given
 
 
-@pytest.mark.parametrize("asked", [["logits"], ["labels", "boxes"]])
+@pytest.mark.parametrize("asked", [["confidence"], ["confidence", "logits"], ["labels", "boxes"]])
 def test_impossible_outputs_are_refused(asked):
     spec = spec_of("multiclass", "rgb", None)
     with pytest.raises(UserError, match="`outputs` takes labels"):
