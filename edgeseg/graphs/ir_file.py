@@ -23,7 +23,8 @@ def describe_ir(model: Any, spec: ModelSpec, outputs: Sequence[str]) -> None:
     """Write the spec, the engine it is for, and what Intel's Model API wants to know, into ``rt_info``.
 
     Model API reads one output of logits. It paints a letterboxed picture's mask over the whole picture, cannot give a
-    network grey pictures, and shows one class a pixel; for what needs more nothing is written, so that it refuses the file and shows no wrong mask.
+    network grey pictures, and shows one class a pixel. For what needs more nothing is written, so that it refuses the
+    file and shows no wrong mask.
     """
     model.set_rt_info(spec.to_json(), ["edgeseg", "spec"])
     model.set_rt_info(OPENVINO, ENGINE_KEY.split("."))

@@ -37,6 +37,21 @@ class DiscNet(torch.nn.Module):
         return both[:, 1:2] - torch.maximum(both[:, :1], both[:, 2:])
 
 
+BOTH = ModelSpec("multilabel", ("disc", "box"), SPEC.height, SPEC.width, thresholds=(0.7, 0.4))
+
+
+class BothNet(torch.nn.Module):
+    """A logit for disc and one for box, each against the ground alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = fitted_net()
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        logits = self.net(pixels)
+        return logits[:, 1:] - logits[:, :1]
+
+
 def _binary_source(fill_once: FillOnce) -> SourceNet:
     net = DiscNet().eval()
 

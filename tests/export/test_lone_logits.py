@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from fitted import SPEC, scene
-from lone_logits import DISC, LoneLogits
+from lone_logits import BOTH, DISC, BothNet, LoneLogits
 
 import edgeseg
 from edgeseg.artifact import Artifact
@@ -38,19 +38,35 @@ def test_logits_are_the_only_output_and_the_manifest_says_so(lone: LoneLogits) -
     assert [one.name for one in onnx.load(str(lone.onnx.model_path)).graph.output] == ["logits"]
 
 
-@pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_masks_and_confidence_are_those_of_the_usual_graph(lone: LoneLogits, name: str) -> None:
-    ours, usual = (open_engine(one).open_slot() for one in (getattr(lone, name), lone.usual))
+def expect_same(alone: Artifact, usual: Artifact) -> None:
+    """Compare the slots of two engines on six scenes."""
+    ours, theirs = (open_engine(one).open_slot() for one in (alone, usual))
     for seed in range(6):
-        for slot in (ours, usual):
+        for slot in (ours, theirs):
             fit(scene(seed)[0], SPEC, out=slot.input)
-        found, expected = ours.run(), usual.run()
+        found, expected = ours.run(), theirs.run()
         assert len(np.unique(expected.labels)) > 1
         assert np.array_equal(found.labels, expected.labels)
         assert found.confidence is not None
         assert expected.confidence is not None
         assert np.abs(found.confidence.astype(int) - expected.confidence).max() <= 1, "a rounding apart at most"
         assert len(np.unique(found.confidence)) > 40
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_masks_and_confidence_are_those_of_the_usual_graph(lone: LoneLogits, name: str) -> None:
+    expect_same(getattr(lone, name), lone.usual)
+
+
+def test_classes_with_a_sigmoid_each_keep_their_thresholds(tmp_path: Path) -> None:
+    net = BothNet().eval()
+    usual = edgeseg.export_model(net, spec=BOTH, out=tmp_path, name="usual")
+    for model_format in ("openvino", "onnx"):
+        alone = edgeseg.export_model(
+            net, spec=BOTH, outputs=("logits",), format=model_format, out=tmp_path, name="alone"
+        )
+        expect_same(alone, usual)
+    assert "model_info" not in shared_core().read_model(tmp_path / "alone-fp32-openvino" / "model.xml").get_rt_info()
 
 
 @pytest.mark.long
