@@ -55,10 +55,10 @@ def labels_of_logits(logits: Logits, spec: ModelSpec) -> UInt8:
         (H, W) uint8.
     """
     if spec.task == "binary":
-        return (logits[1] >= logits[0]).view(np.uint8)
+        return np.asarray(logits[1] >= logits[0], np.uint8)
     if spec.task == "multilabel":
         return pack_planes(logits >= log_odds(spec)[:, np.newaxis, np.newaxis])
-    return logits.argmax(0).astype(np.uint8)
+    return np.asarray(logits.argmax(0), np.uint8)
 
 
 class LogitsReader:
@@ -84,7 +84,7 @@ class LogitsReader:
             return _sigmoid(self.array[1] - self.array[0] + log_odds(self._spec)[1])
         if self._spec.task == "multilabel":
             return _sigmoid(self.array)
-        return 1 / np.exp(self.array - self.array.max(0)).sum(0)
+        return np.asarray(1 / np.exp(self.array - self.array.max(0)).sum(0), np.float32)
 
 
 def log_odds(spec: ModelSpec) -> Logits:
