@@ -21,7 +21,9 @@ from edgeseg.calibration.search.trials import Job, Trial, Trials
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
-from edgeseg.proof.gates import check_budget, misses, worst_class
+from edgeseg.proof.judges.gates import check_budget
+from edgeseg.proof.judges.judge import judge, misses
+from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.ladder import Ladder
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.report.report import write_proof
@@ -74,13 +76,15 @@ def _prove(
         trial, ladder = _best(trials, journal, budget)
         _copy(trials.artifact(trial), staged)
         manifest["calibration"] |= _calibration(job, trial)
+        judgements = tuple(judge(trial.comparison, trial.comparison.stages[-1], budget))
         manifest["measured"] = _describe_measured(trial.comparison, budget, ladder)
+        manifest["measured"]["judgements"] = [one.to_dict() for one in judgements]
         manifest["measured"] |= job.samples.evidence()
         speed = measure_speed(trials, trial)
         manifest["measured"]["speed"] = speed and speed.to_dict()
         search = SearchRecord(methods, ladder, speed)
         write_proof(staged, replace(gather_proof(trials, trial, manifest, budget), search=search))
-    return lambda artifact: ExportResult(artifact, trial.comparison, search)
+    return lambda artifact: ExportResult(artifact, trial.comparison, search, judgements)
 
 
 def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladder | None]:

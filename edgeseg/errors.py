@@ -42,7 +42,7 @@ class GateFailed(EdgesegError):
 
     Attributes:
         comparison: the :class:`~edgeseg.proof.compare.Comparison` that shows it, None where masks were not compared.
-        misses: a :class:`~edgeseg.proof.gates.Miss` for each limit that was exceeded.
+        misses: a :class:`~edgeseg.proof.judgement.Judgement` for each limit that was exceeded.
     """
 
     exit_code = 1

@@ -16,7 +16,7 @@ from edgeseg.export.source.reference_engine import ReferenceEngine
 from edgeseg.export.source.source_net import SourceNet
 from edgeseg.formats import ONNX, OPENVINO, ModelFormat
 from edgeseg.proof.compare import Comparison, Stage, compare
-from edgeseg.proof.gates import check_parity
+from edgeseg.proof.judges.gates import check_parity
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import toolchain

@@ -14,7 +14,7 @@ from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES
 from edgeseg.export.verify import expect_same_classes, name_apart, open_form
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare
-from edgeseg.proof.gates import check_budget
+from edgeseg.proof.judges.gates import check_budget
 from edgeseg.proof.proven import add_proof, describe_proof, expect_writable
 from edgeseg.proof.publishing import artifact_stage
 from edgeseg.proof.samples import samples_from

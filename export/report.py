@@ -6,9 +6,10 @@ from typing import Any
 
 from edgeseg.console.terminal import visible
 from edgeseg.proof.compare import Comparison
-from edgeseg.proof.gates import class_table, comparison_notes, stage_table
+from edgeseg.proof.judgement import judgement_table
 from edgeseg.proof.publishing import ExportResult
 from edgeseg.proof.report.report import HTML_FILE
+from edgeseg.proof.tables import class_table, comparison_notes, stage_table
 
 
 def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
@@ -26,6 +27,8 @@ def format_result(built: ExportResult) -> str:
     artifact = built.artifact
     parts = [f"{visible(str(artifact.path))}  ({artifact.size_bytes / 1e6:.2f} MB)"]
     parts.append(comparison_text(built.comparison, by_class=artifact.precision != "fp32"))
+    if built.judgements:
+        parts.append(judgement_table(built.judgements))
     if built.search and (tables := built.search.text()):
         parts.append(tables)
     if HTML_FILE in artifact.files:

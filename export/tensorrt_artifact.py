@@ -19,7 +19,7 @@ from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.graphs.tensorrt_lint import expect_clean
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare
-from edgeseg.proof.gates import check_budget, check_parity
+from edgeseg.proof.judges.gates import check_budget, check_parity
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import toolchain

@@ -50,6 +50,7 @@ ROOMS = (
     "edgeseg.runtime.measure",
     "edgeseg.graphs",
     "edgeseg.proof",
+    "edgeseg.proof.judges",
     "edgeseg.proof.report",
     "edgeseg.models",
     "edgeseg.training.losses",

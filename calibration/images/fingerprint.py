@@ -8,8 +8,6 @@ change of the same sum; codec and camera noise averages out (a still clip shows 
 
 from __future__ import annotations
 
-import hashlib
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -40,8 +38,3 @@ def is_flat(image: UInt8, print_: UInt8) -> bool:
     if np.ptp(print_.reshape(-1, 3), axis=0).max() > FLAT:  # most images need no second look
         return False
     return int(np.ptp(image.reshape(-1, 3), axis=0).max()) <= FLAT
-
-
-def pixel_digest(image: UInt8) -> str:
-    """Compute the SHA-256 of size and pixels: equal for two files that decode to the same image."""
-    return hashlib.sha256(f"{image.shape}".encode() + np.ascontiguousarray(image).tobytes()).hexdigest()

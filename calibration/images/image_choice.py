@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from edgeseg.calibration.images.fingerprint import FLAT, NEAR, changes, fingerprint, is_flat, pixel_digest
+from edgeseg.calibration.images.fingerprint import FLAT, NEAR, changes, fingerprint, is_flat
 from edgeseg.errors import DataError
 from edgeseg.files.atomic import file_sha256
 from edgeseg.image import UInt8, read_image
+from edgeseg.pixel_digest import pixel_digest
 
 SHOWN = 5
 

@@ -24,7 +24,8 @@ from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files.unfinished import scratch_directory
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare, finite, remember_labels
-from edgeseg.proof.gates import misses, worst_class
+from edgeseg.proof.judges.judge import misses
+from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.publishing import artifact_stage, open_staged
 from edgeseg.proof.samples import FEW_UNSEEN, UNLABELLED_LIMIT, Samples, samples_from
 

@@ -11,8 +11,11 @@ from edgeseg.calibration.search.sensitivity import ranking
 from edgeseg.calibration.search.trials import Trial, Trials
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.gates import budget_sentence, class_table, misses, worst_class
+from edgeseg.proof.judges.gates import budget_sentence
+from edgeseg.proof.judges.judge import misses
+from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.ladder import SHOWN, Ladder, Rung
+from edgeseg.proof.tables import class_table
 from edgeseg.runtime.measure.bench import bench_in_turns
 
 MAX_TRIALS = 15

@@ -19,14 +19,16 @@ from edgeseg.calibration.search.journal import Journal, short_key
 from edgeseg.calibration.search.sensitivity import layer_risk, probes
 from edgeseg.errors import ArtifactError
 from edgeseg.files.atomic import file_sha256
-from edgeseg.metrics.boundary_iou import BoundaryIoU
-from edgeseg.metrics.confusion import Confusion
+from edgeseg.metrics.image_counts import ImageCounts
+from edgeseg.metrics.multilabel import make_boundary, make_confusion
 from edgeseg.proof.compare import Comparison, Stage, StageScore, compare, remember_labels
 from edgeseg.proof.publishing import OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.proof.toolchain import toolchain
 
 RISK = "risk"
+JOURNAL_VERSION = 2
+"""Of what is kept of a measurement; a journal of another version is begun anew."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Job:
     def inputs(self) -> dict[str, Any]:
         """Return whatever decides what is measured; limits do not, so another budget finds the same measurements."""
         return {
+            "version": JOURNAL_VERSION,
             "weights": dict(self.parent.files),
             "calibration": self.images.digest,
             "evaluation": samples_digest(self.samples),
@@ -151,7 +154,7 @@ class Trials:
 
     def _trial(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:
         if (known := self._journal.get(_name(kept))) is not None:
-            return _from_values(kept, known)
+            return _from_values(kept, known, self.job.parent.spec.task)
         return self._measure(kept, title, make)
 
     def _measure(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:
@@ -215,18 +218,19 @@ def _values(trial: Trial) -> dict[str, Any]:
 
 def _score_values(stage: StageScore) -> dict[str, Any]:
     return {
-        **{name: getattr(stage, name) for name in ("name", "equal", "pixels", "differing")},
+        "name": stage.name,
         "ignore_index": stage.confusion.ignore_index,
         "counts": stage.confusion.counts.tolist(),
         "intersection": stage.boundary.intersection.tolist(),
         "union": stage.boundary.union.tolist(),
+        "images": stage.images.to_dict(),
     }
 
 
-def _from_values(kept: tuple[str, ...], values: Mapping[str, Any]) -> Trial:
+def _from_values(kept: tuple[str, ...], values: Mapping[str, Any], task: str) -> Trial:
     try:
         comparison = Comparison(
-            [_score_from(stage) for stage in values["stages"]],
+            [_score_from(stage, task) for stage in values["stages"]],
             tuple(values["classes"]),
             values["labelled"],
             values["source"],
@@ -243,11 +247,10 @@ def _from_values(kept: tuple[str, ...], values: Mapping[str, Any]) -> Trial:
         ) from None
 
 
-def _score_from(values: Mapping[str, Any]) -> StageScore:
-    confusion = Confusion(len(values["counts"]), values["ignore_index"])
+def _score_from(values: Mapping[str, Any], task: str) -> StageScore:
+    confusion = make_confusion(task, len(values["counts"]), values["ignore_index"])
     confusion.counts = np.array(values["counts"], np.int64)
-    boundary = BoundaryIoU(len(values["counts"]), values["ignore_index"])
+    boundary = make_boundary(task, len(values["counts"]), values["ignore_index"])
     boundary.intersection = np.array(values["intersection"], np.int64)
     boundary.union = np.array(values["union"], np.int64)
-    rest = (values[name] for name in ("equal", "pixels", "differing"))
-    return StageScore(values["name"], confusion, boundary, *rest)
+    return StageScore(values["name"], confusion, boundary, ImageCounts.from_dict(values["images"]))

@@ -49,7 +49,7 @@ def verify(
 
     Returns:
         Scores of every model. ``drop(stage)`` is what one lost against the first, in points;
-        :func:`~edgeseg.proof.gates.check_drop` makes a gate of it.
+        :func:`~edgeseg.proof.judges.gates.check_drop` makes a gate of it.
 
     Raises:
         UserError: no models, models of other classes, or no such device.

@@ -61,6 +61,11 @@ class BoundaryIoU:
         self.intersection += both
         self.union += self._pixels(ours) + self._pixels(theirs) - both
 
+    def add(self, other: BoundaryIoU) -> None:
+        """Add what another one of as many classes counted."""
+        self.intersection += other.intersection
+        self.union += other.union
+
     @property
     def iou(self) -> Float64:
         """Boundary IoU a class, (K,) in 0..1; NaN for a class in neither truth nor prediction."""

@@ -49,6 +49,10 @@ class Confusion:
             )
         self.counts += table[:classes]
 
+    def add(self, other: Confusion) -> None:
+        """Add what another one of as many classes counted."""
+        self.counts += other.counts
+
     @property
     def iou(self) -> Float64:
         """Intersection over union a class, (K,) in 0..1; NaN for a class in neither truth nor prediction."""

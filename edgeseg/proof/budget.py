@@ -21,6 +21,7 @@ class Budget:
             without, see :meth:`points`.
         max_class_drop: points of IoU of any one class; not applied without masks.
         max_boundary_drop: points of mean boundary IoU; not applied without masks.
+        require_held: a limit that the images cannot judge fails as one that is missed does.
         search: when a limit is missed, keep the guilty layers in float; else give up at once.
     """
 
@@ -28,6 +29,7 @@ class Budget:
     max_class_drop: float = MAX_CLASS_DROP
     max_boundary_drop: float = MAX_BOUNDARY_DROP
     search: bool = True
+    require_held: bool = False
 
     def __post_init__(self) -> None:
         for name in ("max_drop", "max_class_drop", "max_boundary_drop"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +13,9 @@ from edgeseg.errors import DataError
 from edgeseg.image import UInt8
 from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.confusion import Confusion, Float64
+from edgeseg.metrics.image_counts import ImageCounts
 from edgeseg.metrics.multilabel import make_boundary, make_confusion
+from edgeseg.pixel_digest import pixel_digest
 from edgeseg.proof.samples import Sample, Samples, UnreadableImageError
 from edgeseg.spec import ModelSpec, default_ignore_index
 
@@ -38,17 +39,30 @@ class StageScore:
         name: the stage.
         confusion: against the truth, or against the reference where there is no truth.
         boundary: the same for the outlines.
-        equal, pixels: how many pixels have the reference's label, of how many.
-        differing: part of each image (0..1) whose labels differ from the reference; images without a
-            difference are left out.
+        images: what each image alone gave; ``confusion`` and ``boundary`` are the sums of it.
     """
 
     name: str
     confusion: Confusion
     boundary: BoundaryIoU
-    equal: int = 0
-    pixels: int = 0
-    differing: dict[str, float] = field(default_factory=dict)
+    images: ImageCounts = field(default_factory=ImageCounts)
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels were compared with the reference's."""
+        return sum(self.images.pixels)
+
+    @property
+    def equal(self) -> int:
+        """How many of them have the reference's label."""
+        return self.pixels - sum(self.images.changed)
+
+    @property
+    def differing(self) -> dict[str, float]:
+        """Part of each image (0..1) whose labels differ from the reference, without those that do not differ."""
+        counted = self.images
+        shares = zip(counted.names, counted.changed, counted.pixels, strict=True)
+        return {name: changed / pixels for name, changed, pixels in shares if changed}
 
     @property
     def worst(self) -> float:
@@ -58,22 +72,31 @@ class StageScore:
     @property
     def worst_image(self) -> str:
         """The image of :attr:`worst`, or empty."""
-        return max(self.differing, key=self.differing.__getitem__, default="")
+        differing = self.differing
+        return max(differing, key=differing.__getitem__, default="")
 
     @property
     def agreement(self) -> float:
         """Part of all pixels that have the reference's label, 0..1; NaN when nothing was compared."""
         return self.equal / self.pixels if self.pixels else float("nan")
 
-    def count(self, labels: UInt8, reference: UInt8, truth: UInt8, image: str) -> None:
-        """Add one image: ``labels`` of this stage against the reference's, and the truth where there is one."""
-        equal = int(np.count_nonzero(labels == reference))
-        self.equal += equal
-        self.pixels += labels.size
-        if equal < labels.size:
-            self.differing[image] = 1 - equal / labels.size
-        self.confusion.update(labels, truth)
-        self.boundary.update(labels, truth)
+    def count(self, labels: UInt8, reference: UInt8, truth: UInt8, image: tuple[str, str]) -> None:
+        """Add one image.
+
+        Args:
+            labels: of this stage, HW uint8.
+            reference: the reference's.
+            truth: the masks to score against.
+            image: its name, and the digest of its pixels.
+        """
+        areas = type(self.confusion)(self.confusion.num_classes, self.confusion.ignore_index)
+        outlines = type(self.boundary)(self.boundary.num_classes, self.boundary.ignore_index)
+        areas.update(labels, truth)
+        outlines.update(labels, truth)
+        self.confusion.add(areas)
+        self.boundary.add(outlines)
+        changed = int(np.count_nonzero(labels != reference))
+        self.images.add(*image, (changed, labels.size), areas, outlines)
 
 
 @dataclass
@@ -211,10 +234,10 @@ def remember_labels(predict: Predict, limit_bytes: int = 1 << 28) -> Predict:
     >>> predict(image).shape, predict(image).shape, len(seen)
     ((2, 3), (2, 3), 1)
     """
-    masks: dict[bytes, UInt8] = {}
+    masks: dict[str, UInt8] = {}
 
     def recall(image: UInt8) -> UInt8:
-        key = hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).data).digest()
+        key = pixel_digest(image)
         if key in masks:
             return masks[key]
         mask = predict(image)
@@ -227,9 +250,10 @@ def remember_labels(predict: Predict, limit_bytes: int = 1 << 28) -> Predict:
 
 def _count(stages: Sequence[Stage], result: Comparison, name: str, image: UInt8, mask: UInt8 | None) -> None:
     masks = [stage.predict(image) for stage in stages]
+    digest = pixel_digest(image)
     truth = masks[0] if mask is None else mask
     for score, labels in zip(result.stages, masks, strict=True):
-        score.count(labels, masks[0], truth, name)
+        score.count(labels, masks[0], truth, (name, digest))
     result.labels_seen.update(int(v) for v in np.unique(masks[0]))
     result.images += 1
 

@@ -12,6 +12,7 @@ from edgeseg.artifact import Artifact, write_manifest
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import UserError
 from edgeseg.proof.compare import Comparison, Stage
+from edgeseg.proof.judgement import Judgement
 from edgeseg.proof.search_record import SearchRecord
 from edgeseg.runtime.engines.engine import Engine, open_engine
 from edgeseg.runtime.engines.predictor import Predictor
@@ -25,11 +26,13 @@ class ExportResult:
         artifact: the files.
         comparison: what let it pass.
         search: how an INT8 model was found; None for the others.
+        judgements: what each limit of the budget says about it; none for what has no budget.
     """
 
     artifact: Artifact
     comparison: Comparison
     search: SearchRecord | None = None
+    judgements: tuple[Judgement, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.api.verify import verify
     from edgeseg.export.report import comparison_text
     from edgeseg.proof.budget import Budget
-    from edgeseg.proof.gates import check_drop
+    from edgeseg.proof.judges.gates import check_drop
 
     with show_progress() as progress:
         comparison = verify(

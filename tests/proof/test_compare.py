@@ -10,16 +10,10 @@ from fitted import CLASSES, SPEC, scene, write_dataset
 from edgeseg.errors import DataError, GateFailed, UserError
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Stage, compare, remember_labels
-from edgeseg.proof.gates import (
-    check_budget,
-    check_drop,
-    check_parity,
-    class_table,
-    comparison_notes,
-    stage_table,
-    worst_class,
-)
+from edgeseg.proof.judges.gates import check_budget, check_drop, check_parity
+from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.samples import samples_from, synthetic_samples
+from edgeseg.proof.tables import class_table, comparison_notes, stage_table
 from edgeseg.spec import ModelSpec
 
 

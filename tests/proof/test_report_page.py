@@ -22,13 +22,14 @@ from edgeseg.calibration.search.method_choice import MethodChoice, MethodTry
 from edgeseg.errors import TamperedError
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Stage, compare
-from edgeseg.proof.gates import misses, worst_class
+from edgeseg.proof.judges.judge import judge, misses
+from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.ladder import Ladder, Rung
 from edgeseg.proof.report.charts import Svg, bar_around_zero, join, pair_of_bars, steps_chart, tag
 from edgeseg.proof.report.figures import format_plain, format_signed, format_words, is_digest
 from edgeseg.proof.report.page import render_page
 from edgeseg.proof.report.pictures import difference, worst_cells
-from edgeseg.proof.report.report import Proof, budget_checks, describe_proof, write_proof
+from edgeseg.proof.report.report import Proof, describe_proof, write_proof
 from edgeseg.proof.samples import Sample, Samples, samples_from
 from edgeseg.proof.search_record import SearchRecord
 from edgeseg.proof.speed import Speed
@@ -51,6 +52,13 @@ def without_boxes(image):
 
 
 BEFORE, AFTER = Stage("openvino fp32", by_colour), Stage("openvino int8", without_boxes)
+
+
+def checks_of(comparison, budget):
+    """What a report holds about each limit."""
+    return [one.to_dict() for one in judge(comparison, comparison.stages[-1], budget)]
+
+
 KEPT = ("net/conv_1", "net/conv_9")
 LADDER = Ladder(
     (
@@ -273,7 +281,7 @@ def test_without_masks_the_page_counts_pixels_and_shows_no_truth(proof, data, tm
     assert "% of the pixels on 8 images" in tree.text()
     assert "fp32 was right" not in tree.text()
     assert len(list(tree.all("img"))) == 6 * 4
-    assert [check["what"] for check in budget_checks(found, Budget())] == ["pixels changed"]
+    assert [check["what"] for check in checks_of(found, Budget())] == ["pixels changed"]
 
 
 def test_the_json_holds_the_same_figures_and_renders_alone(proof, tmp_path):
@@ -303,9 +311,9 @@ def test_the_page_never_passes_what_the_gate_refuses(proof):
     drop, outlines = proof.comparison.drop(stage), proof.comparison.boundary_drop(stage)
     worst = worst_class(proof.comparison, stage)[1]
     for budget in (Budget(drop, worst, outlines), Budget(drop / 2, worst, outlines), Budget(drop, worst / 2, outlines)):
-        found = [check["field"] for check in budget_checks(proof.comparison, budget) if not check["passed"]]
+        found = [check["field"] for check in checks_of(proof.comparison, budget) if not check["passed"]]
         assert found == [miss.field for miss in misses(proof.comparison, stage, budget)]
-    unlimited = budget_checks(proof.comparison, Budget(drop, math.inf, math.inf))
+    unlimited = checks_of(proof.comparison, Budget(drop, math.inf, math.inf))
     assert [check["limit"] for check in unlimited] == [drop, None, None]
     assert (
         "of any loss"
@@ -315,7 +323,7 @@ def test_the_page_never_passes_what_the_gate_refuses(proof):
 
 def test_what_could_not_be_measured_does_not_pass(proof):
     nothing = Samples((Sample("void", lambda: (scene(1)[0], np.full((64, 96), 255, np.uint8))),), "x", None, True)
-    checks = budget_checks(compare([BEFORE, AFTER], nothing, SPEC), Budget(100, 100, 100))
+    checks = checks_of(compare([BEFORE, AFTER], nothing, SPEC), Budget(100, 100, 100))
     assert (checks[0]["lost"], checks[0]["passed"]) == (None, False)
 
 

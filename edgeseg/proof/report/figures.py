@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 UNITS = {"_ms": "ms", "_s": "s", "_percent": "%", "_points": "points"}
@@ -74,6 +74,17 @@ def format_signed(points: float | None) -> str:
     if points is None:
         return MISSING
     return f"{points:+.2f}" if abs(points) >= 0.005 else "0.00"
+
+
+def format_between(interval: Sequence[float | None] | None) -> str:
+    """Write the two ends of an interval of points; a dash where it is not known.
+
+    >>> format_between([-0.1, 0.349]), format_between(None)
+    ('-0.10 and +0.35', '–')
+    """
+    if interval is None or None in interval:
+        return MISSING
+    return " and ".join(map(format_signed, interval))
 
 
 def format_percent(share: float | None, places: int = 2) -> str:

@@ -56,6 +56,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "between": figures.format_between,
         "limit": figures.format_limit,
         "number": figures.format_number,
         "percent": figures.format_percent,
@@ -87,6 +88,7 @@ def _derive(report: Record, cells: Sequence[Cells]) -> dict[str, Any]:
         "title": f"{report['name']}: {report['precision'].upper()} for {verdict['engine']}",
         "fp32": stages[0],
         "int8": stages[-1],
+        **_derive_checks(report),
         **_derive_reaches(report),
         "worst": list(zip(report["worst_images"], cells, strict=True)) if cells else [],
         "differences": _list_differences(cells),
@@ -95,6 +97,19 @@ def _derive(report: Record, cells: Sequence[Cells]) -> dict[str, Any]:
         "calibration_facts": {key: value for key, value in calibration.items() if key != "warnings"},
         "machine_facts": {**provenance["toolchain"], "machine": provenance["machine"]},
     }
+
+
+def _derive_checks(report: Record) -> dict[str, list[Record]]:
+    """Every check, and those that the images cannot judge; earlier reports know only held and missed."""
+    checks: list[Record] = [
+        {
+            "verdict": "held" if check["passed"] else "missed",
+            **dict.fromkeys(("upper", "interval", "images", "images_needed")),
+            **check,
+        }
+        for check in report["verdict"]["checks"]
+    ]
+    return {"checks": checks, "unsure": [check for check in checks if check["verdict"] == "cannot tell"]}
 
 
 def _derive_reaches(report: Record) -> dict[str, float | None]:

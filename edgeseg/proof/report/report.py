@@ -12,10 +12,11 @@ from edgeseg.formats import engine_title
 from edgeseg.image import UInt8
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
-from edgeseg.proof.gates import comparison_notes, misses, worst_class
+from edgeseg.proof.judges.judge import failures, judge
 from edgeseg.proof.report.page import render_page
 from edgeseg.proof.report.pictures import png_uri, worst_cells
 from edgeseg.proof.search_record import SearchRecord
+from edgeseg.proof.tables import comparison_notes
 from edgeseg.proof.worst_images import WorstImage
 from edgeseg.runtime.system.machine import this_cpu
 from edgeseg.spec import ModelSpec
@@ -94,30 +95,13 @@ def describe_proof(proof: Proof) -> dict[str, Any]:
 
 
 def _verdict(proof: Proof) -> dict[str, Any]:
-    checks = budget_checks(proof.comparison, proof.budget)
+    judgements = judge(proof.comparison, proof.comparison.stages[-1], proof.budget)
     return {
-        "passed": all(check["passed"] for check in checks),
+        "passed": not failures(judgements, proof.budget),
         "engine": engine_title(str(proof.manifest["format"])),
         "proof_note": proof.proof_note or proof.comparison.proof_note,
-        "checks": checks,
+        "checks": [one.to_dict() for one in judgements],
     }
-
-
-def budget_checks(comparison: Comparison, budget: Budget) -> list[dict[str, Any]]:
-    """List what was lost and what might be, in points; held or missed as the gate sees it."""
-    stage = comparison.stages[-1]
-    whole = "mIoU" if comparison.labelled else "pixels changed"
-    judged = [("max_drop", whole, comparison.drop(stage), budget.points(comparison.labelled))]
-    if comparison.labelled:
-        worst, points = worst_class(comparison, stage)
-        judged.append(("max_class_drop", f"worst class, {worst or 'none shown'}", points, budget.max_class_drop))
-        outlines = comparison.boundary_drop(stage)
-        judged.append(("max_boundary_drop", "boundary IoU", outlines, budget.max_boundary_drop))
-    missed = {miss.field for miss in misses(comparison, stage, budget)}
-    return [
-        {"what": what, "field": field, "lost": finite(lost), "limit": finite(limit), "passed": field not in missed}
-        for field, what, lost, limit in judged
-    ]
 
 
 def _describe_comparison(comparison: Comparison) -> dict[str, Any]:

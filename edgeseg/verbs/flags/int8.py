@@ -45,6 +45,11 @@ def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
         help="points of boundary IoU that may be lost (default: 1)",
     )
     group.add_argument(
+        "--require-held",
+        action="store_true",
+        help="fail as well when the images cannot tell whether a limit holds on others",
+    )
+    group.add_argument(
         "--no-search", action="store_true", help="fail when a limit is missed, instead of keeping layers in float"
     )
 
@@ -85,7 +90,7 @@ def read_budget(args: argparse.Namespace) -> Budget:
 
     names = ("max_drop", "max_class_drop", "max_boundary_drop")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    return Budget(**given, search=not args.no_search)
+    return Budget(**given, search=not args.no_search, require_held=args.require_held)
 
 
 def read_quantization(args: argparse.Namespace) -> Quantization:

@@ -1,0 +1,90 @@
+"""What a comparison must satisfy before a model is handed over, and how it is told."""
+
+from __future__ import annotations
+
+import math
+
+from edgeseg.errors import GateFailed
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Comparison, StageScore
+from edgeseg.proof.judgement import Judgement
+from edgeseg.proof.judges.judge import misses
+from edgeseg.proof.tables import class_table
+
+MAX_DISAGREEMENT = 0.005
+
+
+def check_parity(comparison: Comparison) -> None:
+    """Check that a float export gives the reference's masks.
+
+    Raises:
+        GateFailed: over 0.5 % of an image's pixels have another label.
+    """
+    for stage in comparison.stages[1:]:
+        if not stage.worst <= MAX_DISAGREEMENT:
+            raise GateFailed(
+                f"{stage.name} does not segment what {comparison.reference.name} segments: "
+                f"{100 * stage.worst:.2f} % of the pixels of {stage.worst_image} have another label "
+                f"(limit {100 * MAX_DISAGREEMENT} %). Nothing was written for it; please report this network.",
+                comparison,
+            )
+
+
+def check_budget(comparison: Comparison, budget: Budget) -> None:
+    """Check that every stage stays within every limit.
+
+    Raises:
+        GateFailed: one did not, or nothing could be scored; with the table of classes.
+
+    >>> import numpy as np
+    >>> from edgeseg.proof.compare import Stage, compare
+    >>> from edgeseg.proof.samples import synthetic_samples
+    >>> from edgeseg.spec import ModelSpec
+    >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
+    >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+    >>> int8 = Stage("int8", lambda image: (image[..., 0] < 100).astype(np.uint8))
+    >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
+    >>> check_budget(found, Budget(max_drop=30))
+    >>> check_budget(found, Budget(max_drop=5))
+    Traceback (most recent call last):
+    edgeseg.errors.GateFailed: int8 changed the label of ... % of the pixels of 6 images without masks; ...
+    """
+    for stage in comparison.stages[1:]:
+        if found := misses(comparison, stage, budget):
+            sentence = budget_sentence(comparison, stage, found)
+            message = f"{sentence} {_advice(comparison, found)}\n{class_table(comparison)}"
+            raise GateFailed(message, comparison, found)
+
+
+def check_drop(comparison: Comparison, max_drop: float) -> None:
+    """Check that no stage loses more than ``max_drop`` points; see :meth:`Comparison.drop` for of what.
+
+    Raises:
+        GateFailed: one did, or nothing could be scored; with the table of classes.
+    """
+    check_budget(comparison, Budget(max_drop, math.inf, math.inf))
+
+
+def budget_sentence(comparison: Comparison, stage: StageScore, found: list[Judgement]) -> str:
+    """Say what a stage lost, and each limit that it exceeds or that is not held for certain."""
+    drop = comparison.drop(stage)
+    if comparison.labelled:
+        before, after = comparison.reference.confusion.mean_iou, stage.confusion.mean_iou
+        what = f"lost {drop:.2f} points of mIoU on {comparison.images} images ({before:.4f} became {after:.4f})"
+    else:
+        what = f"changed the label of {drop:.2f} % of the pixels of {comparison.images} images without masks"
+    whole = [one.limit_sentence for one in found if one.field == "max_drop"]
+    others = [str(one) for one in found if one.field != "max_drop"]
+    return f"{stage.name} {'; '.join([what, *whole, *others])}."
+
+
+def _advice(comparison: Comparison, found: list[Judgement]) -> str:
+    own = list(dict.fromkeys(one.advice for one in found if one.advice))
+    larger = " or ".join(f"`{one.field}`" for one in found if not one.advice)
+    if not larger:
+        return " ".join(own)
+    if comparison.labelled:
+        usual = f"Give more, or more typical, images with `data`, or accept the loss with a larger {larger}."
+    else:
+        usual = f"Give a data folder with masks to measure the real loss in mIoU, or a larger {larger}."
+    return " ".join([usual, *own])

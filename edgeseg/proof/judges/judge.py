@@ -1,0 +1,49 @@
+"""Every limit of a budget, each by a judge of its own: another limit is another file, and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Comparison, StageScore
+from edgeseg.proof.judgement import Judgement
+from edgeseg.proof.judges.outlines import judge_outlines
+from edgeseg.proof.judges.whole import judge_whole
+from edgeseg.proof.judges.worst_class import judge_worst_class
+
+Judge = Callable[[Comparison, StageScore, Budget], Judgement | None]
+"""Judges one limit; None where it does not apply."""
+
+JUDGES: tuple[Judge, ...] = (judge_whole, judge_worst_class, judge_outlines)
+
+
+def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Judgement]:
+    """Hold a stage against every limit that applies, the one of the whole first.
+
+    Without masks only ``max_drop`` applies, to the percentage of changed pixels. A class that the
+    truth does not show is not judged. What could not be measured is missed.
+
+    >>> from edgeseg.proof.compare import Stage, compare
+    >>> from edgeseg.proof.samples import synthetic_samples
+    >>> from edgeseg.spec import ModelSpec
+    >>> import numpy as np
+    >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
+    >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+    >>> int8 = Stage("int8", lambda image: (image[..., 0] < 100).astype(np.uint8))
+    >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
+    >>> [one.verdict for limit in (5, 30) for one in judge(found, found.stages[1], Budget(max_drop=limit))]
+    ['missed', 'cannot tell']
+    """
+    found = (one(comparison, stage, budget) for one in JUDGES)
+    return [judgement for judgement in found if judgement is not None]
+
+
+def misses(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Judgement]:
+    """List the limits that fail a stage: those that are missed, and with ``require_held`` those that are not held."""
+    return failures(judge(comparison, stage, budget), budget)
+
+
+def failures(judgements: list[Judgement], budget: Budget) -> list[Judgement]:
+    """Pick the judgements that fail a stage."""
+    passing = ("held",) if budget.require_held else ("held", "cannot tell")
+    return [one for one in judgements if one.verdict not in passing]

@@ -1,0 +1,82 @@
+"""The tables of a comparison, and what their reader has to know."""
+
+from __future__ import annotations
+
+import math
+
+from edgeseg.console.text_table import format_table
+from edgeseg.proof.compare import Comparison
+
+
+def class_table(comparison: Comparison) -> str:
+    """Lay out IoU of every class in every stage, and what the last stage lost."""
+    names = ["class", *(stage.name for stage in comparison.stages), "drop"]
+    drops = comparison.class_drops(comparison.stages[-1])
+    rows = [
+        [name, *(_number(stage.confusion.iou[i], ".4f") for stage in comparison.stages), _number(drops[i], "+.2f")]
+        for i, name in enumerate(comparison.classes)
+    ]
+    return format_table([names, *rows])
+
+
+def stage_table(comparison: Comparison) -> str:
+    """Lay out agreement, mIoU and drop of every stage.
+
+    >>> import numpy as np
+    >>> from edgeseg.proof.compare import Stage, compare
+    >>> from edgeseg.proof.samples import synthetic_samples
+    >>> from edgeseg.spec import ModelSpec
+    >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
+    >>> dark = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+    >>> print(stage_table(compare([dark], synthetic_samples(spec), spec)))
+    stage  pixels as reference  worst image    mIoU  pixels drop  boundary IoU
+    fp32             reference               1.0000                     1.0000
+    """
+    rows = [["stage", "pixels as reference", "worst image", "mIoU", f"{comparison.drop_of} drop", "boundary IoU"]]
+    for stage in comparison.stages:
+        is_reference = stage is comparison.reference
+        rows.append(
+            [
+                stage.name,
+                "reference" if is_reference else f"{100 * stage.agreement:.3f} %",
+                "" if is_reference else f"{100 * (1 - stage.worst):.3f} %",
+                _number(stage.confusion.mean_iou, ".4f"),
+                "" if is_reference else _number(comparison.drop(stage), "+.2f"),
+                _number(stage.boundary.mean_iou, ".4f"),
+            ]
+        )
+    return format_table(rows)
+
+
+def comparison_notes(comparison: Comparison) -> list[str]:
+    """Say what a reader of the tables has to know."""
+    notes = [f"Skipped in verification: {sentence}" for sentence in comparison.skipped]
+    if comparison.proof_note:
+        notes.append(comparison.proof_note)
+    if not comparison.labelled:
+        notes.append(
+            f"No masks: mIoU is against the masks of {comparison.reference.name}, not against a truth, and the drop is "
+            "the percentage of pixels whose label changed."
+        )
+    base = comparison.reference.confusion.mean_iou
+    if comparison.labelled and base <= _constant_mask_iou(comparison):
+        notes.append(
+            f"{comparison.reference.name} itself scores mIoU {base:.4f}, no better than one label everywhere. "
+            "Check `mean`, `std`, `value_range`, `color_order` and the order of the classes."
+        )
+    if len(comparison.labels_seen) == 1:
+        notes.append(
+            f"Every pixel of the {comparison.images} reference masks has one label, so equal masks prove little. "
+            "Give images with `data` that show the classes."
+        )
+    return notes
+
+
+def _constant_mask_iou(comparison: Comparison) -> float:
+    """mIoU of giving every pixel the most frequent label of the masks."""
+    pixels = comparison.reference.confusion.counts.sum(1)
+    return float(pixels.max() / max(1, pixels.sum()) / max(1, int((pixels > 0).sum())))
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if math.isnan(value) else format(value, form)
