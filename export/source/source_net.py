@@ -23,6 +23,7 @@ from edgeseg.export.source.foreign_spec import SpecFlags, agree_with, change_spe
 from edgeseg.export.source.graph_facts import graph_facts, keep_output
 from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+from edgeseg.export.source.unsaid_task import expect_said
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.image import Float32
 from edgeseg.spec import ModelSpec
@@ -176,6 +177,8 @@ def _from_onnx(path: Path, name: str, flags: SpecFlags, settle: Callable[[ModelS
     facts = graph_facts(model)
     spec = settle(own) if own else foreign_spec(path, flags, facts.input_size, facts.logits, facts.sigmoids)
     net, forward = bare_net(model, spec, flags.upsample)
+    if own is None and flags.task is None and not facts.sigmoids:
+        expect_said(path, spec, [forward(probe) for probe in probe_inputs(spec)])
     return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
 
 

@@ -123,6 +123,21 @@ def test_a_task_that_is_given_wins_over_the_sigmoid(field: Path, tmp_path: Path)
     assert edgeseg.Artifact.open(tmp_path / "net-fp32-onnx").spec.task == "multiclass"
 
 
+def test_logits_that_are_all_negative_where_no_class_shows_are_asked_about(
+    field: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(field / SKY_ROAD[0])
+    assert main(["export", file, "--classes", "sky,road", *HOW, "--format", "onnx", "--out", str(tmp_path)]) == 2
+    assert "Say which is meant: --task multilabel, or --task multiclass" in capsys.readouterr().err
+    export(field, (SKY_ROAD[0], "sky,road", ("--task", "multiclass")), "onnx", tmp_path)
+
+
+@pytest.mark.parametrize("file", ["06-fp16/fp32.onnx", "03-argmax/bi_softmax.onnx", "10-int8/lraspp.onnx"])
+def test_networks_of_one_class_a_pixel_are_not_asked_about(field: Path, tmp_path: Path, file: str) -> None:
+    export(field, (file, "building,sky,road", ()), "onnx", tmp_path)
+    assert edgeseg.Artifact.open(tmp_path / "net-fp32-onnx").spec.task == "multiclass"
+
+
 def test_thresholds_go_into_the_graph(field: Path, images: Path, tmp_path: Path) -> None:
     export(field, SKY_ROAD, "onnx", tmp_path, "--conf", "road=0.9")
     artifact = edgeseg.Artifact.open(tmp_path / "net-fp32-onnx")
