@@ -18,7 +18,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.errors import EnvironmentFault, OutputError
 from edgeseg.runtime.engines.openvino_core import load_openvino
 from edgeseg.runtime.events.event import Event, OnEvent
-from edgeseg.runtime.system.cache_folder import private_folder, write_private
+from edgeseg.runtime.system.cache_folder import private_folder, read_private, write_private
 from edgeseg.runtime.system.machine import this_cpu
 
 _DIGEST_BYTES = 32
@@ -53,7 +53,7 @@ class ModelStore:
     def _kept(self, path: Path, device: str, config: Mapping[str, Any]) -> Any:
         """None where there is nothing that can be used; what is damaged is said and removed."""
         try:
-            data = path.read_bytes()
+            data = read_private(path)
         except OSError:
             return None
         blob = memoryview(data)[_DIGEST_BYTES:]
@@ -75,7 +75,11 @@ class ModelStore:
         try:
             private_folder(self._root)
             private_folder(folder)
-        except (OSError, EnvironmentFault):
+        except EnvironmentFault as fault:
+            message = f"Compiled models are not kept, so each start compiles anew: {fault}"
+            self._on_event(Event("cache-refused", "cache", message, "open to others", {"path": str(folder)}))
+            return None
+        except OSError:
             return None
         return folder / f"{_digest([device, dict(config), self._machine(device)])}.blob"
 

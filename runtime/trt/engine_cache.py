@@ -16,7 +16,13 @@ from typing import Any
 from edgeseg.errors import TamperedError
 from edgeseg.files.atomic import writing
 from edgeseg.files.lock import hold_alone
-from edgeseg.runtime.system.cache_folder import cache_folder, is_private, private_folder, write_private
+from edgeseg.runtime.system.cache_folder import (
+    cache_folder,
+    is_private,
+    private_folder,
+    read_private,
+    write_private,
+)
 from edgeseg.runtime.trt.engine_key import EngineKey
 
 PLAN, FACTS, LOCK = "engine.plan", "engine.json", "lock"
@@ -51,7 +57,7 @@ class EngineStore:
             return None
         path = self.plan_path(key)
         try:
-            data = path.read_bytes()
+            data = read_private(path)
         except OSError:
             return None
         if hashlib.sha256(data).hexdigest() != facts["sha256"]:
@@ -99,7 +105,7 @@ class EngineStore:
     def timings(self, key: EngineKey) -> bytes:
         """Read what was measured before; empty for nothing."""
         try:
-            return self.timings_path(key).read_bytes()
+            return read_private(self.timings_path(key))
         except OSError:
             return b""
 
@@ -110,9 +116,9 @@ class EngineStore:
     def _facts(self, folder: Path) -> dict[str, Any] | None:
         path = folder / FACTS
         try:
-            if not is_private(folder) or path.stat().st_size > MAX_FACTS_BYTES:
+            if not is_private(folder) or path.lstat().st_size > MAX_FACTS_BYTES:
                 return None
-            facts = json.loads(path.read_text(encoding="utf-8"))
+            facts = json.loads(read_private(path))
             EngineKey.from_dict(facts["key"])
             return {"key": dict(facts["key"]), "bytes": int(facts["bytes"]), "sha256": str(facts["sha256"])}
         except (OSError, ValueError, KeyError, TypeError):

@@ -142,3 +142,21 @@ def test_a_link_is_no_cache(artifact: Artifact, tmp_path: Path, events: list[Eve
     (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
     masks(artifact, tmp_path / "cache", events)
     assert not list((tmp_path / "elsewhere").iterdir())
+    (event,) = events
+    assert event.kind == "cache-refused"
+    assert "not kept, so each start compiles anew" in event.message
+    assert "is a link" in event.message
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only the superuser can give a file away")
+def test_a_model_that_another_user_planted_is_compiled_again(
+    artifact: Artifact, tmp_path: Path, events: list[Event]
+) -> None:
+    right = masks(artifact, tmp_path / "cache", events)
+    (blob,) = (tmp_path / "cache").rglob("*.blob")
+    planted = b"no compiled model, with a digest that is right"
+    blob.write_bytes(hashlib.sha256(planted).digest() + planted)
+    os.chown(blob, 12345, 12345)
+    assert masks(artifact, tmp_path / "cache", events) == right
+    assert blob.stat().st_uid == os.geteuid(), "it was written anew"
+    assert not events, "it was not so much as looked at"
