@@ -18,9 +18,9 @@ from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.graphs.deployed_graph import NORMALISED
 from edgeseg.export.graphs.ort_session import Forward, make_forward
 from edgeseg.export.source.finite_net import check_activations, check_weights
-from edgeseg.export.source.foreign_net import bare_net, probe_inputs, strip_deployment
+from edgeseg.export.source.foreign_net import ACTIVATIONS, bare_net, probe_inputs, strip_deployment
 from edgeseg.export.source.foreign_spec import SpecFlags, agree_with, change_spec, describe_spec, foreign_spec
-from edgeseg.export.source.graph_facts import graph_facts, keep_output
+from edgeseg.export.source.graph_facts import graph_facts, keep_output, last_operation
 from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 from edgeseg.export.source.unsaid_task import expect_said
@@ -177,7 +177,8 @@ def _from_onnx(path: Path, name: str, flags: SpecFlags, settle: Callable[[ModelS
     facts = graph_facts(model)
     spec = settle(own) if own else foreign_spec(path, flags, facts.input_size, facts.logits, facts.sigmoids)
     net, forward = bare_net(model, spec, flags.upsample)
-    if own is None and flags.task is None and not facts.sigmoids:
+    ending = last_operation(model.graph)
+    if own is None and flags.task is None and (ending is None or ending.op_type not in ACTIVATIONS):
         expect_said(path, spec, [forward(probe) for probe in probe_inputs(spec)])
     return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
 

@@ -439,6 +439,7 @@ FULL = {
     "threshold": None,
     "ignore_index": 11,
     "palette": [[0, 0, 0], "#ff8800", [1, 2, 3]],
+    "thresholds": [0.3, 0.5, 0.0],
 }
 
 
