@@ -17,6 +17,7 @@ from edgeseg.calibration.search.journal import journal_path
 from edgeseg.calibration.search.method_choice import MethodChoice, choose_method, choosing_samples, method_trials
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import Interrupted, UserError
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.samples import Samples, samples_from
@@ -40,6 +41,7 @@ class Quantization:
         keep_float: names of layers that are not quantised.
         budget: what may be lost.
         ignore_index: mask value that is not scored; None: the model's.
+        mask_values: what mask values mean, ``255=road``; None: as the data says it.
 
     Raises:
         UserError: a value out of range, an unknown method, or ``eval_data`` that is not there.
@@ -53,6 +55,7 @@ class Quantization:
     keep_float: frozenset[str] = frozenset()
     budget: Budget = field(default_factory=Budget)
     ignore_index: int | None = None
+    mask_values: GivenValues | None = None
 
     def __post_init__(self) -> None:
         if not self.eval_data.exists():
@@ -94,7 +97,7 @@ class Quantization:
         Raises:
             DataError: no images, masks missing, or other classes than the model's.
         """
-        found = samples_from(self.eval_data, spec, None, self.ignore_index, images.images)
+        found = samples_from(self.eval_data, spec, None, self.ignore_index, images.images, self.mask_values)
         if images.split is not None and images.split == found.split:
             warn(f"INT8 is verified on the split it is calibrated on ({found.split}); give other `eval_data`.")
         if found.left_out:

@@ -2,35 +2,36 @@
 
 Two layouts are read::
 
-    DIR/images/{train,val}/NAME.jpg          DIR/data.yaml with
-    DIR/masks/{train,val}/NAME.png             path, train, val: folders of images
+    DIR/images/{train,val,test}/NAME.jpg     DIR/data.yaml with
+    DIR/masks/{train,val,test}/NAME.png        path, train, val, test: folders of images
     DIR/classes.txt  one class name a line     names: list or {index: name}
                                                ignore_index: mask value (optional)
+                                               mask_values: {255: road} (optional)
                                                masks: folder name beside images (optional)
 
-With a ``data.yaml`` the masks of ``.../images/train`` are looked for in ``.../masks/train``.
+Any other folder below ``images`` that has one of its name below ``masks`` is a split as well. With a ``data.yaml`` the
+masks of ``.../images/train`` are looked for in ``.../masks/train``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from edgeseg.console.extras import require
 from edgeseg.errors import DataError
+from edgeseg.files.data_layout import read_layout
 from edgeseg.files.image_files import about_unread, is_image, list_images, unread_pictures
-from edgeseg.files.input_file import read_text
 from edgeseg.given import checked
-from edgeseg.image import UInt8, read_image, read_mask
-
-Int64 = npt.NDArray[np.int64]
-
-SPLITS = ("train", "val")
+from edgeseg.image import ColorMaskError, UInt8, read_image, read_mask_numbers
+from edgeseg.masks.census import MaskCensus, value_counts
+from edgeseg.masks.judge import check_masks, check_proof
+from edgeseg.masks.mask_values import IGNORED, UNNAMED, GivenValues, Labels, MaskValues
+from edgeseg.masks.strange_values import describe_colors, describe_strange
+from edgeseg.spec import ModelSpec
 
 
 @checked
@@ -56,32 +57,47 @@ class Dataset:
         classes: names in label order.
         ignore_index: mask value that means void, or None.
         folders: for each split, its folder of images and its folder of masks.
+        mask_values: what the values of the mask files mean, where they are not class indices.
+        void_said: somebody chose ``ignore_index``; it is no guess.
     """
 
     root: Path
     classes: tuple[str, ...]
     ignore_index: int | None
     folders: Mapping[str, tuple[Path, Path]]
+    mask_values: MaskValues = field(default_factory=MaskValues)
+    void_said: bool = False
 
     @classmethod
-    def open(cls, path: Path | str, ignore_index: int | None = None) -> Dataset:
+    def open(
+        cls,
+        path: Path | str,
+        ignore_index: int | None = None,
+        mask_values: GivenValues | None = None,
+        spec: ModelSpec | None = None,
+    ) -> Dataset:
         """Open a data folder or a ``data.yaml``.
 
         Args:
             path: the folder, or the yaml file.
-            ignore_index: overrides the file's value; without either it is 255.
+            ignore_index: mask value that means void; None: the one of ``spec``, else the file's, else 255.
+            mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the file says it. See
+                :meth:`~edgeseg.masks.mask_values.MaskValues.read`.
+            spec: of the network that the data is for.
 
         Raises:
-            DataError: no such folder, an unknown layout, or no class names.
+            DataError: no such folder, an unknown layout, no class names, or meanings that make no sense.
         """
-        path = Path(path)
-        if path.is_file() and path.suffix in (".yaml", ".yml"):
-            return _from_yaml(path, ignore_index)
-        if not path.is_dir():
-            raise DataError(f"There is no data folder {path}.")
-        if (path / "data.yaml").is_file():
-            return _from_yaml(path / "data.yaml", ignore_index)
-        return _from_folders(path, ignore_index)
+        found = read_layout(Path(path))
+        void = found.ignore_index if spec is None else spec.ignore_index
+        void = void if ignore_index is None else ignore_index
+        said = ignore_index is not None or (found.void_said and void == found.ignore_index)
+        values = MaskValues.read(found.mask_values if mask_values is None else mask_values, found.classes)
+        if void is None and IGNORED in (*values.numbers.values(), *values.colors.values()):
+            raise DataError(
+                f"`mask_values` ignores a value in {path}, where `ignore_index` says that none is. Leave it out."
+            )
+        return cls(found.root, found.classes, void, found.folders, values, said)
 
     def pairs(self, split: str) -> tuple[Pair, ...]:
         """List image and mask files of a split, sorted by name.
@@ -94,14 +110,14 @@ class Dataset:
         images, masks = self.folders[split]
         by_stem = _by_stem(masks)
         found = list_images(images)
-        missing = [image.name for image in found if image.stem not in by_stem]
+        missing = [image for image in found if _name(image) not in by_stem]
         if missing:
             others = about_unread(unread_pictures(masks))
             raise DataError(
-                f"{len(missing)} of {len(found)} images in {images} have no mask in {masks}, "
-                f"first {missing[0]}. A mask has its image's name.{others and ' ' + others}"
+                f"{len(missing)} of {len(found)} images in {images} have no mask in {masks}, first {missing[0].name}. "
+                f"A mask has its image's name.{_about_likely(missing[0], masks)}{others and ' ' + others}"
             )
-        return tuple(Pair(image, by_stem[image.stem]) for image in found)
+        return tuple(Pair(image, by_stem[_name(image)]) for image in found)
 
     def left_out(self, split: str) -> str:
         """Say in a sentence which pictures in a split's folder are of a kind that is not read; empty for none."""
@@ -123,134 +139,92 @@ class Dataset:
         Raises:
             DataError: unreadable, of another size, or a value outside the classes.
         """
-        mask = read_mask(pair.mask)
-        if image.shape[:2] != mask.shape:
-            turned = mask.shape == image.shape[1::-1] and " Is the mask drawn on what EXIF has not turned?"
+        labels = self._read_labels(pair.mask)
+        if image.shape[:2] != labels.shape:
+            turned = labels.shape == image.shape[1::-1] and _ABOUT_TURNED
             raise DataError(
-                f"Mask {pair.mask} is {mask.shape[1]}x{mask.shape[0]} but its image {pair.image.name} "
+                f"Mask {pair.mask} is {labels.shape[1]}x{labels.shape[0]} but its image {pair.image.name} "
                 f"is {image.shape[1]}x{image.shape[0]}.{turned or ''} Make them the same size."
             )
-        self.check_values(mask, pair.mask)
-        return mask
+        census = self._count([pair.mask], lambda number: labels, "it")
+        if census.strange:
+            raise DataError(describe_strange(census))
+        if labels.dtype == np.uint8:
+            return np.asarray(labels, np.uint8)
+        return np.where(labels == IGNORED, self.ignore_index or 0, labels).astype(np.uint8)
 
-    def check_foreground(self, counts: Int64, split: str) -> None:
-        """Refuse a two-class split whose foreground would vanish without a word.
-
-        Masks drawn as black and white hold 0 and 255, and 255 is ignored by default: a network then
-        learns, and scores, background alone.
-
-        Args:
-            counts: pixels of each mask value 0..255 over the whole split.
-            split: its name, for the message.
+    def count_values(self, split: str, pairs: Sequence[Pair] | None = None) -> MaskCensus:
+        """Read every mask of a split, or of some of its pairs, and count its values, each file for itself.
 
         Raises:
-            DataError: no pixel of class 1, but pixels of the ignored value.
+            DataError: see :meth:`pairs`; or a mask that cannot be read.
         """
-        ignored = self.ignore_index
-        if len(self.classes) == 2 and ignored is not None and not counts[1] and counts[ignored]:
+        files = [pair.mask for pair in (self.pairs(split) if pairs is None else pairs)]
+        return self._count(files, lambda number: self._read_labels(files[number]), f"split {split!r} in {self.root}")
+
+    def check_masks(self, split: str, pairs: Sequence[Pair] | None = None, *, proof: bool = False) -> MaskCensus:
+        """Refuse masks that cannot judge a network: the one gate, wherever masks are read.
+
+        Args:
+            split: all of its masks are read.
+            pairs: of it, to be looked at alone.
+            proof: the masks are to tell one network from another; see :func:`~edgeseg.masks.judge.check_proof`.
+
+        Raises:
+            DataError: see :meth:`count_values` and :func:`~edgeseg.masks.judge.check_masks`.
+        """
+        census = self.count_values(split, pairs)
+        (check_proof if proof else check_masks)(census)
+        return census
+
+    def _count(self, files: Sequence[Path], read: Callable[[int], Labels], where: str) -> MaskCensus:
+        counts = np.zeros((len(files), 256), np.int64)
+        for number in range(len(files)):
+            labels = read(number)
+            counts[number] = value_counts(labels if labels.dtype == np.uint8 else labels[labels != IGNORED])
+        return MaskCensus(where, files, counts, self.classes, self.ignore_index, self.void_said, read)
+
+    def _read_labels(self, path: Path) -> Labels:
+        """The labels of a mask file: HW uint8, or int32 with -1 for what ``mask_values`` ignores."""
+        if self.mask_values.colors:
+            image = read_image(path)
+            labels = self.mask_values.label_colors(image)
+            if (unnamed := labels == UNNAMED).any():
+                raise DataError(describe_colors(path, image[unnamed], self.classes, named=True))
+            return labels
+        try:
+            numbers = read_mask_numbers(path)
+        except ColorMaskError:
+            raise DataError(describe_colors(path, read_image(path), self.classes)) from None
+        if numbers.dtype == np.uint8 and not self.mask_values.numbers:
+            return numbers
+        labels = self.mask_values.label_numbers(numbers)
+        if (largest := int(labels.max())) > 255:
             raise DataError(
-                f"No mask of split {split!r} in {self.root} holds a pixel of class 1 ({self.classes[1]!r}), but "
-                f"{int(counts[ignored])} pixels hold {ignored}, which is ignored. "
-                f"If {ignored} means {self.classes[1]!r}, save these pixels as 1."
+                f"Mask {path} holds {numbers.dtype} values up to {largest}; class indices are 0..255. Say what it "
+                f"means with `mask_values='{largest}=CLASS'`."
             )
-
-    @checked
-    def check_values(self, mask: UInt8, path: Path) -> None:
-        """Raise DataError when the mask holds a value that is neither a class nor void."""
-        values = np.flatnonzero(value_counts(mask))
-        strange = [int(v) for v in values if v >= len(self.classes) and v != self.ignore_index]
-        if strange:
-            ignored = "no value is ignored" if self.ignore_index is None else f"{self.ignore_index} is ignored"
-            raise DataError(
-                f"Mask {path} holds the value {strange[0]}, but there are {len(self.classes)} classes "
-                f"(0..{len(self.classes) - 1}) and {ignored}. If it means void, give `ignore_index={strange[0]}`."
-            )
+        return labels
 
 
-@checked
-def value_counts(mask: UInt8) -> Int64:
-    """Count the pixels of each value of a mask: (256,) int64."""
-    return np.bincount(mask.ravel(), minlength=256)
+_ABOUT_TURNED = (
+    " Is the mask drawn on what EXIF has not turned? Then turn the mask as well, or take the orientation out of the "
+    "image (exiftool -Orientation= FILE)."
+)
 
 
-@checked
-def read_classes(path: Path) -> tuple[str, ...]:
-    """Read the class names of a ``classes.txt``, one a line; blank lines at the end do not count."""
-    return _check_names((line.strip() for line in read_text(path).split("\n") if line.strip()), path)
-
-
-def _check_names(names: Iterable[str], path: Path) -> tuple[str, ...]:
-    names = tuple(names)
-    if len(names) < 2:
-        raise DataError(f"{path} names {len(names)} classes; at least two are needed, background included.")
-    if len(set(names)) != len(names):
-        raise DataError(f"{path} names a class twice: {list(names)}.")
-    return names
+def _name(path: Path) -> str:
+    """The name without its ending, in one spelling: macOS writes an accent as a letter of its own."""
+    return unicodedata.normalize("NFC", path.stem)
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"There is no mask folder {folder}.")
-    return {p.stem: p for p in sorted(folder.iterdir()) if is_image(p)}
+    return {_name(p): p for p in sorted(folder.iterdir()) if is_image(p)}
 
 
-def _from_folders(root: Path, ignore_index: int | None) -> Dataset:
-    if not (root / "images").is_dir():
-        raise DataError(f"{root} has no images/ folder; expected images/train, masks/train and classes.txt.")
-    folders = {s: (root / "images" / s, root / "masks" / s) for s in SPLITS if (root / "images" / s).is_dir()}
-    if not folders:
-        raise DataError(f"{root / 'images'} has neither train/ nor val/.")
-    classes = read_classes(root / "classes.txt")
-    return Dataset(root, classes, 255 if ignore_index is None else ignore_index, folders)
-
-
-def _from_yaml(path: Path, ignore_index: int | None) -> Dataset:
-    values = _yaml_mapping(path)
-    root = Path(path.parent, str(values.get("path") or "."))
-    masks = str(values.get("masks", "masks"))
-    folders = {}
-    for split in SPLITS:
-        if values.get(split):
-            if not isinstance(values[split], str):
-                raise DataError(f"{path}: {split} must name one folder of images; found {values[split]!r}.")
-            images = root / values[split]
-            folders[split] = (images, _masks_beside(images, masks))
-    if not folders:
-        raise DataError(f"{path} names neither train nor val; give folders of images, e.g. train: images/train.")
-    names = _check_names(_yaml_names(values.get("names"), path), path)
-    if ignore_index is None:
-        ignore_index = values.get("ignore_index", 255)
-    if ignore_index is not None and not (type(ignore_index) is int and 0 <= ignore_index <= 255):
-        raise DataError(f"{path}: ignore_index must be a mask value of 0..255 or null; found {ignore_index!r}.")
-    return Dataset(root, names, ignore_index, folders)
-
-
-def _yaml_names(names: object, path: Path) -> list[str]:
-    if isinstance(names, Mapping):
-        if set(names) != set(range(len(names))):
-            raise DataError(f"{path}: names must count 0, 1, 2, ... without a gap; found {list(names)}.")
-        names = [names[key] for key in range(len(names))]
-    if not isinstance(names, list):
-        raise DataError(f"{path} has no list of class names under names.")
-    return [str(name) for name in names]
-
-
-def _yaml_mapping(path: Path) -> Mapping[str, Any]:
-    yaml = require("yaml", "train")
-    text = read_text(path)
-    try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from None
-    if not isinstance(values, Mapping):
-        raise DataError(f"{path} must be a mapping with path, train, val and names.")
-    return values
-
-
-def _masks_beside(images: Path, masks: str) -> Path:
-    parts = list(images.parts)
-    if "images" not in parts:
-        return images.parent / masks
-    at = len(parts) - 1 - parts[::-1].index("images")
-    parts[at] = masks
-    return Path(*parts)
+def _about_likely(image: Path, masks: Path) -> str:
+    """Which file the mask of an image may be, by the beginning of its name."""
+    likely = [p.name for p in sorted(masks.rglob("*")) if p.is_file() and _name(p).startswith(_name(image))]
+    return f" {likely[0]} may be one: call it {image.stem}.png." if likely else ""

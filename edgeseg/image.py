@@ -103,6 +103,10 @@ def _image(picture: Picture, path: Path) -> UInt8:
     return np.ascontiguousarray(_turn(image, picture.orientation))
 
 
+class ColorMaskError(DataError):
+    """A mask is a colour picture where indices are expected."""
+
+
 @checked
 def read_mask(path: Path | str) -> UInt8:
     """Read a mask file as HW uint8 class indices.
@@ -111,19 +115,33 @@ def read_mask(path: Path | str) -> UInt8:
     three equal channels count as one.
 
     Raises:
-        DataError: missing, truncated, or a colour picture where indices are expected.
+        DataError: missing, truncated, a colour picture where indices are expected, or a value over 255.
+    """
+    mask = read_mask_numbers(path)
+    if mask.dtype != np.uint8:
+        raise DataError(f"Mask {path} holds {mask.dtype} values up to {mask.max()}; class indices are 0..255.")
+    return np.asarray(mask, np.uint8)
+
+
+@checked
+def read_mask_numbers(path: Path | str) -> npt.NDArray[Any]:
+    """Read the stored numbers of a mask file: HW uint8, or uint16 where one is over 255; see :func:`read_mask`.
+
+    Raises:
+        ColorMaskError: a colour picture.
+        DataError: missing, truncated, or numbers of another type.
     """
     path = Path(path)
     picture = open_picture(path, as_indices=True)
     if len(picture.parts) > 1:
-        raise DataError(f"Mask {path} is a colour picture; a mask holds one class index a pixel.")
+        raise ColorMaskError(f"Mask {path} is a colour picture; a mask holds one class index a pixel.")
     mask = _decode(picture.parts[0], cv2.IMREAD_UNCHANGED, path)
-    if mask.dtype != np.uint8:
-        if mask.dtype != np.uint16 or mask.max() > 255:
-            raise DataError(f"Mask {path} holds {mask.dtype} values up to {mask.max()}; class indices are 0..255.")
-        mask = mask.astype(np.uint8)
+    if mask.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"Mask {path} holds {mask.dtype} values; class indices are 0..255.")
     if mask.ndim == 3:
         mask = _single_channel(mask, path)
+    if mask.max() <= 255:
+        mask = mask.astype(np.uint8)
     return np.ascontiguousarray(_turn(mask // picture.step, picture.orientation))
 
 
@@ -141,7 +159,7 @@ def _turn(image: UInt8, orientation: int) -> UInt8:
 def _single_channel(mask: UInt8, path: Path) -> UInt8:
     first = mask[..., 0]
     if any(not np.array_equal(first, mask[..., c]) for c in range(1, min(mask.shape[2], 3))):
-        raise DataError(
+        raise ColorMaskError(
             f"Mask {path} is a colour picture ({mask.shape[2]} different channels); "
             "a mask holds one class index a pixel. Convert the colours to indices."
         )

@@ -15,6 +15,7 @@ from edgeseg.export.graphs.deployed_graph import check_outputs
 from edgeseg.export.source.source_net import SourceNet
 from edgeseg.export.tensorrt_artifact import finish_tensorrt, tensorrt_artifact
 from edgeseg.formats import BUILT_IN, OPENVINO, TENSORRT, find_format, formats_to_time
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.samples import Samples, samples_from, synthetic_samples
@@ -35,6 +36,7 @@ class ExportOptions:
         build: how TensorRT is to build engines of it.
         data: images that float forms are compared on; None: synthetic ones.
         ignore_index: mask value that is not scored; None: the model's.
+        mask_values: what mask values mean, ``255=road``; None: as the data says it.
         int8: how INT8 is made as well; None: not at all.
         budget: what float16 may lose where there is no INT8.
 
@@ -48,6 +50,7 @@ class ExportOptions:
     build: BuildSettings = field(default_factory=BuildSettings)
     data: Path | None = None
     ignore_index: int | None = None
+    mask_values: GivenValues | None = None
     int8: Quantization | None = None
     budget: Budget = field(default_factory=Budget)
 
@@ -122,7 +125,8 @@ def _choose_evidence(
         return images, options.int8.choose_samples(source.spec, images, warn)
     if options.data is None:
         return None, synthetic_samples(source.spec)
-    return None, samples_from(options.data, source.spec, None, options.ignore_index)
+    found = samples_from(options.data, source.spec, None, options.ignore_index, mask_values=options.mask_values)
+    return None, found
 
 
 def _export_floats(

@@ -11,13 +11,12 @@ from edgeseg.artifact import Artifact
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import UserError
 from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES
-from edgeseg.export.verify import expect_same_classes, name_apart, open_form
+from edgeseg.export.verify import VerifyData, choose_samples, expect_same_classes, name_apart, open_form
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.judges.gates import check_budget
 from edgeseg.proof.proven import add_proof, describe_proof, expect_writable
 from edgeseg.proof.publishing import artifact_stage
-from edgeseg.proof.samples import samples_from
 from edgeseg.runtime.engines.engine import EngineOptions, open_with
 from edgeseg.runtime.engines.placement import Placement, placement_of
 
@@ -33,7 +32,7 @@ class Proven:
 
 def prove_models(
     paths: Sequence[Path],
-    data: tuple[Path, str | None, int | None],
+    data: VerifyData,
     options: EngineOptions,
     budget: Budget,
     progress: Progress = no_progress,
@@ -42,7 +41,7 @@ def prove_models(
 
     Args:
         paths: the reference first; an artifact alone is its own reference.
-        data: folder, split and ignore index, see :func:`~edgeseg.proof.samples.samples_from`.
+        data: folder, split, ignore index and mask values, see :func:`~edgeseg.proof.samples.samples_from`.
         options: the device and precision that are to be proven.
         budget: what may be lost there.
         progress: ticks once an image.
@@ -61,7 +60,7 @@ def prove_models(
         expect_same_classes([paths[0], *(one.path for one in others)], [spec, *(one.spec for one in others)])
         proven = [_open(artifact, options, stack) for artifact in others]
         stages = name_apart([reference, *(one.stage for one in proven)])
-        samples = samples_from(data[0], spec, data[1], data[2])
+        samples = choose_samples(data, spec)
         with progress("prove", len(samples)) as tick:
             comparison = compare(stages, samples, spec, tick)
     check_budget(comparison, budget)

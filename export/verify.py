@@ -15,11 +15,15 @@ from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
 from edgeseg.export.trace.open_forms import open_traced_models
 from edgeseg.export.trace.trace import Trace, trace
 from edgeseg.image import UInt8, fit
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.publishing import artifact_stage
 from edgeseg.proof.samples import Samples, UnreadableImageError, samples_from
 from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.spec import ModelSpec
+
+VerifyData = tuple[Path, str | None, int | None, GivenValues | None]
+"""Folder, split, ignore index, and what mask values mean."""
 
 
 @contextlib.contextmanager
@@ -36,14 +40,12 @@ def open_models(paths: Sequence[Path]) -> Iterator[tuple[list[Stage], ModelSpec]
         yield name_apart([stage for stage, _ in opened]), opened[0][1]
 
 
-def compare_models(
-    paths: Sequence[Path], data: tuple[Path, str | None, int | None], progress: Progress = no_progress
-) -> Comparison:
+def compare_models(paths: Sequence[Path], data: VerifyData, progress: Progress = no_progress) -> Comparison:
     """Compare every model with the first one.
 
     Args:
         paths: checkpoints and artifacts, the reference first.
-        data: folder, split and ignore index, see :func:`~edgeseg.proof.samples.samples_from`.
+        data: folder, split, ignore index and mask values, see :func:`~edgeseg.proof.samples.samples_from`.
         progress: ticks once an image.
 
     Raises:
@@ -52,19 +54,17 @@ def compare_models(
         CheckpointError, ArtifactError: a model cannot be opened.
     """
     with open_models(paths) as (stages, spec):
-        samples = samples_from(data[0], spec, data[1], data[2])
+        samples = choose_samples(data, spec)
         with progress("verify", len(samples)) as tick:
             return compare(stages, samples, spec, tick)
 
 
-def trace_stages(
-    paths: Sequence[Path], data: tuple[Path, str | None, int | None], count: int, progress: Progress = no_progress
-) -> list[Trace]:
+def trace_stages(paths: Sequence[Path], data: VerifyData, count: int, progress: Progress = no_progress) -> list[Trace]:
     """Trace every model against the first one, on ``count`` images spread over the data.
 
     Args:
         paths: checkpoints and artifacts, the reference first and in float.
-        data: folder, split and ignore index, see :func:`~edgeseg.proof.samples.samples_from`.
+        data: folder, split, ignore index and mask values, see :func:`~edgeseg.proof.samples.samples_from`.
         count: 1 or more.
         progress: ticks once an image.
 
@@ -76,9 +76,15 @@ def trace_stages(
     if count < 1:
         raise UserError(f"`trace_images` must be 1 or more; found {count}.")
     (reference, *others), spec = open_traced_models(list(paths))
-    images = _fit(samples_from(data[0], spec, data[1], data[2]).spread(count), spec)
+    images = _fit(choose_samples(data, spec).spread(count), spec)
     with progress("trace", len(others) * len(images)) as tick:
         return [trace(reference, other, images, tick) for other in others]
+
+
+def choose_samples(data: VerifyData, spec: ModelSpec) -> Samples:
+    """Read the images that models of ``spec`` are compared on, see :func:`~edgeseg.proof.samples.samples_from`."""
+    folder, split, ignore_index, mask_values = data
+    return samples_from(folder, spec, split, ignore_index, mask_values=mask_values)
 
 
 def _fit(samples: Samples, spec: ModelSpec) -> list[UInt8]:

@@ -29,6 +29,7 @@ ROOMS = (
     "edgeseg.errors",
     "edgeseg.console",
     "edgeseg.files",
+    "edgeseg.masks",
     "edgeseg",
     "edgeseg.metrics",
     "edgeseg.demo",
@@ -72,9 +73,10 @@ ROOMS = (
 )
 """Every room, lowest first: a room imports only rooms that stand before it. ``errors`` counts as one."""
 
-CORE = {"edgeseg", "edgeseg.errors", "edgeseg.console", "edgeseg.files"}
+CORE = {"edgeseg", "edgeseg.errors", "edgeseg.console", "edgeseg.files", "edgeseg.masks"}
 MAY_IMPORT = {
-    "edgeseg": {"edgeseg.console", "edgeseg.files"},
+    "edgeseg": {"edgeseg.console", "edgeseg.files", "edgeseg.masks"},
+    "edgeseg.masks": {"edgeseg.files"},
     "edgeseg.files": {"edgeseg.console"},
     "edgeseg.metrics": CORE,
     "edgeseg.demo": CORE,
@@ -99,7 +101,15 @@ MAY_IMPORT = {
 
 MOST_FILES = 20
 HEAVY = {"torch", "onnx", "onnxscript", "nncf", "accelerate", "matplotlib", "kornia"}
-FREE_OF_HEAVY = ("edgeseg", "edgeseg.errors", "edgeseg.console", "edgeseg.files", "edgeseg.metrics", "edgeseg.runtime")
+FREE_OF_HEAVY = (
+    "edgeseg",
+    "edgeseg.errors",
+    "edgeseg.console",
+    "edgeseg.files",
+    "edgeseg.masks",
+    "edgeseg.metrics",
+    "edgeseg.runtime",
+)
 IMPORT_LIMIT_S = 0.3
 
 

@@ -17,10 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.calibration.images.calibration_set import FEW_IMAGES, CalibrationSet
-from edgeseg.dataset import Dataset, value_counts
+from edgeseg.dataset import Dataset
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8
 from edgeseg.image_traits import COLOR_TRAITS, GREY_TRAITS, LEAST_INSIDE, Trait, measure_traits
+from edgeseg.masks.census import value_counts
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.spec import ModelSpec
 
@@ -103,6 +105,7 @@ def measure_coverage(
     reference: Samples | None = None,
     ignore_index: int | None = None,
     on_image: Callable[[], object] = lambda: None,
+    mask_values: GivenValues | None = None,
 ) -> Coverage:
     """Look at every calibration image, and at up to 300 reference images.
 
@@ -111,18 +114,21 @@ def measure_coverage(
         reference: training or evaluation images, with masks or without; None: no comparison.
         ignore_index: mask value that does not count; None: the reference's, else the model's.
         on_image: called once an image, for progress.
+        mask_values: what mask values mean; None: as the reference's, else as the data says it.
 
     Raises:
         DataError: a calibration image cannot be read any more, or reference masks do not fit.
     """
     if ignore_index is None:
         ignore_index = images.spec.ignore_index if reference is None else reference.ignore_index
+    if mask_values is None and reference is not None:
+        mask_values = reference.mask_values
     compared = _Tally(images.spec, ignore_index)
     for sample in () if reference is None else reference.spread(MOST_REFERENCE):
         on_image()
         compared.add_sample(sample.read)
     own = _Tally(images.spec, ignore_index)
-    masks = _masks(images, ignore_index, own.notes)
+    masks = _masks(images, (ignore_index, mask_values), own.notes)
     for item in images.items:
         on_image()
         image = item.read()
@@ -174,13 +180,13 @@ class _Tally:
 
 
 def _masks(
-    images: CalibrationSet, ignore_index: int | None, notes: list[str]
+    images: CalibrationSet, reading: tuple[int | None, GivenValues | None], notes: list[str]
 ) -> Callable[[Any, UInt8], UInt8 | None] | None:
     """A function from an image of the set to its mask; None when the set comes from no data folder."""
     if images.split is None:
         return None
     try:
-        dataset = Dataset.open(images.source, ignore_index)
+        dataset = Dataset.open(images.source, *reading)
         pairs = {pair.image.resolve(): pair for pair in dataset.pairs(images.split)}
     except DataError as error:
         notes.append(f"Classes were not counted: {error}")

@@ -157,7 +157,9 @@ def choosing_samples(images: CalibrationSet, proof: Samples) -> tuple[Samples, s
     if is_dataset(Path(images.source)) and (images.source, images.split) != (proof.source, proof.split):
         # No masks there: the proof's images are all there is.
         with contextlib.suppress(DataError):
-            found = samples_from(Path(images.source), images.spec, images.split, proof.ignore_index)
+            found = samples_from(
+                Path(images.source), images.spec, images.split, proof.ignore_index, mask_values=proof.mask_values
+            )
             seen = {path.name for path in images.images}
             items = tuple(item for item in found.items if item.name not in seen)
             if len(items) >= FEW_UNSEEN:

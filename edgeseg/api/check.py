@@ -14,6 +14,7 @@ from edgeseg.files.output_paths import check_apart, picture_folders
 from edgeseg.runtime.events.event import OnEvent
 
 if TYPE_CHECKING:
+    from edgeseg.masks.mask_values import GivenValues
     from edgeseg.runtime.measure.check import Gate
 
 LATENCY_S = 2.0
@@ -50,6 +51,7 @@ def check(
     *,
     data: str | Path | None = None,
     ignore_index: int | None = None,
+    mask_values: GivenValues | None = None,
     max_drop: float = 0.5,
     max_latency_ms: float | None = None,
     baseline: str | Path | None = None,
@@ -65,6 +67,7 @@ def check(
         artifact: its folder, or the open one.
         data: the data that it was verified on: measure its mIoU again, on the same pictures, whose digests it holds.
         ignore_index: mask value that is not scored; None: the one that was not scored then.
+        mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as they were read then.
         max_drop: points of mIoU that may be lost.
         max_latency_ms: largest median latency.
         baseline: compare the latency ratio with this saved one.
@@ -81,7 +84,9 @@ def check(
         EngineError: the engine fails, or gives two answers to one picture.
         OutputError: the baseline cannot be written, or lies over an input.
     """
-    from edgeseg.runtime.measure.check import check_runs
+    from edgeseg.runtime.measure.check import check_runs, iou_gate
+    from edgeseg.runtime.measure.evaluate import open_dataset
+    from edgeseg.runtime.measure.recorded import read_recorded
 
     data, saving = _path(data), _path(save_baseline)
     if saving is not None:
@@ -93,29 +98,16 @@ def check(
     labels = check_runs(opened, device, on_event)
     gates: list[Gate] = []
     if data is not None:
-        gates.append(_check_iou(opened, data, ignore_index, max_drop, device, progress))
+        recorded = read_recorded(opened)
+        ignored = recorded.ignore_index if ignore_index is None else ignore_index
+        meanings = recorded.mask_values if mask_values is None else mask_values
+        dataset = open_dataset(data, opened, ignored, meanings)
+        with report_to(progress)("check", 0) as tick:
+            gates.append(iou_gate(opened, dataset, max_drop, device=device, progress=tick))
     if max_latency_ms is not None:
         gates.append(_check_latency(opened, max_latency_ms, device))
     found, ratio = _check_baseline(opened, _path(baseline), saving, max_slowdown)
     return Checked(opened, labels, (*gates, *found), ratio)
-
-
-def _check_iou(
-    artifact: Artifact,
-    data: Path,
-    ignore_index: int | None,
-    max_drop: float,
-    device: str,
-    progress: OnProgress | None,
-) -> Gate:
-    from edgeseg.runtime.measure.check import iou_gate
-    from edgeseg.runtime.measure.evaluate import open_dataset
-    from edgeseg.runtime.measure.recorded import read_recorded
-
-    recorded = read_recorded(artifact)
-    dataset = open_dataset(data, artifact, recorded.ignore_index if ignore_index is None else ignore_index)
-    with report_to(progress)("check", 0) as tick:
-        return iou_gate(artifact, dataset, max_drop, device=device, progress=tick)
 
 
 def _check_latency(artifact: Artifact, max_latency_ms: float, device: str) -> Gate:

@@ -19,6 +19,7 @@ from edgeseg.files.output_paths import check_apart, picture_folders
 if TYPE_CHECKING:
     from edgeseg.calibration.images.calibration_set import CalibrationSet
     from edgeseg.calibration.images.coverage import Coverage
+    from edgeseg.masks.mask_values import GivenValues
     from edgeseg.spec import ModelSpec
 
 CHECKPOINT_SUFFIXES = (".pt", ".pth")
@@ -51,6 +52,7 @@ def choose_set(
     count: int = 100,
     seed: int = 0,
     ignore_index: int | None = None,
+    mask_values: GivenValues | None = None,
     progress: Progress = no_progress,
     warn: Callable[[str], object] = str,
 ) -> ChosenSet:
@@ -65,6 +67,7 @@ def choose_set(
         count: how many.
         seed: chooses which.
         ignore_index: mask value that is not counted; None: the model's.
+        mask_values: what mask values mean, ``255=road``; None: as the data says it.
         progress: ticks once an image.
         warn: called with each sentence about them.
 
@@ -91,9 +94,9 @@ def choose_set(
     for sentence in chosen.warnings:
         warn(sentence)
     where = eval_data or (data if data is not None and (is_dataset(data) or images != data) else None)
-    reference = None if where is None else samples_from(where, spec, None, ignore_index)
+    reference = None if where is None else samples_from(where, spec, None, ignore_index, mask_values=mask_values)
     with progress("look at images", len(chosen) + (len(reference) if reference else 0)) as tick:
-        coverage = measure_coverage(chosen, reference, ignore_index, tick)
+        coverage = measure_coverage(chosen, reference, ignore_index, tick, mask_values)
     _write_picture(picture, coverage)
     return ChosenSet(chosen, coverage, write_set(set_file, chosen, name, digests, coverage.to_dict()), picture)
 

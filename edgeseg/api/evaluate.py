@@ -12,6 +12,7 @@ from edgeseg.runtime.events.event import OnEvent
 from edgeseg.spec import Threshold
 
 if TYPE_CHECKING:
+    from edgeseg.masks.mask_values import GivenValues
     from edgeseg.runtime.measure.evaluate import Evaluation
 
 
@@ -24,6 +25,7 @@ def evaluate(
     device: str = "CPU",
     ignore_index: int | None = None,
     on_event: OnEvent = log_event,
+    mask_values: GivenValues | None = None,
     progress: OnProgress | None = None,
 ) -> Evaluation:
     """Score an artifact on labelled images, as it runs: with its engine and its threshold.
@@ -36,6 +38,7 @@ def evaluate(
         device: the engine's own name of a device.
         ignore_index: mask value that is not scored; None: the model's.
         on_event: is told when the masks were not proven on this device; the logger ``edgeseg`` by default.
+        mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the data says it.
         progress: called with a description, a count and its end.
 
     Returns:
@@ -59,7 +62,7 @@ def evaluate(
     from edgeseg.runtime.measure.evaluate import open_dataset
 
     opened = open_artifact(artifact)
-    dataset = open_dataset(Path(data), opened, ignore_index)
+    dataset = open_dataset(Path(data), opened, ignore_index, mask_values)
     shown = report_to(progress)("evaluate", len(dataset.pairs(split)))
     with open_predictor(opened, threshold, device, on_event) as predict, shown as tick:
         return measure(predict, dataset, split, by_size=True, progress=tick)

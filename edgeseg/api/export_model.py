@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet
+    from edgeseg.masks.mask_values import GivenValues
 
 IN_MEMORY = Path("artifacts")
 """Where artifacts of a network go that comes from no file."""
@@ -31,6 +32,7 @@ def export_model(
     *,
     spec: ModelSpec | None = None,
     data: str | Path | None = None,
+    mask_values: GivenValues | None = None,
     format: str = OPENVINO.name,
     outputs: Sequence[str] = ("labels",),
     half: bool = False,
@@ -53,6 +55,7 @@ def export_model(
         spec: what the network takes and gives. Needed where it brings none, as a module or somebody else's ONNX file;
             for one that brings its own only size, threshold and ignore index may differ.
         data: a data folder, or a folder of images, to compare masks on; None: synthetic pictures.
+        mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the data says it.
         format: ``openvino``, ``onnx``, ``tensorrt``, or one that another package brings (docs/engines.md).
         outputs: of the graph: ``labels``, and on request ``confidence`` and ``logits``. A spec with a threshold has
             ``confidence`` in any case. ``("logits",)`` alone is for programs that find the labels themselves, such as
@@ -93,7 +96,13 @@ def export_model(
     from edgeseg.proof.publishing import OutputOptions
 
     options = ExportOptions(
-        format, tuple(outputs), half, build or BuildSettings(), as_path(data), budget=budget or Budget()
+        format,
+        tuple(outputs),
+        half,
+        build or BuildSettings(),
+        as_path(data),
+        mask_values=mask_values,
+        budget=budget or Budget(),
     )
     folder = as_path(out) or default_out(net)
     check_writable(folder)

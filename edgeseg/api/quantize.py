@@ -20,6 +20,7 @@ from edgeseg.runtime.trt.build_settings import BuildSettings
 
 if TYPE_CHECKING:
     from edgeseg.calibration.images.calibration_set import CalibrationSet
+    from edgeseg.masks.mask_values import GivenValues
 
 
 def quantize(
@@ -36,6 +37,7 @@ def quantize(
     half: bool = False,
     build: BuildSettings | None = None,
     ignore_index: int | None = None,
+    mask_values: GivenValues | None = None,
     out: str | Path | None = None,
     name: str | None = None,
     progress: OnProgress | None = None,
@@ -61,6 +63,7 @@ def quantize(
         half: float16 for what is not INT8 (``tensorrt``).
         build: how a device is to build its engine (``tensorrt``).
         ignore_index: mask value that is not scored; None: the model's.
+        mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the data says it.
         out: the folder for the artifact; None: beside the fp32 one.
         name: what it is called; None: as the fp32 one.
         progress: called with a description, a count and its end.
@@ -97,7 +100,9 @@ def quantize(
         raise UserError(f"`keep_float` is a list of names of layers; found the text {keep_float!r}.")
     calibrating, proving = choose_evidence(images, eval_data)
     limits = Budget() if budget is None else budget
-    asked = Quantization(calibrating, proving, count, seed, method, frozenset(keep_float), limits, ignore_index)
+    asked = Quantization(
+        calibrating, proving, count, seed, method, frozenset(keep_float), limits, ignore_index, mask_values
+    )
     place = OutputOptions(Path(out) if out else parent.path.parent, name or parent.name, report_to(progress))
     if (half or build) and model_format != TENSORRT.name:
         raise UserError(f"`half` and `build` are for TensorRT; use `format='tensorrt'`. Found {model_format!r}.")

@@ -13,6 +13,8 @@ from edgeseg.errors import UserError
 from edgeseg.runtime.engines.engine import EngineOptions
 
 if TYPE_CHECKING:
+    from edgeseg.export.verify import VerifyData
+    from edgeseg.masks.mask_values import GivenValues
     from edgeseg.proof.budget import Budget
     from edgeseg.proof.compare import Comparison
 
@@ -23,6 +25,7 @@ def verify(
     *,
     split: str | None = None,
     ignore_index: int | None = None,
+    mask_values: GivenValues | None = None,
     device: str | None = None,
     precision: str | None = None,
     budget: Budget | None = None,
@@ -40,6 +43,7 @@ def verify(
             first.
         split: of a data folder; None: ``val``, or the only one there is.
         ignore_index: mask value that is not scored; None: the reference's.
+        mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the data says it.
         device: the engine's own name of the device that is to be proven; None: ``CPU``, and nothing is written unless
             ``precision`` is given.
         precision: ``f32`` or ``auto``, what the engine likes; None: ``f32``, and nothing is written unless ``device``
@@ -70,7 +74,7 @@ def verify(
         raise UserError(f"`models` is a list with at least one model, the reference first; found {models!r}.")
     paths = [model.path if isinstance(model, Artifact) else Path(model) for model in models]
     need_to_compare(paths)
-    images = (Path(data), split, ignore_index)
+    images = (Path(data), split, ignore_index, mask_values)
     if device is None and precision is None:
         from edgeseg.export.verify import compare_models
 
@@ -80,7 +84,7 @@ def verify(
 
 def _prove(
     paths: Sequence[Path],
-    images: tuple[Path, str | None, int | None],
+    images: VerifyData,
     options: EngineOptions,
     budget: Budget | None,
     progress: OnProgress | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from edgeseg.files.image_files import about_unread, list_images, unread_pictures
 from edgeseg.files.picture_digests import record_pictures
 from edgeseg.given import checked
 from edgeseg.image import UInt8, read_image
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.spec import ModelSpec
 
 UNLABELLED_LIMIT = 100
@@ -53,6 +54,7 @@ class Samples:
         labelled: every item has a mask.
         ignore_index: mask value that is not scored.
         left_out: the sentence about pictures beside them of a kind that is not read, or empty.
+        mask_values: what the values of the masks mean, where that was said.
     """
 
     items: tuple[Sample, ...]
@@ -61,6 +63,7 @@ class Samples:
     labelled: bool = False
     ignore_index: int | None = 255
     left_out: str = ""
+    mask_values: Mapping[str, str] | None = None
 
     def __len__(self) -> int:
         return len(self.items)
@@ -78,10 +81,11 @@ class Samples:
         """Return what an artifact records of them, so that exactly these can be measured again.
 
         >>> Samples((), "synthetic").evidence()
-        {'pictures': [], 'ignore_index': None}
+        {'pictures': [], 'ignore_index': None, 'mask_values': None}
         """
         ignored = self.ignore_index if self.labelled else None
-        return {"pictures": record_pictures(item.files for item in self.items), "ignore_index": ignored}
+        pictures = record_pictures(item.files for item in self.items)
+        return {"pictures": pictures, "ignore_index": ignored, "mask_values": self.mask_values}
 
 
 @checked
@@ -91,6 +95,7 @@ def samples_from(
     split: str | None = None,
     ignore_index: int | None = None,
     calibrated: Collection[Path] = (),
+    mask_values: GivenValues | None = None,
 ) -> Samples:
     """Read images of a data folder's split with their masks, or of a plain folder without.
 
@@ -100,9 +105,10 @@ def samples_from(
         split: which split; None for ``val``, or the only one there is.
         ignore_index: mask value that is not scored.
         calibrated: images that calibration saw; in a plain folder others are preferred.
+        mask_values: what mask values mean, ``255=road``; None: as the data says it.
 
     Raises:
-        DataError: no images, masks missing, or other classes than the model's.
+        DataError: no images, masks missing or unable to judge, or other classes than the model's.
 
     >>> Path("pictures").mkdir()
     >>> cv2.imwrite("pictures/1.png", np.zeros((8, 8, 3), np.uint8))
@@ -112,7 +118,7 @@ def samples_from(
     (1, False, ['1.png'])
     """
     if is_dataset(path):
-        return _labelled_samples(path, spec, split, ignore_index)
+        return _labelled_samples(path, spec, split, ignore_index, mask_values)
     images = list_images(path)
     seen = {image.resolve() for image in calibrated}
     unseen = [image for image in images if image.resolve() not in seen]
@@ -145,8 +151,10 @@ def _clouds(rng: np.random.Generator, height: int, width: int) -> UInt8:
     return np.asarray(np.clip(127 + 60 * spread, 0, 255), np.uint8)
 
 
-def _labelled_samples(path: Path, spec: ModelSpec, split: str | None, ignore_index: int | None) -> Samples:
-    dataset = Dataset.open(path, spec.ignore_index if ignore_index is None else ignore_index)
+def _labelled_samples(
+    path: Path, spec: ModelSpec, split: str | None, ignore_index: int | None, mask_values: GivenValues | None
+) -> Samples:
+    dataset = Dataset.open(path, ignore_index, mask_values, spec)
     if spec.task == "multilabel":
         raise DataError(f"Masks of several classes a pixel are not read yet; give pictures alone, not {path}.")
     if dataset.classes != spec.classes:
@@ -156,10 +164,12 @@ def _labelled_samples(path: Path, spec: ModelSpec, split: str | None, ignore_ind
         )
     if split is None:
         split = "val" if "val" in dataset.folders else next(iter(dataset.folders))
+    dataset.check_masks(split, proof=True)
     items = tuple(
         Sample(pair.image.name, _pair_reader(dataset, pair), (pair.image, pair.mask)) for pair in dataset.pairs(split)
     )
-    return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split))
+    meanings = dataset.mask_values.to_dict(dataset.classes) or None
+    return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split), meanings)
 
 
 def _array_reader(image: UInt8) -> Callable[[], tuple[UInt8, UInt8 | None]]:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.dataset import Dataset
-from edgeseg.image import read_image, read_mask
+from edgeseg.image import read_image
 from edgeseg.models.efficientnet_lite import WEIGHTS_PACKAGE
 from edgeseg.models.registry import model_entry
 
@@ -83,7 +83,7 @@ def kept_miou(data: Dataset, side: int) -> float:
     pairs = data.pairs("train")
     hits, union = np.zeros(256, np.int64), np.zeros(256, np.int64)
     for index in np.unique(np.linspace(0, len(pairs) - 1, MASKS_TRIED).astype(int)):
-        mask = read_mask(pairs[index].mask)
+        mask = data.read(pairs[index])[1]
         height, width = scale_to_stride(mask.shape[0], mask.shape[1], side)
         small = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
         back = np.asarray(cv2.resize(small, mask.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)

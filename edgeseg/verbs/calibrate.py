@@ -9,7 +9,6 @@ from pathlib import Path
 from edgeseg.api.export_model import default_out
 from edgeseg.api.needs import need_to_calibrate
 from edgeseg.console.progress import bar_on_tty
-from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import say, say_lines
 from edgeseg.console.wording import reword
 from edgeseg.errors import UserError
@@ -17,6 +16,7 @@ from edgeseg.files.atomic import check_writable
 from edgeseg.formats import format_names
 from edgeseg.verbs.export_report import TIMED_S, print_results, say_what_stays, warn
 from edgeseg.verbs.flags.int8 import add_int8_arguments, check_evidence, check_int8_arguments, read_quantization
+from edgeseg.verbs.flags.masks import add_mask_arguments
 
 EXAMPLES = (
     "edgeseg calibrate best-fp32-openvino --data DIR",
@@ -32,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--data", type=Path, metavar="DIR", help="data folder, or a folder of sample images; calibrates and verifies"
     )
-    data.add_argument(
-        "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
-    )
+    add_mask_arguments(data)
     output = parser.add_argument_group("output")
     output.add_argument(
         "--format", help=f"engine to quantise for: {', '.join(format_names())} (default: the artifact's)"
@@ -94,6 +92,7 @@ def _choose(args: argparse.Namespace) -> int:
         count=args.n,
         seed=args.seed,
         ignore_index=args.ignore_index,
+        mask_values=args.mask_values,
         progress=bar_on_tty,
         warn=warn,
     )

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 from edgeseg.console.progress import show_progress
-from edgeseg.console.quantities import number, number_above, whole
+from edgeseg.console.quantities import number, number_above
 from edgeseg.console.terminal import complain, say, say_lines
 from edgeseg.errors import GateFailed
+from edgeseg.verbs.flags.masks import add_mask_arguments
 
 EXAMPLES = (
     "edgeseg check ARTIFACT --data DIR --max-drop 0.5",
@@ -23,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
     accuracy = parser.add_argument_group("accuracy gate")
     accuracy.add_argument("--data", type=Path, metavar="DIR", help="the data it was verified on: measure mIoU again")
-    accuracy.add_argument(
-        "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
-    )
+    add_mask_arguments(accuracy)
     accuracy.add_argument(
         "--max-drop", type=number(0, 100), default=0.5, metavar="P", help="mIoU points that may be lost"
     )
@@ -50,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
             args.artifact,
             data=args.data,
             ignore_index=args.ignore_index,
+            mask_values=args.mask_values,
             max_drop=args.max_drop,
             max_latency_ms=args.max_latency_ms,
             baseline=args.baseline,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.console.progress import show_progress
-from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import say_lines, visible
 from edgeseg.console.text_table import format_table
 from edgeseg.files.atomic import check_writable
+from edgeseg.verbs.flags.masks import add_mask_arguments
 from edgeseg.verbs.flags.threshold import read_threshold
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder or data.yaml")
     data.add_argument("--split", default="val", help="which split")
-    data.add_argument(
-        "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
-    )
+    add_mask_arguments(data)
     engine = parser.add_argument_group("engine")
     engine.add_argument(
         "--conf",
@@ -70,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             ignore_index=args.ignore_index,
             on_event=event_to_stderr,
+            mask_values=args.mask_values,
             progress=progress,
         )
     result = describe_evaluation(evaluation, artifact, args.conf)

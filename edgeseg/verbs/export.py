@@ -147,6 +147,7 @@ def _read_options(
         BuildSettings() if tensorrt is None else tensorrt.settings,
         data=args.eval_data or args.data,
         ignore_index=args.ignore_index,
+        mask_values=args.mask_values,
         int8=read_quantization(args) if int8 else None,
         budget=read_budget(args),
     )

@@ -12,6 +12,7 @@ from edgeseg.console.quantities import duration_s, number, number_above, whole
 from edgeseg.console.terminal import complain, say
 from edgeseg.errors import Interrupted, UserError
 from edgeseg.spec import TASKS
+from edgeseg.verbs.flags.masks import add_mask_arguments
 
 if TYPE_CHECKING:
     from edgeseg.training.session.request import TrainRequest
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 NETWORK_OPTIONS = ("width", "stem_stride", "upsampling", "depth", "deep_supervision")
 _NAMES = """
-out weights qat model pretrained task color_order resize ignore_index epochs steps batch val_every lr teacher
-distill_weight distill_temperature
+out weights qat model pretrained task color_order resize ignore_index mask_values epochs steps batch val_every lr
+teacher distill_weight distill_temperature
 """
 AS_THEY_ARE = _NAMES.split()
 """Flags that are fields of a request."""
@@ -97,7 +98,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--mean", type=number(), nargs="+", help="of values scaled to 0..1; default: the model's")
     group.add_argument("--std", type=number_above(0), nargs="+")
     group.add_argument("--resize", choices=("stretch", "letterbox"), help="default: stretch")
-    group.add_argument("--ignore-index", type=whole(0, 255), help="mask value that means void (default 255)")
+    add_mask_arguments(group, "255")
 
 
 def _add_schedule(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from edgeseg.console.progress import bar_on_tty, show_progress
 from edgeseg.console.quantities import number, whole
 from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
+from edgeseg.verbs.flags.masks import add_mask_arguments
 
 EXAMPLES = (
     "edgeseg verify best.pt best-fp32-openvino best-int8-openvino --data DIR",
@@ -27,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("data")
     data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder, or a folder of images")
     data.add_argument("--split", help="which split of a data folder (default: val)")
-    data.add_argument(
-        "--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void (default: the model's)"
-    )
+    add_mask_arguments(data)
     gate = parser.add_argument_group("gate")
     gate.add_argument(
         "--max-drop", type=number(0, 100), metavar="P", help="points any model may lose (default: see export)"
@@ -64,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
             args.data,
             split=args.split,
             ignore_index=args.ignore_index,
+            mask_values=args.mask_values,
             device=args.device,
             precision=args.precision,
             budget=Budget(args.max_drop),
@@ -96,7 +96,8 @@ def _trace(args: argparse.Namespace) -> int:
     out = args.trace_out or Path("trace.png")
     check_picture(out)
     check_apart([out], [*map(artifact_folder, args.models), *picture_folders(args.data)])
-    traces = trace_stages(args.models, (args.data, args.split, args.ignore_index), args.trace_images, bar_on_tty)
+    data = (args.data, args.split, args.ignore_index, args.mask_values)
+    traces = trace_stages(args.models, data, args.trace_images, bar_on_tty)
     write_trace(out, traces)
     say_lines(json.dumps(traces_dict(traces, out), indent=2) if args.json else traces_text(traces, out))
     check_traces(traces)

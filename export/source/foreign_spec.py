@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg.dataset import read_classes
 from edgeseg.errors import SpecError
+from edgeseg.files.data_layout import read_classes
 from edgeseg.spec import Color, ModelSpec, Threshold, default_ignore_index
 
 FIXED = ("task", "classes", "mean", "std", "color_order", "resize", "palette")

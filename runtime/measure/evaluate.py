@@ -8,13 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeseg.artifact import Artifact
-from edgeseg.dataset import Dataset, Int64, Pair, value_counts
+from edgeseg.dataset import Dataset, Pair
 from edgeseg.errors import DataError
 from edgeseg.given import checked
 from edgeseg.image import UInt8, read_image
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.confusion import Confusion
 from edgeseg.metrics.size_iou import SizeIoU
@@ -93,7 +92,8 @@ def evaluate(
 
     Raises:
         DataError: a mask is unreadable, of another size or holds a value outside the classes (the
-            message names file and value); masks are missing; or no image can be read.
+            message names file and value); masks are missing, or cannot judge (:mod:`edgeseg.masks.judge`);
+            or no image can be read.
     """
     result = _no_pixels_error(dataset, by_size)
     result.data, result.split, result.ignore_index = str(dataset.root), split, dataset.ignore_index
@@ -101,7 +101,7 @@ def evaluate(
         pairs = dataset.pairs(split)
         if left_out := dataset.left_out(split):
             result.skipped.append(left_out)
-    counts: Int64 = np.zeros(256, np.int64)
+    dataset.check_masks(split, pairs)
     for pair in pairs:
         progress()
         if (found := _read(dataset, pair, result.skipped)) is not None:
@@ -112,10 +112,8 @@ def evaluate(
             if result.sizes is not None:
                 result.sizes.update(labels, mask)
             result.images += 1
-            counts += value_counts(mask)
     if not result.images:
         raise DataError(f"None of the {len(pairs)} images of split {split!r} can be read. {result.skipped[0]}")
-    dataset.check_foreground(counts, split)
     return result
 
 
@@ -136,19 +134,22 @@ def _read(dataset: Dataset, pair: Pair, skipped: list[str]) -> tuple[UInt8, UInt
 
 
 @checked
-def open_dataset(path: Path, artifact: Artifact, ignore_index: int | None = None) -> Dataset:
+def open_dataset(
+    path: Path, artifact: Artifact, ignore_index: int | None = None, mask_values: GivenValues | None = None
+) -> Dataset:
     """Open a data folder whose classes are the artifact's.
 
     Args:
         path: data folder or ``data.yaml``.
         artifact: its spec's ignore index is used when none is given.
         ignore_index: mask value that is not scored.
+        mask_values: what mask values mean, ``255=road``; None: as the data says it.
 
     Raises:
         DataError: no data folder, or other classes than the artifact's.
     """
     spec = artifact.spec
-    dataset = Dataset.open(path, spec.ignore_index if ignore_index is None else ignore_index)
+    dataset = Dataset.open(path, ignore_index, mask_values, spec)
     expect_classes(dataset, spec, artifact.path.name)
     return dataset
 

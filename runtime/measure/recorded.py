@@ -33,6 +33,7 @@ class Recorded:
         unreadable: how many beside them could not be read.
         pictures: all of them; empty in artifacts that are older than this record.
         ignore_index: mask value that was not scored; None: none, or not recorded.
+        mask_values: what mask values meant; None: themselves, or not recorded.
         is_shown: whether the masks were those that a run shows, with the threshold, or the graph's own labels.
     """
 
@@ -43,6 +44,7 @@ class Recorded:
     pictures: tuple[PictureRecord, ...] = ()
     ignore_index: int | None = None
     is_shown: bool = False
+    mask_values: Mapping[str, str] | None = None
 
 
 @checked
@@ -66,7 +68,17 @@ def read_recorded(artifact: Artifact) -> Recorded:
     lines = measured.get("pictures")
     pictures = tuple(map(PictureRecord.parse, lines)) if isinstance(lines, list) else ()
     unreadable, ignored = (value if type(value) is int else None for value in map(measured.get, OTHER_NUMBERS))
-    return Recorded(miou, split, images, unreadable or 0, pictures, ignored, measured.get("masks") == AS_SHOWN)
+    meanings = measured.get("mask_values")
+    return Recorded(
+        miou,
+        split,
+        images,
+        unreadable or 0,
+        pictures,
+        ignored,
+        measured.get("masks") == AS_SHOWN,
+        meanings if isinstance(meanings, dict) else None,
+    )
 
 
 def find_pictures(artifact: Artifact, recorded: Recorded, dataset: Dataset) -> tuple[Pair, ...]:

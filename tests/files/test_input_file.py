@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from edgeseg.artifact import Artifact
-from edgeseg.dataset import Dataset, read_classes
+from edgeseg.dataset import Dataset
 from edgeseg.errors import DataError, SourceError, UserError
+from edgeseg.files.data_layout import read_classes
 from edgeseg.files.input_file import open_regular, read_bytes, read_text
 from edgeseg.image import read_image, read_mask
 from edgeseg.runtime.cameras.address import list_addresses

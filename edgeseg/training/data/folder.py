@@ -11,9 +11,11 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
-from edgeseg.dataset import SPLITS, Dataset, Int64, Pair
+from edgeseg.dataset import Dataset, Pair
 from edgeseg.errors import DataError
+from edgeseg.files.data_layout import SPLITS
 from edgeseg.image import UInt8, fit, fit_mask, normalise, placement
+from edgeseg.masks.census import Int64
 from edgeseg.multilabel import unpack_planes
 from edgeseg.spec import ModelSpec
 from edgeseg.training.data.augment import Augmentation, augment, warp_weights
@@ -164,16 +166,11 @@ def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]
     Of a multilabel task (K, 2): pixels that do not show the class, and those that do.
 
     Raises:
-        DataError: an unreadable or contradicting file, or a foreground that is nowhere drawn.
+        DataError: an unreadable or contradicting file.
     """
     counts = np.zeros(256, np.int64)
     for index in progress:
         counts += np.bincount(dataset.raw(index)[1].ravel(), minlength=256)
-    in_file = counts.copy()
-    if dataset.spec.ignore_index is not None:
-        in_file[dataset.spec.ignore_index] = counts[VOID]
-    if dataset.spec.task != "multilabel":
-        dataset.data.check_foreground(in_file, dataset.split)
     if dataset.spec.task == "multilabel":
         return torch.from_numpy(_shown(counts[: dataset.spec.num_labels], dataset.spec.num_classes))
     return torch.from_numpy(counts[: dataset.spec.num_classes])

@@ -8,10 +8,13 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from edgeseg.dataset import Dataset, Pair
 from edgeseg.errors import DataError, UserError
+from edgeseg.files.data_layout import USUAL_VOID
 
 EVERY = 5
 
@@ -66,7 +69,7 @@ def link_splits(data: Dataset, out: Path, held: set[Pair]) -> Dataset:
     if not _holds(out, files):
         _build(data, out, files)
     folders = {split: (out / "images" / split, out / "masks" / split) for split in ("train", "val")}
-    return Dataset(out, data.classes, data.ignore_index, folders)
+    return replace(data, root=out, folders=folders)
 
 
 def _without_tail(stem: str) -> str:
@@ -111,9 +114,14 @@ def _build(data: Dataset, out: Path, files: dict[Path, Path]) -> None:
 
 
 def _describe(data: Dataset, folder: Path) -> None:
-    """Name the classes, and the void value where it is not the usual one."""
+    """Name the classes, and what mask values mean where that is not the usual."""
     (folder / "classes.txt").write_text("\n".join(data.classes) + "\n", encoding="utf-8")
-    if data.ignore_index != 255:
+    further: dict[str, Any] = {}
+    if data.ignore_index != USUAL_VOID or data.void_said:
+        further["ignore_index"] = data.ignore_index
+    if meanings := data.mask_values.to_dict(data.classes):
+        further["mask_values"] = meanings
+    if further:
         values = {"train": "images/train", "val": "images/val", "names": list(data.classes)}
-        text = json.dumps({**values, "ignore_index": data.ignore_index}, ensure_ascii=False, indent=1)
+        text = json.dumps({**values, **further}, ensure_ascii=False, indent=1)
         (folder / "data.yaml").write_text(text + "\n", encoding="utf-8")

@@ -112,11 +112,12 @@ def labelled_validator(path: Path, spec: ModelSpec, split: str | None = None) ->
     Raises:
         UserError: other classes than the network's, or no such split.
     """
-    data = Dataset.open(path, spec.ignore_index)
+    data = Dataset.open(path, spec=spec)
     if data.classes != spec.classes:
         raise UserError(f"{path} has the classes {', '.join(data.classes)}, the network {', '.join(spec.classes)}.")
     if split is None:
         split = "val" if "val" in data.folders else next(iter(data.folders))
+    data.check_masks(split, proof=True)
     return Validator(FolderDataset(data, split, spec), Accelerator(cpu=True))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgeseg.console.extras import require
 from edgeseg.errors import MissingExtra, UserError
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.models import efficientnet_lite
 from edgeseg.models.registry import full_options, model_entry
 from edgeseg.training import defaults
@@ -42,6 +43,7 @@ class TrainRequest:
         imgsz: network input, (height, width).
         task, color_order, mean, std, resize: see :class:`~edgeseg.spec.ModelSpec`.
         ignore_index: mask value that means void.
+        mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``.
         epochs, steps, time_s: length in passes over the pictures, in optimiser steps, or in seconds; one of them.
         batch, crop, val_every, lr: see :class:`~edgeseg.training.settings.TrainSettings`.
         boundary_weights: w0 and sigma of U-Net's weights between touching objects.
@@ -69,6 +71,7 @@ class TrainRequest:
     std: tuple[float, ...] | None = None
     resize: str | None = None
     ignore_index: int | None = None
+    mask_values: GivenValues | None = None
     epochs: int | None = None
     steps: int | None = None
     time_s: float | None = None

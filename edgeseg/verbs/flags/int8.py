@@ -106,4 +106,5 @@ def read_quantization(args: argparse.Namespace) -> Quantization:
         keep_float=frozenset(name for name in args.keep_float.split(",") if name),
         budget=read_budget(args),
         ignore_index=args.ignore_index,
+        mask_values=args.mask_values,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
 from edgeseg.spec import TASKS
+from edgeseg.verbs.flags.masks import add_mask_arguments
 
 if TYPE_CHECKING:
     from edgeseg.export.source.foreign_spec import SpecFlags
@@ -37,7 +38,7 @@ def add_spec_arguments(group: argparse._ArgumentGroup) -> None:
         choices=("stretch", "letterbox"),
         help="how pictures are brought to the input's size (default: stretch)",
     )
-    group.add_argument("--ignore-index", type=whole(0, 255), metavar="N", help="mask value that means void")
+    add_mask_arguments(group, "255, or the model's own")
     group.add_argument("--logits", metavar="NAME", help="the output with the logits, where a file has several")
     group.add_argument(
         "--upsample",

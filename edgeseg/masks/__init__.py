@@ -1,0 +1,1 @@
+"""What the values of mask files mean, and whether masks can judge a network at all."""
