@@ -30,8 +30,15 @@ def list_images(folder: Path) -> list[Path]:
     found = sorted(p for p in folder.iterdir() if is_image(p) and not p.name.startswith("."))
     if not found:
         others = about_unread(unread_pictures(folder))
-        raise DataError(f"No images in {folder}; {_known_endings()}.{others and ' ' + others}")
+        raise DataError(f"No images in {folder}; {_known_endings()}.{_about_below(folder)}{others and ' ' + others}")
     return found
+
+
+def _about_below(folder: Path) -> str:
+    """Which folder below holds images, where this one holds none."""
+    below = (path for path in sorted(folder.iterdir()) if path.is_dir() and any(map(is_image, path.iterdir())))
+    found = next(below, None)
+    return f" Those of {found.name}/ and other folders in it are not looked at: put them into one." if found else ""
 
 
 def match_images(pattern: str, advice: str = "") -> list[Path]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edgeseg.errors import DataError
 from edgeseg.masks.census import MaskCensus
 from edgeseg.masks.drawn_void import MASKS_TRIED, VoidHabit
-from edgeseg.masks.strange_values import describe_strange
+from edgeseg.masks.strange_values import ABOUT_JPEG, describe_strange, is_jpeg
 
 Numbers = npt.NDArray[np.intp]
 
@@ -26,11 +26,17 @@ def check_masks(census: MaskCensus) -> None:
     """Refuse masks whose values cannot be meant as they would be read.
 
     Raises:
-        DataError: a value that is no class; a foreground drawn with the ignored value, in all files or in some of
-            them; or nothing but ignored pixels. The message names files, values, and how to say what they mean.
+        DataError: a value that is no class; a JPEG file; a foreground drawn with the ignored value, in all files or
+            in some of them; or nothing but ignored pixels. The message names files, values, and how to say what they
+            mean.
     """
     if census.strange:
         raise DataError(describe_strange(census))
+    if lossy := [number for number, file in enumerate(census.files) if is_jpeg(file)]:
+        raise DataError(
+            f"{len(lossy)} of the {len(census.files)} masks of {census.where} are JPEG files: "
+            f"{census.name_files(lossy)}. {ABOUT_JPEG}"
+        )
     if not census.class_pixels.any():
         raise DataError(_about_nothing(census))
     if census.ignored is None or not census.holding(census.ignored).any():

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from edgeseg.masks.census import MaskCensus
 from edgeseg.masks.mask_values import color_codes
 
-LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp"})
+JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif"})
+ABOUT_JPEG = "A JPEG changes the values that were drawn. Save the masks again from their source, as PNG."
 MOST_COLORS = 6
 SMOOTH_FROM = 8
 """So many values more than classes are no labels: a mask that was smoothed, or no mask."""
@@ -24,8 +25,8 @@ def describe_strange(census: MaskCensus) -> str:
     ignored = "no value is ignored" if census.ignored is None else f"{census.ignored} is ignored"
     what = ("the value " if len(strange) == 1 else "the values ") + _numbers(strange)
     count = len(census.classes)
-    if len(census.files) == 1:
-        who, first = f"Mask {census.files[0]} holds", ""
+    if len(files) == 1:
+        who, first = f"Mask {census.files[int(files[0])]} holds", ""
     else:
         who = f"{len(files)} of the {len(census.files)} masks of {census.where} hold"
         first = f"; first {census.name_files(files)}"
@@ -35,8 +36,8 @@ def describe_strange(census: MaskCensus) -> str:
 
 def _explain(census: MaskCensus, files: npt.NDArray[np.intp]) -> str:
     values = [int(value) for value in np.flatnonzero(census.counts.sum(0))]
-    if any(census.files[int(number)].suffix.lower() in LOSSY for number in files):
-        return "A JPEG changes the values that were drawn. Save the masks again from their source, as PNG."
+    if any(is_jpeg(census.files[int(number)]) for number in files):
+        return ABOUT_JPEG
     if len(values) > len(census.classes) + SMOOTH_FROM:
         return (
             f"{len(values)} values are no labels: a mask that was smoothed when it was resized, or a picture. Resize "
@@ -63,6 +64,11 @@ def _guess(values: list[int], census: MaskCensus) -> dict[int, int] | None:
         if all(abs(value - step * label) <= 1 for label, value in enumerate(values)):
             return {value: label for label, value in enumerate(values) if value != label}
     return None
+
+
+def is_jpeg(path: Path) -> bool:
+    """Tell by its ending whether a mask is a JPEG file, in which no label is safe."""
+    return path.suffix.lower() in JPEG
 
 
 def describe_colors(path: Path, image: npt.NDArray[np.uint8], classes: Sequence[str], named: bool = False) -> str:

@@ -35,6 +35,11 @@ def open_data(asked: TrainRequest, voice: Voice = ALOUD) -> Dataset:
     """
     data = Dataset.open(asked.data, asked.ignore_index, asked.mask_values)
     whole = with_val_split(data, asked.out / "data")
+    if whole.folders["train"][0].resolve() == whole.folders["val"][0].resolve():
+        voice.warn(
+            f"train and val of {data.root} are the same pictures: the score will say nothing about others. Name "
+            "another folder as val, or leave val out."
+        )
     for split in SPLITS:
         whole.check_masks(split, proof=True)
     if whole is not data:

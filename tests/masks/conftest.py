@@ -1,0 +1,1 @@
+from image_files import _write_dataset  # noqa: F401
