@@ -145,10 +145,10 @@ def free_bytes() -> int:
 
 
 def check_splits(data: Dataset) -> None:
-    """Refuse a data folder that cannot be trained on, before anything is read.
+    """Refuse a data folder that cannot be trained on, before an image is read.
 
     Raises:
-        DataError: no split ``train``, or no split ``val`` to score on.
+        DataError: no split ``train``, no split ``val`` to score on, or masks of either that cannot judge a network.
     """
     missing = [split for split in SPLITS if split not in data.folders]
     if missing:
@@ -158,6 +158,8 @@ def check_splits(data: Dataset) -> None:
             f"masks/{missing[0]} (without a copy: scripts/hold_out.py of the repository), or name the folders in a "
             "data.yaml."
         )
+    for split in SPLITS:
+        data.check_masks(split, proof=True)
 
 
 def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]) -> Tensor:

@@ -9,7 +9,6 @@ from pathlib import Path
 from edgeseg.aspect import warn_of_stretch as word_stretch
 from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
-from edgeseg.files.data_layout import SPLITS
 from edgeseg.models.registry import model_entry
 from edgeseg.spec import ModelSpec
 from edgeseg.training import defaults
@@ -30,7 +29,7 @@ def open_data(asked: TrainRequest, voice: Voice = ALOUD) -> Dataset:
     """Open the data, with a part of train held out where it has no val split.
 
     Raises:
-        DataError: no data folder, no train split, or masks that cannot judge a network.
+        DataError: no data folder, or no train split.
         UserError: the folder of what is held out is another folder already.
     """
     data = Dataset.open(asked.data, asked.ignore_index, asked.mask_values)
@@ -40,8 +39,6 @@ def open_data(asked: TrainRequest, voice: Voice = ALOUD) -> Dataset:
             f"train and val of {data.root} are the same pictures: the score will say nothing about others. Name "
             "another folder as val, or leave val out."
         )
-    for split in SPLITS:
-        whole.check_masks(split, proof=True)
     if whole is not data:
         held, kept = len(whole.pairs("val")), len(whole.pairs("train"))
         voice.note(

@@ -135,7 +135,7 @@ class TestEvaluate:
         (data / "classes.txt").write_text("background\ncell\n", encoding="utf-8")
         for path in (data / "masks/val").iterdir():
             cv2.imwrite(str(path), np.repeat(np.array([[0], [255]], np.uint8), 12, 0).repeat(32, 1))
-        with pytest.raises(DataError, match="save these pixels as 1"):
+        with pytest.raises(DataError, match="`mask_values='255=cell'`"):
             evaluate(predicted_as_zero, Dataset.open(data), "val")
 
 
