@@ -29,6 +29,8 @@ class ImageCounts:
         changed, pixels: how many pixels have another label than the reference, of how many.
         rows: for each image (5, K) int64, as :data:`PARTS` names them: right, true and predicted pixels of each
             class, and the intersection and the union of its outlines.
+        objects: for each image (3, K) int64 of :func:`~edgeseg.metrics.class_changes.count_objects` where there are no
+            masks; else empty.
     """
 
     names: list[str] = field(default_factory=list)
@@ -36,6 +38,7 @@ class ImageCounts:
     changed: list[int] = field(default_factory=list)
     pixels: list[int] = field(default_factory=list)
     rows: list[Int64] = field(default_factory=list)
+    objects: list[Int64] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,10 +64,11 @@ class ImageCounts:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         listed = {name: list(getattr(self, name)) for name in ("names", "digests", "changed", "pixels")}
-        return {**listed, "rows": [row.tolist() for row in self.rows]}
+        return {**listed, **{name: [row.tolist() for row in getattr(self, name)] for name in ("rows", "objects")}}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ImageCounts:
         """Read what :meth:`to_dict` gave."""
         names, digests, changed, pixels = (list(values[name]) for name in ("names", "digests", "changed", "pixels"))
-        return cls(names, digests, changed, pixels, [np.array(row, np.int64) for row in values["rows"]])
+        rows, objects = ([np.array(row, np.int64) for row in values[name]] for name in ("rows", "objects"))
+        return cls(names, digests, changed, pixels, rows, objects)

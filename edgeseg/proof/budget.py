@@ -10,6 +10,7 @@ MAX_DROP = 0.5
 MAX_DROP_UNLABELLED = 5.0
 MAX_CLASS_DROP = 2.0
 MAX_BOUNDARY_DROP = 1.0
+MAX_CLASS_CHANGE = 10.0
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Budget:
             without, see :meth:`points`.
         max_class_drop: points of IoU of any one class; not applied without masks.
         max_boundary_drop: points of mean boundary IoU; not applied without masks.
+        max_class_change: percent of any one class that may go, or of its objects go or come; applied without masks.
         require_held: a limit that the images cannot judge fails as one that is missed does.
         search: when a limit is missed, keep the guilty layers in float; else give up at once.
     """
@@ -30,9 +32,10 @@ class Budget:
     max_boundary_drop: float = MAX_BOUNDARY_DROP
     search: bool = True
     require_held: bool = False
+    max_class_change: float = MAX_CLASS_CHANGE
 
     def __post_init__(self) -> None:
-        for name in ("max_drop", "max_class_drop", "max_boundary_drop"):
+        for name in ("max_drop", "max_class_drop", "max_boundary_drop", "max_class_change"):
             if (limit := getattr(self, name)) is not None and not limit >= 0:
                 raise UserError(f"`{name}` is a number of points, 0 or more; found {limit}.")
 

@@ -12,6 +12,7 @@ from edgeseg.console.progress import Tick
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8
 from edgeseg.metrics.boundary_iou import BoundaryIoU
+from edgeseg.metrics.class_changes import count_objects
 from edgeseg.metrics.confusion import Confusion, Float64
 from edgeseg.metrics.image_counts import ImageCounts
 from edgeseg.metrics.multilabel import make_boundary, make_confusion
@@ -215,7 +216,7 @@ def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Ti
     for sample in samples:
         tick()
         if (pair := _read(sample, result.skipped)) is not None:
-            _count(stages, result, sample.name, *pair)
+            _count(stages, result, spec, sample.name, *pair)
     if not result.images:
         raise DataError(f"None of the {len(samples)} images of {samples.source} can be read. {result.skipped[0]}")
     return result
@@ -248,12 +249,17 @@ def remember_labels(predict: Predict, limit_bytes: int = 1 << 28) -> Predict:
     return recall
 
 
-def _count(stages: Sequence[Stage], result: Comparison, name: str, image: UInt8, mask: UInt8 | None) -> None:
+def _count(
+    stages: Sequence[Stage], result: Comparison, spec: ModelSpec, name: str, image: UInt8, mask: UInt8 | None
+) -> None:
     masks = [stage.predict(image) for stage in stages]
     digest = pixel_digest(image)
     truth = masks[0] if mask is None else mask
     for score, labels in zip(result.stages, masks, strict=True):
         score.count(labels, masks[0], truth, (name, digest))
+        if mask is None and score is not result.reference:
+            pixels = spec.height * spec.width
+            score.images.objects.append(count_objects(masks[0], labels, spec.num_classes, pixels, spec.task))
     result.labels_seen.update(int(v) for v in np.unique(masks[0]))
     result.images += 1
 

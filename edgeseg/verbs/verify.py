@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from edgeseg.api.needs import need, need_to_compare
@@ -33,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gate.add_argument(
         "--max-drop", type=number(0, 100), metavar="P", help="points any model may lose (default: see export)"
     )
+    gate.add_argument(
+        "--max-class-change",
+        type=number(0),
+        metavar="P",
+        help="%% of a class, or of its objects, that may go or come where there are no masks (default: 10)",
+    )
     proof = parser.add_argument_group("proof on a device, written into the artifacts")
     proof.add_argument("--device", metavar="NAME", help="engine's name of the device that is proven (default: CPU)")
     proof.add_argument(
@@ -57,6 +64,9 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.proof.budget import Budget
     from edgeseg.proof.judges.gates import check_drop
 
+    budget = Budget(args.max_drop)
+    if args.max_class_change is not None:
+        budget = replace(budget, max_class_change=args.max_class_change)
     with show_progress() as progress:
         comparison = verify(
             args.models,
@@ -66,11 +76,11 @@ def run(args: argparse.Namespace) -> int:
             mask_values=args.mask_values,
             device=args.device,
             precision=args.precision,
-            budget=Budget(args.max_drop),
+            budget=budget,
             progress=progress,
         )
     say_lines(json.dumps(comparison.to_dict(), indent=2) if args.json else reword(comparison_text(comparison)))
-    check_drop(comparison, Budget(args.max_drop).points(comparison.labelled))
+    check_drop(comparison, budget.points(comparison.labelled), budget.max_class_change)
     if args.device or args.precision:
         for model in args.models[1:] or args.models:
             complain(f"proven  {model}: {_last_proof(model)}, written into its edgeseg.json")

@@ -281,7 +281,7 @@ def test_without_masks_the_page_counts_pixels_and_shows_no_truth(proof, data, tm
     assert "% of the pixels on 8 images" in tree.text()
     assert "fp32 was right" not in tree.text()
     assert len(list(tree.all("img"))) == 6 * 4
-    assert [check["what"] for check in checks_of(found, Budget())] == ["pixels changed"]
+    assert [check["what"] for check in checks_of(found, Budget())] == ["pixels changed", "class changed, box"]
 
 
 def test_the_json_holds_the_same_figures_and_renders_alone(proof, tmp_path):

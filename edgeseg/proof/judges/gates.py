@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from edgeseg.errors import GateFailed
-from edgeseg.proof.budget import Budget
+from edgeseg.proof.budget import MAX_CLASS_CHANGE, Budget
 from edgeseg.proof.compare import Comparison, StageScore
 from edgeseg.proof.judgement import Judgement
 from edgeseg.proof.judges.judge import misses
@@ -56,13 +56,15 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
             raise GateFailed(message, comparison, found)
 
 
-def check_drop(comparison: Comparison, max_drop: float) -> None:
+def check_drop(comparison: Comparison, max_drop: float, max_class_change: float = MAX_CLASS_CHANGE) -> None:
     """Check that no stage loses more than ``max_drop`` points; see :meth:`Comparison.drop` for of what.
+
+    Without masks no class may change by more than ``max_class_change`` percent either.
 
     Raises:
         GateFailed: one did, or nothing could be scored; with the table of classes.
     """
-    check_budget(comparison, Budget(max_drop, math.inf, math.inf))
+    check_budget(comparison, Budget(max_drop, math.inf, math.inf, max_class_change=max_class_change))
 
 
 def budget_sentence(comparison: Comparison, stage: StageScore, found: list[Judgement]) -> str:

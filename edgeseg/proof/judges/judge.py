@@ -7,6 +7,7 @@ from collections.abc import Callable
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, StageScore
 from edgeseg.proof.judgement import Judgement
+from edgeseg.proof.judges.class_change import judge_class_change
 from edgeseg.proof.judges.outlines import judge_outlines
 from edgeseg.proof.judges.whole import judge_whole
 from edgeseg.proof.judges.worst_class import judge_worst_class
@@ -14,14 +15,14 @@ from edgeseg.proof.judges.worst_class import judge_worst_class
 Judge = Callable[[Comparison, StageScore, Budget], Judgement | None]
 """Judges one limit; None where it does not apply."""
 
-JUDGES: tuple[Judge, ...] = (judge_whole, judge_worst_class, judge_outlines)
+JUDGES: tuple[Judge, ...] = (judge_whole, judge_worst_class, judge_outlines, judge_class_change)
 
 
 def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Judgement]:
     """Hold a stage against every limit that applies, the one of the whole first.
 
-    Without masks only ``max_drop`` applies, to the percentage of changed pixels. A class that the
-    truth does not show is not judged. What could not be measured is missed.
+    Without masks only ``max_drop`` applies, to the percentage of changed pixels, and ``max_class_change``. A class that
+    the truth does not show is not judged. What could not be measured is missed.
 
     >>> from edgeseg.proof.compare import Stage, compare
     >>> from edgeseg.proof.samples import synthetic_samples
@@ -31,7 +32,7 @@ def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Jud
     >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
     >>> int8 = Stage("int8", lambda image: (image[..., 0] < 100).astype(np.uint8))
     >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
-    >>> [one.verdict for limit in (5, 30) for one in judge(found, found.stages[1], Budget(max_drop=limit))]
+    >>> [one.verdict for limit in (5, 30) for one in judge(found, found.stages[1], Budget(max_drop=limit))[:1]]
     ['missed', 'cannot tell']
     """
     found = (one(comparison, stage, budget) for one in JUDGES)

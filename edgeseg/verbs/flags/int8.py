@@ -45,6 +45,12 @@ def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
         help="points of boundary IoU that may be lost (default: 1)",
     )
     group.add_argument(
+        "--max-class-change",
+        type=number(0),
+        metavar="P",
+        help="%% of a class, or of its objects, that may go or come where there are no masks (default: 10)",
+    )
+    group.add_argument(
         "--require-held",
         action="store_true",
         help="fail as well when the images cannot tell whether a limit holds on others",
@@ -88,7 +94,7 @@ def read_budget(args: argparse.Namespace) -> Budget:
     """Read what may be lost."""
     from edgeseg.proof.budget import Budget
 
-    names = ("max_drop", "max_class_drop", "max_boundary_drop")
+    names = ("max_drop", "max_class_drop", "max_boundary_drop", "max_class_change")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return Budget(**given, search=not args.no_search, require_held=args.require_held)
 
