@@ -126,7 +126,7 @@ def test_verify_takes_checkpoints_and_fails_over_the_limit(checkpoint, tmp_path,
         (["--outputs", "boxes"], "--outputs takes labels"),
         (["--name", "../x"], "--name is a plain name"),
         (["--classes", "a,b"], "carries its own spec"),
-        (["--conf", "1.5"], "threshold must lie between 0 and 1"),
+        (["--conf", "1.5"], "--conf must lie between 0 and 1"),
     ],
 )
 def test_mistakes_get_one_sentence_and_exit_code_2(checkpoint, extra, message, tmp_path, capsys):
