@@ -86,7 +86,7 @@ def qdq_from_onnx(model: Any, ranges: Ranges, style: QdqStyle, keep_float: Colle
         model: as :func:`edgeseg.graphs.onnx_graph.load_graph` gives it. Not changed.
         ranges: of :func:`tensors_to_watch`.
         style: the engine's wishes.
-        keep_float: names of layers that stay as they are.
+        keep_float: names of layers that stay as they are; other operations may be named as well.
 
     Returns:
         An ``onnx.ModelProto`` with the same inputs, outputs and metadata.
@@ -98,8 +98,8 @@ def qdq_from_onnx(model: Any, ranges: Ranges, style: QdqStyle, keep_float: Colle
     _check_names(keep_float, model)
     chosen = [name for name in layers if name not in keep_float]
     if not chosen:
-        raise ArtifactError(_nothing_left(model, style, keep_float))
-    excluded = _list_excluded(model, style, set(chosen))
+        raise ArtifactError(_nothing_left(model, style, layers))
+    excluded = _list_excluded(model, style, set(chosen)) | set(keep_float)
     quantised = _quantise(model, ranges, style, excluded)
     _read_float(quantised, excluded)
     _check_surroundings(model, quantised)
@@ -113,8 +113,8 @@ def _check_names(keep_float: Collection[str], model: Any) -> None:
         raise ArtifactError(f"`keep_float` names no layer of this network: {unknown[0]!r}. Layers are {_some(layers)}.")
 
 
-def _nothing_left(model: Any, style: QdqStyle, keep_float: Collection[str]) -> str:
-    if keep_float:
+def _nothing_left(model: Any, style: QdqStyle, layers: Collection[str]) -> str:
+    if layers:
         return "Every layer is kept in float, so there is no INT8 left. Keep fewer with `keep_float`."
     return (
         f"There is no layer to quantise: {', '.join(style.layers)} with constant weights are, and this network has "

@@ -60,12 +60,12 @@ class QdqQuantizer:
             )
         model = load_graph(parent.model_path)
         ranges = self.ranges(parent, model, images, recipe.method, on_image)
-        quantised = qdq_from_onnx(model, ranges, self.style, recipe.keep_float)
+        quantised, encoding = self._encode(model, ranges, recipe, images)
         entry = quantised.metadata_props.add()
         entry.key, entry.value = ENGINE_KEY, self.engine
         path = out / find_format(self.format).model_file
         require("onnx", "export").save_model(quantised, str(path))
-        return {"algorithm": self._algorithm(), **self._check(quantised, path, images)}
+        return {"algorithm": self._algorithm(), **encoding, **self._check(quantised, path, images)}
 
     def ranges(
         self,
@@ -89,6 +89,12 @@ class QdqQuantizer:
     def open_proof(self, artifact: Artifact) -> Engine:
         """Open the engine that proves an artifact; each encoding defines it."""
         raise NotImplementedError
+
+    def _encode(
+        self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet
+    ) -> tuple[Any, Mapping[str, Any]]:
+        """Quantise the graph; return it, and facts for the manifest."""
+        return qdq_from_onnx(model, ranges, self.style, recipe.keep_float), {}
 
     def _algorithm(self) -> str:
         kind = "symmetric" if self.style.symmetric else "asymmetric"

@@ -162,6 +162,7 @@ class Trials:
             facts = make(staged)
             artifact = open_staged(staged, self._manifest)
             comparison = self._compare(artifact, title)
+            comparison.proof_note = str(facts.get("note", comparison.proof_note))
             trial = Trial(kept, comparison, facts, artifact.size_bytes)
         self._journal.put(_name(kept), _values(trial))
         return trial

@@ -15,7 +15,7 @@ from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import LABELS, TENSORRT
 from edgeseg.runtime.engines.logits import LOGITS, labels_of_logits
 from edgeseg.runtime.engines.ort_engine import OrtEngine
-from edgeseg.runtime.engines.ort_session import EVERYTHING, NOTHING, open_session
+from edgeseg.runtime.engines.ort_session import EVERYTHING, FLOAT_KERNELS, NOTHING, open_session
 from edgeseg.spec import ModelSpec
 
 
@@ -33,8 +33,21 @@ def exact_agreement(model_path: Path, pictures: list[UInt8]) -> float:
         model_path: a deployed graph.
         pictures: network inputs, (1, H, W, C) uint8.
     """
-    deployed, exact = (_open(model_path, optimisation) for optimisation in (EVERYTHING, NOTHING))
-    equal = [np.mean(_labels(deployed, picture) == _labels(exact, picture)) for picture in pictures]
+    return _agreement(model_path, pictures, EVERYTHING)
+
+
+def rounding_agreement(model_path: Path, pictures: list[UInt8]) -> float:
+    """Measure the part of all pixels, 0..1, that keep their label when the same sums are added in another order.
+
+    Both ways use float kernels, so no INT8 kernel has a part in it: what differs began with codes that lay so
+    close between two integers that the last bit of a float decided. As :func:`exact_agreement` else.
+    """
+    return _agreement(model_path, pictures, FLOAT_KERNELS)
+
+
+def _agreement(model_path: Path, pictures: list[UInt8], optimisation: str) -> float:
+    other, exact = (_open(model_path, one) for one in (optimisation, NOTHING))
+    equal = [np.mean(_labels(other, picture) == _labels(exact, picture)) for picture in pictures]
     return float(np.mean(equal))
 
 

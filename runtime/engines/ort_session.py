@@ -16,6 +16,8 @@ FATAL_ONLY = 4
 NOTHING, BASIC, EVERYTHING = "ORT_DISABLE_ALL", "ORT_ENABLE_BASIC", "ORT_ENABLE_ALL"
 """What ONNX Runtime may rewrite: nothing, so that a graph is computed as ONNX defines it; what stays standard ONNX;
 and everything, as it is run."""
+FLOAT_KERNELS = "ORT_ENABLE_ALL in float"
+"""Everything, but no INT8 kernel: a quantised graph in float sums of another order than with :data:`NOTHING`."""
 
 
 def open_session(
@@ -32,7 +34,7 @@ def open_session(
 
     Args:
         model: a file, or a serialised graph.
-        optimisation: :data:`NOTHING`, :data:`BASIC` or :data:`EVERYTHING`.
+        optimisation: :data:`NOTHING`, :data:`BASIC`, :data:`EVERYTHING` or :data:`FLOAT_KERNELS`.
         threads: size of the session's pool; None: every core.
         spins: whether idle threads of the pool wait busily, which answers sooner and takes their cores from others.
         limits_memory: whether opening fails when it takes more memory than is free, see
@@ -47,7 +49,9 @@ def open_session(
     runtime = require("onnxruntime", extra)
     options = runtime.SessionOptions()
     options.log_severity_level = FATAL_ONLY
-    options.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, optimisation)
+    options.graph_optimization_level = getattr(runtime.GraphOptimizationLevel, optimisation.removesuffix(" in float"))
+    if optimisation == FLOAT_KERNELS:
+        options.add_session_config_entry("session.disable_quant_qdq", "1")
     if threads is not None:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

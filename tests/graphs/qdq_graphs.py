@@ -46,12 +46,14 @@ class Graph:
         ]
         return "convolved"
 
-    def model(self, inputs: tuple[str, ...], output: str) -> onnx.ModelProto:
-        def entry(name: str, channels: int) -> Any:
-            return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, SIDE, SIDE])
+    def model(self, inputs: tuple[str, ...], output: str, channels: int = OUTPUTS, side: int = SIDE) -> onnx.ModelProto:
+        """All of it; ``channels`` and ``side`` are of the output."""
+
+        def entry(name: str, channels: int, side: int = SIDE) -> Any:
+            return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, side, side])
 
         tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in self.constants.items()]
-        ends = [entry(name, CHANNELS) for name in inputs], [entry(output, OUTPUTS)]
+        ends = [entry(name, CHANNELS) for name in inputs], [entry(output, channels, side)]
         graph = helper.make_graph(self.nodes, "tiny", *ends, tensors)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(model)
@@ -67,18 +69,30 @@ def skip_connection(kind: type[np.generic]) -> onnx.ModelProto:
     return graph.model(("fine", "coarse"), convolved)
 
 
-def loud_convolution() -> onnx.ModelProto:
+def loud_convolution(weight: int = 127) -> onnx.ModelProto:
     """Large activations under weights of eight bits: two products do not fit 16 bits, 255 * 127 * 2."""
     graph = Graph()
     loud = graph.quantised("fine", 0.01, np.uint8)
-    convolved = graph.convolved(loud, CHANNELS, np.full((OUTPUTS, CHANNELS, 3, 3), 127, np.int8))
-    graph.constants["out_scale"], graph.constants["out_zero"] = np.float32(1.0), np.uint8(0)
-    out = ["out_scale", "out_zero"]
-    graph.nodes += [
-        helper.make_node("QuantizeLinear", [convolved, *out], ["out_q"], name="quantise_out"),
-        helper.make_node("DequantizeLinear", ["out_q", *out], ["out"], name="dequantise_out"),
-    ]
-    return graph.model(("fine",), "out")
+    convolved = graph.convolved(loud, CHANNELS, np.full((OUTPUTS, CHANNELS, 3, 3), weight, np.int8))
+    return graph.model(("fine",), graph.quantised(convolved, 1.0, np.uint8))
+
+
+def pool_over_the_edge(**settings: int) -> onnx.ModelProto:
+    """Means of 3x3 values at every second place: the last window of a row of sixteen reaches over the edge."""
+    graph = Graph()
+    positive = graph.quantised("fine", 0.02, np.uint8)
+    how = {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1, **settings}
+    graph.nodes.append(helper.make_node("AveragePool", [positive], ["pooled"], name="pool", **how))
+    return graph.model(("fine",), graph.quantised("pooled", 0.02, np.uint8), CHANNELS, SIDE // 2)
+
+
+def softmax_of_channels() -> onnx.ModelProto:
+    """Softmax between two pairs of Q/DQ, with the scale that a range of 0 to 1 gets."""
+    graph = Graph()
+    graph.nodes.append(
+        helper.make_node("Softmax", [graph.quantised("fine", 0.02, np.uint8)], ["share"], name="softmax", axis=1)
+    )
+    return graph.model(("fine",), graph.quantised("share", 1 / 255, np.uint8), CHANNELS)
 
 
 def inputs(model: onnx.ModelProto) -> dict[str, Float32]:
