@@ -51,7 +51,7 @@ class WrongKernel:
 
 
 def avoid_known(model: Any) -> tuple[Any, frozenset[str]]:
-    """Get round the kernels that are known to be wrong, whatever the processor.
+    """Keep a graph from the kernels that are known to be wrong on every processor.
 
     An AveragePool with ``ceil_mode`` and ``count_include_pad``, which is what ``torch.nn.AvgPool2d(2, ceil_mode=True)``
     becomes, is divided by the size of the whole window in INT8 where it reaches over the edge: up to 105 codes. With
