@@ -8,14 +8,17 @@ Two layouts are read::
                                                ignore_index: mask value (optional)
                                                mask_values: {255: road} (optional)
                                                masks: folder name beside images (optional)
+                                               task: multilabel (optional)
 
 Any other folder below ``images`` that has one of its name below ``masks`` is a split as well. With a ``data.yaml`` the
 masks of ``.../images/train`` are looked for in ``.../masks/train``.
+
+A pixel may show several classes where the masks of each lie in a folder of its name, ``masks/train/sky/NAME.png``, or
+where ``task: multilabel`` says that bit k of a mask's values stands for class k.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,15 +26,19 @@ from pathlib import Path
 import numpy as np
 
 from edgeseg.errors import DataError
-from edgeseg.files.data_layout import read_layout
+from edgeseg.files.data_layout import DataLayout, read_layout
 from edgeseg.files.image_files import about_unread, is_image, list_images, unread_pictures
 from edgeseg.given import checked
-from edgeseg.image import ColorMaskError, UInt8, read_image, read_mask_numbers
+from edgeseg.image import ColorMaskError, UInt8, read_image, read_mask, read_mask_numbers
 from edgeseg.masks.census import MaskCensus, value_counts
+from edgeseg.masks.class_folders import Part, find_parts, join_parts, stem_of
+from edgeseg.masks.class_sets import HOW, describe_strange_sets
 from edgeseg.masks.judge import check_masks, check_proof
 from edgeseg.masks.mask_values import IGNORED, UNNAMED, GivenValues, Labels, MaskValues
 from edgeseg.masks.strange_values import describe_colors, describe_strange
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import MAX_MULTILABEL, TASKS, ModelSpec
+
+MULTILABEL = "multilabel"
 
 
 @checked
@@ -42,10 +49,22 @@ def is_dataset(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class Pair:
-    """An image file and the mask file that belongs to it."""
+    """An image file and the mask file that belongs to it.
+
+    Attributes:
+        image: the image.
+        mask: its mask, the first of them where each class has its own.
+        parts: class (or ``void``) and file of each of them then.
+    """
 
     image: Path
     mask: Path
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def masks(self) -> tuple[Path, ...]:
+        """All files of the mask."""
+        return tuple(path for _, path in self.parts) or (self.mask,)
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,7 @@ class Dataset:
         folders: for each split, its folder of images and its folder of masks.
         mask_values: what the values of the mask files mean, where they are not class indices.
         void_said: somebody chose ``ignore_index``; it is no guess.
+        task: what the data is for, where it says so: ``multilabel`` where masks hold sets of classes.
     """
 
     root: Path
@@ -67,6 +87,7 @@ class Dataset:
     folders: Mapping[str, tuple[Path, Path]]
     mask_values: MaskValues = field(default_factory=MaskValues)
     void_said: bool = False
+    task: str | None = None
 
     @classmethod
     def open(
@@ -86,18 +107,40 @@ class Dataset:
             spec: of the network that the data is for.
 
         Raises:
-            DataError: no such folder, an unknown layout, no class names, or meanings that make no sense.
+            DataError: no such folder, an unknown layout, no class names, meanings that make no sense, or masks of
+                several classes a pixel where ``spec`` has one, or the other way round.
         """
         found = read_layout(Path(path))
+        task = found.task or _task_of_folders(found)
+        if task not in (None, *TASKS):
+            raise DataError(f"{path}: task must be one of {', '.join(TASKS)}; found {task!r}.")
+        if spec is not None:
+            expect_task(found, task, spec.task)
         void = found.ignore_index if spec is None else spec.ignore_index
         void = void if ignore_index is None else ignore_index
+        if task == MULTILABEL:
+            void = _void_of_sets(found, void, ignore_index)
         said = ignore_index is not None or (found.void_said and void == found.ignore_index)
         values = MaskValues.read(found.mask_values if mask_values is None else mask_values, found.classes)
         if void is None and IGNORED in (*values.numbers.values(), *values.colors.values()):
             raise DataError(
                 f"`mask_values` ignores a value in {path}, where `ignore_index` says that none is. Leave it out."
             )
-        return cls(found.root, found.classes, void, found.folders, values, said)
+        if task == MULTILABEL and (values.colors or any(label != IGNORED for label in values.numbers.values())):
+            raise DataError(
+                f"`mask_values` gives a value one class, and masks in {path} show several. "
+                f"{HOW.format(first=found.classes[0])}."
+            )
+        return cls(found.root, found.classes, void, found.folders, values, said, task)
+
+    @property
+    def several(self) -> bool:
+        """Whether masks hold sets of classes, bit k for class k (:mod:`edgeseg.multilabel`)."""
+        return self.task == MULTILABEL
+
+    def expect_task(self, task: str) -> None:
+        """Raise DataError where masks show several classes a pixel and ``task`` has one, or the other way round."""
+        expect_task(self, self.task, task)
 
     def pairs(self, split: str) -> tuple[Pair, ...]:
         """List image and mask files of a split, sorted by name.
@@ -108,7 +151,8 @@ class Dataset:
         if split not in self.folders:
             raise DataError(f"{self.root} has no split {split!r}; found {sorted(self.folders)}.")
         images, masks = self.folders[split]
-        by_stem = _by_stem(masks)
+        parts = find_parts(masks, self.classes, is_image) if self.several else None
+        by_stem = _by_stem(masks) if parts is None else {stem: found[0][1] for stem, found in parts.items()}
         found = list_images(images)
         missing = [image for image in found if _name(image) not in by_stem]
         if missing:
@@ -117,7 +161,7 @@ class Dataset:
                 f"{len(missing)} of {len(found)} images in {images} have no mask in {masks}, first {missing[0].name}. "
                 f"A mask has its image's name.{_about_likely(missing[0], masks)}{others and ' ' + others}"
             )
-        return tuple(Pair(image, by_stem[_name(image)]) for image in found)
+        return tuple(Pair(image, by_stem[_name(image)], (parts or {}).get(_name(image), ())) for image in found)
 
     def left_out(self, split: str) -> str:
         """Say in a sentence which pictures in a split's folder are of a kind that is not read; empty for none."""
@@ -139,7 +183,7 @@ class Dataset:
         Raises:
             DataError: unreadable, of another size, or a value outside the classes.
         """
-        labels = self._read_labels(pair.mask)
+        labels = self._read_pair(pair)
         if image.shape[:2] != labels.shape:
             turned = labels.shape == image.shape[1::-1] and _ABOUT_TURNED
             raise DataError(
@@ -148,7 +192,7 @@ class Dataset:
             )
         census = self._count([pair.mask], lambda number: labels, "it")
         if census.strange:
-            raise DataError(describe_strange(census))
+            raise DataError((describe_strange_sets if self.several else describe_strange)(census))
         if labels.dtype == np.uint8:
             return np.asarray(labels, np.uint8)
         return np.where(labels == IGNORED, self.ignore_index or 0, labels).astype(np.uint8)
@@ -159,8 +203,9 @@ class Dataset:
         Raises:
             DataError: see :meth:`pairs`; or a mask that cannot be read.
         """
-        files = [pair.mask for pair in (self.pairs(split) if pairs is None else pairs)]
-        return self._count(files, lambda number: self._read_labels(files[number]), f"split {split!r} in {self.root}")
+        chosen = self.pairs(split) if pairs is None else pairs
+        files = [pair.mask for pair in chosen]
+        return self._count(files, lambda number: self._read_pair(chosen[number]), f"split {split!r} in {self.root}")
 
     def check_masks(self, split: str, pairs: Sequence[Pair] | None = None, *, proof: bool = False) -> MaskCensus:
         """Refuse masks that cannot judge a network: the one gate, wherever masks are read.
@@ -182,7 +227,14 @@ class Dataset:
         for number in range(len(files)):
             labels = read(number)
             counts[number] = value_counts(labels if labels.dtype == np.uint8 else labels[labels != IGNORED])
-        return MaskCensus(where, files, counts, self.classes, self.ignore_index, self.void_said, read)
+        said = self.void_said
+        return MaskCensus(where, files, counts, self.classes, self.ignore_index, said, read, self.several)
+
+    def _read_pair(self, pair: Pair) -> Labels:
+        """The labels of a mask, of one file or of one a class."""
+        if not pair.parts:
+            return self._read_labels(pair.mask)
+        return join_parts(pair.parts, self.classes, self.ignore_index, read_mask)
 
     def _read_labels(self, path: Path) -> Labels:
         """The labels of a mask file: HW uint8, or int32 with -1 for what ``mask_values`` ignores."""
@@ -213,9 +265,43 @@ _ABOUT_TURNED = (
 )
 
 
-def _name(path: Path) -> str:
-    """The name without its ending, in one spelling: macOS writes an accent as a letter of its own."""
-    return unicodedata.normalize("NFC", path.stem)
+def expect_task(where: Dataset | DataLayout, found: str | None, wanted: str) -> None:
+    """Raise DataError where one of both is multilabel.
+
+    Args:
+        where: names folder and classes, for the message.
+        found: the data's task.
+        wanted: the network's.
+    """
+    if wanted == MULTILABEL != found:
+        raise DataError(
+            f"The network is multilabel, and {where.root} does not say how its masks show several classes a pixel. "
+            f"{HOW.format(first=where.classes[0])}."
+        )
+    if found == MULTILABEL != wanted:
+        raise DataError(f"Masks in {where.root} show several classes a pixel, and the network is {wanted}.")
+
+
+def _task_of_folders(found: DataLayout) -> str | None:
+    """Multilabel where every split has a folder of masks for each class."""
+    folders = [masks for _, masks in found.folders.values()]
+    several = all((folder / name).is_dir() for folder in folders for name in found.classes)
+    return MULTILABEL if several else None
+
+
+def _void_of_sets(found: DataLayout, void: int | None, asked: int | None) -> int | None:
+    """The value of void where values are sets of classes; 255 is a set of eight."""
+    count = len(found.classes)
+    if count > MAX_MULTILABEL:
+        raise DataError(f"Masks hold sets of at most {MAX_MULTILABEL} classes, one a bit; {found.root} names {count}.")
+    if asked is None and not found.void_said and count == MAX_MULTILABEL:
+        return None
+    if void is not None and void < 1 << count:
+        raise DataError(f"`ignore_index={void}` is a set of the {count} classes of {found.root}; use another value.")
+    return void
+
+
+_name = stem_of
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:

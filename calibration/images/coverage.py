@@ -21,7 +21,7 @@ from edgeseg.dataset import Dataset
 from edgeseg.errors import DataError
 from edgeseg.image import UInt8
 from edgeseg.image_traits import COLOR_TRAITS, GREY_TRAITS, LEAST_INSIDE, Trait, measure_traits
-from edgeseg.masks.census import value_counts
+from edgeseg.masks.census import count_shown, value_counts
 from edgeseg.masks.mask_values import GivenValues
 from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.spec import ModelSpec
@@ -153,7 +153,8 @@ class _Tally:
         self.notes: list[str] = []
         self.pixels: Int64 = np.zeros(spec.num_classes, np.int64)
         self.images_with: Int64 = np.zeros(spec.num_classes, np.int64)
-        self.masks = 0
+        self.masks, self.counted = 0, 0
+        self._several = spec.task == "multilabel"
         self._ignore_index = ignore_index
 
     def add(self, image: UInt8, mask: UInt8 | None) -> None:
@@ -163,8 +164,10 @@ class _Tally:
         counts = value_counts(mask)
         if self._ignore_index is not None:
             counts[self._ignore_index] = 0
-        self.pixels += counts[: len(self.pixels)]
-        self.images_with += counts[: len(self.pixels)] > 0
+        shown = count_shown(counts, len(self.pixels)) if self._several else counts[: len(self.pixels)]
+        self.pixels += shown
+        self.images_with += shown > 0
+        self.counted += int(counts.sum())
         self.masks += 1
 
     def add_sample(self, read: Callable[[], tuple[UInt8, UInt8 | None]]) -> None:
@@ -176,7 +179,7 @@ class _Tally:
     @property
     def shares(self) -> Float64 | None:
         """Share of the pixels of each class; None without masks."""
-        return self.pixels / max(1, int(self.pixels.sum())) if self.masks else None
+        return self.pixels / max(1, self.counted) if self.masks else None
 
 
 def _masks(

@@ -35,6 +35,7 @@ class DataLayout:
         folders: for each split, its folder of images and its folder of masks; train, val and test come first.
         mask_values: what mask values mean, as the file says it.
         void_said: the file chose ``ignore_index``.
+        task: of the networks that the data is for, as the file says it, or None.
     """
 
     root: Path
@@ -43,6 +44,7 @@ class DataLayout:
     folders: Mapping[str, tuple[Path, Path]]
     mask_values: Mapping[Any, Any] = field(default_factory=dict)
     void_said: bool = False
+    task: str | None = None
 
 
 def read_layout(path: Path) -> DataLayout:
@@ -97,7 +99,7 @@ def _from_yaml(path: Path) -> DataLayout:
     meanings = values.get("mask_values") or {}
     if not isinstance(meanings, Mapping):
         raise DataError(f"{path}: mask_values must be a mapping, such as {{255: road}}; found {meanings!r}.")
-    return DataLayout(root, names, void, folders, meanings, "ignore_index" in values)
+    return DataLayout(root, names, void, folders, meanings, "ignore_index" in values, values.get("task"))
 
 
 def _yaml_folders(values: Mapping[str, Any], root: Path, path: Path) -> dict[str, tuple[Path, Path]]:
@@ -110,7 +112,7 @@ def _yaml_folders(values: Mapping[str, Any], root: Path, path: Path) -> dict[str
                 raise DataError(f"{path}: {split} must name one folder of images; found {values[split]!r}.")
             folders[split] = (root / values[split], _masks_beside(root, values[split], masks))
     for split, name in values.items():
-        if split in (*USUAL, "path", "masks") or not isinstance(name, str) or not name:
+        if split in (*USUAL, "path", "masks", "task") or not isinstance(name, str) or not name:
             continue
         images, beside = root / name, _masks_beside(root, name, masks)
         if images.is_dir() and beside.is_dir() and beside != images:

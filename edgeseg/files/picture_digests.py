@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ class PictureRecord:
     Attributes:
         name: of the image file.
         image: the first sixteen hex digits of the SHA-256 of its bytes, as ``sha256sum`` prints them.
-        mask: the same of its mask, or ``-`` where there was none.
+        mask: the same of its mask, or ``-`` where there was none; see :func:`digest_files`.
     """
 
     name: str
@@ -59,11 +60,18 @@ def digest_file(path: Path) -> str:
         return NO_FILE
 
 
+def digest_files(paths: Sequence[Path]) -> str:
+    """Compute :func:`digest_file` of one file, or of several that of their digests; ``-`` for none."""
+    if len(paths) < 2:
+        return digest_file(paths[0]) if paths else NO_FILE
+    return hashlib.sha256(" ".join(map(digest_file, paths)).encode()).hexdigest()[:HEX_DIGITS]
+
+
 def record_pictures(files: Iterable[Sequence[Path]]) -> list[str]:
-    """Give a line for each picture, of its image file and its mask file; what comes from no file is left out.
+    """Give a line for each picture, of its image file and its mask files; what comes from no file is left out.
 
     >>> _ = Path("a.png").write_bytes(b"abc")
     >>> record_pictures([[Path("a.png")], []])
     ['ba7816bf8f01cfea - a.png']
     """
-    return [str(PictureRecord(one[0].name, *map(digest_file, one[:2]))) for one in files if one]
+    return [str(PictureRecord(one[0].name, digest_file(one[0]), digest_files(one[1:]))) for one in files if one]

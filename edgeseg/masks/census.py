@@ -24,6 +24,7 @@ class MaskCensus:
         classes: names in label order.
         ignored: the value that is not scored, or None.
         said: somebody chose that value, so that it is no guess.
+        several: a value is a set of classes, bit k for class k.
         read: gives one mask again by its number, HW uint8.
     """
 
@@ -34,11 +35,19 @@ class MaskCensus:
     ignored: int | None
     said: bool
     read: Callable[[int], UInt8]
+    several: bool = False
 
     @property
     def class_pixels(self) -> Int64:
         """Pixels of each class over all files, (K,) int64."""
+        if self.several:
+            return count_shown(self.counts.sum(0), len(self.classes))
         return np.asarray(self.counts[:, : len(self.classes)].sum(0))
+
+    @property
+    def labels(self) -> int:
+        """How many values mean something, from 0 on: one a class, or one a set of classes."""
+        return 1 << len(self.classes) if self.several else len(self.classes)
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -49,7 +58,7 @@ class MaskCensus:
     def strange(self) -> tuple[int, ...]:
         """Values that are neither a class nor ignored."""
         values = np.flatnonzero(self.counts.sum(0))
-        return tuple(int(value) for value in values if value >= len(self.classes) and value != self.ignored)
+        return tuple(int(value) for value in values if value >= self.labels and value != self.ignored)
 
     def holding(self, value: int | None) -> npt.NDArray[np.bool_]:
         """Tell which files hold a value, (files,) bool."""
@@ -66,6 +75,12 @@ class MaskCensus:
         names = [self.files[int(number)].name for number in numbers[:3]]
         more = f" and {len(numbers) - 3} more" if len(numbers) > 3 else ""
         return ", ".join(names) + more
+
+
+def count_shown(counts: Int64, classes: int) -> Int64:
+    """Count the pixels that show each class, (K,), from those of each set of classes, (2^K or more,)."""
+    sets = np.arange(1 << classes)
+    return np.asarray((sets >> np.arange(classes)[:, np.newaxis] & 1) @ counts[: len(sets)], np.int64)
 
 
 def value_counts(mask: UInt8) -> Int64:

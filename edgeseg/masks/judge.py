@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edgeseg.errors import DataError
 from edgeseg.masks.census import MaskCensus
+from edgeseg.masks.class_sets import describe_empty_sets, describe_strange_sets
 from edgeseg.masks.drawn_void import MASKS_TRIED, VoidHabit
 from edgeseg.masks.strange_values import ABOUT_JPEG, describe_strange, is_jpeg
 
@@ -31,15 +32,15 @@ def check_masks(census: MaskCensus) -> None:
             mean.
     """
     if census.strange:
-        raise DataError(describe_strange(census))
+        raise DataError((describe_strange_sets if census.several else describe_strange)(census))
     if lossy := [number for number, file in enumerate(census.files) if is_jpeg(file)]:
         raise DataError(
             f"{len(lossy)} of the {len(census.files)} masks of {census.where} are JPEG files: "
             f"{census.name_files(lossy)}. {ABOUT_JPEG}"
         )
     if not census.class_pixels.any():
-        raise DataError(_about_nothing(census))
-    if census.ignored is None or not census.holding(census.ignored).any():
+        raise DataError((describe_empty_sets if census.several else _about_nothing)(census))
+    if census.several or census.ignored is None or not census.holding(census.ignored).any():
         return
     if len(census.classes) == 2:
         _check_two_classes(census, census.ignored)
@@ -55,7 +56,7 @@ def check_proof(census: MaskCensus) -> None:
     """
     check_masks(census)
     shown = np.flatnonzero(census.class_pixels)
-    if len(shown) == 1:
+    if len(shown) == 1 and not census.several:
         only = census.classes[int(shown[0])]
         raise DataError(
             f"Every pixel that counts in the {len(census.files)} masks of {census.where} is {only!r}, so that a "

@@ -155,8 +155,6 @@ def _labelled_samples(
     path: Path, spec: ModelSpec, split: str | None, ignore_index: int | None, mask_values: GivenValues | None
 ) -> Samples:
     dataset = Dataset.open(path, ignore_index, mask_values, spec)
-    if spec.task == "multilabel":
-        raise DataError(f"Masks of several classes a pixel are not read yet; give pictures alone, not {path}.")
     if dataset.classes != spec.classes:
         raise DataError(
             f"{path} has the classes {', '.join(dataset.classes)}, the model {', '.join(spec.classes)}. "
@@ -166,7 +164,7 @@ def _labelled_samples(
         split = "val" if "val" in dataset.folders else next(iter(dataset.folders))
     dataset.check_masks(split, proof=True)
     items = tuple(
-        Sample(pair.image.name, _pair_reader(dataset, pair), (pair.image, pair.mask)) for pair in dataset.pairs(split)
+        Sample(pair.image.name, _pair_reader(dataset, pair), (pair.image, *pair.masks)) for pair in dataset.pairs(split)
     )
     meanings = dataset.mask_values.to_dict(dataset.classes) or None
     return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split), meanings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from edgeseg.console.text_table import format_table
+from edgeseg.metrics.multilabel import MultilabelConfusion
 from edgeseg.proof.compare import Comparison
 
 
@@ -73,8 +74,12 @@ def comparison_notes(comparison: Comparison) -> list[str]:
 
 
 def _constant_mask_iou(comparison: Comparison) -> float:
-    """mIoU of giving every pixel the most frequent label of the masks."""
-    pixels = comparison.reference.confusion.counts.sum(1)
+    """mIoU of giving every pixel the most frequent label of the masks, or every class (multilabel)."""
+    counted = comparison.reference.confusion
+    pixels = counted.truth
+    if isinstance(counted, MultilabelConfusion):
+        every = pixels / max(1, int(counted.counts[0].sum()))
+        return float(every[every > 0].mean()) if every.any() else 0.0
     return float(pixels.max() / max(1, pixels.sum()) / max(1, int((pixels > 0).sum())))
 
 

@@ -90,7 +90,7 @@ def kept_miou(data: Dataset, side: int) -> float:
         same = np.bincount(mask[mask == back], minlength=256)
         hits += same
         union += np.bincount(mask.ravel(), minlength=256) + np.bincount(back.ravel(), minlength=256) - same
-    seen = np.flatnonzero(union[: len(data.classes)])
+    seen = np.flatnonzero(union[: 1 << len(data.classes) if data.several else len(data.classes)])
     return float((hits[seen] / union[seen]).mean()) if len(seen) else 1.0
 
 

@@ -16,6 +16,7 @@ from edgeseg.image import UInt8, read_image
 from edgeseg.masks.mask_values import GivenValues
 from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.confusion import Confusion
+from edgeseg.metrics.multilabel import make_boundary, make_confusion, make_sizes
 from edgeseg.metrics.size_iou import SizeIoU
 from edgeseg.spec import ModelSpec
 
@@ -118,9 +119,10 @@ def evaluate(
 
 
 def _no_pixels_error(dataset: Dataset, by_size: bool) -> Evaluation:
-    classes, ignored = len(dataset.classes), dataset.ignore_index
-    sizes = SizeIoU(dataset.classes, ignored) if by_size else None
-    return Evaluation(dataset.classes, Confusion(classes, ignored), BoundaryIoU(classes, ignored), sizes)
+    task, classes, ignored = dataset.task or "", len(dataset.classes), dataset.ignore_index
+    sizes = make_sizes(task, dataset.classes, ignored) if by_size else None
+    areas, outlines = make_confusion(task, classes, ignored), make_boundary(task, classes, ignored)
+    return Evaluation(dataset.classes, areas, outlines, sizes)
 
 
 def _read(dataset: Dataset, pair: Pair, skipped: list[str]) -> tuple[UInt8, UInt8] | None:
@@ -157,8 +159,7 @@ def open_dataset(
 @checked
 def expect_classes(dataset: Dataset, spec: ModelSpec, name: str) -> None:
     """Raise DataError when a dataset has other classes than a model, or another order of them."""
-    if spec.task == "multilabel":
-        raise DataError(f"Masks of several classes a pixel are not read yet; {name} is multilabel.")
+    dataset.expect_task(spec.task)
     if dataset.classes != spec.classes:
         raise DataError(
             f"{dataset.root} has the classes {', '.join(dataset.classes)}, but {name} has "

@@ -11,7 +11,7 @@ import numpy as np
 from edgeseg.artifact import Artifact
 from edgeseg.dataset import Dataset, Pair
 from edgeseg.errors import ArtifactError, DataError
-from edgeseg.files.picture_digests import PictureRecord, digest_file
+from edgeseg.files.picture_digests import PictureRecord, digest_file, digest_files
 from edgeseg.given import checked
 
 SPREAD_BEFORE = 16
@@ -123,11 +123,11 @@ class _Pictures:
         """The pair, or what is wrong with it."""
         wanted = (picture.image, picture.mask)
         named = self._by_name.get(picture.name)
-        here = None if named is None else (digest_file(named.image), digest_file(named.mask))
+        here = None if named is None else (digest_file(named.image), digest_files(named.masks))
         if here == wanted:
             return named, ""
         if self._by_content is None:
-            self._by_content = {(digest_file(one.image), digest_file(one.mask)): one for one in self._pairs}
+            self._by_content = {(digest_file(one.image), digest_files(one.masks)): one for one in self._pairs}
         if (moved := self._by_content.get(wanted)) is not None:
             return moved, ""
         if here is None:

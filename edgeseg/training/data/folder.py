@@ -15,8 +15,7 @@ from edgeseg.dataset import Dataset, Pair
 from edgeseg.errors import DataError
 from edgeseg.files.data_layout import SPLITS
 from edgeseg.image import UInt8, fit, fit_mask, normalise, placement
-from edgeseg.masks.census import Int64
-from edgeseg.multilabel import unpack_planes
+from edgeseg.masks.census import Int64, count_shown
 from edgeseg.spec import ModelSpec
 from edgeseg.training.data.augment import Augmentation, augment, warp_weights
 from edgeseg.training.data.boundary_weights import BoundaryWeights, WeightCache
@@ -179,6 +178,5 @@ def count_pixels(dataset: FolderDataset, progress: Iterator[int] | Sequence[int]
 
 
 def _shown(counts: Int64, classes: int) -> Int64:
-    every = np.arange(len(counts), dtype=np.uint8)[np.newaxis]
-    shown = np.asarray(unpack_planes(every, classes)[:, 0] @ counts)
+    shown = count_shown(counts, classes)
     return np.stack([counts.sum() - shown, shown], 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -62,14 +63,25 @@ def link_splits(data: Dataset, out: Path, held: set[Pair]) -> Dataset:
     if len(held) in (0, len(pairs)):
         raise UserError(f"That would hold out {len(held)} of {len(pairs)} images; keep some on either side.")
     files = {
-        Path(kind, "val" if pair in held else "train", file.name): file.resolve()
+        Path(kind, "val" if pair in held else "train", name): file.resolve()
         for pair in pairs
-        for kind, file in (("images", pair.image), ("masks", pair.mask))
+        for kind, name, file in (("images", pair.image.name, pair.image), *_mask_links(pair))
     }
     if not _holds(out, files):
         _build(data, out, files)
     folders = {split: (out / "images" / split, out / "masks" / split) for split in ("train", "val")}
     return replace(data, root=out, folders=folders)
+
+
+def _class_folders(data: Dataset) -> tuple[str, ...]:
+    """Folders that masks of one file a class lie in; none where masks are single files."""
+    return data.classes if data.pairs("train")[0].parts else ()
+
+
+def _mask_links(pair: Pair) -> list[tuple[str, str, Path]]:
+    if not pair.parts:
+        return [("masks", pair.mask.name, pair.mask)]
+    return [("masks", f"{name}/{path.name}", path) for name, path in pair.parts]
 
 
 def _without_tail(stem: str) -> str:
@@ -89,7 +101,8 @@ def _holds(out: Path, files: dict[Path, Path]) -> bool:
     """Whether ``out`` is the folder that these links make."""
     if not out.exists():
         return False
-    found = {path.relative_to(out) for kind in ("images", "masks") for path in out.glob(f"{kind}/*/*")}
+    inside = (path for kind in ("images", "masks") for path in out.glob(f"{kind}/*/**/*"))
+    found = {path.relative_to(out) for path in inside if path.is_symlink() or not path.is_dir()}
     if found != set(files) or any((out / name).resolve() != file for name, file in files.items()):
         raise UserError(f"{out} exists and holds other pictures; choose another folder or remove it.")
     return True
@@ -102,6 +115,8 @@ def _build(data: Dataset, out: Path, files: dict[Path, Path]) -> None:
         for name, file in files.items():
             (staged / name).parent.mkdir(parents=True, exist_ok=True)
             (staged / name).symlink_to(file)
+        for split, one in itertools.product(("train", "val"), _class_folders(data)):
+            (staged / "masks" / split / one).mkdir(parents=True, exist_ok=True)
         _describe(data, staged)
         staged.chmod(0o755)
         os.replace(staged, out)
@@ -121,6 +136,8 @@ def _describe(data: Dataset, folder: Path) -> None:
         further["ignore_index"] = data.ignore_index
     if meanings := data.mask_values.to_dict(data.classes):
         further["mask_values"] = meanings
+    if data.task:
+        further["task"] = data.task
     if further:
         values = {"train": "images/train", "val": "images/val", "names": list(data.classes)}
         text = json.dumps({**values, **further}, ensure_ascii=False, indent=1)

@@ -10,7 +10,7 @@ from edgeseg.aspect import warn_of_stretch as word_stretch
 from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
 from edgeseg.models.registry import model_entry
-from edgeseg.spec import ModelSpec
+from edgeseg.spec import MAX_MULTILABEL, ModelSpec
 from edgeseg.training import defaults
 from edgeseg.training.checkpoint import read_checkpoint
 from edgeseg.training.data.boundary_weights import BoundaryWeights
@@ -56,14 +56,19 @@ def make_spec(asked: TrainRequest, network: Network, data: Dataset, voice: Voice
         CheckpointError: the data has other classes than ``weights``.
         SpecError: fields that contradict each other.
     """
-    if asked.task == "multilabel":
-        raise UserError("Masks of several classes a pixel, as `task='multilabel'` needs them, are not read yet.")
     if asked.weights:
         return _spec_of_weights(asked.weights, asked.imgsz, data)
+    task = asked.task or data.task or ("binary" if len(data.classes) == 2 else "multiclass")
+    data.expect_task(task)
+    if data.several and len(data.classes) == MAX_MULTILABEL:
+        raise UserError(
+            f"Training takes at most {MAX_MULTILABEL - 1} classes that may show together: the value 255, all eight of "
+            "them, is void there."
+        )
     height, width = asked.imgsz or _choose_size(data, voice)
     mean, std = _choose_normalisation(asked, network)
     return ModelSpec(
-        task=asked.task or ("binary" if len(data.classes) == 2 else "multiclass"),
+        task=task,
         classes=data.classes,
         height=height,
         width=width,
@@ -79,6 +84,7 @@ def _spec_of_weights(weights: Path, imgsz: tuple[int, int] | None, data: Dataset
     """The checkpoint's contract, for this data's void value and for another size where one is given."""
     spec = ModelSpec.from_json(read_checkpoint(weights)["spec"])
     check_same_classes(spec.classes, data.classes, f"{weights} was trained on", "Start")
+    data.expect_task(spec.task)
     height, width = imgsz or (spec.height, spec.width)
     return spec.replace(height=height, width=width, ignore_index=data.ignore_index)
 
