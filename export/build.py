@@ -76,7 +76,7 @@ def converted_artifact(
 
 def reference_stage(source: SourceNet) -> Stage:
     """Make a stage of the source network itself, through the same predictor as the artifacts."""
-    return Stage(source.stage, Predictor(ReferenceEngine(source.forward, source.spec)))
+    return Stage(source.stage, Predictor(ReferenceEngine(source.forward, source.spec, source.predict)))
 
 
 def _manifest(

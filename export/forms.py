@@ -13,6 +13,7 @@ from edgeseg.errors import EdgesegError, UserError
 from edgeseg.export import build
 from edgeseg.export.graphs.deployed_graph import check_outputs
 from edgeseg.export.source.source_net import SourceNet
+from edgeseg.export.source.usual_readings import find_better_reading
 from edgeseg.export.tensorrt_artifact import finish_tensorrt, tensorrt_artifact
 from edgeseg.formats import BUILT_IN, OPENVINO, TENSORRT, find_format, formats_to_time
 from edgeseg.masks.mask_values import GivenValues
@@ -119,14 +120,20 @@ def export_preferred(
 def _choose_evidence(
     source: SourceNet, options: ExportOptions, place: OutputOptions, weights: Collection[str], warn: Warn
 ) -> tuple[CalibrationSet | None, Samples]:
-    """What calibrates, where INT8 is asked for, and what the results are compared on."""
+    """What calibrates, where INT8 is asked for, and what the results are compared on; says what should be known."""
+    images = None
     if options.int8 is not None:
         images = options.int8.choose_images(source.spec, weights, place.progress, warn)
-        return images, options.int8.choose_samples(source.spec, images, warn)
-    if options.data is None:
-        return None, synthetic_samples(source.spec)
-    found = samples_from(options.data, source.spec, None, options.ignore_index, mask_values=options.mask_values)
-    return None, found
+        samples = options.int8.choose_samples(source.spec, images, warn)
+    elif options.data is None:
+        samples = synthetic_samples(source.spec)
+    else:
+        samples = samples_from(options.data, source.spec, None, options.ignore_index, mask_values=options.mask_values)
+    for note in source.notes:
+        warn(note)
+    if (better := find_better_reading(source, samples)) is not None:
+        warn(better.sentence(samples.source))
+    return images, samples
 
 
 def _export_floats(

@@ -64,6 +64,7 @@ ROOMS = (
     "edgeseg.calibration.search",
     "edgeseg.calibration",
     "edgeseg.export.graphs",
+    "edgeseg.export.reading",
     "edgeseg.export.source",
     "edgeseg.export.trace",
     "edgeseg.export",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from edgeseg.api.needs import need_to_export
 from edgeseg.artifact import Artifact
 from edgeseg.console.extras import require
 from edgeseg.console.progress import OnProgress, Progress, no_progress, report_to
-from edgeseg.errors import UserError
+from edgeseg.errors import DataWarning, UserError
 from edgeseg.files.atomic import check_writable
 from edgeseg.formats import OPENVINO, TENSORRT, format_names
 from edgeseg.proof.budget import Budget
@@ -80,6 +82,10 @@ def export_model(
         MissingExtra: a package is not installed.
         OutputError: ``out`` cannot be written.
 
+    Warns:
+        DataWarning: what should be known about how a network was read (docs/foreign.md), such as that its pixels were
+            probably prepared in another way in training.
+
     Example:
         >>> spec = edgeseg.ModelSpec("multiclass", ("background", "disc", "box"), height=64, width=96)
         >>> artifact = edgeseg.export_model(net, spec=spec, data="data", name="shapes")
@@ -109,7 +115,8 @@ def export_model(
     shown = report_to(progress)
     source = read_network(net, SpecFlags(logits=logits, upsample=upsample), spec, None, name, shown)
     place = OutputOptions(folder, name or source.name, shown)
-    return export_forms(source, options, place)[-1].artifact
+    warn = partial(warnings.warn, category=DataWarning, stacklevel=5)
+    return export_forms(source, options, place, warn=warn)[-1].artifact
 
 
 def read_network(

@@ -16,6 +16,8 @@ from edgeseg.runtime.engines.run_limits import LONGEST_RUN_S, limit_memory, limi
 
 Forward = Callable[[Float32], Float32]
 """(1, C, H, W) normalised float32 to (1, K, H, W) float32."""
+Run = Callable[[Any], list[Any]]
+"""An array as the graph takes it to its outputs as it gives them."""
 
 
 def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
@@ -24,16 +26,26 @@ def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
     Raises:
         ArtifactError: ONNX Runtime refuses the graph, now or when it runs; it takes too much memory or time.
     """
+    run = make_run(model, limit_s)
+    return lambda values: np.asarray(run(values)[0], np.float32)
+
+
+def make_run(model: Any, limit_s: float = LONGEST_RUN_S) -> Run:
+    """Make a function from the input of a one-input ``onnx.ModelProto`` to all of its outputs, as it has them.
+
+    Raises:
+        ArtifactError: see :func:`make_forward`.
+    """
     session = open_graph(model)
     run_options = require("onnxruntime", "export").RunOptions
     name, failures = session.get_inputs()[0].name, _failures()
 
-    def forward(values: Float32) -> Float32:
+    def run(values: Any) -> list[Any]:
         options = run_options()
         options.log_severity_level = FATAL_ONLY
         try:
             with limit_memory(), limit_time(options, limit_s):
-                return np.asarray(session.run(None, {name: values}, options)[0], np.float32)
+                return list(session.run(None, {name: values}, options))
         except failures as error:
             if options.terminate:
                 raise ArtifactError(
@@ -45,7 +57,7 @@ def make_forward(model: Any, limit_s: float = LONGEST_RUN_S) -> Forward:
                 "are written into the graph, only the size it was exported with works: `imgsz=(H, W)`."
             ) from None
 
-    return forward
+    return run
 
 
 def open_graph(model: Any, optimisation: str = EVERYTHING) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ def foreign_spec(
     Raises:
         SpecError: something is missing (with every flag that supplies it) or contradicts the model.
     """
-    _check_complete(path, flags, input_size)
+    check_complete(path, flags, input_size)
     task = flags.task or ("binary" if logits == 1 else "multilabel" if sigmoids and logits else "multiclass")
     assert flags.classes is not None
     height, width = flags.imgsz or (input_size[1], input_size[2])
@@ -150,7 +150,29 @@ def foreign_spec(
     return spec
 
 
-def _check_complete(path: Path, flags: SpecFlags, input_size: Sequence[int | None]) -> None:
+def take_pixels(flags: SpecFlags) -> SpecFlags:
+    """Complete what is known about a file that takes uint8 pixels, and so prepares them itself.
+
+    Raises:
+        SpecError: ``mean`` and ``std`` would prepare them a second time.
+    """
+    mean, std = flags.mean or (0.0,), flags.std or (1.0,)
+    wholes = (1.0, 255.0, 1 / 255)
+    if any(mean) or len(set(std)) != 1 or not any(abs(std[0] - whole) < 1e-6 for whole in wholes):
+        raise SpecError(
+            "The input of this file is uint8: it takes pixels as they are and prepares them itself, and `mean` and "
+            "`std` would do so twice. Leave both out."
+        )
+    channels = 1 if flags.color_order == "gray" else 3
+    return replace(flags, mean=(0.0,) * channels, std=(1.0,) * channels, value_range=255)
+
+
+def check_complete(path: Path, flags: SpecFlags, input_size: Sequence[int | None]) -> None:
+    """Check that everything was said about a model that nothing else tells.
+
+    Raises:
+        SpecError: with all that is missing.
+    """
     missing = {
         "`classes=(NAME, NAME, ...)` (or a file, one name a line)": flags.classes is None,
         "`color_order='rgb' | 'bgr' | 'gray'`": flags.color_order is None,

@@ -31,9 +31,19 @@ def onnx_from_checkpoint(model: nn.Module, spec: ModelSpec) -> Any:
         CheckpointError: the network has an operation that opset 17 cannot say.
     """
     torch = require("torch", "export")
+    _check_output(torch, model, torch.zeros(1, spec.channels, spec.height, spec.width), spec)
+    return onnx_from_module(model, spec)
+
+
+def onnx_from_module(model: nn.Module, spec: ModelSpec) -> Any:
+    """Export a network by ``torch.onnx``, whatever it gives; see :func:`onnx_from_checkpoint`.
+
+    Raises:
+        CheckpointError: the network has an operation that opset 17 cannot say.
+    """
+    torch = require("torch", "export")
     require("onnxscript", "export")
     example = torch.zeros(1, spec.channels, spec.height, spec.width)
-    _check_output(torch, model, example, spec)
     with quiet():
         try:
             program = torch.onnx.export(
@@ -57,15 +67,20 @@ def _check_output(torch: Any, model: nn.Module, example: Any, spec: ModelSpec) -
         with torch.inference_mode():
             found = tuple(model(example).shape)
     except RuntimeError as error:
-        raise SpecError(
-            f"The network does not run at {size}: {_first_line(error)}. "
-            "Give `imgsz=(H, W)` in multiples of its stride, usually 32."
-        ) from None
+        raise SpecError(does_not_run(spec, error)) from None
     if found != (1, spec.logit_channels, spec.height, spec.width):
         raise SpecError(
             f"The network gives {found} at {size}; its spec says {spec.logit_channels} logits a pixel. "
             "Give `imgsz=(H, W)` in multiples of its stride, usually 32."
         )
+
+
+def does_not_run(spec: ModelSpec, error: BaseException) -> str:
+    """Say that a network does not take the size of its spec."""
+    return (
+        f"The network does not run at {spec.height}x{spec.width}: {_first_line(error)}. "
+        "Give `imgsz=(H, W)` in multiples of its stride, usually 32."
+    )
 
 
 def _lower(proto: Any) -> Any:

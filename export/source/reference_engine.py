@@ -7,17 +7,31 @@ predictor as the artifacts made from them.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
 from edgeseg.errors import EngineError
 from edgeseg.export.graphs.ort_session import Forward
-from edgeseg.export.source.foreign_net import sigmoid, softmax
 from edgeseg.image import Float32, UInt8, normalise
 from edgeseg.multilabel import pack_planes
 from edgeseg.runtime.engines.engine import CLOSED_SLOT
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec
+
+Predict = Callable[[Float32], Prediction]
+"""Normalised ``[1, C, H, W]`` to labels and confidence."""
+
+
+def softmax(logits: Float32) -> Float32:
+    """Compute the softmax over axis 1."""
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True), np.float32)
+
+
+def sigmoid(logits: Float32) -> Float32:
+    """Compute ``1 / (1 + exp(-x))`` of each logit, float32."""
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def prediction_from_logits(logits: Float32, spec: ModelSpec) -> Prediction:
@@ -38,11 +52,18 @@ def _as_uint8(probability: Float32) -> UInt8:
 
 
 class ReferenceEngine:
-    """Engine around a function from normalised input to logits."""
+    """Engine around a network as it is.
 
-    def __init__(self, forward: Forward, spec: ModelSpec) -> None:
+    Args:
+        forward: normalised input to logits.
+        spec: its contract.
+        predict: normalised input to what the network's own last layers say; None: what follows from the logits.
+    """
+
+    def __init__(self, forward: Forward, spec: ModelSpec, predict: Predict | None = None) -> None:
         self.spec = spec
         self._forward: Forward | None = forward
+        self._predict = predict
 
     def open_slot(self) -> ReferenceSlot:
         """Open a slot; raises EngineError when the engine is closed."""
@@ -59,6 +80,16 @@ class ReferenceEngine:
         if self._forward is None:
             raise EngineError("This engine is closed; open it again before using its slots.")
         return self._forward(planes)
+
+    def predict(self, planes: Float32) -> Prediction:
+        """Compute labels and confidence of normalised input ``[1, C, H, W]``.
+
+        Raises:
+            EngineError: the engine is closed.
+        """
+        if self._predict is None or self._forward is None:
+            return prediction_from_logits(self.forward(planes), self.spec)
+        return self._predict(planes)
 
     def close(self) -> None:
         """Let go of the network; a second call does nothing."""
@@ -77,8 +108,7 @@ class ReferenceSlot:
         """Infer what the input holds; see :meth:`edgeseg.runtime.engines.engine.Slot.run`."""
         if self._engine is None:
             raise EngineError(CLOSED_SLOT)
-        logits = self._engine.forward(normalise(self.input, self._spec)[np.newaxis])
-        return prediction_from_logits(logits, self._spec)
+        return self._engine.predict(normalise(self.input, self._spec)[np.newaxis])
 
     def close(self) -> None:
         """Let go of the engine; see :meth:`edgeseg.runtime.engines.engine.Slot.close`."""

@@ -17,12 +17,23 @@ from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.graphs.deployed_graph import NORMALISED
 from edgeseg.export.graphs.ort_session import Forward, make_forward
+from edgeseg.export.reading.entry import Entry, keep_output, read_entry
+from edgeseg.export.reading.other_kinds import refuse_other_kinds
+from edgeseg.export.reading.own_graph import plain_graph
 from edgeseg.export.source.finite_net import check_activations, check_weights
-from edgeseg.export.source.foreign_net import ACTIVATIONS, bare_net, probe_inputs, strip_deployment
-from edgeseg.export.source.foreign_spec import SpecFlags, agree_with, change_spec, describe_spec, foreign_spec
-from edgeseg.export.source.graph_facts import graph_facts, keep_output, last_operation
+from edgeseg.export.source.foreign_net import ForeignNet, probe_inputs, strip_deployment
+from edgeseg.export.source.foreign_spec import (
+    SpecFlags,
+    agree_with,
+    change_spec,
+    check_complete,
+    describe_spec,
+    foreign_spec,
+    take_pixels,
+)
 from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+from edgeseg.export.source.reference_engine import Predict
 from edgeseg.export.source.unsaid_task import expect_said
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.image import Float32
@@ -51,6 +62,11 @@ class SourceNet:
         parents: SHA-256 of the file it was read from, by role.
         cut: what ``drop_levels`` cost and saved, where levels were dropped.
         depth: what ``depth`` cut a U-Net++ to, where it did.
+        predict: what the network's own last layers say, the reference where it has such; None: what follows from
+            the logits.
+        notes: a sentence for each thing that a person should know about how it was read.
+        is_foreign: how its pixels are prepared is somebody's word, and not what training wrote.
+        takes_pixels: it takes uint8 pixels and prepares them itself.
     """
 
     name: str
@@ -61,6 +77,10 @@ class SourceNet:
     parents: dict[str, str]
     cut: CutFacts | None = None
     depth: int | None = None
+    predict: Predict | None = None
+    notes: tuple[str, ...] = ()
+    is_foreign: bool = False
+    takes_pixels: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,15 +192,38 @@ def _from_onnx(path: Path, name: str, flags: SpecFlags, settle: Callable[[ModelS
         net = strip_deployment(model)
         return SourceNet(name, _same_size(own, settle(own)), net, make_forward(net), STAGE_FILE, parents)
     expect_float(model)  # before flags are asked for: no flag helps a quantised file
+    refuse_other_kinds(model, flags.logits)
     if flags.logits is not None:
         model = keep_output(model, flags.logits)
-    facts = graph_facts(model)
-    spec = settle(own) if own else foreign_spec(path, flags, facts.input_size, facts.logits, facts.sigmoids)
-    net, forward = bare_net(model, spec, flags.upsample)
-    ending = last_operation(model.graph)
-    if own is None and flags.task is None and (ending is None or ending.op_type not in ACTIVATIONS):
-        expect_said(path, spec, [forward(probe) for probe in probe_inputs(spec)])
-    return SourceNet(name, spec, net, forward, STAGE_FILE, parents)
+    entry = read_entry(plain_graph(model).graph)
+    if own is None and entry.takes_pixels:
+        flags = take_pixels(flags)
+    foreign = _open_foreign(model, entry, own or flags, path)
+    spec = settle(own) if own else foreign_spec(path, flags, entry.size, foreign.channels, foreign.is_independent)
+    bare = foreign.bare(spec, flags.upsample)
+    reading = bare.reading
+    if own is None and flags.task is None and reading.may_be_independent:
+        expect_said(path, spec, [reading.logits(probe) for probe in probe_inputs(spec)])
+    return SourceNet(
+        *(name, bare.spec, bare.proto, reading.logits, STAGE_FILE, parents),
+        predict=reading.predict,
+        notes=bare.notes,
+        is_foreign=own is None,
+        takes_pixels=entry.takes_pixels,
+    )
+
+
+def _open_foreign(model: onnx.ModelProto, entry: Entry, known: SpecFlags | ModelSpec, path: Path) -> ForeignNet:
+    """Fix what is dynamic at what is known, so that the file can be run and its output looked at."""
+    if isinstance(known, ModelSpec):
+        return ForeignNet(model, (known.channels, known.height, known.width), known.logit_channels)
+    check_complete(path, known, entry.size)
+    height, width = known.imgsz or (entry.height, entry.width)
+    channels = entry.channels or (1 if known.color_order == "gray" else 3)
+    classes = 1 if known.task == "binary" else len(known.classes or ())
+    assert height is not None
+    assert width is not None
+    return ForeignNet(model, (channels, entry.height or height, entry.width or width), classes)
 
 
 def _same_size(own: ModelSpec, asked: ModelSpec) -> ModelSpec:
