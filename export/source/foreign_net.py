@@ -81,7 +81,8 @@ class ForeignNet:
         expect_one_output(model.graph)
         plain = plain_graph(model)
         self.entry: Entry = read_entry(plain.graph).fixed(*size)
-        self.notes = tuple(refuse_training_traces(plain))
+        with quiet():
+            self.notes = tuple(refuse_training_traces(shape_inference.infer_shapes(plain)))
         self._plain, self._own, self._size = own_graph(plain, self.entry), own, size[1:]
         self._net = float_graph(plain, self.entry)
         self._view = GraphView(self._net)
@@ -94,11 +95,11 @@ class ForeignNet:
         is_batch = tail.kind == ARGMAX and tail.axis in (0, -4)
         self._tail = tail if tail.scores in known and not is_batch else Tail(self.output)
         self._original = Original(self._plain, self.entry, self._tail, self._own)
-        blank = np.zeros((1, self.entry.channels or 1, self.entry.height or 1, self.entry.width or 1), np.float32)
-        scores = self._original(blank).scores
+        noise = np.random.default_rng(0).random((1, self.entry.channels or 1, *self._size), np.float32)
+        scores = self._original(noise * (255 if self.entry.takes_pixels else 1)).scores
         self._is_label = self._tail.kind == NOTHING and self._holds_labels(scores)
         self._axis = self._find_axis(scores)
-        self._shape, self._blank = scores.shape, scores
+        self._shape, self._seen = scores.shape, scores
 
     @property
     def channels(self) -> int | None:
@@ -114,7 +115,7 @@ class ForeignNet:
             return False
         low, high = value_range(self._view, self._tail.scores)
         softmax_ends = find_activation(self._view, self._tail.scores) == "Softmax"
-        planes = Meaning(LOGITS, self._axis).planes(self._blank)
+        planes = Meaning(LOGITS, self._axis).planes(self._seen)
         return low >= 0 and high <= 1 and not softmax_ends and not sums_to_one(planes)
 
     def bare(self, spec: ModelSpec, upsample: str | None = None) -> BareNet:
