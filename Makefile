@@ -10,7 +10,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check
 ROOMS = edgeseg export runtime calibration scripts tests examples benchmarks docs
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long isa soak check lint types format wheel docs gpu clean
+.PHONY: help demo test test-long isa soak check lint types format wheel docs results gpu clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile
@@ -50,6 +50,9 @@ wheel: $(VENV)/.installed-dev ## build the wheel into dist/
 
 docs: $(VENV)/.installed-dev ## these pages and the Python reference, with a search box, in build/site
 	$(BIN)/sphinx-build -W --keep-going -E -q -b html docs build/site
+
+results: $(VENV)/.installed-dev ## the tables of docs/results.md beside those that this machine can measure in 15 minutes
+	$(BIN)/python scripts/reprint_results.py $(RESULTS)
 
 gpu: $(VENV)/.installed-dev ## with an NVIDIA GPU and TensorRT: every GPU test, and docs/results-gpu.md
 	BIN=$(BIN) sh benchmarks/gpu_results.sh
