@@ -189,7 +189,7 @@ def _masks(
     if images.split is None:
         return None
     try:
-        dataset = Dataset.open(images.source, *reading)
+        dataset = Dataset.open(images.source, *reading, images.spec)
         pairs = {pair.image.resolve(): pair for pair in dataset.pairs(images.split)}
     except DataError as error:
         notes.append(f"Classes were not counted: {error}")

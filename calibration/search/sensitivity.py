@@ -22,14 +22,22 @@ Float64 = npt.NDArray[np.float64]
 
 
 def layer_risk(
-    model: InFloat, tensors: Sequence[UInt8], on_layer: Callable[[], object] = lambda: None
+    model: InFloat, tensors: Sequence[UInt8], on_layer: Callable[[], object] = lambda: None, independent: bool = False
 ) -> dict[str, float]:
-    """Share of the pixels that are at risk when a layer is the only one quantised, by layer; see :func:`at_risk`."""
+    """Share of the pixels that are at risk when a layer is the only one quantised, by layer; see :func:`at_risk`.
+
+    Where classes are ``independent`` of each other (multilabel), each pixel of each class is one.
+    """
     everything = frozenset(model.layers)
-    signal = model.logits(everything, tensors)
+
+    def read(kept: frozenset[str]) -> list[Logits]:
+        found = model.logits(kept, tensors)
+        return [one.reshape(-1, 1, *one.shape[-2:]) for one in found] if independent else found
+
+    signal = read(everything)
     risk = {}
     for layer in model.layers:
-        risk[layer] = at_risk(model.logits(everything - {layer}, tensors), signal)
+        risk[layer] = at_risk(read(everything - {layer}), signal)
         on_layer()
     return risk
 

@@ -129,7 +129,8 @@ class Trials:
             return {str(name): float(value) for name, value in known.items()}
         layers = self._undoing().layers
         with self.job.place.progress("rank layers", len(layers)) as tick:
-            risk = layer_risk(self._undoing(), probes(self.job.images), tick)
+            several = self.job.parent.spec.task == "multilabel"
+            risk = layer_risk(self._undoing(), probes(self.job.images), tick, several)
         self._journal.put(RISK, risk)
         return risk
 

@@ -12,8 +12,10 @@ import pytest
 from shared_folder import FillOnce
 
 import edgeseg
+from edgeseg.calibration.quantizers.ir_in_float import IrInFloat
+from edgeseg.calibration.search.sensitivity import layer_risk
 from edgeseg.cli import main
-from edgeseg.image import UInt8, read_mask
+from edgeseg.image import UInt8, fit, read_mask
 
 MEAN, STD = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
 HOW = ["--color-order", "rgb", "--mean", "0.485", "0.456", "0.406", "--std", "0.229", "0.224", "0.225"]
@@ -147,6 +149,30 @@ def test_thresholds_go_into_the_graph(field: Path, images: Path, tmp_path: Path)
         labels = model(image).prediction.labels
     given = probabilities(field / SKY_ROAD[0], cv2.imread(str(image)))
     assert np.array_equal(labels >> 1 & 1, given[1] >= 0.9)
+
+
+@pytest.mark.parametrize("artifact", [FLOATS[2]], indirect=True)
+def test_the_search_ranks_layers_by_the_logits(artifact: Path, field: Path, images: Path) -> None:
+    parent = edgeseg.Artifact.open(artifact)
+    image = fit(cv2.imread(str(min(images.iterdir()))), parent.spec)
+    found = IrInFloat(parent, parent).logits((), [image[np.newaxis]])[0]
+    given = probabilities(field / SKY_ROAD[0], cv2.imread(str(min(images.iterdir()))))
+    assert found.shape == (1, 2, 144, 192)
+    np.testing.assert_allclose(1 / (1 + np.exp(-found[0])), given, atol=1e-4)
+
+
+def test_noise_counts_by_each_class_of_a_multilabel_network() -> None:
+    """A shift that all classes share moves no ArgMax, and moves every threshold."""
+
+    class Shifted:
+        layers = ("conv",)
+
+        def logits(self, kept: frozenset[str], tensors: object) -> list[np.ndarray]:
+            wanted = np.random.default_rng(1).normal(0, 1, (1, 3, 8, 8)).astype(np.float32)
+            return [wanted if kept else wanted + 7]
+
+    assert layer_risk(Shifted(), [])["conv"] == pytest.approx(0, abs=1e-6)  # type: ignore[arg-type]
+    assert layer_risk(Shifted(), [], independent=True)["conv"] > 0.9  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
