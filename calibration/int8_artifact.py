@@ -12,11 +12,13 @@ from typing import Any
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.calibration.evidence import gather_proof, measure_speed
 from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.images.parts import Parts
 from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
 from edgeseg.calibration.quantizers.recipe import USUAL, Recipe, calibration_digest
 from edgeseg.calibration.search.journal import Journal, journal_path, short_key
 from edgeseg.calibration.search.method_choice import MethodChoice
-from edgeseg.calibration.search.mixed_precision import search_layers
+from edgeseg.calibration.search.rescue import rescue
+from edgeseg.calibration.search.roles import describe_parts
 from edgeseg.calibration.search.trials import Job, Trial, Trials
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
@@ -72,28 +74,32 @@ def _prove(
     job: Job, journal: Journal, staged: Path, manifest: dict[str, Any], budget: Budget, methods: MethodChoice | None
 ) -> Callable[[Artifact], ExportResult]:
     """Search, write into ``staged`` and prove; what is built is complete with the artifact that becomes of it."""
-    with Trials(job, journal) as trials:
-        trial, ladder = _best(trials, journal, budget)
+    with Trials(job, journal, 1 if methods is None else methods.looks) as trials:
+        trial, ladder, parts = _best(trials, journal, budget)
+        proving = job.samples if parts is None else parts.proving
+        notes = tuple(describe_parts(job, parts, proving, trial.comparison))
         _copy(trials.artifact(trial), staged)
         manifest["calibration"] |= _calibration(job, trial)
         judgements = tuple(judge(trial.comparison, trial.comparison.stages[-1], budget))
         manifest["measured"] = _describe_measured(trial.comparison, budget, ladder)
+        manifest["measured"]["evidence"] = list(notes)
         manifest["measured"]["judgements"] = [one.to_dict() for one in judgements]
-        manifest["measured"] |= job.samples.evidence()
+        manifest["measured"] |= proving.evidence()
         speed = measure_speed(trials, trial)
         manifest["measured"]["speed"] = speed and speed.to_dict()
         search = SearchRecord(methods, ladder, speed)
-        write_proof(staged, replace(gather_proof(trials, trial, manifest, budget), search=search))
-    return lambda artifact: ExportResult(artifact, trial.comparison, search, judgements)
+        write_proof(staged, replace(gather_proof(trials, trial, manifest, budget), search=search, evidence=notes))
+    return lambda artifact: ExportResult(artifact, trial.comparison, search, judgements, notes)
 
 
-def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladder | None]:
-    """The model with the fewest layers in float that holds the budget, and how it was found."""
+def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladder | None, Parts | None]:
+    """The model with the fewest layers in float that holds the budget, how it was found, and on which images."""
     plain = trials.plain()
+    plain.comparison.looks = trials.looks
     if not misses(plain.comparison, plain.comparison.stages[-1], budget):
-        return plain, None
+        return plain, None, None
     if budget.search:
-        return search_layers(trials, plain, budget)
+        return rescue(trials, plain, budget)
     journal.remove()
     check_budget(plain.comparison, budget)
     raise GateFailed("The INT8 model missed its budget.")

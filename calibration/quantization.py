@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgeseg.artifact import Artifact, artifact_dir
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.images.load_set import load_set
+from edgeseg.calibration.images.load_set import load_others, load_set
+from edgeseg.calibration.images.parts import Parts, choose_parts, keep_reserved, leave_out_calibrated, reserve_proof
 from edgeseg.calibration.images.set_file import weight_digests
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
 from edgeseg.calibration.quantizers.recipe import AUTO, USUAL, Recipe
 from edgeseg.calibration.search.journal import journal_path
-from edgeseg.calibration.search.method_choice import MethodChoice, choose_method, choosing_samples, method_trials
+from edgeseg.calibration.search.method_choice import MethodChoice, choose_method, method_trials
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import Interrupted, UserError
 from edgeseg.masks.mask_values import GivenValues
@@ -84,24 +85,37 @@ class Quantization:
         """
         images = self.images
         if not isinstance(images, CalibrationSet):
-            own = weights if images.suffix == ".json" else ()
-            with progress("choose images", 0) as tick:
-                images = load_set(images, spec, self.count, self.seed, tick, weights=own)
+            images = self._load(images, spec, weights, progress)
         for sentence in images.warnings:
             warn(sentence)
         return images
 
+    def _load(self, source: Path, spec: ModelSpec, weights: Collection[str], progress: Progress) -> CalibrationSet:
+        reserved = self._reserve(spec)
+        with progress("choose images", 0) as tick:
+            if reserved is not None:
+                return load_others(source, spec, self.count, self.seed, reserved, tick)
+            own = weights if source.suffix == ".json" else ()
+            return load_set(source, spec, self.count, self.seed, tick, weights=own)
+
+    def _reserve(self, spec: ModelSpec) -> frozenset[Path] | None:
+        """Images that prove and may not calibrate; None where the two sources have none in common."""
+        if isinstance(self.images, CalibrationSet):
+            return None
+        return reserve_proof(self.images, self.eval_data, spec, self.count)
+
     def choose_samples(self, spec: ModelSpec, images: CalibrationSet, warn: Warn = str) -> Samples:
-        """Choose the images that prove the result: others than ``images`` where there are any.
+        """Choose the images that prove the result: never one that calibrates, by its file or by its pixels.
 
         Raises:
-            DataError: no images, masks missing, or other classes than the model's.
+            DataError: no images, none that does not calibrate, masks missing, or other classes than the model's.
         """
-        found = samples_from(self.eval_data, spec, None, self.ignore_index, images.images, self.mask_values)
-        if images.split is not None and images.split == found.split:
-            warn(f"INT8 is verified on the split it is calibrated on ({found.split}); give other `eval_data`.")
+        found = samples_from(self.eval_data, spec, None, self.ignore_index, (), self.mask_values)
         if found.left_out:
             warn(f"{found.source}: {found.left_out}")
+        found, told = leave_out_calibrated(keep_reserved(found, self._reserve(spec)), images)
+        if told:
+            warn(told)
         return found
 
 
@@ -147,7 +161,9 @@ def quantize_artifact(
         Interrupted: it was stopped, and goes on from what was measured.
     """
     try:
-        chosen = choose_recipe(asked, parent, images, samples, place.progress, model_format)
+        parts = choose_parts(images, samples) if asked.method == AUTO else Parts(samples, samples)
+        chosen = choose_recipe(asked, parent, images, parts, place.progress, model_format)
+        samples = parts.proving
         return int8_artifact(parent, images, place, samples, asked.budget, model_format, chosen)
     except KeyboardInterrupt:
         kept = journal_path(artifact_dir(place.out, place.name, "int8", model_format))
@@ -160,7 +176,7 @@ def choose_recipe(
     asked: Quantization,
     parent: Artifact,
     images: CalibrationSet,
-    samples: Samples,
+    parts: Parts,
     progress: Progress,
     model_format: str,
 ) -> Recipe | MethodChoice:
@@ -169,6 +185,7 @@ def choose_recipe(
         return Recipe(asked.method, asked.keep_float)
     quantizer = quantizer_for(model_format)
     expect_parent(quantizer, parent)
-    others, note = choosing_samples(images, samples)
-    with method_trials(quantizer, parent, images, others, progress) as try_recipe:
-        return choose_method(quantizer, try_recipe, asked.budget, Recipe(USUAL.method, asked.keep_float), note)
+    with method_trials(quantizer, parent, images, parts.choosing, progress) as try_recipe:
+        base = Recipe(USUAL.method, asked.keep_float)
+        chosen = choose_method(quantizer, try_recipe, asked.budget, base, parts.note)
+    return chosen if parts.are_apart else replace(chosen, looks=len(chosen.tries))

@@ -102,6 +102,8 @@ def _parity(
         comparison = compare(stages, probes, source.spec, tick)
     check_parity(comparison)
     manifest["measured"] = {**comparison.to_dict(), **probes.evidence(), "cpu": this_cpu().name}
+    if source.trained_on is not None:
+        manifest["measured"]["trained_on"] = dict(source.trained_on)
     if source.cut is not None:
         manifest["measured"]["dropped_levels"] = source.cut.to_dict()
     if source.depth is not None:

@@ -29,6 +29,7 @@ def format_result(built: ExportResult) -> str:
     parts.append(comparison_text(built.comparison, by_class=artifact.precision != "fp32"))
     if built.judgements:
         parts.append(judgement_table(built.judgements))
+    parts.extend(f"note: {visible(note)}" for note in built.notes)
     if built.search and (tables := built.search.text()):
         parts.append(tables)
     if HTML_FILE in artifact.files:
@@ -48,5 +49,6 @@ def describe_result(built: ExportResult) -> dict[str, Any]:
         "calibration": dict(artifact.calibration),
         "measured": dict(artifact.measured),
         "methods": built.search and built.search.to_dict()["methods"],
-        "notes": comparison_notes(built.comparison),
+        "judgements": [one.to_dict() for one in built.judgements],
+        "notes": [*comparison_notes(built.comparison), *built.notes],
     }

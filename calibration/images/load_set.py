@@ -61,7 +61,44 @@ def load_set(
     if _is_video(path):
         frames, passed_over = video_frames(path, spec, count, seed, on_image)
         return CalibrationSet(frames, spec, str(path), None, seed, passed_over)
-    candidates, split = _candidates(path, split)
+    return _choose_set((path, *_candidates(path, split)), spec, count, seed, on_image)
+
+
+def load_others(
+    path: Path,
+    spec: ModelSpec,
+    count: int,
+    seed: int,
+    reserved: Collection[Path],
+    on_image: Callable[[], object] = lambda: None,
+) -> CalibrationSet:
+    """Choose images as :func:`load_set` does of a folder, without those that are ``reserved`` for the proof.
+
+    Raises:
+        DataError: nothing usable is left.
+    """
+    candidates, split = _candidates(path, None)
+    others = [one for one in candidates if one.resolve() not in reserved]
+    return _choose_set((path, others, split), spec, count, seed, on_image)
+
+
+def list_candidates(path: Path) -> list[Path]:
+    """List the image files of which :func:`load_set` chooses; none for a video or a set file, which say their own.
+
+    Raises:
+        DataError: there is no image.
+    """
+    return [] if path.suffix == ".json" or _is_video(path) else _candidates(path, None)[0]
+
+
+def _choose_set(
+    among: tuple[Path, list[Path], str | None],
+    spec: ModelSpec,
+    count: int,
+    seed: int,
+    on_image: Callable[[], object],
+) -> CalibrationSet:
+    path, candidates, split = among
     files, passed_over = _choose(candidates, path, count, seed, on_image)
     passed_over = passed_over.with_left_out(_list_left_out(candidates, path))
     return CalibrationSet(files, spec, str(path), split, seed, passed_over)

@@ -10,7 +10,6 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact
@@ -19,22 +18,16 @@ from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.console.text_table import format_table
-from edgeseg.dataset import is_dataset
-from edgeseg.errors import ArtifactError, DataError
+from edgeseg.errors import ArtifactError
 from edgeseg.files.unfinished import scratch_directory
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare, finite, remember_labels
 from edgeseg.proof.judges.judge import misses
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.publishing import artifact_stage, open_staged
-from edgeseg.proof.samples import FEW_UNSEEN, UNLABELLED_LIMIT, Samples, samples_from
+from edgeseg.proof.samples import Samples
 
 TIE_POINTS = 0.05
-SAME_IMAGES = (
-    "The images that chose the method also prove it, so its drop is a little flattering. "
-    "Calibrate on a split with masks, and verify on another, to avoid this."
-)
-
 TryRecipe = Callable[[Recipe], Comparison]
 
 
@@ -66,12 +59,14 @@ class MethodChoice:
         tries: all of them, the usual one first.
         measured_on: which images.
         note: what a reader must know about them, or empty.
+        looks: how many models were held against the images that prove.
     """
 
     recipe: Recipe
     tries: tuple[MethodTry, ...]
     measured_on: str
     note: str = ""
+    looks: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -103,7 +98,7 @@ def choose_method(
         try_recipe: quantises and measures, see :func:`method_trials`.
         budget: what may be lost.
         base: everything but the method.
-        note: what a reader must know about the images, see :func:`choosing_samples`.
+        note: what a reader must know about the images, see :func:`~edgeseg.calibration.images.parts.choose_parts`.
 
     Raises:
         ArtifactError: the library refuses every method.
@@ -146,26 +141,6 @@ def _drop(one: MethodTry) -> float:
 def _list_images(comparison: Comparison) -> str:
     split = f" ({comparison.split})" if comparison.split else ""
     return f"{comparison.images} images of {comparison.source}{split}"
-
-
-def choosing_samples(images: CalibrationSet, proof: Samples) -> tuple[Samples, str]:
-    """Pick images to choose a method on, and a note when they are those that prove it.
-
-    They are those of the calibration split, with masks, that calibration does not see, where there
-    are at least eight and the proof is made on others.
-    """
-    if is_dataset(Path(images.source)) and (images.source, images.split) != (proof.source, proof.split):
-        # No masks there: the proof's images are all there is.
-        with contextlib.suppress(DataError):
-            found = samples_from(
-                Path(images.source), images.spec, images.split, proof.ignore_index, mask_values=proof.mask_values
-            )
-            seen = {path.name for path in images.images}
-            items = tuple(item for item in found.items if item.name not in seen)
-            if len(items) >= FEW_UNSEEN:
-                unseen = Samples(items, found.source, found.split, True, found.ignore_index)
-                return unseen.spread(UNLABELLED_LIMIT), ""
-    return proof, SAME_IMAGES
 
 
 @contextlib.contextmanager

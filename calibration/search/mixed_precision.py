@@ -3,52 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from edgeseg.calibration.search.bisection import fewest
 from edgeseg.calibration.search.sensitivity import ranking
 from edgeseg.calibration.search.trials import Trial, Trials
-from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.judges.gates import budget_sentence
-from edgeseg.proof.judges.judge import misses
+from edgeseg.proof.judges.judge import judge
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.ladder import SHOWN, Ladder, Rung
-from edgeseg.proof.tables import class_table
 from edgeseg.runtime.measure.bench import bench_in_turns
 
 MAX_TRIALS = 15
 MAX_SHARE = 0.5
 """With more than this part of the layers in float it is not an INT8 model any more."""
 BENCH_SECONDS = 2.0
-NEXT_STEP = (
-    "Post-training quantisation does not suffice for this network. Next: tune it for a few epochs under the rounding "
-    "of INT8, `edgeseg.train(weights='best.pt', qat=True, data=DIR)`, and then quantise it again (a network from "
-    "elsewhere: quantisation-aware training where it was trained); or give more typical images with `data`, try "
-    "another `method`, or allow a larger loss. What was measured is kept, so another limit costs no new measurements."
-)
 
 
-def search_layers(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial, Ladder]:
-    """Find the trial with the fewest layers in float that holds ``budget``, and the ladder.
+def search_layers(trials: Trials, plain: Trial, budget: Budget) -> tuple[Trial | None, Ladder]:
+    """Find the trial with the fewest layers in float that holds ``budget`` on the images that choose, and the ladder.
 
-    Raises:
-        GateFailed: there is none; with the ladder and the next step.
+    The best of fifteen models looks better than it is, so a model must hold the limits as far as these images can tell:
+    its upper bounds are within them. Only when none does, the measured points decide.
+
+    Args:
+        trials: measure on the images that choose.
+        plain: the model without layers in float, measured on them.
+        budget: what may be lost there.
+
+    Returns:
+        The trial, None where there is none, and the ladder.
     """
     risk = trials.risk()
     ranked = ranking(risk)
     search = _Search(trials, plain, budget)
-    kept = fewest(ranked, search.holds, max(1, int(MAX_SHARE * len(ranked))), MAX_TRIALS - 1)
+    most = max(1, int(MAX_SHARE * len(ranked)))
+    kept = fewest(ranked, search.is_sure, most, MAX_TRIALS - 1)
+    if kept is None and any(map(search.holds, search.tried)):
+        kept = fewest(ranked, search.holds, most, MAX_TRIALS - 1)
     worst = tuple((name, risk[name]) for name in ranked[:SHOWN])
     ladder = search.ladder(kept, worst, len(risk))
-    if kept is None:
-        found = plain.comparison
-        exceeded = misses(found, found.stages[-1], budget)
-        sentence = budget_sentence(found, found.stages[-1], exceeded)
-        message = f"{sentence}\n{ladder.text()}\n{NEXT_STEP}\n{class_table(found)}"
-        raise GateFailed(message, found, exceeded)
-    return search.find_trial(kept), ladder
+    return (None if kept is None else search.find_trial(kept)), ladder
 
 
 class _Search:
@@ -59,14 +55,26 @@ class _Search:
         self._tried: dict[tuple[str, ...], Trial] = {(): plain}
         self._best: Trial | None = None
 
+    @property
+    def tried(self) -> list[tuple[str, ...]]:
+        """Layers of each model that was measured, the plain one left out."""
+        return [kept for kept in self._tried if kept]
+
+    def is_sure(self, layers: Collection[str]) -> bool:
+        """Measure a model, and tell whether its upper bounds are within the budget, as far as they are known."""
+        return self._keep(tuple(layers), _is_sure)
+
     def holds(self, layers: Collection[str]) -> bool:
-        kept = tuple(layers)
-        trial = self._trials.with_float(kept, self._title(kept))
+        """Measure a model, and tell whether what it lost is within the budget."""
+        return self._keep(tuple(layers), _holds)
+
+    def _keep(self, kept: tuple[str, ...], wanted: Callable[[Trial, Budget], bool]) -> bool:
+        trial = self._tried.get(kept) or self._trials.with_float(kept, self._title(kept))
         self._tried[kept] = trial
-        if not self._within(trial):
+        if not wanted(trial, self._budget):
             self._trials.drop(trial)
             return False
-        if self._best is not None:
+        if self._best is not None and self._best is not trial:
             self._trials.drop(self._best)
         self._best = trial
         return True
@@ -79,9 +87,6 @@ class _Search:
         rungs = tuple(replace(self._rung(trial), latency_ratio=ratios.get(kept)) for kept, trial in self._tried.items())
         reused = sum(trial.reused for trial in self._tried.values())
         return Ladder(rungs, chosen, layers, risk, self._plain.comparison.drop_of, reused)
-
-    def _within(self, trial: Trial) -> bool:
-        return not misses(trial.comparison, trial.comparison.stages[-1], self._budget)
 
     def _title(self, kept: tuple[str, ...]) -> str:
         found = max(self._tried.values(), key=lambda trial: -_drop(trial)).comparison
@@ -103,7 +108,7 @@ class _Search:
             points,
             found.boundary_drop(stage),
             trial.bytes,
-            self._within(trial),
+            _holds(trial, self._budget),
         )
 
     def _latencies(self, chosen: tuple[str, ...] | None) -> dict[tuple[str, ...], float]:
@@ -114,6 +119,17 @@ class _Search:
         models = [self._trials.job.parent, *(self._trials.artifact(self._tried[layers]) for layers in kept)]
         base, *others = bench_in_turns(models, BENCH_SECONDS)
         return {layers: other.p50_ms / base.p50_ms for layers, other in zip(kept, others, strict=True)}
+
+
+def _is_sure(trial: Trial, budget: Budget) -> bool:
+    """The bound of every limit is within it, or not known: a class that few of these images show."""
+    judged = judge(trial.comparison, trial.comparison.stages[-1], budget)
+    return all(one.verdict != "missed" and (one.upper <= one.limit or math.isinf(one.upper)) for one in judged)
+
+
+def _holds(trial: Trial, budget: Budget) -> bool:
+    judged = judge(trial.comparison, trial.comparison.stages[-1], budget)
+    return all(one.verdict != "missed" for one in judged)
 
 
 def _drop(trial: Trial) -> float:

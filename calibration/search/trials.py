@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.proof.toolchain import toolchain
 
 RISK = "risk"
-JOURNAL_VERSION = 2
+JOURNAL_VERSION = 3
 """Of what is kept of a measurement; a journal of another version is begun anew."""
 
 
@@ -88,14 +88,23 @@ class Trial:
 
 
 class Trials:
-    """Makes and measures models of a job; what the journal knows is not done again."""
+    """Makes and measures models of a job; what the journal knows is not done again.
 
-    def __init__(self, job: Job, journal: Journal) -> None:
-        self.job, self._journal = job, journal
+    They are measured on the images that prove, or after :meth:`choose_on` on those that choose.
+
+    Args:
+        job: what is to be quantised.
+        journal: keeps what was measured.
+        looks: how many models were held against the images that prove by the choice of the method, the first included.
+    """
+
+    def __init__(self, job: Job, journal: Journal, looks: int = 1) -> None:
+        self.job, self._journal, self.looks = job, journal, looks
         self._manifest = job.manifest()
         self._stack = contextlib.ExitStack()
         self._reference: Stage | None = None
         self._in_float: InFloat | None = None
+        self._part, self._samples = "", job.samples
 
     def __enter__(self) -> Trials:
         return self
@@ -103,21 +112,22 @@ class Trials:
     def __exit__(self, *failure: object) -> None:
         self._stack.close()
 
+    def choose_on(self, samples: Samples) -> None:
+        """Measure from now on on these images."""
+        proof = samples is self.job.samples
+        self._part, self._samples = "" if proof else f"-on-{samples_digest(samples)}", samples
+
     def plain(self) -> Trial:
         """Try the job's recipe as it is."""
-        return self._trial((), "int8", self._quantise)
+        return self._trial((), "int8")
 
     def with_float(self, kept: tuple[str, ...], title: str) -> Trial:
         """Try the same with ``kept`` in float as well."""
-        return self._trial(kept, title, self._writer(kept))
+        return self._trial(kept, title)
 
     def artifact(self, trial: Trial) -> Artifact:
-        """Return the files of a trial; made and measured once more when they were dropped meanwhile."""
-        folder = self._journal.folder(_name(trial.kept))
-        if folder is None:
-            self._measure(trial.kept, "int8", self._quantise if not trial.kept else self._writer(trial.kept))
-            folder = self._journal.path / _name(trial.kept)
-        return Artifact.open(folder)
+        """Return the files of a trial; made once more when they were dropped meanwhile."""
+        return self._make(trial.kept)[0]
 
     def drop(self, trial: Trial) -> None:
         """Drop a trial's files, which are not wanted any more."""
@@ -134,9 +144,6 @@ class Trials:
         self._journal.put(RISK, risk)
         return risk
 
-    def _writer(self, kept: tuple[str, ...]) -> Callable[[Path], Mapping[str, Any]]:
-        return lambda out: self._write(kept, out)
-
     def _quantise(self, out: Path) -> Mapping[str, Any]:
         job = self.job
         with job.place.progress("calibrate", len(job.images)) as tick:
@@ -144,35 +151,42 @@ class Trials:
 
     def _write(self, kept: tuple[str, ...], out: Path) -> Mapping[str, Any]:
         self._undoing().write(kept, out)
-        return self.plain().facts
+        return self._make(())[1]
 
     def _undoing(self) -> InFloat:
         if self._in_float is None:
             job = self.job
-            plain = self.artifact(self.plain())
-            self._in_float = job.quantizer.in_float(job.parent, plain, job.images, job.recipe)
+            self._in_float = job.quantizer.in_float(job.parent, self._make(())[0], job.images, job.recipe)
         return self._in_float
 
-    def _trial(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:
-        if (known := self._journal.get(_name(kept))) is not None:
+    def _trial(self, kept: tuple[str, ...], title: str) -> Trial:
+        name = f"measured-{_name(kept)}{self._part}"
+        if (known := self._journal.get(name)) is not None:
             return _from_values(kept, known, self.job.parent.spec.task)
-        return self._measure(kept, title, make)
-
-    def _measure(self, kept: tuple[str, ...], title: str, make: Callable[[Path], Mapping[str, Any]]) -> Trial:
-        with self._journal.making(_name(kept)) as staged:
-            facts = make(staged)
-            artifact = open_staged(staged, self._manifest)
-            comparison = self._compare(artifact, title)
-            comparison.proof_note = str(facts.get("note", comparison.proof_note))
-            trial = Trial(kept, comparison, facts, artifact.size_bytes)
-        self._journal.put(_name(kept), _values(trial))
+        artifact, facts = self._make(kept)
+        comparison = self._compare(artifact, title)
+        comparison.proof_note = str(facts.get("note", comparison.proof_note))
+        trial = Trial(kept, comparison, facts, artifact.size_bytes)
+        self._journal.put(name, _values(trial))
         return trial
 
+    def _make(self, kept: tuple[str, ...]) -> tuple[Artifact, Mapping[str, Any]]:
+        """The files of a model, and what its quantizer said of it."""
+        name = _name(kept)
+        folder, facts = self._journal.folder(name), self._journal.get(name)
+        if folder is None or facts is None:
+            with self._journal.making(name) as staged:
+                facts = dict(self._write(kept, staged) if kept else self._quantise(staged))
+                open_staged(staged, self._manifest)
+            folder = self._journal.path / name
+            self._journal.put(name, facts)
+        return Artifact.open(folder), facts
+
     def _compare(self, artifact: Artifact, title: str) -> Comparison:
-        job = self.job
-        with contextlib.ExitStack() as stack, job.place.progress(f"verify {title}", len(job.samples)) as tick:
+        job, samples = self.job, self._samples
+        with contextlib.ExitStack() as stack, job.place.progress(f"verify {title}", len(samples)) as tick:
             int8 = artifact_stage(artifact, stack, engine=job.quantizer.open_proof(artifact))
-            comparison = compare([self.float_stage(), int8], job.samples, job.parent.spec, tick)
+            comparison = compare([self.float_stage(), int8], samples, job.parent.spec, tick)
         comparison.proof_note = job.quantizer.proof_note
         return comparison
 

@@ -52,9 +52,9 @@ def quantize(
         images: what calibrates: a folder of images, a data folder (its ``train``), a glob, a video, or a ``set.json``
             of ``edgeseg calibrate -o``.
         eval_data: what proves the result: a data folder (its ``val``, with masks), or a folder of images; None:
-            ``images``, of a plain folder those that do not calibrate.
+            ``images``. No image that calibrates proves: of what both have in common each takes a part.
         budget: what may be lost; None: 0.5 points of mIoU with masks, 5 % of the pixels without, 2 points of any class
-            and 1 point of boundary IoU.
+            and 1 point of boundary IoU. ``measured["judgements"]`` says of each limit whether it holds on other images.
         method: how ranges are found: ``minmax``, ``entropy``, ``percentile`` or ``mse``; ``auto`` tries them all.
         keep_float: names of layers that are not quantised.
         count: calibration images; a set file has its own number.
@@ -75,13 +75,13 @@ def quantize(
         GateFailed: no INT8 model of it holds the budget; ``comparison`` has every score, ``misses`` each limit that was
             exceeded, and by how much.
         ArtifactError: the artifact is something else, or cannot be quantised.
-        DataError: images cannot be used.
+        DataError: images cannot be used, or every one that may prove calibrates.
         UserError: an argument that makes no sense.
         MissingExtra: a package is not installed.
         OutputError: ``out`` cannot be written.
 
     Warns:
-        DataWarning: few, equal or stretched images, or the same split for calibration and proof.
+        DataWarning: few, equal or stretched images, or images that calibrate and so do not prove.
 
     Example:
         >>> int8 = edgeseg.quantize(artifact, "data", budget=edgeseg.Budget(max_drop=5, max_class_drop=10))

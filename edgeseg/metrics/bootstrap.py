@@ -40,6 +40,7 @@ class Interval:
         bound: under it, in 95 of 100.
         floor: over it, in 95 of 100.
         blocks: how many blocks of images it was found on.
+        sequences: of how many sequences these are, where those are too few to speak for others; else 0.
     """
 
     lower: float
@@ -47,6 +48,7 @@ class Interval:
     bound: float
     floor: float
     blocks: int
+    sequences: int = 0
 
     @property
     def is_known(self) -> bool:
@@ -86,15 +88,20 @@ def resample(counts: Int64, block_of: Sequence[int], drawn: Int64) -> Float64:
     return sums.reshape(len(drawn), *counts.shape[1:])
 
 
-def find_interval(values: Float64, blocks: int) -> Interval:
-    """Read an interval off the differences of many draws, (R,); of fewer than eight blocks it is not known.
+def find_interval(values: Float64, blocks: int, looks: int = 1) -> Interval:
+    """Read an interval off the differences of many draws; of fewer than eight blocks it is not known.
 
-    Draws in which the difference is not defined (NaN) are left out.
+    Args:
+        values: (R,); draws in which the difference is not defined (NaN) are left out.
+        blocks: how many were drawn each time.
+        looks: how many models were held against the same images to find this one. What is said of the best of them is
+            as sure as of one only when each may be wrong in as many times fewer measurements (Bonferroni).
     """
+    wrong = (1 - SURE) / looks
     values = values[np.isfinite(values)]
     if blocks < LEAST_BLOCKS or not len(values):
         return unknown(blocks)
-    both, one = expand_level(0.5 + SURE / 2, blocks), expand_level(SURE, blocks)
+    both, one = expand_level(1 - wrong / 2, blocks), expand_level(1 - wrong, blocks)
     lower, upper, bound, floor = np.quantile(values, [1 - both, both, one, 1 - one])
     return Interval(float(lower), float(upper), float(bound), float(floor), blocks)
 

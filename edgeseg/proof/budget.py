@@ -11,6 +11,8 @@ MAX_DROP_UNLABELLED = 5.0
 MAX_CLASS_DROP = 2.0
 MAX_BOUNDARY_DROP = 1.0
 MAX_CLASS_CHANGE = 10.0
+MAX_CHANGE = 3.0
+MAX_GAIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class Budget:
         max_class_drop: points of IoU of any one class; not applied without masks.
         max_boundary_drop: points of mean boundary IoU; not applied without masks.
         max_class_change: percent of any one class that may go, or of its objects go or come; applied without masks.
+        max_change: percent of the pixels that may have another label, whatever the score says. None: 3 with masks, or
+            ``max_drop`` where that is more; not applied without masks, where ``max_drop`` is that.
+        max_gain: points of mIoU that may be gained beyond chance, which is a failure to explain. None: 0.5, or
+            ``max_drop`` where that is more.
         require_held: a limit that the images cannot judge fails as one that is missed does.
         search: when a limit is missed, keep the guilty layers in float; else give up at once.
     """
@@ -33,9 +39,12 @@ class Budget:
     search: bool = True
     require_held: bool = False
     max_class_change: float = MAX_CLASS_CHANGE
+    max_change: float | None = None
+    max_gain: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("max_drop", "max_class_drop", "max_boundary_drop", "max_class_change"):
+        own = ("max_change", "max_gain")
+        for name in ("max_drop", "max_class_drop", "max_boundary_drop", "max_class_change", *own):
             if (limit := getattr(self, name)) is not None and not limit >= 0:
                 raise UserError(f"`{name}` is a number of points, 0 or more; found {limit}.")
 
@@ -52,3 +61,15 @@ class Budget:
         if self.max_drop is not None:
             return self.max_drop
         return MAX_DROP if labelled else MAX_DROP_UNLABELLED
+
+    def change(self) -> float:
+        """Give :attr:`max_change`, or its default with masks.
+
+        >>> Budget().change(), Budget(max_drop=10).change(), Budget(max_change=1).change()
+        (3.0, 10, 1)
+        """
+        return max(MAX_CHANGE, self.points(labelled=True)) if self.max_change is None else self.max_change
+
+    def gain(self) -> float:
+        """Give :attr:`max_gain`, or its default."""
+        return max(MAX_GAIN, self.points(labelled=True)) if self.max_gain is None else self.max_gain

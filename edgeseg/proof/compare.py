@@ -112,6 +112,7 @@ class Comparison:
         images: how many were compared.
         skipped: a sentence for each unreadable image.
         labels_seen: labels the reference gave anywhere.
+        looks: how many models were held against these images before one of them was taken.
         proof_note: a sentence when a stage ran in a stand-in for its engine, else empty.
     """
 
@@ -124,6 +125,7 @@ class Comparison:
     skipped: list[str] = field(default_factory=list)
     labels_seen: set[int] = field(default_factory=set)
     proof_note: str = ""
+    looks: int = 1
 
     @property
     def reference(self) -> StageScore:

@@ -24,11 +24,13 @@ class Judgement:
         limit: how many points are allowed.
         points: how many were measured; NaN when nothing could be.
         verdict: ``missed`` when ``points`` is over the limit, or unknown; ``held`` when it is sure (95 %) that
-            ``points`` stays within the limit on more images of the same kind; else ``cannot tell``.
+            ``points`` stays within the limit on more images of the same kind; else ``cannot tell``. Frames of fewer
+            than eight sequences hold nothing: how much a drive differs from the next is not known from one.
         upper: what ``points`` is under, 95 % sure; infinite when that is not known.
         interval: what it lies between, 95 % sure.
         images: how many were measured.
         images_needed: about how many would tell, were their mean the same; None when no number would.
+        sequences: of how many sequences the images are, where those are too few to speak for others; else 0.
         said: what was measured as a clause; by default that ``what`` lost so many points.
         advice: sentences on what to do about it, where a larger limit is not the answer.
 
@@ -45,6 +47,7 @@ class Judgement:
     interval: tuple[float, float]
     images: int
     images_needed: int | None = None
+    sequences: int = 0
     said: str = ""
     advice: str = ""
 
@@ -65,6 +68,9 @@ class Judgement:
         """The verdict as a table shows it, with the number of images that would tell."""
         if self.verdict != "cannot tell":
             return self.verdict
+        if self.sequences:
+            sequences = f"{self.sequences} sequence{'s' * (self.sequences > 1)}"
+            return f"cannot tell with {self.images} of {sequences}, {LEAST_BLOCKS} would"
         told = f"cannot tell with {self.images}"
         return f"{told}, about {self.images_needed} would" if self.images_needed else told
 
@@ -81,6 +87,7 @@ class Judgement:
             "interval": [finite(end) for end in self.interval],
             "images": self.images,
             "images_needed": self.images_needed,
+            "sequences": self.sequences,
         }
 
 
@@ -99,18 +106,20 @@ def decide(field: str, what: str, limit: float, points: float, sure: Interval, i
     interval = (sure.lower, sure.upper)
     if not points <= limit:
         return Judgement(field, what, limit, points, "missed", sure.bound, interval, images)
-    if sure.bound <= limit:
+    if math.isinf(limit) or (sure.bound <= limit and not sure.sequences):
         return Judgement(field, what, limit, points, "held", sure.bound, interval, images)
     needed = count_needed(images, points, sure, limit)
-    return Judgement(field, what, limit, points, "cannot tell", sure.bound, interval, images, needed)
+    return Judgement(field, what, limit, points, "cannot tell", sure.bound, interval, images, needed, sure.sequences)
 
 
 def count_needed(images: int, points: float, sure: Interval, limit: float) -> int | None:
     """Estimate how many images would tell: the bound's distance shrinks with the root of their number.
 
     Rounded up to two digits, as it is known no better; None when ``points`` is the limit. Where there were too few
-    blocks of images to know a bound, it is the number that has enough of them.
+    blocks of images to know a bound, or too few sequences, it is the number that has enough of them.
     """
+    if sure.sequences:
+        return math.ceil(images * LEAST_BLOCKS / sure.sequences)
     if points >= limit or not sure.blocks:
         return None
     if not sure.is_known:

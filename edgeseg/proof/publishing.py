@@ -27,12 +27,14 @@ class ExportResult:
         comparison: what let it pass.
         search: how an INT8 model was found; None for the others.
         judgements: what each limit of the budget says about it; none for what has no budget.
+        notes: sentences on which images calibrated, chose and proved.
     """
 
     artifact: Artifact
     comparison: Comparison
     search: SearchRecord | None = None
     judgements: tuple[Judgement, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -160,14 +160,18 @@ def _labelled_samples(
             f"{path} has the classes {', '.join(dataset.classes)}, the model {', '.join(spec.classes)}. "
             "Verify on data with the model's classes in the model's order."
         )
-    if split is None:
-        split = "val" if "val" in dataset.folders else next(iter(dataset.folders))
+    split = split or choose_split(dataset)
     dataset.check_masks(split, proof=True)
     items = tuple(
         Sample(pair.image.name, _pair_reader(dataset, pair), (pair.image, *pair.masks)) for pair in dataset.pairs(split)
     )
     meanings = dataset.mask_values.to_dict(dataset.classes) or None
     return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split), meanings)
+
+
+def choose_split(dataset: Dataset) -> str:
+    """Choose the split that proves where none is named: ``val``, or the first there is."""
+    return "val" if "val" in dataset.folders else next(iter(dataset.folders))
 
 
 def _array_reader(image: UInt8) -> Callable[[], tuple[UInt8, UInt8 | None]]:

@@ -17,6 +17,7 @@ from torch.utils.data import default_collate
 
 from edgeseg.dataset import Dataset
 from edgeseg.errors import DataError, UserError
+from edgeseg.files.trained_on import record_training
 from edgeseg.metrics.confusion import Confusion
 from edgeseg.spec import ModelSpec
 from edgeseg.training.data.augment import Augmentation
@@ -94,6 +95,7 @@ class Trainer:
         self.reporter = Reporter(self.accelerator, voice)
         sizes = Augmentation(scale=settings.scale)
         self.train_set = FolderDataset(data, "train", spec, self.crop, sizes, settings.seed, settings.boundary)
+        self.trained_on = record_training([pair.image for pair in self.train_set.pairs])
         self.validator = Validator(FolderDataset(data, "val", spec), self.accelerator)
         self.history = History(spec)
         self.pixels = self._count_classes()
@@ -166,7 +168,7 @@ class Trainer:
 
     @property
     def _files(self) -> RunFiles:
-        return RunFiles(self.settings, self.spec, self.learner, self.history)
+        return RunFiles(self.settings, self.spec, self.learner, self.history, self.trained_on)
 
     def _restore(self, path: Path) -> int:
         state = read_resume(path, self.spec, self.settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,18 @@ SAMPLES_DRAWN = 4
 
 @dataclass(frozen=True)
 class RunFiles:
-    """Writes into ``settings.out`` what came of the epochs so far."""
+    """Writes into ``settings.out`` what came of the epochs so far.
+
+    Attributes:
+        settings, spec, learner, history: of the run.
+        trained_on: which pictures it learns from, see :func:`edgeseg.files.trained_on.record_training`.
+    """
 
     settings: TrainSettings
     spec: ModelSpec
     learner: Learner
     history: History
+    trained_on: Mapping[str, Any]
 
     @property
     def best(self) -> Path:
@@ -64,6 +71,7 @@ class RunFiles:
 
     def _facts(self, confusion: Confusion | None) -> dict[str, Any]:
         facts = {"epoch": len(self.history.rows), "weights": self.weights, **self.settings.identity()}
+        facts["trained_on"] = dict(self.trained_on)
         if confusion is not None:
             facts["val_miou"] = confusion.mean_iou
             facts["val_iou"] = dict(zip(self.spec.classes, confusion.iou.tolist(), strict=True))

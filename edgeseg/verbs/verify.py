@@ -40,6 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="%% of a class, or of its objects, that may go or come where there are no masks (default: 10)",
     )
+    gate.add_argument(
+        "--require-held",
+        action="store_true",
+        help="fail as well when the images cannot tell whether a limit holds on others",
+    )
     proof = parser.add_argument_group("proof on a device, written into the artifacts")
     proof.add_argument("--device", metavar="NAME", help="engine's name of the device that is proven (default: CPU)")
     proof.add_argument(
@@ -62,7 +67,9 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.api.verify import verify
     from edgeseg.export.report import comparison_text
     from edgeseg.proof.budget import Budget
-    from edgeseg.proof.judges.gates import check_drop
+    from edgeseg.proof.judgement import judgement_table
+    from edgeseg.proof.judges.gates import check_budget, limit_drop
+    from edgeseg.proof.judges.judge import list_judgements
 
     budget = Budget(args.max_drop)
     if args.max_class_change is not None:
@@ -79,8 +86,13 @@ def run(args: argparse.Namespace) -> int:
             budget=budget,
             progress=progress,
         )
-    say_lines(json.dumps(comparison.to_dict(), indent=2) if args.json else reword(comparison_text(comparison)))
-    check_drop(comparison, budget.points(comparison.labelled), budget.max_class_change)
+    limits = limit_drop(args.max_drop, budget.max_class_change, args.require_held)
+    found = list_judgements(comparison, limits)
+    text = [reword(comparison_text(comparison)), *(f"{name}\n{judgement_table(one)}" for name, one in found.items())]
+    values = {name: [judged.to_dict() for judged in one] for name, one in found.items()}
+    said = json.dumps({**comparison.to_dict(), "judgements": values}, indent=2) if args.json else "\n".join(text)
+    say_lines(said)
+    check_budget(comparison, limits)
     if args.device or args.precision:
         for model in args.models[1:] or args.models:
             complain(f"proven  {model}: {_last_proof(model)}, written into its edgeseg.json")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -67,6 +67,8 @@ class SourceNet:
         notes: a sentence for each thing that a person should know about how it was read.
         is_foreign: how its pixels are prepared is somebody's word, and not what training wrote.
         takes_pixels: it takes uint8 pixels and prepares them itself.
+        trained_on: which pictures it learned from, see :func:`edgeseg.files.trained_on.record_training`; None where the
+            file does not say.
     """
 
     name: str
@@ -81,6 +83,7 @@ class SourceNet:
     notes: tuple[str, ...] = ()
     is_foreign: bool = False
     takes_pixels: bool = False
+    trained_on: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,8 @@ def _from_checkpoint(
     model, facts = _without_levels(loaded, spec, cut, progress) if isinstance(cut, LevelCut) else (loaded.model, None)
     proto, parents = onnx_from_checkpoint(model, spec), {"checkpoint": loaded.digest}
     check_activations(model, probe_inputs(spec), path)
-    return SourceNet(loaded.name, spec, proto, torch_forward(model), "torch", parents, facts, depth)
+    known = loaded.training.get("trained_on")
+    return SourceNet(loaded.name, spec, proto, torch_forward(model), "torch", parents, facts, depth, trained_on=known)
 
 
 def _without_levels(

@@ -14,11 +14,9 @@ def test_what_is_not_given_is_the_usual():
     assert [Budget(0.0).points(labelled) for labelled in (True, False)] == [0, 0]
 
 
-@pytest.mark.parametrize("at", range(3))
+@pytest.mark.parametrize("at", range(5))
 def test_a_limit_below_zero_or_unknown_is_refused_by_its_name(at):
-    field = ("max_drop", "max_class_drop", "max_boundary_drop")[at]
+    field = ("max_drop", "max_class_drop", "max_boundary_drop", "max_change", "max_gain")[at]
     for wrong in (-0.1, float("nan")):
-        limits = [1.0, 1.0, 1.0]
-        limits[at] = wrong
         with pytest.raises(UserError, match=f"`{field}` is a number of points"):
-            Budget(*limits)
+            Budget(**{field: wrong})

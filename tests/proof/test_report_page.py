@@ -314,7 +314,7 @@ def test_the_page_never_passes_what_the_gate_refuses(proof):
         found = [check["field"] for check in checks_of(proof.comparison, budget) if not check["passed"]]
         assert found == [miss.field for miss in misses(proof.comparison, stage, budget)]
     unlimited = checks_of(proof.comparison, Budget(drop, math.inf, math.inf))
-    assert [check["limit"] for check in unlimited] == [drop, None, None]
+    assert [check["limit"] for check in unlimited[:3]] == [drop, None, None]
     assert (
         "of any loss"
         in Tree(render_page(describe_proof(dataclasses.replace(proof, budget=Budget(drop, math.inf))))).text()

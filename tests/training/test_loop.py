@@ -17,6 +17,7 @@ import torch
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
 from edgeseg.errors import CheckpointError, DataError, UserError
+from edgeseg.files.trained_on import compare_training, record_training
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model, read_checkpoint
 from edgeseg.training.loop import Trainer, train
@@ -52,6 +53,14 @@ def test_a_run_leaves_checkpoints_curves_and_a_drawn_batch(trained: Path) -> Non
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert all(float(row["loss"]) > 0 and 0 <= float(row["miou"]) <= 1 for row in rows)
     assert cv2.imread(str(trained / "val_batch.png")).shape[1] == 3 * 360
+
+
+def test_a_checkpoint_says_which_pictures_it_learned_from(trained: Path, discs: Dataset) -> None:
+    for name in ("best.pt", "last.pt"):
+        known = load_model(trained / name).training["trained_on"]
+        files = [pair.image for pair in discs.pairs("train")]
+        assert known == record_training(files)
+        assert compare_training(known, files).endswith(f"{len(files)} of {len(files)} are among them.")
 
 
 def test_training_learns_discs(tmp_path: Path, discs: Dataset, disc_spec: ModelSpec) -> None:

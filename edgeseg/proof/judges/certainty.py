@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
-from edgeseg.files.sequences import block_frames
+from edgeseg.metrics.blocks import Blocks, find_blocks
 from edgeseg.metrics.bootstrap import Interval, draw_blocks, find_interval, resample
 from edgeseg.metrics.confusion import Float64
 from edgeseg.metrics.image_counts import PARTS
@@ -28,18 +29,24 @@ def find_certainty(
         An interval for each of the M figures.
     """
     before, after = comparison.reference.images.table, stage.images.table
-    blocks = block_frames(stage.images.names)
+    blocks = find_blocks(comparison.reference.images)
     drawn = draw_blocks(blocks.count)
     figures = lost(resample(before, blocks.of, drawn), resample(after, blocks.of, drawn))
-    return [find_interval(figures[:, i], blocks.count) for i in range(figures.shape[1])]
+    return [find_one(figures[:, i], blocks, comparison.looks) for i in range(figures.shape[1])]
 
 
 def find_changed_certainty(comparison: Comparison, stage: StageScore) -> Interval:
     """Say how sure the percentage of changed pixels is."""
-    blocks = block_frames(stage.images.names)
+    blocks = find_blocks(comparison.reference.images)
     counts = np.array([stage.images.changed, stage.images.pixels], np.int64).T
     sums = resample(counts, blocks.of, draw_blocks(blocks.count))
-    return find_interval(100 * sums[:, 0] / sums[:, 1], blocks.count)
+    return find_one(100 * sums[:, 0] / sums[:, 1], blocks, comparison.looks)
+
+
+def find_one(figures: Float64, blocks: Blocks, looks: int) -> Interval:
+    """Read an interval off the figures of many draws of blocks, (R,), found after so many looks at them."""
+    found = find_interval(figures, blocks.count, looks)
+    return replace(found, sequences=blocks.sequences if blocks.are_few_sequences else 0)
 
 
 def class_iou(sums: Float64) -> Float64:

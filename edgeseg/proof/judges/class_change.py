@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgeseg.files.sequences import block_frames
-from edgeseg.metrics.bootstrap import LEAST_BLOCKS, Interval, draw_blocks, find_interval, resample, unknown
+from edgeseg.metrics.blocks import find_blocks
+from edgeseg.metrics.bootstrap import LEAST_BLOCKS, Interval, draw_blocks, resample, unknown
 from edgeseg.metrics.class_changes import LEAST_PIXELS, ClassChange, find_worst
 from edgeseg.metrics.confusion import Float64
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, StageScore
 from edgeseg.proof.judgement import Judgement, decide
+from edgeseg.proof.judges.certainty import find_one
 
 ADVICE = (
     "Give pictures in which the class is larger, or a data folder with masks to measure the real loss; or accept it "
@@ -29,7 +30,7 @@ def judge_class_change(comparison: Comparison, stage: StageScore, budget: Budget
     if comparison.labelled or (worst := find_worst(list_changes(comparison, stage))) is None:
         return None
     at = comparison.classes.index(worst.name)
-    sure = _find_interval(stage, at)
+    sure = _find_interval(comparison, stage, at)
     what = f"class changed, {worst.name}"
     judged = decide("max_class_change", what, budget.max_class_change, worst.percent, sure, comparison.images)
     if worst.vanished and judged.verdict != "missed":
@@ -47,15 +48,15 @@ def list_changes(comparison: Comparison, stage: StageScore) -> list[ClassChange]
     return [one for one in found if one.area]
 
 
-def _find_interval(stage: StageScore, at: int) -> Interval:
+def _find_interval(comparison: Comparison, stage: StageScore, at: int) -> Interval:
     """How sure the change of class number ``at`` is; not known when fewer than eight blocks of images show it."""
     images = stage.images
     counts = np.concatenate([images.table[:, 1:3, at], np.array(images.objects)[:, :, at]], 1)
-    blocks = block_frames(images.names)
+    blocks = find_blocks(comparison.reference.images)
     showing = len(np.unique(np.array(blocks.of)[counts[:, 0] > 0]))
     if showing < LEAST_BLOCKS:
         return unknown(showing)
-    return find_interval(_percent(resample(counts, blocks.of, draw_blocks(blocks.count))), blocks.count)
+    return find_one(_percent(resample(counts, blocks.of, draw_blocks(blocks.count))), blocks, comparison.looks)
 
 
 def _percent(sums: Float64) -> Float64:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import MAX_CLASS_CHANGE, Budget
@@ -44,7 +45,7 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
     >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
     >>> int8 = Stage("int8", lambda image: (image[..., 0] < 100).astype(np.uint8))
     >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
-    >>> check_budget(found, Budget(max_drop=30))
+    >>> check_budget(found, Budget(max_drop=30, max_class_change=40))
     >>> check_budget(found, Budget(max_drop=5))
     Traceback (most recent call last):
     edgeseg.errors.GateFailed: int8 changed the label of ... % of the pixels of 6 images without masks; ...
@@ -64,7 +65,17 @@ def check_drop(comparison: Comparison, max_drop: float, max_class_change: float 
     Raises:
         GateFailed: one did, or nothing could be scored; with the table of classes.
     """
-    check_budget(comparison, Budget(max_drop, math.inf, math.inf, max_class_change=max_class_change))
+    check_budget(comparison, limit_drop(max_drop, max_class_change))
+
+
+def limit_drop(max_drop: float | None, max_class_change: float = MAX_CLASS_CHANGE, held: bool = False) -> Budget:
+    """Make a budget of :func:`check_drop`'s limits alone; with ``held`` they must hold on unseen images too.
+
+    >>> limit_drop(0.5).max_class_drop
+    inf
+    """
+    unlimited = Budget(max_drop, math.inf, math.inf, max_change=math.inf, max_gain=math.inf)
+    return replace(unlimited, max_class_change=max_class_change, require_held=held)
 
 
 def budget_sentence(comparison: Comparison, stage: StageScore, found: list[Judgement]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, StageScore
 from edgeseg.proof.judgement import Judgement
+from edgeseg.proof.judges.change import judge_change
 from edgeseg.proof.judges.class_change import judge_class_change
+from edgeseg.proof.judges.gain import judge_gain
 from edgeseg.proof.judges.outlines import judge_outlines
 from edgeseg.proof.judges.whole import judge_whole
 from edgeseg.proof.judges.worst_class import judge_worst_class
@@ -15,7 +18,14 @@ from edgeseg.proof.judges.worst_class import judge_worst_class
 Judge = Callable[[Comparison, StageScore, Budget], Judgement | None]
 """Judges one limit; None where it does not apply."""
 
-JUDGES: tuple[Judge, ...] = (judge_whole, judge_worst_class, judge_outlines, judge_class_change)
+JUDGES: tuple[Judge, ...] = (
+    judge_whole,
+    judge_worst_class,
+    judge_outlines,
+    judge_change,
+    judge_class_change,
+    judge_gain,
+)
 
 
 def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Judgement]:
@@ -37,6 +47,14 @@ def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Jud
     """
     found = (one(comparison, stage, budget) for one in JUDGES)
     return [judgement for judgement in found if judgement is not None]
+
+
+def list_judgements(comparison: Comparison, budget: Budget) -> dict[str, list[Judgement]]:
+    """List what each limit says of every stage but the reference, by name, without limits that allow anything."""
+    return {
+        stage.name: [one for one in judge(comparison, stage, budget) if math.isfinite(one.limit)]
+        for stage in comparison.stages[1:]
+    }
 
 
 def misses(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Judgement]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgeseg.files.sequences import block_frames
+from edgeseg.metrics.blocks import find_blocks
 from edgeseg.metrics.bootstrap import LEAST_BLOCKS, Interval, unknown
 from edgeseg.metrics.confusion import Float64
 from edgeseg.proof.budget import Budget
@@ -63,7 +63,7 @@ def _judge_class(name: str, limit: float, points: float, sure: Interval, images:
 
 def _find_intervals(comparison: Comparison, stage: StageScore) -> list[Interval]:
     """Of each class; not known for one that fewer than eight blocks of images show."""
-    blocks = np.array(block_frames(stage.images.names).of)
+    blocks = np.array(find_blocks(comparison.reference.images).of)
     showing = [len(np.unique(blocks[shown])) for shown in stage.images.part("truth").T > 0]
     sure = find_certainty(comparison, stage, _lost)
     return [one if count >= LEAST_BLOCKS else unknown(count) for one, count in zip(sure, showing, strict=True)]

@@ -104,7 +104,7 @@ def _derive_checks(report: Record) -> dict[str, list[Record]]:
     checks: list[Record] = [
         {
             "verdict": "held" if check["passed"] else "missed",
-            **dict.fromkeys(("upper", "interval", "images", "images_needed")),
+            **dict.fromkeys(("upper", "interval", "images", "images_needed", "sequences")),
             **check,
         }
         for check in report["verdict"]["checks"]

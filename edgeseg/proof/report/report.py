@@ -40,6 +40,7 @@ class Proof:
         coverage_picture: the same as a picture, HWC uint8 BGR, or None.
         search: how the model was found.
         worst: images on which the two disagree most.
+        evidence: sentences on which images calibrated, chose and proved.
     """
 
     manifest: Record
@@ -51,6 +52,7 @@ class Proof:
     coverage_picture: UInt8 | None = None
     search: SearchRecord = field(default_factory=SearchRecord)
     worst: tuple[WorstImage, ...] = ()
+    evidence: tuple[str, ...] = ()
 
 
 def write_proof(directory: Path, proof: Proof) -> None:
@@ -82,6 +84,7 @@ def describe_proof(proof: Proof) -> dict[str, Any]:
         },
         "verdict": _verdict(proof),
         "calibration": {**proof.images, **manifest.get("calibration", {})},
+        "evidence": list(proof.evidence),
         "coverage": proof.coverage,
         **proof.search.to_dict(),
         "comparison": _describe_comparison(proof.comparison),

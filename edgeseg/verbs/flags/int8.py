@@ -51,6 +51,18 @@ def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
         help="%% of a class, or of its objects, that may go or come where there are no masks (default: 10)",
     )
     group.add_argument(
+        "--max-change",
+        type=number(0, 100),
+        metavar="P",
+        help="%% of the pixels that may change their label, whatever the score says (default: 3 with masks)",
+    )
+    group.add_argument(
+        "--max-gain",
+        type=number(0, 100),
+        metavar="P",
+        help="points of mIoU that may be gained beyond chance (default: 0.5)",
+    )
+    group.add_argument(
         "--require-held",
         action="store_true",
         help="fail as well when the images cannot tell whether a limit holds on others",
@@ -94,7 +106,7 @@ def read_budget(args: argparse.Namespace) -> Budget:
     """Read what may be lost."""
     from edgeseg.proof.budget import Budget
 
-    names = ("max_drop", "max_class_drop", "max_boundary_drop", "max_class_change")
+    names = ("max_drop", "max_class_drop", "max_boundary_drop", "max_class_change", "max_change", "max_gain")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return Budget(**given, search=not args.no_search, require_held=args.require_held)
 

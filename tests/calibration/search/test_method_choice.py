@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fitted import SPEC, write_dataset
+from fitted import SPEC
 
 from edgeseg.calibration.images.load_set import load_set
+from edgeseg.calibration.images.parts import Parts
 from edgeseg.calibration.quantization import choose_recipe
 from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
-from edgeseg.calibration.search.method_choice import choose_method, choosing_samples, method_trials
+from edgeseg.calibration.search.method_choice import choose_method, method_trials
 from edgeseg.console.progress import no_progress
 from edgeseg.errors import ArtifactError, DataError, UserError
 from edgeseg.proof.budget import Budget
@@ -116,32 +116,6 @@ def test_the_table_names_the_winner_and_the_images(losing):
     assert json.loads(json.dumps(choice.to_dict()))["method"] == "percentile"
 
 
-class TestImages:
-    def test_a_method_is_chosen_on_images_that_neither_calibrate_nor_prove(self, tmp_path):
-        root = write_dataset(tmp_path / "d", train=20, val=8)
-        images, proof = load_set(root, SPEC, 10), samples_from(root, SPEC)
-        found, note = choosing_samples(images, proof)
-        assert (found.split, found.labelled, len(found), note) == ("train", True, 10, "")
-        assert {item.name for item in found}.isdisjoint(path.name for path in images.images)
-
-    def test_where_there_are_too_few_others_the_note_says_what_that_means(self, data):
-        proof = samples_from(data, SPEC)
-        found, note = choosing_samples(load_set(data, SPEC, 10), proof)
-        assert found is proof
-        assert "a little flattering" in note
-
-    def test_where_the_calibration_split_has_no_masks_the_proof_chooses(self, tmp_path):
-        root = write_dataset(tmp_path / "d", train=20, val=8)
-        shutil.rmtree(root / "masks" / "train")
-        proof = samples_from(root, SPEC)
-        assert choosing_samples(load_set(root, SPEC, 10), proof)[0] is proof
-
-    def test_plain_folders_choose_on_what_proves(self, data):
-        folder = data / "images" / "train"
-        proof = samples_from(folder, SPEC)
-        assert choosing_samples(load_set(folder, SPEC, 4), proof)[0] is proof
-
-
 @pytest.fixture
 def parents(built):
     return {"openvino": built[1].artifact, "onnx": built[0].artifact}
@@ -178,6 +152,7 @@ class TestFlags:
         parser = argparse.ArgumentParser()
         parser.add_argument("--data", type=Path)
         parser.add_argument("--ignore-index", type=int)
+        parser.add_argument("--mask-values")
         add_int8_arguments(parser.add_argument_group("INT8"))
         return parser.parse_args(["--data", str(data), *flags])
 
@@ -186,7 +161,7 @@ class TestFlags:
         check_int8_arguments(args)
         parent = built[1].artifact
         images, found = load_set(data, SPEC, 2), samples_from(data, SPEC).spread(1)
-        choice = choose_recipe(read_quantization(args), parent, images, found, no_progress, "openvino")
+        choice = choose_recipe(read_quantization(args), parent, images, Parts(found, found), no_progress, "openvino")
         assert choice.recipe.method in quantizer_for("openvino").methods
         assert choice.recipe.keep_float == {"a", "b"}
         assert len(choice.tries) == 3
