@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.console.extras import require
-from edgeseg.graphs.onnx_graph import is_surrounding, map_makers
+from edgeseg.graphs.onnx_graph import map_makers
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.ort_session import EVERYTHING, NOTHING, open_session
 
@@ -55,7 +55,8 @@ def avoid_known(model: Any) -> tuple[Any, frozenset[str]]:
 
     An AveragePool with ``ceil_mode`` and ``count_include_pad``, which is what ``torch.nn.AvgPool2d(2, ceil_mode=True)``
     becomes, is divided by the size of the whole window in INT8 where it reaches over the edge: up to 105 codes. With
-    no padding the two settings mean the same as without ``count_include_pad``, which is computed rightly.
+    no padding the two settings mean the same as without ``count_include_pad``, which is computed rightly; whether a
+    window of a padded one reaches over the edge is found.
     A Softmax works with the reciprocal of its output scale cut to a whole number, 254 for 1/255: with two classes half
     a code too low in the mean.
 
@@ -63,16 +64,14 @@ def avoid_known(model: Any) -> tuple[Any, frozenset[str]]:
         model: a float graph. Not changed.
 
     Returns:
-        A graph that computes the same, and the names of what has to be left in float.
+        A graph that computes the same, and the names of what has to be computed in float.
     """
     copy = require("onnx", "export").ModelProto()
     copy.CopyFrom(model)
     for pool in filter(_counts_beyond_edge, copy.graph.node):
-        if any(_attribute(pool, "pads") or ()):
-            continue
-        pool.attribute.remove(next(one for one in pool.attribute if one.name == "count_include_pad"))
-    left = (node for node in copy.graph.node if node.op_type == "Softmax" or _counts_beyond_edge(node))
-    return copy, frozenset(node.name for node in left if not is_surrounding(node))
+        if not any(_attribute(pool, "pads") or ()):
+            pool.attribute.remove(next(one for one in pool.attribute if one.name == "count_include_pad"))
+    return copy, frozenset(node.name for node in copy.graph.node if node.op_type == "Softmax")
 
 
 def _counts_beyond_edge(node: Any) -> bool:

@@ -79,14 +79,18 @@ def tensors_to_watch(model: Any, style: QdqStyle) -> set[str]:
     return floats & (read | made)
 
 
-def qdq_from_onnx(model: Any, ranges: Ranges, style: QdqStyle, keep_float: Collection[str] = ()) -> Any:
+def qdq_from_onnx(
+    model: Any, ranges: Ranges, style: QdqStyle, keep_float: Collection[str] = (), shielded: Collection[str] = ()
+) -> Any:
     """Quantise a deployed graph.
 
     Args:
         model: as :func:`edgeseg.graphs.onnx_graph.load_graph` gives it. Not changed.
         ranges: of :func:`tensors_to_watch`.
         style: the engine's wishes.
-        keep_float: names of layers that stay as they are; other operations may be named as well.
+        keep_float: names of layers that stay as they are.
+        shielded: names of nodes that read and make codes like the others, and that no engine may fuse with them: they
+            are computed in float, whatever the engine's own kernel does.
 
     Returns:
         An ``onnx.ModelProto`` with the same inputs, outputs and metadata.
@@ -99,9 +103,10 @@ def qdq_from_onnx(model: Any, ranges: Ranges, style: QdqStyle, keep_float: Colle
     chosen = [name for name in layers if name not in keep_float]
     if not chosen:
         raise ArtifactError(_nothing_left(model, style, layers))
-    excluded = _list_excluded(model, style, set(chosen)) | set(keep_float)
+    excluded = _list_excluded(model, style, set(chosen))
     quantised = _quantise(model, ranges, style, excluded)
     _read_float(quantised, excluded)
+    _shield(quantised.graph, shielded)
     _check_surroundings(model, quantised)
     return _finish(quantised, model)
 
@@ -187,6 +192,19 @@ def _before_quantising(name: str, makers: Mapping[str, Any]) -> str:
         return name
     quantise = makers.get(dequantise.input[0])
     return str(quantise.input[0]) if quantise is not None and quantise.op_type == Q else name
+
+
+def _shield(graph: Any, names: Collection[str]) -> None:
+    """Put a Max of one value, which is that value, between nodes and the codes they read: no pattern matches then."""
+    make = require("onnx", "export").helper.make_node
+    makers = map_makers(graph)
+    constants = {tensor.name for tensor in graph.initializer}
+    for node in [node for node in graph.node if node.name in names]:
+        for i, name in enumerate(node.input):
+            maker = makers.get(name)
+            if maker is not None and maker.op_type == DQ and maker.input[0] not in constants:
+                node.input[i] = f"{node.name}/shielded{i}"
+                graph.node.append(make("Max", [name], [node.input[i]], name=node.input[i]))
 
 
 def _drop_unread(graph: Any) -> None:

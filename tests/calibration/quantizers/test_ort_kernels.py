@@ -25,6 +25,7 @@ from edgeseg.errors import ArtifactError
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.runtime.engines.exact_engine import exact_agreement, rounding_agreement
+from edgeseg.runtime.engines.ort_session import NOTHING, open_session
 from edgeseg.spec import ModelSpec
 
 pytestmark = pytest.mark.isa
@@ -162,13 +163,21 @@ class TestAverageOverTheEdge:
         assert facts["exact_agreement"] > 0.995
         assert "wrong_kernels" not in facts
 
-    def test_with_padding_it_is_left_in_float(self, images: CalibrationSet, tmp_path: Path) -> None:
-        net = pooled(kernel_shape=[3, 3], pads=[0, 0, 1, 1])
-        model, facts = quantise(fp32(net, tmp_path), images, tmp_path)
-        kinds = optimised_kinds(model, tmp_path)
-        assert "QLinearAveragePool" not in kinds
-        assert "QLinearConv" in kinds
+    def test_with_padding_it_is_computed_in_float_between_int8(self, images: CalibrationSet, tmp_path: Path) -> None:
+        parent = fp32(pooled(kernel_shape=[3, 3], pads=[0, 0, 1, 1]), tmp_path)
+        before = optimised_kinds(as_the_library_writes_it(parent, images), tmp_path)
+        model, facts = quantise(parent, images, tmp_path)
+        after = optimised_kinds(model, tmp_path)
+        assert (before.count("QLinearAveragePool"), after.count("QLinearAveragePool")) == (1, 0)
+        assert after.count("QLinearConv") == before.count("QLinearConv") == 3
         assert wrong_in(model, images) == []
+        (named,) = facts["wrong_kernels"]
+        assert named.startswith("net/averagepool4 (up to ")
+
+    def test_with_padding_that_reaches_over_no_edge_it_stays_int8(self, images: CalibrationSet, tmp_path: Path) -> None:
+        parent = fp32(pooled(kernel_shape=[3, 3], pads=[1, 1, 1, 1]), tmp_path)
+        model, facts = quantise(parent, images, tmp_path)
+        assert "QLinearAveragePool" in optimised_kinds(model, tmp_path)
         assert "wrong_kernels" not in facts
 
     def test_float_masks_are_not_changed_by_the_way_round(self, images: CalibrationSet, tmp_path: Path) -> None:
@@ -182,24 +191,14 @@ class TestAverageOverTheEdge:
         )
         np.testing.assert_allclose(after, before, atol=1e-6)
 
-    def test_a_kernel_that_nobody_knew_of_is_left_in_float_and_named(
-        self, images: CalibrationSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(ort_quantizer, "avoid_known", lambda model: (model, frozenset()))
-        model, facts = quantise(fp32(pooled(kernel_shape=[2, 2]), tmp_path), images, tmp_path)
-        (named,) = facts["wrong_kernels"]
-        assert named.startswith("net/averagepool4 (up to ")
-        assert wrong_in(model, images) == []
-        assert "QLinearConv" in optimised_kinds(model, tmp_path)
 
-
-def test_a_softmax_is_left_in_float(images: CalibrationSet, tmp_path: Path) -> None:
+def test_a_softmax_is_computed_in_float(images: CalibrationSet, tmp_path: Path) -> None:
     parent = fp32(attended(), tmp_path)
     assert "QLinearSoftmax" in optimised_kinds(as_the_library_writes_it(parent, images), tmp_path)
     model, _ = quantise(parent, images, tmp_path)
     kinds = optimised_kinds(model, tmp_path)
     assert "QLinearSoftmax" not in kinds
-    assert "QLinearConv" in kinds
+    assert kinds.count("QLinearConv") == 3
 
 
 class TestLabelsThatHangOnARounding:
@@ -234,12 +233,32 @@ class TestLabelsThatHangOnARounding:
         with pytest.raises(ArtifactError, match=r"10.00 % of the pixels another label .* rounding explains 0\.\d\d %"):
             quantise(parent, images, tmp_path)
 
-    def test_where_every_kernel_is_wrong_no_file_is_written(
+    def test_where_float_does_not_help_no_file_is_written(
         self, images: CalibrationSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         parent = fp32(pooled(kernel_shape=[2, 2]), tmp_path)
-        wrong = [WrongKernel((name,), 40, 0.5) for name in OrtQuantizer().layers(parent)]
-        monkeypatch.setattr(ort_quantizer, "find_wrong_kernels", lambda model, tensors: wrong)
+        monkeypatch.setattr(
+            ort_quantizer, "find_wrong_kernels", lambda model, tensors: [WrongKernel(("net/conv0",), 40, 0.5)]
+        )
         with pytest.raises(ArtifactError, match=r"compute net/conv0 \(up to 40 codes, \+0.50 in the mean\) otherwise"):
             quantise(parent, images, tmp_path)
         assert not (tmp_path / "model.onnx").exists()
+
+
+def test_any_kernel_can_be_had_in_float(images: CalibrationSet, tmp_path: Path) -> None:
+    """What is done about a kernel that nobody knew of, on every layer of a network."""
+    parent = fp32(pooled(kernel_shape=[2, 2]), tmp_path)
+    model = load_graph(parent.model_path)
+    ranges = find_ranges(model, tensors_to_watch(model, STYLE), images)
+    plain, shielded = (
+        qdq_from_onnx(model, ranges, STYLE, shielded=names) for names in ((), {node.name for node in model.graph.node})
+    )
+    assert not [kind for kind in optimised_kinds(shielded, tmp_path) if kind.startswith("QLinear")]
+    assert wrong_in(shielded, images) == []
+    picture = images.tensor(images.images[0])
+    exact = [run_exactly(one, picture) for one in (plain, shielded)]
+    np.testing.assert_array_equal(*exact)
+
+
+def run_exactly(model: Any, picture: Any) -> Any:
+    return open_session(model.SerializeToString(), NOTHING).run(["logits"], {"image": picture})[0]
