@@ -46,7 +46,17 @@ PEERS: Mapping[str, tuple[str, str]] = {
 KINDS = (("fp32", "openvino"), ("int8", "openvino"), ("fp32", "onnx"), ("int8", "onnx"))
 HEIGHT, WIDTH, CLASSES = 360, 480, 11
 PICTURES = 16
-NO_LIMITS = ("--max-drop", "100", "--max-class-drop", "100", "--max-boundary-drop", "100", "--no-search")
+NO_LIMITS = (
+    "--max-drop",
+    "100",
+    "--max-class-drop",
+    "100",
+    "--max-boundary-drop",
+    "100",
+    "--max-confidence-change",
+    "100",
+    "--no-search",
+)
 
 
 def main() -> int:

@@ -130,6 +130,8 @@ def _describe_measured(comparison: Comparison, budget: Budget, ladder: Ladder | 
         "max_class_drop_points": finite(budget.max_class_drop),
         "boundary_drop_points": finite(comparison.boundary_drop(after)),
         "max_boundary_drop_points": finite(budget.max_boundary_drop),
+        "confidence": after.confidence and after.confidence.describe(comparison.classes),
+        "max_confidence_change_points": finite(budget.max_confidence_change),
         "agreement": finite(after.agreement),
         "ladder": None if ladder is None else ladder.to_dict(),
         "cpu": this_cpu().name,

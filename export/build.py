@@ -17,10 +17,9 @@ from edgeseg.export.source.source_net import SourceNet
 from edgeseg.formats import ONNX, OPENVINO, ModelFormat
 from edgeseg.proof.compare import Comparison, Stage, compare
 from edgeseg.proof.judges.gates import check_parity
-from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
+from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, engine_stage, open_staged
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import toolchain
-from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.runtime.system.machine import this_cpu
 
 PARITY_IMAGES = 16
@@ -76,7 +75,7 @@ def converted_artifact(
 
 def reference_stage(source: SourceNet) -> Stage:
     """Make a stage of the source network itself, through the same predictor as the artifacts."""
-    return Stage(source.stage, Predictor(ReferenceEngine(source.forward, source.spec, source.predict)))
+    return engine_stage(source.stage, ReferenceEngine(source.forward, source.spec, source.predict))
 
 
 def _manifest(

@@ -9,7 +9,7 @@ from edgeseg.proof.compare import Comparison
 from edgeseg.proof.judgement import judgement_table
 from edgeseg.proof.publishing import ExportResult
 from edgeseg.proof.report.report import HTML_FILE
-from edgeseg.proof.tables import class_table, comparison_notes, stage_table
+from edgeseg.proof.tables import class_table, comparison_notes, confidence_table, stage_table
 
 
 def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
@@ -18,6 +18,8 @@ def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
     parts = [f"{comparison.images} images of {visible(comparison.source)}{split}", stage_table(comparison)]
     if by_class and comparison.labelled:
         parts.append(class_table(comparison))
+    if table := confidence_table(comparison):
+        parts.append(table)
     parts.extend(f"note: {visible(note)}" for note in comparison_notes(comparison))
     return "\n".join(parts)
 

@@ -18,7 +18,7 @@ from edgeseg.export.graphs.half_from_float import Kept, half_graph
 from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.graphs.tensorrt_lint import expect_clean
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Comparison, Stage, compare
+from edgeseg.proof.compare import Comparison, compare
 from edgeseg.proof.judges.gates import check_budget, check_parity
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
@@ -26,7 +26,6 @@ from edgeseg.proof.toolchain import toolchain
 from edgeseg.runtime.engines.engine import ENGINE_KEY, TENSORRT, EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
 from edgeseg.runtime.engines.logits import expect_labels
-from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.runtime.system.machine import this_cpu
 from edgeseg.runtime.trt.build_settings import FILE, BuildSettings
 
@@ -171,8 +170,8 @@ def _compare(parent: Artifact, made: Artifact, probes: Samples, place: OutputOpt
     with contextlib.ExitStack() as stack, place.progress(f"verify {made.precision} tensorrt", len(probes)) as tick:
         exact = ExactEngine(parent, EngineOptions()) if parent.format == TENSORRT else None
         reference = artifact_stage(parent, stack, f"{parent.format} {parent.precision}", exact)
-        stand_in = stack.enter_context(Predictor(ExactEngine(made, EngineOptions())))
-        stage = Stage(f"{TENSORRT} {made.precision}", stand_in)
+        stand_in = ExactEngine(made, EngineOptions())
+        stage = artifact_stage(made, stack, f"{TENSORRT} {made.precision}", stand_in)
         return compare([reference, stage], probes, made.spec, tick)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
@@ -17,9 +18,8 @@ from edgeseg.export.trace.trace import Trace, trace
 from edgeseg.image import UInt8, fit
 from edgeseg.masks.mask_values import GivenValues
 from edgeseg.proof.compare import Comparison, Stage, compare
-from edgeseg.proof.publishing import artifact_stage
+from edgeseg.proof.publishing import artifact_stage, engine_stage
 from edgeseg.proof.samples import Samples, UnreadableImageError, samples_from
-from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.spec import ModelSpec
 
 VerifyData = tuple[Path, str | None, int | None, GivenValues | None]
@@ -124,13 +124,14 @@ def open_form(path: Path, stack: contextlib.ExitStack) -> tuple[Stage, ModelSpec
 
     loaded = load_model(path)
     engine = ReferenceEngine(torch_forward(loaded.model), loaded.spec)
-    return Stage("torch", stack.enter_context(Predictor(engine))), loaded.spec
+    stack.callback(engine.close)
+    return engine_stage("torch", engine), loaded.spec
 
 
 def name_apart(stages: list[Stage]) -> list[Stage]:
     """Number stages of equal names, so that tables tell them apart."""
     names = [stage.name for stage in stages]
     return [
-        Stage(f"{stage.name} #{i + 1}" if names.count(stage.name) > 1 else stage.name, stage.predict)
+        replace(stage, name=f"{stage.name} #{i + 1}") if names.count(stage.name) > 1 else stage
         for i, stage in enumerate(stages)
     ]

@@ -21,7 +21,7 @@ from edgeseg.console.text_table import format_table
 from edgeseg.errors import ArtifactError
 from edgeseg.files.unfinished import scratch_directory
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Comparison, Stage, compare, finite, remember_labels
+from edgeseg.proof.compare import Comparison, compare, finite, remember_answers
 from edgeseg.proof.judges.judge import misses
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.publishing import artifact_stage, open_staged
@@ -149,8 +149,7 @@ def method_trials(
 ) -> Iterator[TryRecipe]:
     """Yield what quantises by a recipe and measures the result in its engine; nothing is kept of it."""
     with contextlib.ExitStack() as stack:
-        fp32 = artifact_stage(parent, stack)
-        reference = Stage(fp32.name, remember_labels(fp32.predict))
+        reference = remember_answers(artifact_stage(parent, stack))
 
         def attempt(recipe: Recipe) -> Comparison:
             with scratch_directory() as scratch, contextlib.ExitStack() as opening:

@@ -21,13 +21,14 @@ from edgeseg.errors import ArtifactError
 from edgeseg.files.atomic import file_sha256
 from edgeseg.metrics.image_counts import ImageCounts
 from edgeseg.metrics.multilabel import make_boundary, make_confusion
-from edgeseg.proof.compare import Comparison, Stage, StageScore, compare, remember_labels
+from edgeseg.proof.compare import Comparison, Stage, StageScore, compare, remember_answers
+from edgeseg.proof.confidence import ConfidenceScore
 from edgeseg.proof.publishing import OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.proof.toolchain import toolchain
 
 RISK = "risk"
-JOURNAL_VERSION = 3
+JOURNAL_VERSION = 4
 """Of what is kept of a measurement; a journal of another version is begun anew."""
 
 
@@ -193,8 +194,7 @@ class Trials:
     def float_stage(self) -> Stage:
         """Make a stage of the float model; an image that it has seen is answered from memory."""
         if self._reference is None:
-            stage = artifact_stage(self.job.parent, self._stack)
-            self._reference = Stage(stage.name, remember_labels(stage.predict))
+            self._reference = remember_answers(artifact_stage(self.job.parent, self._stack))
         return self._reference
 
 
@@ -240,6 +240,7 @@ def _score_values(stage: StageScore) -> dict[str, Any]:
         "intersection": stage.boundary.intersection.tolist(),
         "union": stage.boundary.union.tolist(),
         "images": stage.images.to_dict(),
+        "confidence": stage.confidence and stage.confidence.to_dict(),
     }
 
 
@@ -269,4 +270,5 @@ def _score_from(values: Mapping[str, Any], task: str) -> StageScore:
     boundary = make_boundary(task, len(values["counts"]), values["ignore_index"])
     boundary.intersection = np.array(values["intersection"], np.int64)
     boundary.union = np.array(values["union"], np.int64)
-    return StageScore(values["name"], confusion, boundary, ImageCounts.from_dict(values["images"]))
+    sure = values["confidence"] and ConfidenceScore.from_dict(values["confidence"])
+    return StageScore(values["name"], confusion, boundary, ImageCounts.from_dict(values["images"]), sure)

@@ -13,6 +13,16 @@ MAX_BOUNDARY_DROP = 1.0
 MAX_CLASS_CHANGE = 10.0
 MAX_CHANGE = 3.0
 MAX_GAIN = 0.5
+MAX_CONFIDENCE_CHANGE = 5.0
+LIMITS = (
+    "max_drop",
+    "max_class_drop",
+    "max_boundary_drop",
+    "max_class_change",
+    "max_change",
+    "max_gain",
+    "max_confidence_change",
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class Budget:
             ``max_drop`` where that is more.
         require_held: a limit that the images cannot judge fails as one that is missed does.
         search: when a limit is missed, keep the guilty layers in float; else give up at once.
+        max_confidence_change: points (hundredths of 0..1) by which the confidence of any one class may differ from the
+            float model's in the mean over its pixels; not applied where there is no confidence.
     """
 
     max_drop: float | None = None
@@ -41,10 +53,10 @@ class Budget:
     max_class_change: float = MAX_CLASS_CHANGE
     max_change: float | None = None
     max_gain: float | None = None
+    max_confidence_change: float = MAX_CONFIDENCE_CHANGE
 
     def __post_init__(self) -> None:
-        own = ("max_change", "max_gain")
-        for name in ("max_drop", "max_class_drop", "max_boundary_drop", "max_class_change", *own):
+        for name in LIMITS:
             if (limit := getattr(self, name)) is not None and not limit >= 0:
                 raise UserError(f"`{name}` is a number of points, 0 or more; found {limit}.")
 

@@ -17,19 +17,38 @@ from edgeseg.metrics.confusion import Confusion, Float64
 from edgeseg.metrics.image_counts import ImageCounts
 from edgeseg.metrics.multilabel import make_boundary, make_confusion
 from edgeseg.pixel_digest import pixel_digest
+from edgeseg.proof.confidence import ConfidenceScore
 from edgeseg.proof.samples import Sample, Samples, UnreadableImageError
+from edgeseg.runtime.engines.predictor import Examined
+from edgeseg.runtime.measure.recorded import AS_SHOWN
 from edgeseg.spec import ModelSpec, default_ignore_index
 
 Predict = Callable[[UInt8], UInt8]
 """HWC uint8 BGR image to HW uint8 labels of the image's size."""
+Examine = Callable[[UInt8], Examined]
+"""HWC uint8 BGR image to labels and confidence of the image's size."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One form of the model: torch, ONNX, OpenVINO fp32, INT8."""
+    """One form of the model: torch, ONNX, OpenVINO fp32, INT8.
+
+    Attributes:
+        name: what tables call it.
+        predict: gives the labels that a run shows, with the threshold applied.
+        examine: gives the same with the confidence behind it; None for what has none.
+    """
 
     name: str
     predict: Predict
+    examine: Examine | None = None
+
+    def answer(self, image: UInt8) -> Examined:
+        """Say all there is to say about an image."""
+        if self.examine is not None:
+            return self.examine(image)
+        labels = self.predict(image)
+        return Examined(labels, labels, None)
 
 
 @dataclass
@@ -41,12 +60,14 @@ class StageScore:
         confusion: against the truth, or against the reference where there is no truth.
         boundary: the same for the outlines.
         images: what each image alone gave; ``confusion`` and ``boundary`` are the sums of it.
+        confidence: how far the confidence can be believed, and lies from the reference's; None where nobody asked.
     """
 
     name: str
     confusion: Confusion
     boundary: BoundaryIoU
     images: ImageCounts = field(default_factory=ImageCounts)
+    confidence: ConfidenceScore | None = None
 
     @property
     def pixels(self) -> int:
@@ -168,6 +189,7 @@ class Comparison:
             "iou_against": "masks" if self.labelled else f"masks of {self.reference.name}",
             "reference": self.reference.name,
             "drop_of": self.drop_of,
+            "masks": AS_SHOWN,
             "proof_note": self.proof_note,
             "stages": {stage.name: self._stage_dict(stage) for stage in self.stages},
         }
@@ -182,28 +204,30 @@ class Comparison:
             "mean_boundary_iou": finite(stage.boundary.mean_iou),
             "boundary_iou": {name: finite(v) for name, v in zip(self.classes, stage.boundary.iou, strict=True)},
             "boundary_drop_points": finite(self.boundary_drop(stage)),
+            "confidence": stage.confidence and stage.confidence.describe(self.classes),
         }
 
 
 def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Tick = lambda: None) -> Comparison:
     """Run every stage on every image.
 
-    Args:
-        stages: forms of one model, the reference first.
-        samples: images, with masks or without.
-        spec: names the classes.
-        tick: called once an image.
+        Args:
+            stages: forms of one model, the reference first.
+            samples: images, with masks or without.
+            spec: names the classes.
+            tick: called once an image.
 
-    Raises:
-        DataError: none of the images can be read, or a mask contradicts the classes.
+        Raises:
+            DataError: none of the images can be read, or a mask contradicts the classes.
 
-    >>> from edgeseg.proof.samples import synthetic_samples
-    >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
-    >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
-    >>> int8 = Stage("int8", lambda image: (image[..., 0] < 126).astype(np.uint8))
-    >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
-    >>> found.images, found.drop_of, f"{found.drop(found.stages[1]):.0f}"
-    (6, 'pixels', '1')
+        >>> from edgeseg.proof.confidence import ConfidenceScore
+    from edgeseg.proof.samples import synthetic_samples
+        >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
+        >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+        >>> int8 = Stage("int8", lambda image: (image[..., 0] < 126).astype(np.uint8))
+        >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
+        >>> found.images, found.drop_of, f"{found.drop(found.stages[1]):.0f}"
+        (6, 'pixels', '1')
     """
     ignored = samples.ignore_index if samples.labelled else default_ignore_index(spec.task, spec.num_classes)
     scores = [
@@ -211,6 +235,7 @@ def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Ti
             stage.name,
             make_confusion(spec.task, spec.num_classes, ignored),
             make_boundary(spec.task, spec.num_classes, ignored),
+            confidence=ConfidenceScore.of(spec),
         )
         for stage in stages
     ]
@@ -224,45 +249,49 @@ def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Ti
     return result
 
 
-def remember_labels(predict: Predict, limit_bytes: int = 1 << 28) -> Predict:
-    """Answer an image that ``predict`` has seen from memory, so that a search runs the float model once.
+def remember_answers(stage: Stage, limit_bytes: int = 1 << 29) -> Stage:
+    """Answer an image that a stage has seen from memory, so that a search runs the float model once.
 
     Args:
-        predict: gives the masks.
-        limit_bytes: of masks that are kept; images beyond it are predicted every time.
+        stage: gives the answers.
+        limit_bytes: of answers that are kept; images beyond it are predicted every time.
 
     >>> seen = []
-    >>> predict = remember_labels(lambda image: seen.append(image) or image[..., 0])
+    >>> stage = remember_answers(Stage("fp32", lambda image: seen.append(image) or image[..., 0]))
     >>> image = np.zeros((2, 3, 3), np.uint8)
-    >>> predict(image).shape, predict(image).shape, len(seen)
+    >>> stage.predict(image).shape, stage.answer(image).labels.shape, len(seen)
     ((2, 3), (2, 3), 1)
     """
-    masks: dict[str, UInt8] = {}
+    answers: dict[str, Examined] = {}
 
-    def recall(image: UInt8) -> UInt8:
+    def recall(image: UInt8) -> Examined:
         key = pixel_digest(image)
-        if key in masks:
-            return masks[key]
-        mask = predict(image)
-        if mask.nbytes * (len(masks) + 1) <= limit_bytes:
-            masks[key] = mask
-        return mask
+        if key in answers:
+            return answers[key]
+        found = stage.answer(image)
+        if found.nbytes * (len(answers) + 1) <= limit_bytes:
+            answers[key] = found
+        return found
 
-    return recall
+    return Stage(stage.name, lambda image: recall(image).labels, recall)
 
 
 def _count(
     stages: Sequence[Stage], result: Comparison, spec: ModelSpec, name: str, image: UInt8, mask: UInt8 | None
 ) -> None:
-    masks = [stage.predict(image) for stage in stages]
-    digest = pixel_digest(image)
-    truth = masks[0] if mask is None else mask
-    for score, labels in zip(result.stages, masks, strict=True):
-        score.count(labels, masks[0], truth, (name, digest))
+    answers = [stage.answer(image) for stage in stages]
+    digest, reference = pixel_digest(image), answers[0]
+    truth = reference.labels if mask is None else mask
+    for score, found in zip(result.stages, answers, strict=True):
+        score.count(found.labels, reference.labels, truth, (name, digest))
+        if score.confidence is not None:
+            score.confidence.count(found, reference, mask, score.confusion.ignore_index)
         if mask is None and score is not result.reference:
             pixels = spec.height * spec.width
-            score.images.objects.append(count_objects(masks[0], labels, spec.num_classes, pixels, spec.task))
-    result.labels_seen.update(int(v) for v in np.unique(masks[0]))
+            score.images.objects.append(
+                count_objects(reference.labels, found.labels, spec.num_classes, pixels, spec.task)
+            )
+    result.labels_seen.update(int(v) for v in np.unique(reference.labels))
     result.images += 1
 
 

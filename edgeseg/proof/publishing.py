@@ -14,8 +14,9 @@ from edgeseg.errors import UserError
 from edgeseg.proof.compare import Comparison, Stage
 from edgeseg.proof.judgement import Judgement
 from edgeseg.proof.search_record import SearchRecord
-from edgeseg.runtime.engines.engine import Engine, open_engine
+from edgeseg.runtime.engines.engine import CONFIDENCE, Engine, open_engine
 from edgeseg.runtime.engines.predictor import Predictor
+from edgeseg.runtime.engines.threshold import shown_threshold
 
 
 @dataclass(frozen=True)
@@ -79,4 +80,12 @@ def artifact_stage(
 ) -> Stage:
     """Open an artifact in ``engine`` (default: its own) as a stage; ``stack`` closes it."""
     name = name or f"{artifact.format} {artifact.precision}"
-    return Stage(name, stack.enter_context(Predictor(engine or open_engine(artifact))))
+    opened = engine or open_engine(artifact)
+    stack.callback(opened.close)
+    return engine_stage(name, opened, CONFIDENCE in artifact.outputs)
+
+
+def engine_stage(name: str, engine: Engine, has_confidence: bool = True) -> Stage:
+    """Make a stage of an engine. Its masks are those that a run shows: the threshold of the spec is applied."""
+    predictor = Predictor(engine, shown_threshold(engine.spec, has_confidence))
+    return Stage(name, predictor, predictor.examine)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from edgeseg.console.text_table import format_table
 from edgeseg.metrics.multilabel import MultilabelConfusion
@@ -49,6 +51,28 @@ def stage_table(comparison: Comparison) -> str:
     return format_table(rows)
 
 
+def confidence_table(comparison: Comparison) -> str:
+    """Lay out how far the confidence of each stage moved, and how far it can be believed; empty where there is none.
+
+    Moved is the mean absolute difference from the reference, in points; crossed is the share of the pixels that lie on
+    the other side of the threshold; ECE is the expected calibration error against the masks, 0..1.
+    """
+    heads = ["confidence", "moved", "class that moved most", "crossed the threshold", "ECE"]
+    described = [(one, one.confidence and one.confidence.describe(comparison.classes)) for one in comparison.stages]
+    rows = [_confidence_row(one.name, found, one is comparison.reference) for one, found in described if found]
+    return format_table([heads, *rows]) if rows else ""
+
+
+def _confidence_row(name: str, found: Mapping[str, Any], is_reference: bool) -> list[str]:
+    error = _given(found["calibration_error"], ".4f")
+    if is_reference:
+        return [name, "reference", "", "", error]
+    known = {one: points for one, points in found["class_change_points"].items() if points is not None}
+    most = max(known, key=known.__getitem__)
+    moved = [f"{found['mean_change_points']:.2f}", f"{most} {known[most]:.2f}"]
+    return [name, *moved, _given(found["crossing_percent"], ".3f", " %"), error]
+
+
 def comparison_notes(comparison: Comparison) -> list[str]:
     """Say what a reader of the tables has to know."""
     notes = [f"Skipped in verification: {sentence}" for sentence in comparison.skipped]
@@ -81,6 +105,10 @@ def _constant_mask_iou(comparison: Comparison) -> float:
         every = pixels / max(1, int(counted.counts[0].sum()))
         return float(every[every > 0].mean()) if every.any() else 0.0
     return float(pixels.max() / max(1, pixels.sum()) / max(1, int((pixels > 0).sum())))
+
+
+def _given(value: float | None, form: str, unit: str = "") -> str:
+    return "-" if value is None else format(value, form) + unit
 
 
 def _number(value: float, form: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import TracebackType
+
+import numpy as np
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EngineError
@@ -36,6 +39,27 @@ def open_predictor(
     return Predictor(open_told(artifact, EngineOptions(device, on_event=on_event)), apply_threshold)
 
 
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """All that a model says about an image, at the image's size.
+
+    Attributes:
+        labels: HW uint8, as a run shows them.
+        plain: HW uint8, before any threshold.
+        confidence: HW uint8, or KHW for a multilabel task; None when the model has no such output.
+    """
+
+    labels: UInt8
+    plain: UInt8
+    confidence: UInt8 | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays, each counted once."""
+        arrays = {id(one): one for one in (self.labels, self.plain, self.confidence) if one is not None}
+        return sum(one.nbytes for one in arrays.values())
+
+
 class Predictor:
     """Segments one image at a time and owns its engine.
 
@@ -64,12 +88,36 @@ class Predictor:
             DataError: not an HWC uint8 image.
             EngineError: the engine failed, or this is closed.
         """
+        labels = self._threshold(self._run(image)).labels
+        return unfit(labels, self.spec, (image.shape[0], image.shape[1]))
+
+    @checked
+    def examine(self, image: UInt8) -> Examined:
+        """Do the same, and give the confidence and the labels before the threshold with it.
+
+        Raises:
+            DataError: not an HWC uint8 image.
+            EngineError: the engine failed, or this is closed.
+        """
+        said = self._run(image).copy()
+        size = (image.shape[0], image.shape[1])
+        plain = unfit(said.labels, self.spec, size)
+        is_plain = self._threshold is Prediction.copy
+        labels = plain if is_plain else unfit(self._threshold(said).labels, self.spec, size)
+        return Examined(labels, plain, self._unfit_confidence(said.confidence, size))
+
+    def _unfit_confidence(self, confidence: UInt8 | None, size: tuple[int, int]) -> UInt8 | None:
+        if confidence is None or confidence.ndim == 2:
+            return None if confidence is None else unfit(confidence, self.spec, size)
+        return np.stack([unfit(plane, self.spec, size) for plane in confidence])
+
+    def _run(self, image: UInt8) -> Prediction:
+        """Run the engine; what it says is valid until the next run."""
         slot = self._slot
         if slot is None:
             raise EngineError("This predictor is closed; open it again before using it.")
         fit(image, self.spec, out=slot.input)
-        labels = self._threshold(slot.run()).labels
-        return unfit(labels, self.spec, (image.shape[0], image.shape[1]))
+        return slot.run()
 
     def close(self) -> None:
         """Close the engine; a second call does nothing."""

@@ -15,7 +15,7 @@ from edgeseg.multilabel import pack_planes
 from edgeseg.runtime.engines.engine import CONFIDENCE
 from edgeseg.runtime.engines.logits import gives_logits_alone
 from edgeseg.runtime.frames.frame import Prediction
-from edgeseg.spec import Threshold
+from edgeseg.spec import ModelSpec, Threshold
 
 ApplyThreshold = Callable[[Prediction], Prediction]
 
@@ -48,6 +48,23 @@ def threshold_for(artifact: Artifact, threshold: Threshold | None = None) -> App
             f"{artifact.path.name} has no confidence output (it has {', '.join(artifact.outputs)}), so no threshold "
             f"can be applied. Export it again with `threshold={told}`."
         )
+    return threshold_of(spec)
+
+
+@checked
+def shown_threshold(spec: ModelSpec, has_confidence: bool) -> ApplyThreshold | None:
+    """Choose what a run does to predictions, with no threshold but the spec's; None where labels stay as they are.
+
+    A model that has a threshold and no confidence is not run; its labels are looked at as they are.
+    """
+    if spec.task == "multilabel" or not (spec.has_threshold and has_confidence):
+        return None
+    return threshold_of(spec)
+
+
+@checked
+def threshold_of(spec: ModelSpec) -> ApplyThreshold:
+    """Make what is done to predictions with confidence, see :func:`threshold_for`."""
     least = np.array([math.floor(one * 255 + 0.5) for one in spec.class_thresholds], np.uint8)
     if spec.task == "multilabel":
         return _multilabel(least)

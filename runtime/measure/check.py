@@ -21,9 +21,9 @@ from edgeseg.errors import DataError, EngineError, UserError
 from edgeseg.files.atomic import atomic_file
 from edgeseg.files.input_file import read_text
 from edgeseg.given import checked
-from edgeseg.runtime.engines.engine import open_engine
+from edgeseg.runtime.engines.engine import CONFIDENCE, open_engine
 from edgeseg.runtime.engines.predictor import Predictor, open_predictor
-from edgeseg.runtime.engines.threshold import threshold_for
+from edgeseg.runtime.engines.threshold import shown_threshold
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.measure.bench import realistic_inputs
 from edgeseg.runtime.measure.evaluate import evaluate
@@ -105,7 +105,7 @@ def iou_gate(
     """
     recorded = read_recorded(artifact)
     pairs = find_pictures(artifact, recorded, dataset)
-    threshold = threshold_for(artifact) if recorded.is_shown else None
+    threshold = shown_threshold(artifact.spec, CONFIDENCE in artifact.outputs) if recorded.is_shown else None
     with Predictor(open_engine(artifact, device), threshold) as predict:
         evaluation = evaluate(predict, dataset, recorded.split, pairs=pairs, progress=progress)
     if evaluation.images != recorded.images:

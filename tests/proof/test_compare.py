@@ -9,7 +9,7 @@ from fitted import CLASSES, SPEC, scene, write_dataset
 
 from edgeseg.errors import DataError, GateFailed, UserError
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Stage, compare, remember_labels
+from edgeseg.proof.compare import Stage, compare, remember_answers
 from edgeseg.proof.judges.gates import check_budget, check_drop, check_parity
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.samples import samples_from, synthetic_samples
@@ -194,11 +194,11 @@ def test_the_reference_is_run_once_an_image_and_no_more_is_kept_than_asked(data)
         asked.append(1)
         return by_colour(image)
 
-    predict = remember_labels(counting)
+    predict = remember_answers(Stage("fp32", counting)).predict
     for image in [*images, *images]:
         np.testing.assert_array_equal(predict(image), by_colour(image))
     assert len(asked) == len(images)
-    small = remember_labels(counting, limit_bytes=2 * images[0][..., 0].size)
+    small = remember_answers(Stage("fp32", counting), limit_bytes=2 * images[0][..., 0].size).predict
     for image in [*images, *images]:
         small(image)
     assert len(asked) == len(images) + 2 * len(images) - 2

@@ -10,6 +10,7 @@ from edgeseg.proof.compare import Comparison, StageScore
 from edgeseg.proof.judgement import Judgement
 from edgeseg.proof.judges.change import judge_change
 from edgeseg.proof.judges.class_change import judge_class_change
+from edgeseg.proof.judges.confidence import judge_confidence
 from edgeseg.proof.judges.gain import judge_gain
 from edgeseg.proof.judges.outlines import judge_outlines
 from edgeseg.proof.judges.whole import judge_whole
@@ -25,14 +26,16 @@ JUDGES: tuple[Judge, ...] = (
     judge_change,
     judge_class_change,
     judge_gain,
+    judge_confidence,
 )
 
 
 def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Judgement]:
     """Hold a stage against every limit that applies, the one of the whole first.
 
-    Without masks only ``max_drop`` applies, to the percentage of changed pixels, and ``max_class_change``. A class that
-    the truth does not show is not judged. What could not be measured is missed.
+    Without masks only ``max_drop`` applies, to the percentage of changed pixels, and ``max_class_change``; where the
+    model gives confidence, ``max_confidence_change`` in any case. A class that the truth does not show is not judged.
+    What could not be measured is missed.
 
     >>> from edgeseg.proof.compare import Stage, compare
     >>> from edgeseg.proof.samples import synthetic_samples

@@ -11,6 +11,7 @@ from edgeseg.console.terminal import visible_lines
 from edgeseg.proof.report import figures
 from edgeseg.proof.report.charts import Svg, bar_around_zero, pair_of_bars, single_bar, steps_chart
 from edgeseg.proof.report.pictures import DIFFERENCES, Cells
+from edgeseg.proof.report.reliability_chart import reliability_chart
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -89,6 +90,7 @@ def _derive(report: Record, cells: Sequence[Cells]) -> dict[str, Any]:
         "fp32": stages[0],
         "int8": stages[-1],
         **_derive_checks(report),
+        **_derive_confidence(stages),
         **_derive_reaches(report),
         "worst": list(zip(report["worst_images"], cells, strict=True)) if cells else [],
         "differences": _list_differences(cells),
@@ -110,6 +112,17 @@ def _derive_checks(report: Record) -> dict[str, list[Record]]:
         for check in report["verdict"]["checks"]
     ]
     return {"checks": checks, "unsure": [check for check in checks if check["verdict"] == "cannot tell"]}
+
+
+def _derive_confidence(stages: Sequence[Record]) -> dict[str, Any]:
+    """Confidence of both models with their reliability, where the network has any; earlier reports have none."""
+    sure = [found for stage in (stages[0], stages[-1]) if (found := stage.get("confidence"))]
+    if len(sure) < 2:
+        return {"confidence": None, "reliability": None}
+    bins = {kind: found["reliability"] for kind, found in zip(("fp32", "int8"), sure, strict=True)}
+    titles = ("probability that was stated", "share that was right")
+    chart = reliability_chart(bins, titles) if all(bins.values()) else None
+    return {"confidence": {"fp32": sure[0], "int8": sure[1]}, "reliability": chart}
 
 
 def _derive_reaches(report: Record) -> dict[str, float | None]:

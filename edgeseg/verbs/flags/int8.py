@@ -63,6 +63,12 @@ def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
         help="points of mIoU that may be gained beyond chance (default: 0.5)",
     )
     group.add_argument(
+        "--max-confidence-change",
+        type=number(0, 100),
+        metavar="P",
+        help="points by which the confidence of a class may move in the mean (default: 5)",
+    )
+    group.add_argument(
         "--require-held",
         action="store_true",
         help="fail as well when the images cannot tell whether a limit holds on others",
@@ -104,10 +110,9 @@ def _check_method(method: str) -> None:
 
 def read_budget(args: argparse.Namespace) -> Budget:
     """Read what may be lost."""
-    from edgeseg.proof.budget import Budget
+    from edgeseg.proof.budget import LIMITS, Budget
 
-    names = ("max_drop", "max_class_drop", "max_boundary_drop", "max_class_change", "max_change", "max_gain")
-    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in LIMITS if getattr(args, name) is not None}
     return Budget(**given, search=not args.no_search, require_held=args.require_held)
 
 

@@ -1,0 +1,42 @@
+"""``max_confidence_change``: how far the confidence of any one class may move.
+
+Labels can stay as they are while confidence is crushed: rounding that leaves the sign of a logit and little else. What
+a threshold, an event rule or a person reads then means something else. Judged is the class that moved most, over the
+pixels that the float model gives it: a mean over the picture would be that of its background.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from edgeseg.files.sequences import block_frames
+from edgeseg.metrics.bootstrap import Interval, draw_blocks, find_interval, resample
+from edgeseg.metrics.confidence_change import ConfidenceChange
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.compare import Comparison, StageScore
+from edgeseg.proof.judgement import Judgement, decide
+
+FIELD = "max_confidence_change"
+
+
+def judge_confidence(comparison: Comparison, stage: StageScore, budget: Budget) -> Judgement | None:
+    """Judge the class whose confidence moved most; None where a model has no confidence."""
+    if stage.confidence is None or not stage.confidence.change.rows:
+        return None
+    change, names = stage.confidence.change, stage.images.names
+    points = change.class_points
+    at = int(np.nanargmax(points))
+    sure = _find_certainty(change, at, names)
+    what = f"confidence of {comparison.classes[at]}"
+    judged = decide(FIELD, what, budget.max_confidence_change, float(points[at]), sure, comparison.images)
+    return replace(judged, said=f"the {what} moved by {points[at]:.2f} points")
+
+
+def _find_certainty(change: ConfidenceChange, at: int, names: list[str]) -> Interval:
+    blocks = block_frames(names)
+    rows = np.array(change.class_rows, np.int64)[:, :, at]
+    sums = resample(rows, blocks.of, draw_blocks(blocks.count))
+    moved = np.divide(sums[:, 0], sums[:, 1], out=np.full(len(sums), np.nan), where=sums[:, 1] > 0)
+    return find_interval(100 * moved / 255, blocks.count)
