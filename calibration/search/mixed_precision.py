@@ -109,6 +109,7 @@ class _Search:
             found.boundary_drop(stage),
             trial.bytes,
             _holds(trial, self._budget),
+            confidence_change=None if stage.confidence is None else stage.confidence.worst_points,
         )
 
     def _latencies(self, chosen: tuple[str, ...] | None) -> dict[tuple[str, ...], float]:

@@ -60,6 +60,11 @@ class ConfidenceScore:
             return np.asarray(unpack_planes(truth, self.change.num_classes) == 1)
         return np.asarray(truth == 1 if self.task == "binary" else truth == plain)
 
+    @property
+    def worst_points(self) -> float | None:
+        """Points by which the class that moved most moved; None where there is no confidence."""
+        return float(np.nanmax(self.change.class_points)) if self.change.rows else None
+
     def describe(self, classes: Sequence[str]) -> dict[str, Any] | None:
         """Return figures for JSON, in points (0..100), percent and shares; None where there is no confidence."""
         if not self.change.rows:

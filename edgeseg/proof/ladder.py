@@ -24,6 +24,7 @@ class Rung:
         boundary_drop: points of mean boundary IoU lost.
         bytes: of the model files.
         holds: whether it stays within the budget.
+        confidence_change: points by which the confidence of the class that moved most moved; None where there is none.
         latency_ratio: median time of one run over the fp32 model's, timed in turns; None when not timed.
     """
 
@@ -37,6 +38,7 @@ class Rung:
     bytes: int
     holds: bool
     latency_ratio: float | None = None
+    confidence_change: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; what could not be measured is None."""
@@ -85,18 +87,16 @@ class Ladder:
             )
         return f"{len(self.chosen)} of {self.layers} layers stay in float: {', '.join(self.chosen)} ({tried})."
 
+    @property
+    def has_confidence(self) -> bool:
+        """Whether the confidence of a rung was measured."""
+        return any(rung.confidence_change is not None for rung in self.rungs)
+
     def text(self) -> str:
         """Lay out the table for people, fewest layers in float first."""
-        head = [
-            "layers in float",
-            "mIoU",
-            f"{self.drop_of} drop",
-            "worst class",
-            "boundary drop",
-            "MB",
-            "time/fp32",
-            "",
-        ]
+        sure = ["confidence moved"] if self.has_confidence else []
+        losses = [f"{self.drop_of} drop", "worst class", "boundary drop", *sure]
+        head = ["layers in float", "mIoU", *losses, "MB", "time/fp32", ""]
         rows = [self._row(rung) for rung in sorted(self.rungs, key=lambda rung: (len(rung.kept), rung.drop_points))]
         return "\n".join([self.sentence, format_table([head, *rows])])
 
@@ -114,12 +114,15 @@ class Ladder:
 
     def _row(self, rung: Rung) -> list[str]:
         verdict = "chosen" if rung.kept == self.chosen else "holds" if rung.holds else "missed"
+        moved = "-" if rung.confidence_change is None else f"{rung.confidence_change:.2f}"
+        sure = [moved] if self.has_confidence else []
         return [
             str(len(rung.kept)),
             f"{rung.mean_iou:.4f}",
             f"{rung.drop_points:+.2f}",
             f"{rung.worst_class} {rung.worst_class_drop:+.2f}",
             f"{rung.boundary_drop:+.2f}",
+            *sure,
             f"{rung.bytes / 1e6:.2f}",
             "-" if rung.latency_ratio is None else f"{rung.latency_ratio:.2f}",
             verdict,

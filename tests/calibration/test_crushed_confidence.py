@@ -96,7 +96,10 @@ def test_the_report_has_both_figures_and_the_diagram(int8: Artifact) -> None:
 
 def test_the_search_gives_the_confidence_back(fp32: Artifact, data: Path, tmp_path: Path) -> None:
     mended = edgeseg.quantize(fp32, data, out=tmp_path)
-    assert mended.measured["ladder"]["chosen"]
+    ladder = mended.measured["ladder"]
+    assert ladder["chosen"]
+    assert ladder["rungs"][0]["confidence_change"] > 40
+    assert "confidence moved" in (mended.path / "report.html").read_text()
     assert max(mended.measured["confidence"]["class_change_points"].values()) <= 5
 
 

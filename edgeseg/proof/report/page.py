@@ -158,6 +158,7 @@ def _derive_search(ladder: Record, limit: float | None) -> dict[str, Any]:
     rungs = sorted(ladder["rungs"], key=lambda rung: (len(rung["kept"]), rung["drop_points"] or 0.0))
     return {
         "rungs": rungs,
+        "confidence_moved": any(rung.get("confidence_change") is not None for rung in rungs),
         "steps": _draw_steps(rungs, ladder["chosen"], limit),
         "most_at_risk": max([1e-12, *(one["at_risk"] or 0.0 for one in ladder["risk"])]),
     }
