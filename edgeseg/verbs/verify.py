@@ -19,6 +19,8 @@ EXAMPLES = (
     "edgeseg verify best.pt best-int8-openvino --data DIR --trace",
     "edgeseg verify best-int8-openvino --data DIR --precision auto",
 )
+GATES = ("max_drop", "max_class_change", "max_confidence_change")
+"""Limits of a budget that have a flag here."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--require-held",
         action="store_true",
         help="fail as well when the images cannot tell whether a limit holds on others",
+    )
+    gate.add_argument(
+        "--max-confidence-change",
+        type=number(0, 100),
+        metavar="P",
+        help="points by which the confidence of a class may move in the mean (default: any; for a proof 5)",
     )
     proof = parser.add_argument_group("proof on a device, written into the artifacts")
     proof.add_argument("--device", metavar="NAME", help="engine's name of the device that is proven (default: CPU)")
@@ -71,9 +79,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.proof.judges.gates import check_budget, limit_drop
     from edgeseg.proof.judges.judge import list_judgements
 
-    budget = Budget(args.max_drop)
-    if args.max_class_change is not None:
-        budget = replace(budget, max_class_change=args.max_class_change)
+    given = {name: getattr(args, name) for name in GATES if getattr(args, name) is not None}
     with show_progress() as progress:
         comparison = verify(
             args.models,
@@ -83,10 +89,11 @@ def run(args: argparse.Namespace) -> int:
             mask_values=args.mask_values,
             device=args.device,
             precision=args.precision,
-            budget=budget,
+            budget=Budget(**given, require_held=args.require_held),
             progress=progress,
         )
-    limits = limit_drop(args.max_drop, budget.max_class_change, args.require_held)
+    limits = limit_drop(args.max_drop, held=args.require_held)
+    limits = replace(limits, **given)
     found = list_judgements(comparison, limits)
     text = [reword(comparison_text(comparison)), *(f"{name}\n{judgement_table(one)}" for name, one in found.items())]
     values = {name: [judged.to_dict() for judged in one] for name, one in found.items()}
