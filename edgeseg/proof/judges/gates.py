@@ -74,8 +74,8 @@ def limit_drop(max_drop: float | None, max_class_change: float = MAX_CLASS_CHANG
     >>> limit_drop(0.5).max_class_drop
     inf
     """
-    others = dict.fromkeys(("max_change", "max_gain", "max_confidence_change"), math.inf)
-    unlimited = Budget(max_drop, math.inf, math.inf, **others)
+    unlimited = Budget(max_drop, math.inf, math.inf, max_change=math.inf, max_gain=math.inf)
+    unlimited = replace(unlimited, max_confidence_change=math.inf)
     return replace(unlimited, max_class_change=max_class_change, require_held=held)
 
 
