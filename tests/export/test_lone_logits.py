@@ -61,11 +61,9 @@ def test_masks_and_confidence_are_those_of_the_usual_graph(lone: LoneLogits, nam
 def test_classes_with_a_sigmoid_each_keep_their_thresholds(tmp_path: Path) -> None:
     net = BothNet().eval()
     usual = edgeseg.export_model(net, spec=BOTH, out=tmp_path, name="usual")
+    edgeseg.export_model(net, spec=BOTH, outputs=("logits",), out=tmp_path, name="alone")
     for model_format in ("openvino", "onnx"):
-        alone = edgeseg.export_model(
-            net, spec=BOTH, outputs=("logits",), format=model_format, out=tmp_path, name="alone"
-        )
-        expect_same(alone, usual)
+        expect_same(Artifact.open(tmp_path / f"alone-fp32-{model_format}"), usual)
     assert "model_info" not in shared_core().read_model(tmp_path / "alone-fp32-openvino" / "model.xml").get_rt_info()
 
 
