@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from house import ROOT
 
-from edgeseg.files.sequences import block_frames
+from edgeseg.metrics.blocks import find_blocks
 from edgeseg.metrics.bootstrap import expand_level
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare
@@ -36,9 +36,11 @@ def write_data(root: Path, names: list[str]) -> Path:
     random = np.random.default_rng(5)
     for kind in ("images", "masks"):
         (root / kind / "val").mkdir(parents=True)
-    for name in names:
+    for number, name in enumerate(names):
         coarse = random.choice([0, 1, 2, 255], (4, 5)).astype(np.uint8)
         mask = cv2.resize(coarse, (32, 32), interpolation=cv2.INTER_NEAREST)
+        if names is NUMBERED:  # a drive towards trees: neighbours are alike
+            mask[4 : 4 + number // 2], mask[24:] = 2, 1
         cv2.imwrite(str(root / "masks" / "val" / f"{name}.png"), mask)
         cv2.imwrite(str(root / "images" / "val" / f"{name}.png"), np.stack([mask] * 3, -1))
     (root / "classes.txt").write_text("\n".join(SPEC.classes) + "\n")
@@ -82,7 +84,7 @@ def test_plain_numpy_repeats_the_loss_and_its_interval(
     data = write_data(tmp_path / "data", names)
     found = compare_two(data)
     ours = next(one for one in judge(found, found.stages[1], Budget()) if one.field == "max_drop")
-    blocks = block_frames([f"{name}.png" for name in names])
+    blocks = find_blocks(found.reference.images)
     length = 1 if names is WORDS else 3
     assert blocks.count == -(-len(names) // length)
     counted = [count(script, data, share) for share in (0.1, 0.3)]
@@ -93,7 +95,7 @@ def test_plain_numpy_repeats_the_loss_and_its_interval(
     assert interval[0] < points < interval[1]
     _, usual = script["drop"](*counted, length)
     assert interval[0] < usual[0] < usual[1] < interval[1], "a little narrower by the usual percentiles"
-    assert usual[1] - usual[0] > 0.85 * (interval[1] - interval[0])
+    assert usual[1] - usual[0] > 0.8 * (interval[1] - interval[0])
 
 
 def test_two_artifacts_that_are_one_lose_nothing(
