@@ -60,6 +60,7 @@ ROOMS = (
     "edgeseg.training.session",
     "edgeseg.training.pruning",
     "edgeseg.calibration.images",
+    "edgeseg.calibration.equalisation",
     "edgeseg.calibration.quantizers",
     "edgeseg.calibration.search",
     "edgeseg.calibration",

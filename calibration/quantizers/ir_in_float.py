@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.equalisation.ir_steps import write_factors
+from edgeseg.calibration.equalisation.record import read_from_ir
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
-from edgeseg.graphs.ir_file import read_ir, save_ir
+from edgeseg.graphs.ir_file import logits_output, read_ir, save_ir
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.openvino_core import shared_core
 
@@ -31,8 +33,8 @@ class IrInFloat:
     """See :class:`~edgeseg.calibration.quantizers.quantizer.InFloat`."""
 
     def __init__(self, parent: Artifact, plain: Artifact) -> None:
-        self._parent = read_ir(parent.model_path)
         self._quantised = read_ir(plain.model_path)
+        self._parent = write_factors(read_ir(parent.model_path), read_from_ir(self._quantised))
         self.layers = quantised_layers(self._quantised)
         self.file = plain.model_path.name
 
@@ -41,7 +43,7 @@ class IrInFloat:
         openvino = require("openvino", "export")
         with quiet():
             model = in_float(self._quantised, self._parent, kept)
-            cut = openvino.Model([_logits(model)], model.get_parameters())
+            cut = openvino.Model([logits_output(model)], model.get_parameters())
             compiled = shared_core("export").compile_model(cut, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             return [compiled(tensor)[0].copy() for tensor in tensors]
 
@@ -155,16 +157,3 @@ def _undo_bias(node: Any, originals: dict[str, Any]) -> None:
         if before is None:  # NNCF gave a layer without a bias one
             before = openvino.op.Constant(np.zeros_like(bias.get_source_output().get_node().data)).output(0)
         bias.replace_source_output(before)
-
-
-def _logits(model: Any) -> Any:
-    """The last floating-point value on the way to the labels: before ArgMax, or before the threshold, or logits."""
-    names = {name for output in model.outputs for name in output.get_names()}
-    value = model.output("labels" if "labels" in names else "logits").get_node().input_value(0)
-    while not value.get_element_type().is_real():
-        value = value.get_node().input_value(0)
-    if (node := value.get_node()).get_type_name() == "ReduceSum" and node.get_friendly_name().startswith(_SURROUNDINGS):
-        while node.get_type_name() != "GreaterEqual":  # bits of a multilabel task are summed after the threshold
-            node = node.input_value(0).get_node()
-        return node.input_value(0)
-    return value

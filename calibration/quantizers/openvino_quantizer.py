@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.equalisation.free_channels import Ints
+from edgeseg.calibration.equalisation.ir_equalised import equalise_ir
+from edgeseg.calibration.equalisation.ir_steps import write_factors
+from edgeseg.calibration.equalisation.record import write_into_ir
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.int8_ir_from_ir import has_signed_activations, int8_ir_from_ir, quantisable_layers
 from edgeseg.calibration.quantizers.ir_finite import check_ir
@@ -27,6 +31,7 @@ class OpenVinoQuantizer:
 
     def __init__(self) -> None:
         self._finite: set[tuple[str, str]] = set()
+        self._exponents: dict[tuple[str, str], Mapping[str, Ints]] = {}
 
     def layers(self, parent: Artifact) -> tuple[str, ...]:
         """List the layers with weights, in the order of computation."""
@@ -38,11 +43,15 @@ class OpenVinoQuantizer:
         """Write the INT8 IR by NNCF; see :meth:`edgeseg.calibration.quantizers.quantizer.Quantizer.quantize`."""
         model = read_ir(parent.model_path)
         self._expect_finite(parent, model, images)
+        if exponents := self._choose_exponents(parent, model, images) if recipe.equalize else {}:
+            model = write_factors(model, exponents)
         quantised = int8_ir_from_ir(model, images, on_image, recipe.keep_float, recipe.method)
         describe_ir(quantised, parent.spec, parent.outputs)
+        write_into_ir(quantised, exponents)
         save_ir(quantised, out / OPENVINO.model_file)
         asked = algorithm(recipe.method, has_signed_activations(model))
-        return {"algorithm": asked, "ranges": range_estimator(recipe.method).about}
+        about = range_estimator(recipe.method).about
+        return {"algorithm": asked, "ranges": about, "equalized_tensors": len(exponents)}
 
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> IrInFloat:
         """Open the way back to float for ``plain``, through the IR's nodes."""
@@ -54,7 +63,16 @@ class OpenVinoQuantizer:
 
     def _expect_finite(self, parent: Artifact, model: Any, images: CalibrationSet) -> None:
         """Asked once for the same weights and images, however many recipes are tried."""
-        key = parent.files[parent.model_path.with_suffix(".bin").name], images.digest
-        if key not in self._finite:
+        if (key := _key(parent, images)) not in self._finite:
             check_ir(model, images)
             self._finite.add(key)
+
+    def _choose_exponents(self, parent: Artifact, model: Any, images: CalibrationSet) -> Mapping[str, Ints]:
+        """Chosen once for the same weights and images, however many recipes are tried."""
+        if (key := _key(parent, images)) not in self._exponents:
+            _, self._exponents[key] = equalise_ir(model, images)
+        return self._exponents[key]
+
+
+def _key(parent: Artifact, images: CalibrationSet) -> tuple[str, str]:
+    return parent.files[parent.model_path.with_suffix(".bin").name], images.digest

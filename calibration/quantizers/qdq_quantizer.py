@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.equalisation.free_channels import Ints
+from edgeseg.calibration.equalisation.onnx_equalised import equalise_onnx
+from edgeseg.calibration.equalisation.record import write_into_onnx
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
-from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, find_ranges
+from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, check_weights, find_ranges
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, quantisable_layers, tensors_to_watch
 from edgeseg.calibration.quantizers.quantizer import expect_parent
 from edgeseg.calibration.quantizers.recipe import Recipe
@@ -43,6 +46,7 @@ class QdqQuantizer:
 
     def __init__(self) -> None:
         self._ranges: dict[str, Ranges] = {}
+        self._equalised: dict[str, tuple[Any, Mapping[str, Ints]]] = {}
 
     def layers(self, parent: Artifact) -> tuple[str, ...]:
         """List the names of the layers that the style quantises, in the order of computation."""
@@ -58,28 +62,41 @@ class QdqQuantizer:
             raise ArtifactError(
                 f"INT8 for {self.format} is calibrated by {', '.join(self.methods)}; found `method={recipe.method!r}`."
             )
-        model = load_graph(parent.model_path)
-        ranges = self.ranges(parent, model, images, recipe.method, on_image)
+        model, exponents = self._float_model(parent, images, recipe)
+        ranges = self.ranges(parent, model, images, recipe, on_image)
         quantised, encoding = self._encode(model, ranges, recipe, images)
         entry = quantised.metadata_props.add()
         entry.key, entry.value = ENGINE_KEY, self.engine
+        write_into_onnx(quantised, exponents)
         path = out / find_format(self.format).model_file
         require("onnx", "export").save_model(quantised, str(path))
-        return {"algorithm": self._algorithm(), **encoding, **self._check(quantised, path, images)}
+        facts = {"algorithm": self._algorithm(), "equalized_tensors": len(exponents)}
+        return {**facts, **encoding, **self._check(quantised, path, images)}
+
+    def _float_model(self, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> tuple[Any, Mapping[str, Ints]]:
+        """The network to quantise and the exponents of its channels; found once for the same weights and images."""
+        model = load_graph(parent.model_path)
+        if not recipe.equalize:
+            return model, {}
+        key = f"{parent.files[parent.model_path.name]} {images.digest}"
+        if key not in self._equalised:
+            check_weights(model)
+            self._equalised[key] = equalise_onnx(model, images)
+        return self._equalised[key]
 
     def ranges(
         self,
         parent: Artifact,
         model: Any,
         images: CalibrationSet,
-        method: str,
+        recipe: Recipe,
         on_image: Callable[[], object] = lambda: None,
     ) -> Ranges:
-        """Find the ranges of one calibration, once for the same weights, images and method."""
+        """Find the ranges of one calibration of ``model``, once for the same weights, images and recipe."""
         weights = parent.files[parent.model_path.name]
-        key = hashlib.sha256(f"{weights} {images.digest} {method}".encode()).hexdigest()
+        key = hashlib.sha256(f"{weights} {images.digest} {recipe.method} {recipe.equalize}".encode()).hexdigest()
         if key not in self._ranges:
-            self._ranges[key] = find_ranges(model, tensors_to_watch(model, self.style), images, method, on_image)
+            self._ranges[key] = find_ranges(model, tensors_to_watch(model, self.style), images, recipe.method, on_image)
         return self._ranges[key]
 
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> OnnxInFloat:

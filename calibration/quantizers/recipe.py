@@ -23,10 +23,13 @@ class Recipe:
     Attributes:
         method: how a range is found from what was seen, one of :data:`METHODS`.
         keep_float: names of layers that are not quantised.
+        equalize: whether the channels of a tensor are brought to its range first, which changes no bit in float, see
+            :mod:`edgeseg.calibration.equalisation.factors`.
     """
 
     method: str = "minmax"
     keep_float: frozenset[str] = frozenset()
+    equalize: bool = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

@@ -68,6 +68,15 @@ def _fits_model_api(spec: ModelSpec) -> bool:
     return spec.task != "multilabel" and spec.resize in MODEL_API_RESIZE and spec.channels == 3
 
 
+def logits_output(model: Any) -> Any:
+    """Find the last floating-point value on the way to the labels: before ArgMax, or before the threshold, or logits."""
+    names = {name for output in model.outputs for name in output.get_names()}
+    value = model.output("labels" if "labels" in names else "logits").get_node().input_value(0)
+    while not value.get_element_type().is_real():
+        value = value.get_node().input_value(0)
+    return value
+
+
 def _model_api_info(spec: ModelSpec) -> dict[str, str]:
     """Normalisation and colour order are inside the graph, so Model API has to leave pixels alone."""
     return {

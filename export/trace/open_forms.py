@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.equalisation.ir_equalised import exponents_by_tensor
+from edgeseg.calibration.equalisation.record import read_from_ir, read_from_onnx
 from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.console.extras import require
 from edgeseg.errors import UserError
@@ -15,6 +17,7 @@ from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
 from edgeseg.export.trace.form import LOGITS, Form
 from edgeseg.export.trace.onnx_form import OnnxForm
 from edgeseg.export.trace.openvino_form import OpenVinoForm
+from edgeseg.export.trace.own_units import InOwnUnits
 from edgeseg.files.unfinished import scratch_directory
 from edgeseg.formats import ModelFormat, find_format, format_names, usable_formats
 from edgeseg.graphs.ir_file import read_ir
@@ -72,22 +75,25 @@ def onnx_form(path: Path, engine: str, name: str | None = None) -> Form:
         raise UserError(f"{path} carries no spec; it is not a deployed graph of edgeseg.")
     with scratch_directory() as folder:
         model_format.load("convert")(path, folder, spec, [output.name for output in model.graph.output])
-        return _load_form(model_format, folder / model_format.model_file, name)
+        return InOwnUnits(_load_form(model_format, folder / model_format.model_file, name), read_from_onnx(model))
 
 
 def optimised_onnx_form(path: Path, name: str) -> Form:
     """Open a deployed ONNX file in ONNX Runtime as it is run."""
-    return OnnxForm(name, read_onnx(path), fused=True)
+    model = read_onnx(path)
+    return InOwnUnits(OnnxForm(name, model, fused=True), read_from_onnx(model))
 
 
 def exact_onnx_form(path: Path, name: str) -> Form:
     """Open a deployed ONNX file in ONNX Runtime without optimisations, which stands in for TensorRT."""
-    return OnnxForm(name, read_onnx(path), fused=False)
+    model = read_onnx(path)
+    return InOwnUnits(OnnxForm(name, model, fused=False), read_from_onnx(model))
 
 
 def openvino_form(path: Path, name: str) -> Form:
     """Open an OpenVINO IR."""
-    return OpenVinoForm(name, read_ir(path))
+    model = read_ir(path)
+    return InOwnUnits(OpenVinoForm(name, model), exponents_by_tensor(model, read_from_ir(model)))
 
 
 def checkpoint_form(path: Path) -> tuple[Form, ModelSpec]:

@@ -1,0 +1,1 @@
+"""Exact rescaling of channels before quantisation, so that the channels of a tensor share its range."""
