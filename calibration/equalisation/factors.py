@@ -22,6 +22,9 @@ SHARES = (0.0, 0.5, 0.75, 1.0)
 LEVELS = range(-10, 11)
 MOST = 24
 """Largest exponent: far from what float32 could not hold."""
+MOST_RAISED = 16.0
+LEAST_SCALE = 0.01
+"""NNCF 3.4 gives no output of a layer a smaller scale than this share of the largest: its weights may become zero."""
 LEAST_GAIN = 0.02
 SWEEPS = 2
 MOST_SHOWN = 32
@@ -104,7 +107,7 @@ def _groups(layers: list[Step], free: FreeChannels) -> Iterator[Ints]:
 
 def _settle(group: Ints, exponents: Ints, noise: _Noise) -> Ints:
     """The exponents with those of ``group`` where they leave least noise."""
-    touched = noise.readers(group)
+    touched = noise.touching(group)
     if not touched:
         return exponents
     before = noise.of(touched, exponents)
@@ -117,6 +120,10 @@ def _settle(group: Ints, exponents: Ints, noise: _Noise) -> Ints:
 
 def _candidates(group: Ints, exponents: Ints, noise: _Noise) -> Iterator[Ints]:
     reach, read = noise.reach[group], noise.read[group]
+    spoken = reach[reach > 0]
+    # A channel that is (nearly) silent on all images is raised as one of little range is, not to that of the others.
+    reach = np.maximum(reach, np.median(spoken) / MOST_RAISED if spoken.size else 1.0)
+    read = np.maximum(read, np.median(read) / MOST_RAISED)
     for share in SHARES:
         shape = np.log2(read) * np.where(noise.depthwise[group], 0, 1 - share)
         shape = shape - np.log2(reach) * np.where(noise.depthwise[group], float(share > 0), share)
@@ -146,18 +153,12 @@ class _Noise:
                 np.maximum.at(self.read, layer.sets, layer.shares)
         self.depthwise = self.read <= 0
         self.read[self.depthwise] = 1
-        self._fill_silent()
 
-    def _fill_silent(self) -> None:
-        """A channel that is silent on every image is treated as one of little range, not of none."""
-        spoken = self.reach[self.reach > 0]
-        floor = spoken.max() * 2.0**-12 if spoken.size else 1.0
-        self.reach = np.maximum(self.reach, floor)
-        self.read = np.maximum(self.read, 2.0**-12)
-
-    def readers(self, group: Ints) -> list[int]:
-        """Layers that read a set of ``group``."""
-        return [at for at, layer in enumerate(self._layers) if np.isin(layer.sets, group).any()]
+    def touching(self, group: Ints) -> list[int]:
+        """Layers that read or make a set of ``group``; none where nobody reads one."""
+        read = [np.isin(layer.sets, group).any() for layer in self._layers]
+        made = [np.isin(layer.made, group).any() for layer in self._layers]
+        return list(np.flatnonzero(np.logical_or(read, made))) if any(read) else []
 
     def of(self, layers: list[int], exponents: Ints) -> float:
         """Sum over ``layers``."""
@@ -169,22 +170,25 @@ class _Layer:
         assert step.weights is not None
         inputs = step.weights.inputs()
         size = np.abs(step.weights.values)
-        self.sets = free.of(step.reads[0])
+        self.sets, self.made = free.of(step.reads[0]), free.of(step.makes[0])
         self.largest = seen[step.reads[0]].largest
         self.is_depthwise = step.weights.is_depthwise
         self._inputs, self._taps = inputs, size.shape[2]
         self._energy_in = seen[step.reads[0]].energy
-        self._energy_out = max(float(seen[step.makes[0]].energy.sum()), 1e-30)
+        signal = seen[step.makes[0]].energy
+        # Each output counts by its own signal, but one that says next to nothing does not count for all of its noise.
+        self._signal = np.maximum(signal + np.median(signal) / 10, 1e-30)
         self._square, self._top = (size**2).sum(2), size.max(2)
         self.shares = np.zeros(len(self.sets))
         rows = np.maximum(self._top.max(1, keepdims=True), 1e-30)
         np.maximum.at(self.shares, inputs, self._top / rows)
 
     def noise(self, exponents: Ints) -> float:
-        factors = 2.0 ** exponents[self.sets]
+        factors, made = 2.0 ** exponents[self.sets], 2.0 ** exponents[self.made]
         step = float((self.largest * factors).max()) / LEVELS_OF_ACTIVATIONS
         given = factors[self._inputs]
-        activations = step**2 * float((self._square / given**2).sum())
-        weight_steps = (self._top / given).max(1) / LEVELS_OF_WEIGHTS
+        activations = step**2 * (self._square / given**2).sum(1)
+        rows = (self._top / given).max(1) * made
+        weight_steps = np.maximum(rows, LEAST_SCALE * rows.max()) / made / LEVELS_OF_WEIGHTS
         energy = (self._energy_in * factors**2)[self._inputs].sum(1) * self._taps
-        return (activations + float((weight_steps**2 * energy).sum())) / 12 / self._energy_out
+        return float(((activations + weight_steps**2 * energy) / self._signal).mean()) / 12

@@ -26,12 +26,12 @@ def equalise_ir(model: Any, images: CalibrationSet) -> tuple[Any, Mapping[str, I
         images: what shows how far each channel reaches.
 
     Returns:
-        A model that computes the same logits, bit for bit, and the exponents (channels,) of its outputs by the name
-        that :func:`~edgeseg.calibration.equalisation.ir_steps.name_output` gives; the model itself and none where no factor helps,
-        or where the logits turned out to differ.
+        A model that computes the same logits, bit for bit, and the exponents (channels,) of its outputs by their name,
+        see :func:`~edgeseg.calibration.equalisation.ir_steps.name_output`; the model itself and none where no factor
+        helps, or where the logits turned out to differ.
     """
     net = steps_from_ir(model)
-    exponents = choose_exponents(net, _see(model, tensors_to_see(net), images))
+    exponents = choose_exponents(net, see_channels(model, tensors_to_see(net), images))
     if not exponents:
         return model, {}
     changed = write_factors(model, exponents)
@@ -54,8 +54,11 @@ def exponents_by_tensor(model: Any, exponents: Mapping[str, Ints]) -> dict[str, 
     return {name: values for name, values in found.items() if values is not None}
 
 
-def _see(model: Any, tensors: list[str], images: CalibrationSet) -> dict[str, Seen]:
-    """Largest value and energy of each channel, summed up inside the graph."""
+def see_channels(model: Any, tensors: list[str], images: CalibrationSet) -> dict[str, Seen]:
+    """Find the largest value and the energy of each channel of ``tensors`` on at most 32 of the images.
+
+    Both are summed up inside the graph, so that no tensor is copied out of it.
+    """
     request = _watching(model, tensors)
     largest: list[Any] = [0.0] * len(tensors)
     energy: list[Any] = [0.0] * len(tensors)

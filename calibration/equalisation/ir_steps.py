@@ -59,9 +59,9 @@ def _channels(node: Any) -> dict[str, int]:
     found = {}
     for output in node.outputs() if node.get_type_name() != "Result" else ():
         shape = output.get_partial_shape()
-        if output.get_element_type().is_real() and shape.rank.is_static and len(shape) == IMAGE_RANK:
-            if shape[1].is_static:
-                found[name_output(output)] = int(shape[1].get_length())
+        is_image = output.get_element_type().is_real() and shape.rank.is_static and len(shape) == IMAGE_RANK
+        if is_image and shape[1].is_static:
+            found[name_output(output)] = int(shape[1].get_length())
     return found
 
 
@@ -73,12 +73,19 @@ def _step(node: Any, channels: Mapping[str, int]) -> list[Step]:
         return [Step(Kind.STOPS, reads, makes, node=node)]
     if kind in CONVOLUTIONS and len(reads) == 1 and _constant(node, 1) is not None:
         return [Step(Kind.WEIGHS, reads, makes, _canonical(kind, _constant(node, 1)), node)]
-    if kind == "Concat" and node.get_attributes()["axis"] in (1, 1 - IMAGE_RANK):
-        if len(reads) == node.get_input_size():
-            return [Step(Kind.JOINS, reads, makes, node=node)]
+    if (
+        kind == "Concat"
+        and len(reads) == node.get_input_size()
+        and node.get_attributes()["axis"] in (1, 1 - IMAGE_RANK)
+    ):
+        return [Step(Kind.JOINS, reads, makes, node=node)]
     if kind in PASSING and len(makes) == 1 and _passes(node, reads):
         return _passing(node, reads, makes)
     return [Step(Kind.STOPS, reads, makes, node=node)]
+
+
+def _joins_channels(node: Any) -> bool:
+    return bool(node.get_attributes()["axis"] in (1, 1 - IMAGE_RANK))
 
 
 def _passing(node: Any, reads: tuple[str, ...], makes: tuple[str, ...]) -> list[Step]:
@@ -97,9 +104,9 @@ def _passes(node: Any, reads: tuple[str, ...]) -> bool:
     """Whether the operation, with these settings, keeps channels apart and needs no constant that we cannot scale."""
     check = _CHECKS.get(node.get_type_name())
     if check is not None:
-        return check(node)
+        return bool(check(node))
     if node.get_type_name() in ("Maximum", "Minimum"):
-        return len(reads) == node.get_input_size()
+        return bool(len(reads) == node.get_input_size())
     others = [at for at, value in enumerate(node.input_values()) if name_output(value) not in reads]
     return all(_constant(node, at) is not None for at in others)
 
@@ -127,7 +134,7 @@ def _pads_space(node: Any) -> bool:
     """With zeros, or with what stands at the border."""
     before, after, value = (_constant(node, at) for at in (1, 2, 3))
     zero = node.get_attributes()["pad_mode"] != "constant" or value is None or not np.any(value)
-    return before is not None and after is not None and zero and not np.any(before[:2]) and not np.any(after[:2])
+    return bool(before is not None and after is not None and zero and not np.any([before[:2], after[:2]]))
 
 
 def _interpolates_space(node: Any) -> bool:
@@ -191,7 +198,7 @@ def _rescale(node: Any, reads: Ints | None, makes: Ints | None) -> None:
         return
     kind = node.get_type_name()
     weights = _canonical(kind, values)
-    change = np.zeros(weights.values.shape[:2], np.int64)
+    change: Ints = np.zeros(weights.values.shape[:2], np.int64)
     if reads is not None:
         change -= reads[weights.inputs()]
     if makes is not None:

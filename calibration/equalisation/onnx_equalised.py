@@ -33,7 +33,7 @@ def equalise_onnx(model: Any, images: CalibrationSet) -> tuple[Any, Mapping[str,
         model itself and none where no factor helps, or where the logits turned out to differ.
     """
     net = steps_from_onnx(model)
-    exponents = choose_exponents(net, _see(model, tensors_to_see(net), images))
+    exponents = choose_exponents(net, see_channels(model, tensors_to_see(net), images))
     if not exponents:
         return model, {}
     changed = write_factors(model, net, exponents)
@@ -56,10 +56,14 @@ def _logits(model: Any) -> Run:
     return run
 
 
-def _see(model: Any, tensors: list[str], images: CalibrationSet) -> dict[str, Seen]:
-    """Largest value and energy of each channel, summed up inside the graph: a tensor need not be copied out of it."""
+def see_channels(model: Any, tensors: list[str], images: CalibrationSet) -> dict[str, Seen]:
+    """Find the largest value and the energy of each channel of ``tensors`` on at most 32 of the images.
+
+    Both are summed up inside the graph, so that no tensor is copied out of it.
+    """
     session, names = _watching(model, tensors)
-    largest, energy = dict.fromkeys(tensors, 0.0), dict.fromkeys(tensors, 0.0)
+    largest: dict[str, Any] = dict.fromkeys(tensors, 0.0)
+    energy: dict[str, Any] = dict.fromkeys(tensors, 0.0)
     shown = choose_shown(images.images)
     for path in shown:
         found = dict(zip(names, session.run(names, {"image": images.tensor(path)}), strict=True))

@@ -77,7 +77,7 @@ def _passing(node: Any, reads: tuple[str, ...], makes: tuple[str, ...], made: Ma
 
 
 def _passes(node: Any, constants: Constants, reads: tuple[str, ...]) -> bool:
-    """Whether the operation, with these settings, keeps channels apart and needs no other constant than we can scale."""
+    """Whether the operation, with these settings, keeps channels apart and takes constants that can be scaled."""
     given = [name for name in node.input if name]
     if len(node.output) > 1 and any(node.output[1:]) and node.op_type in ("MaxPool", "BatchNormalization", "Dropout"):
         return False
@@ -108,13 +108,15 @@ def _pads_space(node: Any, constants: Constants) -> bool:
     """With zeros, or with what stands at the border."""
     pads = constants.get(node.input[1]) if len(node.input) > 1 else attribute(node, "pads")
     value = constants.get(node.input[2]) if len(node.input) > 2 and node.input[2] else np.zeros(1)
-    is_plain = pads is not None and np.size(pads) == 2 * IMAGE_RANK and len([n for n in node.input if n]) < 4
+    if pads is None:
+        return False
+    is_plain = np.size(pads) == 2 * IMAGE_RANK and len([n for n in node.input if n]) < 4
     zero = attribute(node, "mode", b"constant") != b"constant" or (value is not None and not np.any(value))
     return bool(is_plain and zero and not np.any(np.reshape(pads, (2, IMAGE_RANK))[:, :2]))
 
 
 def _resizes_space(node: Any, constants: Constants) -> bool:
-    return attribute(node, "coordinate_transformation_mode", b"") != b"tf_crop_and_resize"
+    return bool(attribute(node, "coordinate_transformation_mode", b"") != b"tf_crop_and_resize")
 
 
 def _divides_by_constant(node: Any, constants: Constants) -> bool:

@@ -37,13 +37,14 @@ class Weights:
     @property
     def is_depthwise(self) -> bool:
         """True when every output reads one input."""
-        return self.values.shape[1] == 1
+        return int(self.values.shape[1]) == 1
 
     def inputs(self) -> npt.NDArray[np.int64]:
         """Which input channel each (output, input of its group) reads, (outputs, inputs of one group)."""
         outputs, of_group, _ = self.values.shape
         group = np.arange(outputs) // (outputs // self.groups)
-        return group[:, np.newaxis] * of_group + np.arange(of_group)
+        found: npt.NDArray[np.int64] = group[:, np.newaxis] * of_group + np.arange(of_group)
+        return found
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def _fits_model_api(spec: ModelSpec) -> bool:
 
 
 def logits_output(model: Any) -> Any:
-    """Find the last floating-point value on the way to the labels: before ArgMax, or before the threshold, or logits."""
+    """Find the last float value on the way to the labels: before ArgMax, before the threshold, or the logits."""
     names = {name for output in model.outputs for name in output.get_names()}
     value = model.output("labels" if "labels" in names else "logits").get_node().input_value(0)
     while not value.get_element_type().is_real():
