@@ -34,7 +34,7 @@ class IrInFloat:
 
     def __init__(self, parent: Artifact, plain: Artifact) -> None:
         self._quantised = read_ir(plain.model_path)
-        self._parent = write_factors(read_ir(parent.model_path), read_from_ir(self._quantised))
+        self._parent = read_ir(parent.model_path)
         self.layers = quantised_layers(self._quantised)
         self.file = plain.model_path.name
 
@@ -76,6 +76,8 @@ def in_float(quantised: Any, parent: Any, layers: Collection[str]) -> Any:
         ArtifactError: a layer of the parent has no counterpart.
     """
     model = quantised.clone()
+    if exponents := read_from_ir(quantised):
+        parent = write_factors(parent, exponents)
     originals = {node.get_friendly_name(): node for node in parent.get_ordered_ops()}
     copies: dict[str, Any] = {}
     for node in model.get_ordered_ops():

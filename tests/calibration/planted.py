@@ -1,7 +1,8 @@
 """A fitted network with an outlier: in float it computes what it did, in INT8 it cannot.
 
 One channel between two convolutions is made a hundred times larger, and the weights that read it a
-hundred times smaller. ReLU lets a positive factor through, so the function stays.
+hundred times smaller. ReLU lets a positive factor through, so the function stays; but equalisation takes
+it off again. A clip so high that it never clips keeps it from that.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ from edgeseg.image import normalise
 
 FACTOR = 100.0
 RIDGE = 1.0
+NEVER = 1e6
 
 
 class ChainNet(nn.Module):
     """Three convolutions of random features, one after the other, under a readout that is fitted."""
 
-    def __init__(self, width: int = 20) -> None:
+    def __init__(self, width: int = 20, clips: bool = True) -> None:
         super().__init__()
+        between = nn.Hardtanh(0.0, NEVER) if clips else nn.ReLU()
         self.first = nn.Sequential(nn.Conv2d(3, width, 3, padding=1), nn.ReLU())
-        self.second = nn.Sequential(nn.Conv2d(width, width, 1), nn.ReLU())
+        self.second = nn.Sequential(nn.Conv2d(width, width, 1), between)
         self.third = nn.Sequential(nn.Conv2d(width, width, 1), nn.ReLU())
         self.head = nn.Conv2d(width, 3, 1)
 
@@ -34,10 +37,10 @@ class ChainNet(nn.Module):
         return self.head(self.features(x))
 
 
-def chain_net(seed: int = 4, width: int = 20) -> ChainNet:
+def chain_net(seed: int = 4, width: int = 20, clips: bool = True) -> ChainNet:
     """Ridge regression from features to labels over a few scenes; dead features take no part."""
     torch.manual_seed(seed)
-    net = ChainNet(width).eval()
+    net = ChainNet(width, clips).eval()
     scenes = [scene(number) for number in range(100, 108)]
     with torch.inference_mode():
         features = net.features(_inputs(scenes)).permute(0, 2, 3, 1).flatten(0, 2).double().numpy()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fitted import SPEC
-from planted import chain_net, with_outlier
+from planted import ChainNet, chain_net, with_outlier
 
 import edgeseg
 from edgeseg.artifact import Artifact
@@ -17,8 +17,17 @@ from edgeseg.proof.samples import samples_from
 @pytest.fixture(scope="session")
 def outlier(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     """fp32 artifacts by format of what they are the parent of."""
-    net = with_outlier(chain_net())
-    openvino = edgeseg.export_model(net, spec=SPEC, out=tmp_path_factory.mktemp("planted"), name="planted")
+    return _export(chain_net(), tmp_path_factory.mktemp("planted"))
+
+
+@pytest.fixture(scope="session")
+def curable(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    """The same with a ReLU in place of the clip, so that the outlier can be taken off."""
+    return _export(chain_net(clips=False), tmp_path_factory.mktemp("curable"))
+
+
+def _export(net: ChainNet, folder: Path) -> dict[str, Artifact]:
+    openvino = edgeseg.export_model(with_outlier(net), spec=SPEC, out=folder, name="planted")
     onnx = Artifact.open(openvino.path.parent / "planted-fp32-onnx")
     return {"openvino": openvino, "onnx": onnx, "tensorrt": onnx}
 

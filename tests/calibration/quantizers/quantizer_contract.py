@@ -29,6 +29,7 @@ from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.spec import ModelSpec
 
 WIDE = Budget(5.0, 100, 100)
+ANY = Budget(100, 100, 100, search=False)
 OTHER_ENGINES = {"onnx": OrtEngine, "openvino": OpenVinoEngine, "tensorrt": ExactEngine}
 
 
@@ -129,6 +130,23 @@ class EncodingContract:
         seen: list[int] = []
         quantizer_for(self.format).quantize(parent, images, Recipe(), tmp_path, lambda: seen.append(1))
         assert len(seen) >= len(images)
+
+    def test_an_outlier_channel_needs_no_layer_in_float(
+        self, curable: dict[str, Artifact], data: Path, tmp_path: Path
+    ) -> None:
+        parent = curable[self.format]
+        images, samples = load_set(data, parent.spec, 10), samples_from(data, parent.spec)
+        drops = [
+            (built.comparison.drop(built.comparison.stages[-1]), built.artifact.calibration["equalized_tensors"])
+            for built in (
+                int8_artifact(parent, images, OutputOptions(tmp_path, name), samples, ANY, self.format, recipe)
+                for name, recipe in (("evened", Recipe()), ("plain", Recipe(equalize=False)))
+            )
+        ]
+        (evened, tensors), (plain, none) = drops
+        assert (tensors >= 1, none) == (True, 0)
+        assert plain > 5
+        assert evened < 0.5
 
     @pytest.mark.parametrize("change", [{"precision": "int8"}, {"format": "abacus"}])
     def test_only_a_float_artifact_of_the_right_format_is_quantised(
