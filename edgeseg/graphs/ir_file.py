@@ -15,6 +15,7 @@ from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.engines.openvino_engine import refuse_entities
 from edgeseg.spec import ModelSpec
 
+SURROUNDINGS = "edgeseg/"
 MODEL_API_RESIZE = {"stretch": "standard"}
 
 
@@ -74,6 +75,10 @@ def logits_output(model: Any) -> Any:
     value = model.output("labels" if "labels" in names else "logits").get_node().input_value(0)
     while not value.get_element_type().is_real():
         value = value.get_node().input_value(0)
+    if (node := value.get_node()).get_type_name() == "ReduceSum" and node.get_friendly_name().startswith(SURROUNDINGS):
+        while node.get_type_name() != "GreaterEqual":  # bits of a multilabel task are summed after the threshold
+            node = node.input_value(0).get_node()
+        return node.input_value(0)
     return value
 
 
