@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from edgeseg.errors import UserError
+from edgeseg.graphs.onnx_graph import SURROUNDINGS
 from edgeseg.image import normalisation
 from edgeseg.runtime.engines.logits import LOGITS, log_odds
 from edgeseg.spec import ModelSpec
@@ -42,6 +43,9 @@ def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str]
     outputs = deployed_outputs(spec, outputs)
     model = compose.add_prefix(net, NET)
     graph = model.graph
+    for node in graph.node:
+        if node.name.startswith(f"{NET}{SURROUNDINGS}"):  # what was put behind a foreign network is no layer of it
+            node.name = node.name.removeprefix(NET)
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     before = _preprocessing(spec, _Builder(opset), graph.input[0].name)
     after = _postprocessing(spec, _Builder(opset), graph.output[0].name, outputs)

@@ -27,7 +27,8 @@ def threshold_for(artifact: Artifact, threshold: Threshold | None = None) -> App
     Multiclass: pixels whose confidence is under the threshold, or under that of their class, become
     ``spec.unknown_label``. Binary: pixels from the threshold on are foreground, whatever the graph's own 0.5 said.
     Multilabel: pixels show a class from its threshold on.
-    Confidence is eight bits wide, so a threshold is met to within 1/510.
+    Confidence is eight bits wide, so a threshold is met to within 1/510; the own one of a binary or multilabel model is
+    in its graph, and met as it is.
 
     Args:
         artifact: gives the spec and says whether it has a confidence output.
@@ -40,7 +41,7 @@ def threshold_for(artifact: Artifact, threshold: Threshold | None = None) -> App
         UserError: ``threshold`` is not between 0 and 1, is of no class, or the model has no confidence output.
     """
     spec = artifact.spec if threshold is None else artifact.spec.with_threshold(threshold)
-    if threshold is None and (spec.task == "multilabel" or not spec.has_threshold):
+    if threshold is None and (spec.task != "multiclass" or not spec.has_threshold):
         return Prediction.copy
     if CONFIDENCE not in artifact.outputs and not gives_logits_alone(artifact):
         told = f"{threshold or spec.threshold!r}" if spec.thresholds else f"{spec.threshold:g}"
