@@ -140,7 +140,9 @@ class ForeignNet:
             net = self._build(reading, strips)
             worst = self._difference(net, activation if strips else None, reading, probes)
             if worst <= self._tolerance:
-                return BareNet(_lean(net, probes), reading, reading.spec, (*self.notes, *self._describe(reading)))
+                return BareNet(
+                    _lean(net, probes), reading, reading.spec, (*self.notes, *self._describe(reading, results))
+                )
         if self._tail.kind != NOTHING:
             self._use(Tail(self.output))
             return self.bare(spec, upsample)
@@ -273,14 +275,14 @@ class ForeignNet:
         run = make_forward(net)
         return max(_compare(run(probe), stripped, reading, probe) for probe in probes)
 
-    def _describe(self, reading: Reading) -> list[str]:
+    def _describe(self, reading: Reading, results: Sequence[Results]) -> list[str]:
         notes = []
         if reading.meaning.kind == LABELS:
             notes.append(f"The output {self.output!r} holds labels and nothing says how sure they are: no confidence.")
         if reading.meaning.kind == SCORES:
             notes.append(
                 f"The scores of the output {self.output!r} do not add up to one at a pixel, so that the largest is no "
-                "probability among classes: no confidence."
+                f"probability among classes: no confidence. {_describe_sigmoids(reading.meaning, results)}"
             )
         if self._tail.kind == THRESHOLD:
             threshold = reading.spec.threshold or 0.5
@@ -289,6 +291,24 @@ class ForeignNet:
                 f"The network compares with a probability of {own:.4g} inside; masks are made with {threshold:.4g}."
             )
         return notes
+
+
+def _describe_sigmoids(meaning: Meaning, results: Sequence[Results]) -> str:
+    """How often classes with a sigmoid each do not exclude each other."""
+    over = [(meaning.planes(one.scores) >= 0.5).sum(1) for one in results]
+    none, some = (100 * float(np.mean([rule(one).mean() for one in over])) for rule in (_is_none, _is_several))
+    return (
+        f"On test pictures {none:.1f} % of the pixels reach 0.5 in no class and {some:.1f} % in several, and each gets "
+        "the largest. If classes do not exclude each other, say `task='multilabel'`."
+    )
+
+
+def _is_none(count: Array) -> Array:
+    return count == 0
+
+
+def _is_several(count: Array) -> Array:
+    return count > 1
 
 
 def _compare(logits: Float32, stripped: str | None, reading: Reading, probe: Float32) -> float:

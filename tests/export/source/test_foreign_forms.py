@@ -21,10 +21,14 @@ from torch import nn
 
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import SpecError
+from edgeseg.export.build import onnx_artifact
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.source_net import SourceNet, source_net
 from edgeseg.image import normalise
+from edgeseg.proof.publishing import OutputOptions
+from edgeseg.proof.samples import synthetic_samples
+from edgeseg.runtime.engines.predictor import open_predictor
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "foreign.md"
@@ -421,6 +425,33 @@ def test_what_is_declined_is_declined_in_one_sentence_with_a_way_forward(name, t
 def test_the_page_has_a_line_for_every_form_and_no_other() -> None:
     assert table("What is read how") == list(READ)
     assert table("What is declined, and what to do") == list(DECLINED)
+
+
+def test_what_an_author_put_behind_his_scores_is_no_layer_for_quantisers(tmp_path):
+    form = READ["Softmax, then a resize"]()
+    onnx.save_model(form.model, str(tmp_path / "net.onnx"))
+    source = source_net(tmp_path / "net.onnx", form.flags)
+    names = {node.op_type: node.name for node in deployed_graph(source.proto, source.spec).graph.node}
+    assert all(names[kind].startswith("edgeseg/") for kind in ("Resize", "Log", "Softmax"))
+    assert names["Conv"].startswith("net/")
+
+
+def test_a_threshold_inside_is_met_as_it_is_and_not_in_steps_of_eight_bits(tmp_path):
+    form = READ["thresholded inside"]()
+    onnx.save_model(form.model, str(tmp_path / "net.onnx"))
+    source = source_net(tmp_path / "net.onnx", form.flags)
+    made = onnx_artifact(source, OutputOptions(tmp_path, "net"), None, synthetic_samples(source.spec)).artifact
+    assert made.spec.threshold == pytest.approx(0.3)
+    with open_predictor(made) as predict:
+        for picture in pictures():
+            raw = in_onnx_runtime(form.model, feed(form.model, picture, source))
+            np.testing.assert_array_equal(predict(picture), form.labels(raw))
+
+
+def test_sigmoids_that_are_to_exclude_each_other_are_told_of(tmp_path):
+    onnx.save_model(Graph().put("Sigmoid").model(), str(tmp_path / "net.onnx"))
+    (note,) = source_net(tmp_path / "net.onnx", THREE).notes
+    assert re.search(r"[\d.]+ % of the pixels reach 0.5 in no class and [\d.]+ % in several.*`task='multilabel'`", note)
 
 
 def test_dropout_and_batch_norm_of_an_evaluated_network_are_taken(tmp_path):

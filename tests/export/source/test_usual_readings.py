@@ -79,6 +79,7 @@ def test_an_order_that_is_wrong_is_noticed_whatever_the_scale(data):
     assert all(judge(one, data) is not None for one in wrong)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_export_says_which_settings_to_give_and_changes_nothing(data, tmp_path, capsys):
     given = RGB.replace(color_order="bgr")
     with pytest.warns(DataWarning, match=r"read as RGB, .*Nothing was changed; .*`color_order='rgb'`, `mean=\("):
