@@ -296,19 +296,11 @@ class ForeignNet:
 def _describe_sigmoids(meaning: Meaning, results: Sequence[Results]) -> str:
     """How often classes with a sigmoid each do not exclude each other."""
     over = [(meaning.planes(one.scores) >= 0.5).sum(1) for one in results]
-    none, some = (100 * float(np.mean([rule(one).mean() for one in over])) for rule in (_is_none, _is_several))
+    none, some = (100 * float(np.mean([test(one, 1).mean() for one in over])) for test in (np.less, np.greater))
     return (
         f"On test pictures {none:.1f} % of the pixels reach 0.5 in no class and {some:.1f} % in several, and each gets "
         "the largest. If classes do not exclude each other, say `task='multilabel'`."
     )
-
-
-def _is_none(count: Array) -> Array:
-    return count == 0
-
-
-def _is_several(count: Array) -> Array:
-    return count > 1
 
 
 def _compare(logits: Float32, stripped: str | None, reading: Reading, probe: Float32) -> float:
