@@ -25,6 +25,7 @@ from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
 from edgeseg.proof.judges.gates import check_budget
 from edgeseg.proof.judges.judge import judge, misses
+from edgeseg.proof.judges.reference import check_reference
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.ladder import Ladder
 from edgeseg.proof.publishing import ExportResult, OutputOptions
@@ -96,6 +97,7 @@ def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladd
     """The model with the fewest layers in float that holds the budget, how it was found, and on which images."""
     plain = trials.plain()
     plain.comparison.looks = trials.looks
+    check_reference(plain.comparison)
     if not misses(plain.comparison, plain.comparison.stages[-1], budget):
         return plain, None, None
     if budget.search:

@@ -23,6 +23,7 @@ from edgeseg.files.unfinished import scratch_directory
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, compare, finite, remember_answers
 from edgeseg.proof.judges.judge import misses
+from edgeseg.proof.judges.reference import check_reference
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.publishing import artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
@@ -158,7 +159,9 @@ def method_trials(
                 int8 = open_staged(scratch, _manifest(parent, quantizer.format, dict(facts)))
                 stage = artifact_stage(int8, opening, engine=quantizer.open_proof(int8))
                 with progress(f"measure {recipe.method}", len(samples)) as tick:
-                    return compare([reference, stage], samples, parent.spec, tick)
+                    found = compare([reference, stage], samples, parent.spec, tick)
+                check_reference(found)
+                return found
 
         yield attempt
 

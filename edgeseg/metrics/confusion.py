@@ -70,6 +70,12 @@ class Confusion:
         return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
 
     @property
+    def constant_iou(self) -> float | None:
+        """Mean IoU of giving every pixel the most frequent true label; None where the truth shows fewer than two."""
+        shown = int((self.truth > 0).sum())
+        return float(self.truth.max() / self.truth.sum() / shown) if shown > 1 else None
+
+    @property
     def mean_dice(self) -> float:
         """Mean of :attr:`dice` over the classes that occur, 0..1; NaN when none does."""
         dice = self.dice

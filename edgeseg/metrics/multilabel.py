@@ -61,6 +61,13 @@ class MultilabelConfusion(Confusion):
         self.counts += np.stack([hits, missed, false, known.sum() - hits - missed - false], 1)
 
     @property
+    def constant_iou(self) -> float | None:
+        """Mean IoU of showing every class everywhere; None where the truth does so, or shows nothing."""
+        share = self.truth / max(1, int(self.counts[0].sum()))
+        shown = share[share > 0]
+        return float(shown.mean()) if len(shown) and (shown < 1).any() else None
+
+    @property
     def pixel_accuracy(self) -> float:
         """Part of all answers (is this class at this pixel?) that are right, 0..1; NaN when nothing was counted."""
         total = int(self.counts.sum())

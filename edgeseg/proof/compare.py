@@ -154,6 +154,12 @@ class Comparison:
         return self.stages[0]
 
     @property
+    def unseen(self) -> tuple[str, ...]:
+        """Names of the classes that no mask shows; without masks, of those that the reference never gives."""
+        shown = self.reference.confusion.truth > 0
+        return tuple(name for name, seen in zip(self.classes, shown, strict=True) if not seen)
+
+    @property
     def drop_of(self) -> str:
         """What :meth:`drop` counts: ``mIoU``, or ``pixels`` where there are no masks."""
         return "mIoU" if self.labelled else "pixels"

@@ -22,6 +22,8 @@ from edgeseg.spec import ModelSpec
 UNLABELLED_LIMIT = 100
 FEW_UNSEEN = 8
 SYNTHETIC_COUNT = 6
+SYNTHETIC = "synthetic"
+"""The source of pictures that were drawn."""
 
 
 class UnreadableImageError(DataError):
@@ -138,7 +140,7 @@ def synthetic_samples(spec: ModelSpec) -> Samples:
     rng = np.random.default_rng(0)
     images = [_clouds(rng, spec.height, spec.width) for _ in range(SYNTHETIC_COUNT)]
     items = tuple(Sample(f"synthetic {i}", _array_reader(image)) for i, image in enumerate(images))
-    return Samples(items, "synthetic")
+    return Samples(items, SYNTHETIC)
 
 
 def _clouds(rng: np.random.Generator, height: int, width: int) -> UInt8:

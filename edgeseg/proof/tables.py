@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgeseg.console.text_table import format_table
-from edgeseg.metrics.multilabel import MultilabelConfusion
 from edgeseg.proof.compare import Comparison
 
 
@@ -83,11 +82,10 @@ def comparison_notes(comparison: Comparison) -> list[str]:
             f"No masks: mIoU is against the masks of {comparison.reference.name}, not against a truth, and the drop is "
             "the percentage of pixels whose label changed."
         )
-    base = comparison.reference.confusion.mean_iou
-    if comparison.labelled and base <= _constant_mask_iou(comparison):
+    elif comparison.unseen:
         notes.append(
-            f"{comparison.reference.name} itself scores mIoU {base:.4f}, no better than one label everywhere. "
-            "Check `mean`, `std`, `value_range`, `color_order` and the order of the classes."
+            f"No mask of the {comparison.images} images shows {', '.join(comparison.unseen)}: nothing is known of "
+            "that, and no limit is held for it."
         )
     if len(comparison.labels_seen) == 1:
         notes.append(
@@ -95,16 +93,6 @@ def comparison_notes(comparison: Comparison) -> list[str]:
             "Give images with `data` that show the classes."
         )
     return notes
-
-
-def _constant_mask_iou(comparison: Comparison) -> float:
-    """mIoU of giving every pixel the most frequent label of the masks, or every class (multilabel)."""
-    counted = comparison.reference.confusion
-    pixels = counted.truth
-    if isinstance(counted, MultilabelConfusion):
-        every = pixels / max(1, int(counted.counts[0].sum()))
-        return float(every[every > 0].mean()) if every.any() else 0.0
-    return float(pixels.max() / max(1, pixels.sum()) / max(1, int((pixels > 0).sum())))
 
 
 def _given(value: float | None, form: str, unit: str = "") -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgeseg.console.progress import show_progress
 from edgeseg.console.terminal import say_lines, visible
 from edgeseg.console.text_table import format_table
+from edgeseg.console.wording import reword
 from edgeseg.files.atomic import check_writable
 from edgeseg.verbs.flags.masks import add_mask_arguments
 from edgeseg.verbs.flags.threshold import read_threshold
@@ -88,6 +89,7 @@ def _text(result: dict[str, Any], evaluation: Evaluation, written: Sequence[Path
     lines += ["", f"pixel accuracy {result['pixel_accuracy']:.4f}"]
     if evaluation.sizes is not None:
         lines += ["", evaluation.sizes.table(), SIZES_ASIDE]
+    lines += [visible(f"note: {reword(sentence)}") for sentence in evaluation.notes]
     lines += [visible(f"skipped: {sentence}") for sentence in result["skipped"]]
     if written:
         lines.append(visible(f"written: {', '.join(map(str, written))}"))

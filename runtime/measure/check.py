@@ -17,7 +17,7 @@ import numpy as np
 
 from edgeseg.artifact import Artifact
 from edgeseg.dataset import Dataset
-from edgeseg.errors import DataError, EngineError, UserError
+from edgeseg.errors import DataError, EngineError, GateFailed, UserError
 from edgeseg.files.atomic import atomic_file
 from edgeseg.files.input_file import read_text
 from edgeseg.given import checked
@@ -102,6 +102,7 @@ def iou_gate(
         ArtifactError: the artifact records no mIoU against masks, or not of which images.
         DataError: one of its pictures is missing or was changed; see also
             :func:`edgeseg.runtime.measure.evaluate.evaluate`.
+        GateFailed: it is no better than one label everywhere.
     """
     recorded = read_recorded(artifact)
     pairs = find_pictures(artifact, recorded, dataset)
@@ -113,7 +114,12 @@ def iou_gate(
             f"{artifact.path.name} was verified on {recorded.images} readable images of split {recorded.split!r}; now "
             f"{evaluation.images} of them can be read. {' '.join(evaluation.skipped[:1])}"
         )
-    found = evaluation.confusion.mean_iou
+    found, constant = evaluation.confusion.mean_iou, evaluation.confusion.constant_iou
+    if constant is not None and found <= constant:
+        raise GateFailed(
+            f"{artifact.path.name} scores mIoU {found:.4f} on {evaluation.images} images of {dataset.root}, no better "
+            "than one label everywhere: that it does so still proves nothing. Export a network that was trained."
+        )
     where = (
         f"mIoU is {found:.4f} here and {recorded.miou:.4f} in the artifact, on {recorded.images} images of "
         f"{recorded.split!r}."

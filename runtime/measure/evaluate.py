@@ -50,12 +50,26 @@ class Evaluation:
     split: str = ""
     ignore_index: int | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for everything that the scores cannot tell."""
+        truth, found = self.confusion.truth, self.confusion
+        unseen = [name for name, pixels in zip(self.classes, truth, strict=True) if not pixels]
+        notes = [f"no mask shows {', '.join(unseen)}: nothing is known of that"] if unseen else []
+        if found.constant_iou is not None and found.mean_iou <= found.constant_iou:
+            notes.append(
+                f"mIoU {found.mean_iou:.4f} is no better than one label everywhere ({found.constant_iou:.4f}): are the "
+                "order of the classes, `mean`, `std` and `color_order` right?"
+            )
+        return tuple(notes)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON, scores in 0..1; what does not occur is None."""
         confusion = self.confusion
         return {
             "images": self.images,
             "skipped": self.skipped,
+            "notes": list(self.notes),
             "mean_iou": finite(confusion.mean_iou),
             "mean_dice": finite(confusion.mean_dice),
             "mean_boundary_iou": finite(self.boundary.mean_iou),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from edgeseg.errors import DataError, GateFailed, UserError
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Stage, compare, remember_answers
 from edgeseg.proof.judges.gates import check_budget, check_drop, check_parity
+from edgeseg.proof.judges.judge import judge
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.samples import samples_from, synthetic_samples
 from edgeseg.proof.tables import class_table, comparison_notes, stage_table
@@ -107,10 +110,32 @@ def test_images_that_calibration_did_not_see_are_preferred(data):
     assert len(samples_from(folder, SPEC, calibrated=sorted(folder.iterdir())[:8])) == 12, "too few are left"
 
 
-def test_a_reference_worse_than_one_label_everywhere_is_called_out(data):
+def test_a_reference_no_better_than_one_label_everywhere_fails_every_gate(data):
     swapped = Stage("swapped", lambda image: (by_colour(image) + 1) % 3)
-    notes = comparison_notes(compare([swapped], samples_from(data, SPEC), SPEC))
-    assert any("no better than one label everywhere" in note and "`color_order`" in note for note in notes)
+    for shown in (swapped, Stage("flat", lambda image: np.zeros(image.shape[:2], np.uint8))):
+        found = compare([shown, shown], samples_from(data, SPEC), SPEC)
+        for gate in (check_parity, lambda found: check_drop(found, 100), lambda found: check_budget(found, Budget())):
+            with pytest.raises(
+                GateFailed, match=r"itself scores mIoU 0\.\d+ on 8 .* one label everywhere.*`color_order`"
+            ):
+                gate(found)
+
+
+def test_a_reference_of_one_label_on_pictures_without_masks_fails_too(data):
+    flat = Stage("flat", lambda image: np.zeros(image.shape[:2], np.uint8))
+    found = compare([flat, flat], samples_from(data / "images" / "val", SPEC), SPEC)
+    with pytest.raises(GateFailed, match="flat gives every pixel of the 8 images without masks one label"):
+        check_drop(found, 100)
+
+
+def test_pictures_of_one_class_among_others_are_no_fault_of_the_reference(data):
+    samples = samples_from(data, SPEC)
+    items = tuple(
+        replace(item, read=lambda item=item: (item.read()[0], np.zeros((80, 120), np.uint8))) for item in samples
+    )
+    found = compare(STAGES[:1] * 2, replace(samples, items=items), SPEC)
+    assert found.reference.confusion.constant_iou is None
+    check_parity(found)
 
 
 def test_equal_masks_of_one_label_are_called_out():
@@ -177,6 +202,12 @@ def test_a_class_absent_from_the_truth_is_not_judged(data):
     ghosts = compare([Stage("good", with_ghost), Stage("other", by_colour)], samples, spec)
     assert np.isnan(ghosts.class_drops(ghosts.stages[1])[3])
     assert worst_class(ghosts, ghosts.stages[1])[0] != "ghost"
+    (unseen,) = (one for one in judge(ghosts, ghosts.stages[1], Budget(60, 100, 60)) if "ghost" in one.what)
+    assert (unseen.verdict, unseen.field) == ("cannot tell", "max_class_drop")
+    assert any("No mask of the 8 images shows ghost" in note for note in comparison_notes(ghosts))
+    check_budget(ghosts, Budget(60, 100, 60))
+    with pytest.raises(GateFailed, match=r"no mask shows ghost.*Give images with `data` whose masks show ghost"):
+        check_budget(ghosts, Budget(60, 100, 60, require_held=True))
 
 
 def test_a_stand_in_for_the_engine_is_said(data):

@@ -10,6 +10,7 @@ from edgeseg.proof.budget import MAX_CLASS_CHANGE, Budget
 from edgeseg.proof.compare import Comparison, StageScore
 from edgeseg.proof.judgement import Judgement
 from edgeseg.proof.judges.judge import misses
+from edgeseg.proof.judges.reference import check_reference
 from edgeseg.proof.tables import class_table
 
 MAX_DISAGREEMENT = 0.005
@@ -19,8 +20,10 @@ def check_parity(comparison: Comparison) -> None:
     """Check that a float export gives the reference's masks.
 
     Raises:
-        GateFailed: over 0.5 % of an image's pixels have another label.
+        GateFailed: over 0.5 % of an image's pixels have another label; or the reference is no better than one label
+            everywhere.
     """
+    check_reference(comparison)
     for stage in comparison.stages[1:]:
         if not stage.worst <= MAX_DISAGREEMENT:
             raise GateFailed(
@@ -35,7 +38,8 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
     """Check that every stage stays within every limit.
 
     Raises:
-        GateFailed: one did not, or nothing could be scored; with the table of classes.
+        GateFailed: one did not, or nothing could be scored; with the table of classes. Or see
+            :func:`~edgeseg.proof.judges.reference.check_reference`.
 
     >>> import numpy as np
     >>> from edgeseg.proof.compare import Stage, compare
@@ -50,6 +54,7 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
     Traceback (most recent call last):
     edgeseg.errors.GateFailed: int8 changed the label of ... % of the pixels of 6 images without masks; ...
     """
+    check_reference(comparison)
     for stage in comparison.stages[1:]:
         if found := misses(comparison, stage, budget):
             sentence = budget_sentence(comparison, stage, found)

@@ -13,6 +13,7 @@ from edgeseg.proof.judges.class_change import judge_class_change
 from edgeseg.proof.judges.confidence import judge_confidence
 from edgeseg.proof.judges.gain import judge_gain
 from edgeseg.proof.judges.outlines import judge_outlines
+from edgeseg.proof.judges.unseen_classes import judge_unseen_classes
 from edgeseg.proof.judges.whole import judge_whole
 from edgeseg.proof.judges.worst_class import judge_worst_class
 
@@ -22,6 +23,7 @@ Judge = Callable[[Comparison, StageScore, Budget], Judgement | None]
 JUDGES: tuple[Judge, ...] = (
     judge_whole,
     judge_worst_class,
+    judge_unseen_classes,
     judge_outlines,
     judge_change,
     judge_class_change,
@@ -34,8 +36,8 @@ def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Jud
     """Hold a stage against every limit that applies, the one of the whole first.
 
     Without masks only ``max_drop`` applies, to the percentage of changed pixels, and ``max_class_change``; where the
-    model gives confidence, ``max_confidence_change`` in any case. A class that the truth does not show is not judged.
-    What could not be measured is missed.
+    model gives confidence, ``max_confidence_change`` in any case. Of a class that the truth does not show nothing can
+    be told. What could not be measured is missed.
 
     >>> from edgeseg.proof.compare import Stage, compare
     >>> from edgeseg.proof.samples import synthetic_samples
