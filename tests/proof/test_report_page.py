@@ -447,3 +447,15 @@ def test_facts_that_nobody_gave_are_left_out(proof):
     assert ("code", "ab" * 32) in tree.texts
     assert ("th", "kept") in tree.texts
     assert not {"left out", "nothing"} & {text for _, text in tree.texts}
+
+
+def test_a_class_that_no_mask_shows_is_said_and_not_held(proof, data):
+    spec = dataclasses.replace(SPEC, classes=(*SPEC.classes, "ghost"), palette=(*SPEC.palette, (1, 2, 3)))
+    samples = samples_from(data, SPEC)
+    ghosts = dataclasses.replace(
+        proof, comparison=compare([BEFORE, BEFORE], samples, spec), manifest={**proof.manifest, "spec": spec}
+    )
+    page = render_page(describe_proof(ghosts))
+    assert "never shown, ghost" in page
+    assert "limits cannot be judged" in page
+    assert "No mask of the 8 images shows ghost" in page
