@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.multilabel import unpack_planes
 
@@ -79,6 +80,7 @@ class ClassChange:
         return f"of the class {self.name} {self.area} pixels became {self.area_after}, {objects}"
 
 
+@checked
 def count_objects(before: UInt8, after: UInt8, classes: int, network_pixels: int, task: str = "multiclass") -> Int64:
     """Count objects of each class in one picture.
 

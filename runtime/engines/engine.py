@@ -140,6 +140,7 @@ def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
     return engine
 
 
+@checked
 def read_logits(artifact: Artifact) -> LogitsReader | None:
     """Make what reads the logits of one slot; None where the graph gives labels itself."""
     return LogitsReader(artifact.spec) if gives_logits_alone(artifact) else None

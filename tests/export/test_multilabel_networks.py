@@ -176,6 +176,13 @@ def test_noise_counts_by_each_class_of_a_multilabel_network() -> None:
 
 
 @pytest.mark.slow
+def test_tensorrt_builds_the_graph_of_bits(field: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx", reason="TensorRT-RTX's wheel is not installed here")
+    export(field, SKY_ROAD, "engine-rtx", tmp_path)
+    assert edgeseg.Artifact.open(tmp_path / "net-fp32-tensorrt").outputs == ("labels", "confidence")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("fmt", ["onnx", "openvino", "tensorrt"])
 def test_int8_is_proven_class_by_class(field: Path, images: Path, tmp_path: Path, fmt: str) -> None:
     proof = ["--int8", "--data", str(images), "--max-drop", "2"]
