@@ -17,8 +17,8 @@ from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, StageScore, compare
 from edgeseg.proof.judgement import count_needed, decide, judgement_table
 from edgeseg.proof.judges.certainty import class_iou, find_certainty
-from edgeseg.proof.judges.gates import check_budget
-from edgeseg.proof.judges.judge import judge, misses
+from edgeseg.proof.judges.gates import check_budget, limit_drop
+from edgeseg.proof.judges.judge import judge, list_judgements, misses
 from edgeseg.proof.judges.whole import _lost, judge_whole
 from edgeseg.proof.judges.worst_class import judge_classes
 from edgeseg.proof.samples import Sample, Samples
@@ -286,3 +286,14 @@ def test_the_best_of_many_models_is_less_sure_than_one():
     best = judge(found, found.stages[1], LIMITS)[0]
     assert best.points == one.points
     assert best.upper > one.upper
+
+
+def test_a_limit_that_allows_anything_is_held_and_not_listed():
+    few = compare(STAGES, scenes(4, lambda i: 0.002), SPEC)
+    verdicts = {one.field: one.verdict for one in judge(few, few.stages[1], limit_drop(2.0))}
+    assert verdicts.pop("max_drop") == "cannot tell"
+    assert set(verdicts.values()) == {"held"}
+    assert [one.field for one in list_judgements(few, limit_drop(2.0))["int8"]] == ["max_drop"]
+    check_budget(few, limit_drop(2.0))
+    with pytest.raises(GateFailed, match="cannot tell with 4"):
+        check_budget(few, limit_drop(2.0, held=True))
