@@ -66,7 +66,7 @@ def test_a_plain_folder_calibrates_and_verifies_by_agreement(built, data, tmp_pa
     assert "warning: Only 4 calibration images" in err
     made = Artifact.open(tmp_path / "blobs-int8-openvino")
     assert made.measured["iou_against"] == "masks of openvino fp32"
-    assert made.measured["images"] == 8
+    assert made.measured["images"] == 6, "half of the twelve"
 
 
 def test_a_failed_gate_exits_with_1_and_a_table(built, data, tmp_path, capsys):

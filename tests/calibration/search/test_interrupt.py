@@ -21,10 +21,10 @@ def export(outlier, data, out):
 
 
 def interrupted_after_a_measurement(command, out, seconds=200):
-    """The process, sent SIGINT as soon as its journal holds the first model that was measured."""
+    """The process, sent SIGINT as soon as its journal holds the first model that was measured to choose layers."""
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     limit = time.monotonic() + seconds
-    while not list(out.glob(".x-int8-openvino.search/model-*.json")):
+    while not list(out.glob(".x-int8-openvino.search/measured-*-on-*.json")):
         assert child.poll() is None, child.communicate()[1]
         assert time.monotonic() < limit, "nothing was measured"
         time.sleep(0.002)
