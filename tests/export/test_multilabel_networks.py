@@ -71,10 +71,16 @@ def truth(file: Path, image: Path) -> UInt8:
     return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_NEAREST_EXACT) for plane in shown])
 
 
-FLOATS = [(SIGMOIDS, "onnx", "fp32"), (SKY_ROAD, "onnx", "fp32"), (SKY_ROAD, "openvino", "fp32")]
+IDS = ["sigmoids-onnx", "logits-onnx", "logits-openvino", "sigmoids-openvino"]
+FLOATS = [
+    (SIGMOIDS, "onnx", "fp32"),
+    (SKY_ROAD, "onnx", "fp32"),
+    (SKY_ROAD, "openvino", "fp32"),
+    (SIGMOIDS, "openvino", "fp32"),
+]
 
 
-@pytest.mark.parametrize("artifact", FLOATS, indirect=True, ids=["sigmoids-onnx", "logits-onnx", "logits-openvino"])
+@pytest.mark.parametrize("artifact", FLOATS, indirect=True, ids=IDS)
 def test_saved_masks_are_those_of_the_original_file(
     artifact: Path, field: Path, images: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
