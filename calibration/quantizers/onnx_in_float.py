@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,35 +14,40 @@ from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.console.extras import require
-from edgeseg.files.unfinished import scratch_directory
-from edgeseg.formats import find_format
 from edgeseg.graphs.onnx_graph import LOGITS, load_graph
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.ort_session import NOTHING, open_session
 
 
+class OnnxQuantizer(Quantizer, Protocol):
+    """A quantizer that starts from ONNX and writes ONNX."""
+
+    def encode(self, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> Any:
+        """Quantise in memory, for exact arithmetic alone: what the engine makes of it is not checked."""
+
+
 class OnnxInFloat:
     """See :class:`~edgeseg.calibration.quantizers.quantizer.InFloat`."""
 
-    def __init__(self, quantizer: Quantizer, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> None:
+    def __init__(self, quantizer: OnnxQuantizer, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> None:
         self._quantizer, self._parent, self._images, self._recipe = quantizer, parent, images, recipe
         self.layers = tuple(name for name in quantizer.layers(parent) if name not in recipe.keep_float)
 
     def logits(self, kept: Collection[str], tensors: Sequence[UInt8]) -> list[npt.NDArray[np.float32]]:
         """Compute logits with ``kept`` in float; see :class:`~edgeseg.calibration.search.sensitivity.InFloat`."""
-        with scratch_directory() as folder:
-            if set(kept) >= set(self.layers):
-                model = load_graph(self._parent.model_path)
-            else:
-                self.write(kept, folder)
-                model = load_graph(folder / find_format(self._quantizer.format).model_file)
+        if set(kept) >= set(self.layers):
+            model = load_graph(self._parent.model_path)
+        else:
+            model = self._quantizer.encode(self._parent, self._images, self._keeping(kept))
         session = _session_to_logits(model)
         return [session.run([LOGITS], {"image": tensor})[0] for tensor in tensors]
 
     def write(self, kept: Collection[str], out: Path) -> None:
         """Quantise anew into ``out`` with the layers ``kept`` in float."""
-        recipe = self._recipe.keeping(self._recipe.keep_float | set(kept))
-        self._quantizer.quantize(self._parent, self._images, recipe, out, lambda: None)
+        self._quantizer.quantize(self._parent, self._images, self._keeping(kept), out, lambda: None)
+
+    def _keeping(self, kept: Collection[str]) -> Recipe:
+        return self._recipe.keeping(self._recipe.keep_float | set(kept))
 
 
 def _session_to_logits(model: Any) -> Any:

@@ -99,6 +99,11 @@ class QdqQuantizer:
             self._ranges[key] = find_ranges(model, tensors_to_watch(model, self.style), images, recipe.method, on_image)
         return self._ranges[key]
 
+    def encode(self, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> Any:
+        """Quantise in memory; see :class:`~edgeseg.calibration.quantizers.onnx_in_float.OnnxQuantizer`."""
+        model = load_graph(parent.model_path)
+        return qdq_from_onnx(model, self.ranges(parent, model, images, recipe.method), self.style, recipe.keep_float)
+
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> OnnxInFloat:
         """Open the way back to float for ``plain``, by quantising anew without some layers."""
         return OnnxInFloat(self, parent, images, recipe)

@@ -15,6 +15,7 @@ from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers import ort_quantizer
+from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
 from edgeseg.calibration.quantizers.onnx_ranges import find_ranges
 from edgeseg.calibration.quantizers.ort_kernels import WrongKernel, avoid_known, find_wrong_kernels
 from edgeseg.calibration.quantizers.ort_quantizer import STYLE, OrtQuantizer
@@ -258,6 +259,16 @@ def test_any_kernel_can_be_had_in_float(images: CalibrationSet, tmp_path: Path) 
     picture = images.tensor(images.images[0])
     exact = [run_exactly(one, picture) for one in (plain, shielded)]
     np.testing.assert_array_equal(*exact)
+
+
+def test_layers_are_ranked_by_what_exact_arithmetic_makes_of_the_file(images: CalibrationSet, tmp_path: Path) -> None:
+    """No INT8 kernel has a part in the ranking, so none is checked for it."""
+    parent, quantizer = fp32(pooled(kernel_shape=[2, 2]), tmp_path), OrtQuantizer()
+    others = quantizer.layers(parent)[1:]
+    written, _ = quantise(parent, images, tmp_path, Recipe(keep_float=frozenset(others)))
+    picture = images.tensor(images.images[0])
+    (ranked,) = OnnxInFloat(quantizer, parent, images, Recipe()).logits(others, [picture])
+    np.testing.assert_array_equal(ranked, run_exactly(written, picture))
 
 
 def run_exactly(model: Any, picture: Any) -> Any:
