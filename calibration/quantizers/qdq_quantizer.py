@@ -101,8 +101,8 @@ class QdqQuantizer:
 
     def encode(self, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> Any:
         """Quantise in memory; see :class:`~edgeseg.calibration.quantizers.onnx_in_float.OnnxQuantizer`."""
-        model = load_graph(parent.model_path)
-        return qdq_from_onnx(model, self.ranges(parent, model, images, recipe.method), self.style, recipe.keep_float)
+        model, _ = self._float_model(parent, images, recipe)
+        return qdq_from_onnx(model, self.ranges(parent, model, images, recipe), self.style, recipe.keep_float)
 
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> OnnxInFloat:
         """Open the way back to float for ``plain``, by quantising anew without some layers."""
