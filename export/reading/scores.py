@@ -64,9 +64,10 @@ def read_scores(
 
 def _one_channel(view: GraphView, tensor: str, planes: Sequence[Float32], output: str) -> Meaning:
     low, high = value_range(view, tensor)
-    scale = next((one for one in SCALES if one[0] <= low and high <= one[1]), None)
-    if scale is not None:
-        return Meaning(PROBABILITIES, None, *scale)
+    if low >= 0 and high <= 1:  # a Clip may have narrowed it
+        return Meaning(PROBABILITIES, None)
+    if (low, high) in SCALES:
+        return Meaning(PROBABILITIES, None, low, high)
     refuse_regression(view, tensor, output)
     if np.isfinite(high - low) or all(one.min() >= 0 and one.max() <= 1 for one in planes):
         between = f"{low:g}..{high:g}" if np.isfinite(high - low) else "0..1"

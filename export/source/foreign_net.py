@@ -167,13 +167,13 @@ class ForeignNet:
             return self._tail.axis % scores.ndim
         if self._is_label and len([side for side in scores.shape if side != 1]) <= 2:
             return None
-        if self._is_label or scores.ndim not in (2, 3, 4) or (scores.ndim == 4 and scores.shape[0] != 1):
+        is_flat = scores.ndim == 3 and scores.shape[-1] == self._size[0] * self._size[1]
+        if self._is_label or is_flat or scores.ndim not in (2, 3, 4) or (scores.ndim == 4 and scores.shape[0] != 1):
             raise SpecError(
                 f"The output {self.output!r} has the shape {list(scores.shape)}; one score a class for every pixel is "
                 "[1, K, H, W] or [1, H, W, K], and labels or one class [1, H, W]. Export the model with such an output."
             )
-        size = self._size
-        return None if scores.ndim == 2 else class_axis(scores.shape, self._classes, size, self.entry.last)
+        return None if scores.ndim == 2 else class_axis(scores.shape, self._classes, self._size, self.entry.last)
 
     def _read(self, results: Sequence[Results], spec: ModelSpec, upsample: str | None) -> Reading:
         """What the scores mean, of the right size, and the author's own threshold."""

@@ -187,6 +187,9 @@ READ: dict[str, Callable[[], Form]] = {
     "Sigmoid times 255": lambda: Form(
         Graph(1).put("Sigmoid").put("Mul", np.float32(255)).model(), over(127.5), TWO, lambda v: plane(v) / 255
     ),
+    "Sigmoid in percent": lambda: Form(
+        Graph(1).put("Sigmoid").put("Mul", np.float32(100)).model(), over(50), TWO, lambda v: plane(v) / 100
+    ),
     "Sigmoid as uint8 grey values": lambda: Form(grey_values(), over(127), TWO, lambda v: plane(v) / 255),
     "Tanh at the end": lambda: Form(Graph(1).put("Tanh").model(), over(0), TWO, lambda v: (plane(v) + 1) / 2),
     "`1 - p` and `p` concatenated": lambda: Form(
@@ -452,6 +455,19 @@ def test_sigmoids_that_are_to_exclude_each_other_are_told_of(tmp_path):
     onnx.save_model(Graph().put("Sigmoid").model(), str(tmp_path / "net.onnx"))
     (note,) = source_net(tmp_path / "net.onnx", THREE).notes
     assert re.search(r"[\d.]+ % of the pixels reach 0.5 in no class and [\d.]+ % in several.*`task='multilabel'`", note)
+
+
+def test_values_of_a_sigmoid_on_no_usual_scale_are_refused(tmp_path):
+    onnx.save_model(Graph(1).put("Sigmoid").put("Mul", np.float32(50)).model(), str(tmp_path / "net.onnx"))
+    with pytest.raises(SpecError, match=r"'t2' always lies in 0\.\.50.*logits as output"):
+        source_net(tmp_path / "net.onnx", TWO)
+
+
+def test_pixels_in_one_row_are_refused_with_their_shape(tmp_path):
+    flat = Graph(3).put("Reshape", np.array([1, 3, -1], np.int64)).model(1, (1, 3, H * W))
+    onnx.save_model(flat, str(tmp_path / "net.onnx"))
+    with pytest.raises(SpecError, match=r"has the shape \[1, 3, 384\]; one score a class for every pixel"):
+        source_net(tmp_path / "net.onnx", THREE)
 
 
 def test_dropout_and_batch_norm_of_an_evaluated_network_are_taken(tmp_path):
