@@ -45,7 +45,7 @@ def lone_logits_shape(spec: ModelSpec) -> tuple[int, int, int, int]:
 
 
 def labels_of_logits(logits: Logits, spec: ModelSpec) -> UInt8:
-    """Label each pixel as the deployed graph does.
+    """Compute the label of each pixel as the deployed graph does.
 
     Args:
         logits: (K, H, W) float32; K is 2 for a binary task, and its threshold is in the first of them.
