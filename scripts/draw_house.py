@@ -31,7 +31,7 @@ PICTURE = Path("docs") / "pictures" / "house.svg"
 ENTRANCES = {"edgeseg", "edgeseg.cli", "edgeseg.__main__"}
 ALONE = {"edgeseg.errors"}
 """Modules that count as a room: everything imports them, and they import nothing."""
-CORE = {"edgeseg", "edgeseg.errors", "edgeseg.console", "edgeseg.files", "edgeseg.assets"}
+CORE = {"edgeseg", "edgeseg.errors", "edgeseg.console", "edgeseg.files", "edgeseg.masks", "edgeseg.assets"}
 """Drawn as one room of the first floor."""
 
 WIDTH, MARGIN, GAP, LINE, CHARACTER = 980, 20, 46, 19, 7.2
@@ -144,9 +144,11 @@ def place_floors(arrows: Arrows) -> list[list[str]]:
     """Put each room on the lowest floor above everything that it imports."""
     floors: dict[str, int] = {}
     while len(floors) < len(arrows):
-        for room in sorted(set(arrows) - set(floors)):
-            if arrows[room] <= set(floors):
-                floors[room] = 1 + max((floors[other] for other in arrows[room]), default=-1)
+        ready = [room for room in sorted(set(arrows) - set(floors)) if arrows[room] <= set(floors)]
+        if not ready:
+            raise ValueError(f"These rooms import each other: {', '.join(sorted(set(arrows) - set(floors)))}.")
+        for room in ready:
+            floors[room] = 1 + max((floors[other] for other in arrows[room]), default=-1)
     return [sorted(room for room in floors if floors[room] == floor) for floor in range(max(floors.values()) + 1)]
 
 

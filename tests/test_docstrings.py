@@ -13,14 +13,15 @@ from pathlib import Path
 from house import package_folders
 
 WORDS = """
-Add Allocate Alternate Answer Append Ask Blend Bring Build Call Capture Cast Change Check Choose Clean Close Colour
-Compare Compile Complete Compute Convert Convolve Copy Count Create Cut Decode Delete Describe Digest Dim Do Double
-Draw Drop Encode End Enlarge Enter Exit Expand Export Fill Find Finish Fold Forget Gather Give Go Group Hand Hide Hold
-Import Infer Judge Keep Kill Lay Let List Load Lock Look Make Map Measure Mix Move Multiply Name Note Number Open
-Order Outline Paint Parse Pass Pick Preallocate Predict Prepare Print Put Quantise Queue Quote Raise Read Rebuild
-Record Redact Refuse Release Remove Render Replace Report Resize Return Reword Round Run Say Scale Score Segment Send
-Serialise Set Share Show Silence Spread Start Stop Strip Sum Summarise Supervise Take Tell Throw Tile Time Trace Train
-Translate Try Turn Unmap View Wait Weigh Word Wrap Write Yield
+Add Allocate Alternate Answer Append Ask Begin Blend Bound Bring Build Call Capture Cast Change Check Choose Clean
+Close Colour Compare Compile Complete Compute Convert Convolve Copy Count Create Cut Decline Decode Delete Describe
+Digest Dim Do Double Draw Drop Encode End Enlarge Enter Estimate Even Exit Expand Export Fill Find Finish Fold Follow
+Forget Gather Give Go Group Hand Hide Hold Import Infer Join Judge Keep Kill Lay Leave Let List Load Lock Look Make Map
+Measure Mix Move Multiply Name Note Number Open Order Outline Paint Parse Pass Pick Preallocate Predict Prepare Print
+Put Quantise Queue Quote Raise Read Rebuild Record Redact Refuse Release Remove Render Replace Report Resize Return
+Reword Round Run Say Scale Score Segment Send Serialise Set Share Show Silence Split Spread Start Stop Strip Sum
+Summarise Supervise Take Tell Throw Tile Time Trace Train Translate Try Turn Unmap View Wait Weigh Widen Word Wrap
+Write Yield
 """
 """Imperatives that docstrings begin with so far; a new one is added here, when it is one."""
 VERBS = frozenset(WORDS.split())

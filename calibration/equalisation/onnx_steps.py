@@ -137,7 +137,7 @@ _CHECKS: Mapping[str, Callable[[Any, Constants], bool]] = {
 
 
 def attribute(node: Any, name: str, default: Any = None) -> Any:
-    """Value of an attribute of a node."""
+    """Read an attribute of a node, or the default."""
     helper = require("onnx.helper", "export")
     found = next((one for one in node.attribute if one.name == name), None)
     return default if found is None else helper.get_attribute_value(found)

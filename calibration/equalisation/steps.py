@@ -40,7 +40,7 @@ class Weights:
         return int(self.values.shape[1]) == 1
 
     def inputs(self) -> npt.NDArray[np.int64]:
-        """Which input channel each (output, input of its group) reads, (outputs, inputs of one group)."""
+        """List which input channel each (output, input of its group) reads, (outputs, inputs of one group)."""
         outputs, of_group, _ = self.values.shape
         group = np.arange(outputs) // (outputs // self.groups)
         found: npt.NDArray[np.int64] = group[:, np.newaxis] * of_group + np.arange(of_group)

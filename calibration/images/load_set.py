@@ -64,6 +64,7 @@ def load_set(
     return _choose_set((path, *_candidates(path, split)), spec, count, seed, on_image)
 
 
+@checked
 def load_others(
     path: Path,
     spec: ModelSpec,
@@ -82,6 +83,7 @@ def load_others(
     return _choose_set((path, others, split), spec, count, seed, on_image)
 
 
+@checked
 def list_candidates(path: Path) -> list[Path]:
     """List the image files of which :func:`load_set` chooses; none for a video or a set file, which say their own.
 

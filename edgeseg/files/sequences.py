@@ -71,7 +71,7 @@ def _cut(frames: Sequence[int], length: int) -> list[list[int]]:
 
 
 def halve(names: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Part pictures into two halves that share as little as their names allow.
+    """Split pictures into two halves that share as little as their names allow.
 
     Whole sequences, where they make two parts of a third or more; else every other run of neighbouring frames.
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgeseg.errors import DataError
+from edgeseg.given import checked
 from edgeseg.image import UInt8
 
 BINS = 15
@@ -56,6 +57,7 @@ class Reliability:
         self.counts: Int64 = np.zeros((2, 256), np.int64)
         """Wrong and right answers, by what was stated."""
 
+    @checked
     def update(self, stated: UInt8, right: Bool) -> None:
         """Count answers.
 
