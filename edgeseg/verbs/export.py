@@ -158,7 +158,9 @@ def _read_cut(args: argparse.Namespace) -> LevelCut | DepthCut | None:
 
     if args.depth is not None:
         return DepthCut(args.depth)
-    return None if args.drop_levels is None else LevelCut(args.drop_levels, args.eval_data or args.data)
+    return (
+        None if args.drop_levels is None else LevelCut(args.drop_levels, args.eval_data or args.data, args.mask_values)
+    )
 
 
 def _find_ready(args: argparse.Namespace, tensorrt: TensorRtFlags) -> Artifact | None:

@@ -14,6 +14,7 @@ from edgeseg.console.quantities import number
 from edgeseg.console.terminal import say_lines
 from edgeseg.errors import UserError
 from edgeseg.files.atomic import atomic_file, check_writable
+from edgeseg.verbs.flags.masks import add_mask_values
 
 if TYPE_CHECKING:
     from edgeseg.training.pruning.levels import LevelReport
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--levels", action="store_true", help="mIoU lost without each level's contribution")
     group.add_argument("--data", type=Path, help="data folder or data.yaml to measure on")
     group.add_argument("--split", default="val", help="which split")
+    add_mask_values(group)
     group.add_argument("--max-drop", type=number(0, 100), default=0.5, metavar="P", help="mIoU points a cut may cost")
     group.add_argument("--out", type=Path, metavar="DIR", help="write levels.png and levels.json there")
 
@@ -55,7 +57,8 @@ def _command(args: argparse.Namespace, report: LevelReport) -> str | None:
     level = report.cut(args.max_drop)
     if level is None:
         return None
-    return edgeseg_command("export", args.file, "--drop-levels", str(level.level), "--data", args.data)
+    meanings = ("--mask-values", args.mask_values) if args.mask_values else ()
+    return edgeseg_command("export", args.file, "--drop-levels", str(level.level), "--data", args.data, *meanings)
 
 
 def _measure(args: argparse.Namespace) -> tuple[LevelReport, bool]:
@@ -68,7 +71,7 @@ def _measure(args: argparse.Namespace) -> tuple[LevelReport, bool]:
     from edgeseg.training.pruning.levels import find_joins, measure_levels
 
     loaded = load_model(args.file)
-    validator = labelled_validator(args.data, loaded.spec, args.split)
+    validator = labelled_validator(args.data, loaded.spec, args.split, args.mask_values)
     passes = 2 * len(find_joins(loaded.model)) + 1
     with tqdm(desc="levels", total=passes, leave=False, disable=not sys.stderr.isatty()) as bar:
         return measure_levels(loaded.model, validator, bar.update), can_cut(loaded.model)

@@ -37,6 +37,7 @@ from edgeseg.export.source.reference_engine import Predict
 from edgeseg.export.source.unsaid_task import expect_said
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.image import Float32
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -95,10 +96,17 @@ class DepthCut:
 
 @dataclass(frozen=True)
 class LevelCut:
-    """What ``drop_levels`` asks for: the deepest level to keep, and the labelled images it is measured on."""
+    """What ``drop_levels`` asks for: the deepest level to keep, and the labelled images it is measured on.
+
+    Attributes:
+        level: the deepest level to keep.
+        data: a data folder.
+        mask_values: what the values of its masks mean; None: as the data says it.
+    """
 
     level: int
     data: Path | None
+    mask_values: GivenValues | None = None
 
 
 def source_net(
@@ -183,7 +191,7 @@ def _without_levels(
     require("accelerate", "train")
     from edgeseg.training.pruning.level_cut import cut_and_measure, labelled_validator
 
-    validator = labelled_validator(cut.data, spec)
+    validator = labelled_validator(cut.data, spec, mask_values=cut.mask_values)
     with progress("drop levels", 2) as tick:
         return cut_and_measure(loaded.model, cut.level, validator, tick)
 

@@ -47,7 +47,7 @@ def test_the_file_gives_the_logits_of_the_head_at_that_depth(data: Path, tmp_pat
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())
     sizes = []
     for name, cut in (("whole", ()), ("small", ("--depth", "2"))):
-        command = ["export", str(tmp_path / "net.pt"), *cut, "--data", str(data), "--name", name]
+        command = ["export", str(tmp_path / "net.pt"), *cut, "--data", str(data / "images" / "val"), "--name", name]
         assert main([*command, "--out", str(tmp_path)]) == 0
         artifact = Artifact.open(tmp_path / f"{name}-fp32-openvino")
         sizes.append(artifact.size_bytes)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from exported_nets import ODD, ExportNet
-from fitted import write_dataset
+from fitted import CLASSES, write_dataset
 from model_contract import randomised, tiny
 
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
-from edgeseg.dataset import Dataset
 from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+from edgeseg.export.source.reference_engine import ReferenceEngine
+from edgeseg.export.source.source_net import torch_forward
+from edgeseg.image import read_image, read_mask
 from edgeseg.models.cut_unet import cut_below
 from edgeseg.models.joins import constant_part
 from edgeseg.models.registry import count_weights
 from edgeseg.runtime.engines.openvino_core import shared_core
+from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import load_model, save_checkpoint
 from edgeseg.training.pruning.level_cut import labelled_validator
@@ -31,14 +36,18 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_dataset(tmp_path_factory.mktemp("data"))
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(tmp_path_factory.mktemp("net") / "net.pt", "unet", ModelSpec("multiclass", CLASSES, 48, 64))
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
-    classes = Dataset.open(data).classes
-    return saved(tmp_path_factory.mktemp("net") / "net.pt", "unet", ModelSpec("multiclass", classes, 48, 64))
+def data(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> Path:
+    """Pictures whose masks are the network's own: nobody trained it, and no better than one label it proves nothing."""
+    root, loaded = write_dataset(tmp_path_factory.mktemp("data")), load_model(checkpoint)
+    with Predictor(ReferenceEngine(torch_forward(loaded.model), loaded.spec)) as predict:
+        for image in sorted((root / "images").rglob("*.png")):
+            cv2.imwrite(str(root / "masks" / image.relative_to(root / "images")), predict(read_image(image)))
+    return root
 
 
 def saved(path: Path, name: str, spec: ModelSpec) -> Path:
@@ -96,6 +105,21 @@ def test_the_price_is_what_inspect_said_and_stands_in_the_manifest(
     assert facts["gflop"][1] < facts["gflop"][0]
     assert f"{facts['weights'][0]:,} -> {facts['weights'][1]:,} weights" in printed
     assert f"mIoU {facts['miou'][0]:.4f} -> {facts['miou'][1]:.4f}" in printed
+
+
+def test_masks_in_other_values_are_read_as_was_said(
+    checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded, drawn = load_model(checkpoint), shutil.copytree(data, tmp_path / "drawn")
+    for path in drawn.glob("masks/*/*.png"):
+        mask = read_mask(path)
+        cv2.imwrite(str(path), np.where(mask == 1, np.uint8(200), mask))
+    before, after = labelled_validator(data, loaded.spec), labelled_validator(drawn, loaded.spec, None, "200=1")
+    assert np.array_equal(before.dataset.raw(0)[1], after.dataset.raw(0)[1])
+    command = ["export", str(checkpoint), "--format", "onnx", "--drop-levels", "1", "--data", str(drawn)]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 2
+    assert "--mask-values" in capsys.readouterr().err
+    assert main([*command, "--mask-values", "200=1", "--out", str(tmp_path / "out")]) == 0
 
 
 def test_json_stays_json(checkpoint: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

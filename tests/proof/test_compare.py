@@ -124,6 +124,7 @@ def test_a_reference_no_better_than_one_label_everywhere_fails_every_gate(data):
 def test_a_reference_of_one_label_on_pictures_without_masks_fails_too(data):
     flat = Stage("flat", lambda image: np.zeros(image.shape[:2], np.uint8))
     found = compare([flat, flat], samples_from(data / "images" / "val", SPEC), SPEC)
+    check_parity(found)
     with pytest.raises(GateFailed, match="flat gives every pixel of the 8 images without masks one label"):
         check_drop(found, 100)
 

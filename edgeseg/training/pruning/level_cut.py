@@ -13,6 +13,7 @@ from torch import nn
 
 from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
+from edgeseg.masks.mask_values import GivenValues
 from edgeseg.models.cut_unet import CutUNet, check_cut, cut_below
 from edgeseg.models.profile import gflop
 from edgeseg.models.registry import count_weights
@@ -101,18 +102,21 @@ def cut_and_measure(
     return small, facts
 
 
-def labelled_validator(path: Path, spec: ModelSpec, split: str | None = None) -> Validator:
+def labelled_validator(
+    path: Path, spec: ModelSpec, split: str | None = None, mask_values: GivenValues | None = None
+) -> Validator:
     """Open the labelled images that levels are measured on, by the CPU.
 
     Args:
         path: data folder or ``data.yaml``.
         spec: of the network.
         split: which; None for ``val``, or the only one there is.
+        mask_values: what mask values mean, ``255=road``; None: as the data says it.
 
     Raises:
         UserError: other classes than the network's, or no such split.
     """
-    data = Dataset.open(path, spec=spec)
+    data = Dataset.open(path, None, mask_values, spec)
     if data.classes != spec.classes:
         raise UserError(f"{path} has the classes {', '.join(data.classes)}, the network {', '.join(spec.classes)}.")
     if split is None:

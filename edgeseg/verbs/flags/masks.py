@@ -12,6 +12,11 @@ def add_mask_arguments(group: argparse._ArgumentGroup, default: str = "the model
     group.add_argument(
         "--ignore-index", type=whole(0, 255), metavar="N", help=f"mask value that means void (default: {default})"
     )
+    add_mask_values(group)
+
+
+def add_mask_values(group: argparse._ArgumentGroup) -> None:
+    """Add the flag that says what mask values mean."""
     group.add_argument(
         "--mask-values",
         metavar="V=CLASS,...",
