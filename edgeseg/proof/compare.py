@@ -217,23 +217,22 @@ class Comparison:
 def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Tick = lambda: None) -> Comparison:
     """Run every stage on every image.
 
-        Args:
-            stages: forms of one model, the reference first.
-            samples: images, with masks or without.
-            spec: names the classes.
-            tick: called once an image.
+    Args:
+        stages: forms of one model, the reference first.
+        samples: images, with masks or without.
+        spec: names the classes.
+        tick: called once an image.
 
-        Raises:
-            DataError: none of the images can be read, or a mask contradicts the classes.
+    Raises:
+        DataError: none of the images can be read, or a mask contradicts the classes.
 
-        >>> from edgeseg.proof.confidence import ConfidenceScore
-    from edgeseg.proof.samples import synthetic_samples
-        >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
-        >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
-        >>> int8 = Stage("int8", lambda image: (image[..., 0] < 126).astype(np.uint8))
-        >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
-        >>> found.images, found.drop_of, f"{found.drop(found.stages[1]):.0f}"
-        (6, 'pixels', '1')
+    >>> from edgeseg.proof.samples import synthetic_samples
+    >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
+    >>> fp32 = Stage("fp32", lambda image: (image[..., 0] < 128).astype(np.uint8))
+    >>> int8 = Stage("int8", lambda image: (image[..., 0] < 126).astype(np.uint8))
+    >>> found = compare([fp32, int8], synthetic_samples(spec), spec)
+    >>> found.images, found.drop_of, f"{found.drop(found.stages[1]):.0f}"
+    (6, 'pixels', '1')
     """
     ignored = samples.ignore_index if samples.labelled else default_ignore_index(spec.task, spec.num_classes)
     scores = [
