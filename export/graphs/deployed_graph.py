@@ -43,9 +43,10 @@ def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str]
     outputs = deployed_outputs(spec, outputs)
     model = compose.add_prefix(net, NET)
     graph = model.graph
+    behind = f"{NET}{SURROUNDINGS}"
     for node in graph.node:
-        if node.name.startswith(f"{NET}{SURROUNDINGS}"):  # what was put behind a foreign network is no layer of it
-            node.name = node.name.removeprefix(NET)
+        if node.name.startswith(behind):  # no layer of the network, and not one of those that are added here either
+            node.name = f"{SURROUNDINGS}{NET}{node.name.removeprefix(behind)}"
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     before = _preprocessing(spec, _Builder(opset), graph.input[0].name)
     after = _postprocessing(spec, _Builder(opset), graph.output[0].name, outputs)
