@@ -93,13 +93,14 @@ def fit(image: Any, spec: Any) -> tuple[Any, tuple[slice, slice]]:
 
 
 def decide(outputs: dict[str, Any], spec: Any) -> Any:
-    """Apply the threshold, where there is one; confidence is ``round(255 * p)``."""
+    """Apply the thresholds, where there are any; confidence is ``round(255 * p)``.
+
+    A binary network's threshold is in its graph already.
+    """
     labels, thresholds = outputs["labels"], spec.get("thresholds") or [spec["threshold"]] * len(spec["classes"])
-    if thresholds[0] is None:
+    if thresholds[0] is None or spec["task"] == "binary":
         return labels
     least = np.floor(255 * np.array(thresholds) + 0.5)
-    if spec["task"] == "binary":
-        return (outputs["confidence"] >= least[1]).astype(np.uint8)
     unknown = ("background", "unknown", "void", "unlabelled", "unlabeled")
     other = next((k for k, name in enumerate(spec["classes"]) if name.lower() in unknown), 255)
     return np.where(outputs["confidence"] >= least[labels], labels, np.uint8(other))

@@ -54,6 +54,7 @@ def test_every_flag_is_a_key(config) -> None:  # type: ignore[no-untyped-def]
             continue
         value = "true" if action.nargs == 0 else {None: '"1"'}.get(action.type, '"x"')
         value = str(action.default or (90 if action.choices else 1)) if isinstance(action.type, Number) else value
+        value = "0.5" if name == "conf" else value
         value = f'"{action.choices[0]}"' if action.choices and action.type is None else value
         read_arguments(["--config", str(config(f"{name} = {value}\n"))])
 
