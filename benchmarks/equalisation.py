@@ -1,4 +1,4 @@
-"""What evening out the channels does to INT8: each encoding of one network with it and without.
+"""What evening out the channels and correcting biases do to INT8: each encoding of one network with and without.
 
     edgeseg export examples/camvid/lite-unet.pt --format openvino --data CAMVID --out runs
     python benchmarks/equalisation.py runs/lite-unet-fp32-openvino runs/lite-unet-fp32-onnx --data CAMVID
@@ -21,17 +21,29 @@ from edgeseg.calibration.quantizers.quantizer import Quantizer, quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import method_trials
 from edgeseg.console.text_table import format_table
+from edgeseg.formats import OPENVINO
 from edgeseg.proof.compare import Comparison
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.samples import samples_from
 from edgeseg.runtime.system.machine import this_cpu
 
+RECIPES = (Recipe(), Recipe(correct_bias=False), Recipe(equalize=False, correct_bias=False))
 FORMATS = {"openvino": ("openvino",), "onnx": ("onnx", "tensorrt")}
 
 
 def main() -> int:
     args = _arguments()
-    rows = [["encoding", "channels evened out", "points of mIoU", "worst class", "boundary IoU", "pixels changed"]]
+    rows = [
+        [
+            "encoding",
+            "channels evened out",
+            "biases corrected",
+            "points of mIoU",
+            "worst class",
+            "boundary IoU",
+            "pixels changed",
+        ]
+    ]
     for parent in map(Artifact.open, args.artifacts):
         for model_format in FORMATS[parent.format]:
             for row in _rows(parent, quantizer_for(model_format), args):
@@ -55,8 +67,11 @@ def _rows(parent: Artifact, quantizer: Quantizer, args: argparse.Namespace) -> I
     images = load_set(args.calib_data or args.data, parent.spec, args.n, split="train")
     samples = samples_from(args.data, parent.spec, "val", args.ignore_index)
     with method_trials(quantizer, parent, images, samples) as try_recipe:
-        for equalize in (True, False):
-            yield [quantizer.format, "yes" if equalize else "no", *_figures(try_recipe(Recipe(equalize=equalize)))]
+        for recipe in RECIPES:
+            if quantizer.format == OPENVINO.name and recipe.equalize != recipe.correct_bias:
+                continue  # NNCF corrects biases in its own way
+            said = ["yes" if one else "no" for one in (recipe.equalize, recipe.correct_bias)]
+            yield [quantizer.format, *said, *_figures(try_recipe(recipe))]
 
 
 def _figures(comparison: Comparison) -> list[str]:

@@ -32,9 +32,9 @@ MOST_SHOWN = 32
 LEVELS_OF_ACTIVATIONS, LEVELS_OF_WEIGHTS = 255, 127
 
 
-def choose_shown(images: Sequence[Path]) -> Sequence[Path]:
-    """Pick images at equal distances, at most :data:`MOST_SHOWN`."""
-    return images[:: max(1, -(-len(images) // MOST_SHOWN))]
+def choose_shown(images: Sequence[Path], most: int = MOST_SHOWN) -> Sequence[Path]:
+    """Pick images at equal distances, at most so many."""
+    return images[:: max(1, -(-len(images) // most))]
 
 
 @dataclass(frozen=True)

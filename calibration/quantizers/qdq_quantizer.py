@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.equalisation.factors import choose_shown
 from edgeseg.calibration.equalisation.free_channels import Ints
 from edgeseg.calibration.equalisation.onnx_equalised import equalise_onnx
 from edgeseg.calibration.equalisation.record import write_into_onnx
 from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.quantizers.bias_correction import SHOWN_IMAGES, correct_biases
 from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
 from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, check_weights, find_ranges
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, quantisable_layers, tensors_to_watch
@@ -64,6 +66,8 @@ class QdqQuantizer:
             )
         model, exponents = self._float_model(parent, images, recipe)
         ranges = self.ranges(parent, model, images, recipe, on_image)
+        if recipe.correct_bias:
+            model = self._with_biases(model, ranges, recipe, images)
         quantised, encoding = self._encode(model, ranges, recipe, images)
         entry = quantised.metadata_props.add()
         entry.key, entry.value = ENGINE_KEY, self.engine
@@ -103,6 +107,12 @@ class QdqQuantizer:
         """Quantise in memory; see :class:`~edgeseg.calibration.quantizers.onnx_in_float.OnnxQuantizer`."""
         model, _ = self._float_model(parent, images, recipe)
         return qdq_from_onnx(model, self.ranges(parent, model, images, recipe), self.style, recipe.keep_float)
+
+    def _with_biases(self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet) -> Any:
+        plain = qdq_from_onnx(model, ranges, self.style, recipe.keep_float)
+        layers = set(quantisable_layers(model, self.style))
+        shown = choose_shown(images.images, SHOWN_IMAGES)
+        return correct_biases(model, plain, layers, [images.tensor(path) for path in shown])
 
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> OnnxInFloat:
         """Open the way back to float for ``plain``, by quantising anew without some layers."""

@@ -25,11 +25,13 @@ class Recipe:
         keep_float: names of layers that are not quantised.
         equalize: whether the channels of a tensor are brought to its range first, which changes no bit in float, see
             :mod:`edgeseg.calibration.equalisation.factors`.
+        correct_bias: whether biases make up for the shift that rounding leaves in the mean of a layer's outputs.
     """
 
     method: str = "minmax"
     keep_float: frozenset[str] = frozenset()
     equalize: bool = True
+    correct_bias: bool = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
