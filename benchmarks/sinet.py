@@ -37,7 +37,7 @@ AUTHORS = edgeseg.ModelSpec(
     mean=(102.890434 / 255, 111.25247 / 255, 126.91212 / 255),
     std=(62.93292, 62.82138, 66.355705),
 )
-ANYTHING = Budget(100, 100, 100, search=False)
+ANYTHING = Budget(100, 100, 100, search=False, max_class_change=100)
 
 
 def main() -> None:
@@ -49,7 +49,10 @@ def main() -> None:
         images = load_set(folder, parent.spec, args.n)
         samples = samples_from(folder, parent.spec, calibrated=images.images).spread(args.images)
         found = []
-        for name, budget in (("plain", ANYTHING), (f"--max-drop {args.max_drop:g}", Budget(args.max_drop))):
+        for name, budget in (
+            ("plain", ANYTHING),
+            (f"--max-drop {args.max_drop:g}", Budget(args.max_drop, max_class_change=100)),
+        ):
             found.append(_report(name, parent, images, samples, place, budget, args.method))
         if args.json:
             args.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 from onnx import numpy_helper
-from quantizer_contract import EncodingContract
+from quantizer_contract import EncodingContract, EvenedChannels
 
 from edgeseg.artifact import Artifact
 
@@ -36,7 +36,7 @@ def metadata(model: Any) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-class OnnxEncodingContract(EncodingContract):
+class OnnxEncodingContract(EvenedChannels, EncodingContract):
     def is_float(self, folder: Path, layer: str) -> bool:
         model = onnx.load(folder / "model.onnx")
         makers = [maker_of(model, name) for name in node_of(model, layer).input]

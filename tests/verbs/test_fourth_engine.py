@@ -51,7 +51,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def floats(site: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     """fp32 artifacts of a fitted chain of convolutions."""
-    return float_artifacts(chain_net(width=CHANNELS), tmp_path_factory.mktemp("floats"), data)
+    return float_artifacts(chain_net(width=CHANNELS, clips=False), tmp_path_factory.mktemp("floats"), data)
 
 
 def float_artifacts(net: ChainNet, folder: Path, data: Path) -> dict[str, Artifact]:
@@ -168,7 +168,7 @@ class TestVerbs:
 
     def test_a_search_gives_layers_back_to_float(self, data: Path, tmp_path: Path) -> None:
         """One channel is a hundred times larger than the others, which eight bits cannot hold."""
-        parent = float_artifacts(with_outlier(chain_net(width=CHANNELS)), tmp_path, data)["tiny"]
+        parent = float_artifacts(with_outlier(chain_net(width=CHANNELS, clips=False)), tmp_path, data)["tiny"]
         words = ["calibrate", str(parent.path), "--data", str(data), "-n", "8", "--max-class-drop", "5"]
         assert main([*words, "--no-search"]) == 1
         assert main(words) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import openvino
 import pytest
-from quantizer_contract import EncodingContract
+from quantizer_contract import EncodingContract, EvenedChannels
 
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
@@ -24,7 +24,7 @@ def node_of(model: Any, name: str) -> Any:
     return next(node for node in model.get_ordered_ops() if node.get_friendly_name() == name)
 
 
-class TestOpenVinoEncoding(EncodingContract):
+class TestOpenVinoEncoding(EvenedChannels, EncodingContract):
     format = "openvino"
 
     @pytest.fixture(scope="class")

@@ -29,7 +29,7 @@ from edgeseg.artifact import writing_artifact
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.quantizer import quantizer_for
-from edgeseg.calibration.quantizers.recipe import USUAL
+from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.cli import main
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
@@ -72,7 +72,7 @@ def signed(built, data, tmp_path_factory):
     """Signed Q/DQ, made for TensorRT."""
     folder = tmp_path_factory.mktemp("tensorrt")
     images = load_set(data, SPEC, 8)
-    quantizer_for("tensorrt").quantize(built[0].artifact, images, USUAL, folder, lambda: None)
+    quantizer_for("tensorrt").quantize(built[0].artifact, images, Recipe(equalize=False), folder, lambda: None)
     return folder / "model.onnx"
 
 
