@@ -87,7 +87,8 @@ def _means(model: Any, tensors: list[str], pictures: Sequence[UInt8]) -> dict[st
 
 def _channel_mean(values: Array) -> Float64:
     """(C,) of (1, C, ...)."""
-    return np.asarray(values, np.float64).mean(axis=(0, *range(2, values.ndim)))
+    means: Float64 = np.asarray(values, np.float64).mean(axis=(0, *range(2, values.ndim)))
+    return means
 
 
 def _walk(
