@@ -9,9 +9,10 @@ from pathlib import Path
 
 from edgeseg.api.needs import need, need_to_compare
 from edgeseg.console.progress import bar_on_tty, show_progress
-from edgeseg.console.quantities import number, whole
+from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
+from edgeseg.verbs.flags.budget import add_budget_arguments, read_limits
 from edgeseg.verbs.flags.masks import add_mask_arguments
 
 EXAMPLES = (
@@ -21,6 +22,9 @@ EXAMPLES = (
 )
 GATES = ("max_drop", "max_class_change", "max_confidence_change")
 """Limits of a budget that have a flag here."""
+HELPS = {
+    "max_confidence_change": "points of confidence that a class may move by in the mean (default: any; for a proof 5)"
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,27 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder, or a folder of images")
     data.add_argument("--split", help="which split of a data folder (default: val)")
     add_mask_arguments(data)
-    gate = parser.add_argument_group("gate")
-    gate.add_argument(
-        "--max-drop", type=number(0, 100), metavar="P", help="points any model may lose (default: see export)"
-    )
-    gate.add_argument(
-        "--max-class-change",
-        type=number(0),
-        metavar="P",
-        help="%% of a class, or of its objects, that may go or come where there are no masks (default: 10)",
-    )
-    gate.add_argument(
-        "--require-held",
-        action="store_true",
-        help="fail as well when the images cannot tell whether a limit holds on others",
-    )
-    gate.add_argument(
-        "--max-confidence-change",
-        type=number(0, 100),
-        metavar="P",
-        help="points by which the confidence of a class may move in the mean (default: any; for a proof 5)",
-    )
+    add_budget_arguments(parser.add_argument_group("gate"), GATES, HELPS)
     proof = parser.add_argument_group("proof on a device, written into the artifacts")
     proof.add_argument("--device", metavar="NAME", help="engine's name of the device that is proven (default: CPU)")
     proof.add_argument(
@@ -79,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.proof.judges.gates import check_budget, limit_drop
     from edgeseg.proof.judges.judge import list_judgements
 
-    given = {name: getattr(args, name) for name in GATES if getattr(args, name) is not None}
+    given = read_limits(args, GATES)
     with show_progress() as progress:
         comparison = verify(
             args.models,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from pathlib import Path
@@ -16,8 +17,10 @@ from edgeseg.cli import main
 from edgeseg.console.terminal import complain, say
 from edgeseg.console.wording import reword, wording
 from edgeseg.errors import UserError
+from edgeseg.proof.budget import LIMITS
 from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.measure import doctor
+from edgeseg.verbs.flags.budget import add_budget_arguments, read_limits
 from edgeseg.verbs.flags.names import name_flags
 
 
@@ -141,3 +144,11 @@ def test_words_are_those_of_a_program_again_after_a_verb(capsys):
         complain("`max_drop`")
     assert reword("`max_drop`") == "`max_drop`"
     assert capsys.readouterr() == ("--max-drop\n", "--max-drop\n")
+
+
+def test_each_limit_of_a_budget_has_a_flag() -> None:
+    parser = argparse.ArgumentParser()
+    add_budget_arguments(parser.add_argument_group("gate"))
+    words = [word for number, name in enumerate(LIMITS, 1) for word in (f"--{name.replace('_', '-')}", str(number))]
+    assert read_limits(parser.parse_args(words)) == {name: number for number, name in enumerate(LIMITS, 1)}
+    assert read_limits(parser.parse_args([])) == {}

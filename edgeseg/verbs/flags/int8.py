@@ -6,8 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.console.quantities import number, whole
+from edgeseg.console.quantities import whole
 from edgeseg.errors import UserError
+from edgeseg.verbs.flags.budget import add_budget_arguments, read_limits
 
 if TYPE_CHECKING:
     from edgeseg.calibration.quantization import Quantization
@@ -29,50 +30,7 @@ def add_int8_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--eval-data", type=Path, help="other images to verify on (default: --data, split val)")
     group.add_argument("--method", default="minmax", help="minmax, entropy, percentile, mse, or auto: the best of them")
     group.add_argument("--keep-float", default="", metavar="LAYER,...", help="layers that are not quantised")
-    group.add_argument(
-        "--max-drop",
-        type=number(0, 100),
-        metavar="P",
-        help="points INT8 may lose: of mIoU with masks (default: 0.5), %% of pixels without (default: 5)",
-    )
-    group.add_argument(
-        "--max-class-drop", type=number(0, 100), metavar="P", help="points of IoU a class may lose (default: 2)"
-    )
-    group.add_argument(
-        "--max-boundary-drop",
-        type=number(0, 100),
-        metavar="P",
-        help="points of boundary IoU that may be lost (default: 1)",
-    )
-    group.add_argument(
-        "--max-class-change",
-        type=number(0),
-        metavar="P",
-        help="%% of a class, or of its objects, that may go or come where there are no masks (default: 10)",
-    )
-    group.add_argument(
-        "--max-change",
-        type=number(0, 100),
-        metavar="P",
-        help="%% of the pixels that may change their label, whatever the score says (default: 3 with masks)",
-    )
-    group.add_argument(
-        "--max-gain",
-        type=number(0, 100),
-        metavar="P",
-        help="points of mIoU that may be gained beyond chance (default: 0.5)",
-    )
-    group.add_argument(
-        "--max-confidence-change",
-        type=number(0, 100),
-        metavar="P",
-        help="points by which the confidence of a class may move in the mean (default: 5)",
-    )
-    group.add_argument(
-        "--require-held",
-        action="store_true",
-        help="fail as well when the images cannot tell whether a limit holds on others",
-    )
+    add_budget_arguments(group)
     group.add_argument(
         "--no-search", action="store_true", help="fail when a limit is missed, instead of keeping layers in float"
     )
@@ -110,10 +68,9 @@ def _check_method(method: str) -> None:
 
 def read_budget(args: argparse.Namespace) -> Budget:
     """Read what may be lost."""
-    from edgeseg.proof.budget import LIMITS, Budget
+    from edgeseg.proof.budget import Budget
 
-    given = {name: getattr(args, name) for name in LIMITS if getattr(args, name) is not None}
-    return Budget(**given, search=not args.no_search, require_held=args.require_held)
+    return Budget(**read_limits(args), search=not args.no_search, require_held=args.require_held)
 
 
 def read_quantization(args: argparse.Namespace) -> Quantization:
