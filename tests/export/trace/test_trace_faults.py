@@ -29,14 +29,14 @@ from edgeseg.artifact import writing_artifact
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.quantizer import quantizer_for
-from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.quantizers.recipe import USUAL
 from edgeseg.cli import main
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
 from edgeseg.export.source.source_net import source_net
 from edgeseg.export.trace.form import NORMALISED
 from edgeseg.export.trace.onnx_form import OnnxForm
-from edgeseg.export.trace.open_forms import onnx_form, openvino_form
+from edgeseg.export.trace.open_forms import exact_onnx_form, onnx_form, openvino_form
 from edgeseg.export.trace.openvino_form import OpenVinoForm
 from edgeseg.export.trace.trace import trace
 from edgeseg.graphs.ir_file import read_ir, save_ir
@@ -72,7 +72,7 @@ def signed(built, data, tmp_path_factory):
     """Signed Q/DQ, made for TensorRT."""
     folder = tmp_path_factory.mktemp("tensorrt")
     images = load_set(data, SPEC, 8)
-    quantizer_for("tensorrt").quantize(built[0].artifact, images, Recipe(equalize=False), folder, lambda: None)
+    quantizer_for("tensorrt").quantize(built[0].artifact, images, USUAL, folder, lambda: None)
     return folder / "model.onnx"
 
 
@@ -168,9 +168,9 @@ def test_an_outlier_changes_nothing_in_float(reference, model, images):
     np.testing.assert_allclose(first, second, atol=1e-3)
 
 
-def test_a_quantiser_that_saturates_is_named_in_a_qdq_file(reference, signed, images):
-    planted = narrow_quantiser(onnx.load(str(signed)), "net/relu")
-    finding = found(reference, OnnxForm("m", planted, fused=False), images)
+def test_a_quantiser_that_saturates_is_named_in_a_qdq_file(reference, signed, images, tmp_path):
+    onnx.save_model(narrow_quantiser(onnx.load(str(signed)), "net/relu"), str(tmp_path / "narrow.onnx"))
+    finding = found(reference, exact_onnx_form(tmp_path / "narrow.onnx", "m"), images)
     assert finding.layer == "net/conv2d_1"
     assert "the quantiser of its input net/relu saturates" in finding.cause
     assert "% of the values are outside" in finding.cause
@@ -201,7 +201,7 @@ from pathlib import Path
 from fitted import SPEC, scene
 
 from edgeseg.export.trace.trace import trace
-from edgeseg.export.trace.open_forms import onnx_form
+from edgeseg.export.trace.open_forms import exact_onnx_form, onnx_form
 from edgeseg.image import fit
 
 images = [fit(scene(seed)[0], SPEC) for seed in (500, 501)]
