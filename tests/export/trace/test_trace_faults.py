@@ -201,7 +201,7 @@ from pathlib import Path
 from fitted import SPEC, scene
 
 from edgeseg.export.trace.trace import trace
-from edgeseg.export.trace.open_forms import exact_onnx_form, onnx_form
+from edgeseg.export.trace.open_forms import onnx_form
 from edgeseg.image import fit
 
 images = [fit(scene(seed)[0], SPEC) for seed in (500, 501)]
