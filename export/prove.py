@@ -10,7 +10,7 @@ from pathlib import Path
 from edgeseg.artifact import Artifact
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import UserError
-from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES
+from edgeseg.export.source.model_kinds import CHECKPOINT_SUFFIXES
 from edgeseg.export.verify import VerifyData, choose_samples, expect_same_classes, name_apart, open_form
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, Stage, compare

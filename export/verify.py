@@ -11,8 +11,9 @@ from edgeseg.artifact import Artifact
 from edgeseg.console.extras import require
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import DataError, UserError
+from edgeseg.export.source.model_kinds import CHECKPOINT_SUFFIXES
+from edgeseg.export.source.own_source import torch_forward
 from edgeseg.export.source.reference_engine import ReferenceEngine
-from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
 from edgeseg.export.trace.open_forms import open_traced_models
 from edgeseg.export.trace.trace import Trace, trace
 from edgeseg.image import UInt8, fit

@@ -12,7 +12,8 @@ from shared_folder import FillOnce
 from edgeseg.calibration.quantization import Quantization
 from edgeseg.export.forms import ExportOptions, export_forms
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
-from edgeseg.export.source.source_net import SourceNet, torch_forward
+from edgeseg.export.source.own_source import torch_forward
+from edgeseg.export.source.source_net import SourceNet
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 

@@ -14,6 +14,7 @@ from edgeseg.console.extras import require
 from edgeseg.console.progress import OnProgress, Progress, no_progress, report_to
 from edgeseg.errors import DataWarning, UserError
 from edgeseg.files.atomic import check_writable
+from edgeseg.files.model_name import read_model
 from edgeseg.formats import OPENVINO, TENSORRT, format_names
 from edgeseg.proof.budget import Budget
 from edgeseg.runtime.trt.build_settings import BuildSettings
@@ -96,7 +97,7 @@ def export_model(
     if half and format != TENSORRT.name:
         raise UserError(f"`half=True` is for TensorRT; use `format='tensorrt'`. Found {format!r}.")
     net = net.path if isinstance(net, Artifact) else net
-    need_to_export(Path(net) if isinstance(net, str | Path) else None, format, int8=False)
+    need_to_export(net if isinstance(net, str | Path) else None, format, int8=False)
     from edgeseg.export.forms import ExportOptions, export_forms
     from edgeseg.export.source.foreign_spec import SpecFlags
     from edgeseg.proof.publishing import OutputOptions
@@ -140,11 +141,12 @@ def read_network(
     Raises:
         SpecError, CheckpointError, ArtifactError, UserError: see :func:`export_model`.
     """
+    from edgeseg.export.source.model_kinds import open_source
     from edgeseg.export.source.module_source import module_source
-    from edgeseg.export.source.source_net import source_net
+    from edgeseg.export.source.source_net import SourceRequest
 
     if isinstance(net, str | Path):
-        return source_net(Path(net), flags, cut, spec, progress)
+        return open_source(net, SourceRequest(flags, spec, cut, name=name, progress=progress))
     if not isinstance(net, require("torch", "export").nn.Module):
         raise UserError(f"A network is a torch.nn.Module or the path of a file; found {type(net).__name__}.")
     if spec is None:
@@ -156,10 +158,11 @@ def read_network(
 
 def default_out(net: Any) -> Path:
     """Choose ``artifacts/`` beside a file; beside the directory itself for an artifact; here for a module."""
-    if not isinstance(net, str | Path):
+    named = read_model(str(net)) if isinstance(net, str | Path) else None
+    if not isinstance(named, Path):
         return IN_MEMORY
-    path = Path(net).resolve()
-    return path.parent if Path(net).is_dir() else path.parent / "artifacts"
+    path = named.resolve()
+    return path.parent if named.is_dir() else path.parent / "artifacts"
 
 
 def as_path(value: str | Path | None) -> Path | None:

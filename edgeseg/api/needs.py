@@ -21,15 +21,19 @@ def need(extra: str, *modules: str) -> None:
         require(module, extra)
 
 
-def need_to_export(model: Path | None, model_format: str, int8: bool) -> None:
-    """Import what leads from a checkpoint, a module (None) or an ONNX file to artifacts of a format.
+def need_to_export(model: str | Path | None, model_format: str, int8: bool) -> None:
+    """Import what leads from a checkpoint, a module (None) or a model of any other kind to artifacts of a format.
 
     Raises:
         MissingExtra: it is not installed.
     """
     need("export", "onnx", "onnxruntime", *find_format(model_format).export_needs)
-    if model is None or is_checkpoint(model):
+    if model is None:
         need("export", "torch", "onnxscript")
+    else:
+        from edgeseg.export.source.model_kinds import needs_of
+
+        need("export", *needs_of(model))
     if int8:
         need_to_calibrate(model_format)
 

@@ -12,6 +12,7 @@ from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import say_lines
 from edgeseg.errors import UserError
 from edgeseg.files.atomic import check_writable
+from edgeseg.files.model_name import read_model
 from edgeseg.formats import OPENVINO, TENSORRT, find_format, format_names, formats_to_time
 from edgeseg.verbs.export_report import TIMED_S, print_choice, print_engine, print_results, say_what_stays, warn
 from edgeseg.verbs.flags.int8 import (
@@ -40,7 +41,9 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``edgeseg export``."""
-    parser.add_argument("model", type=Path, help="checkpoint (.pt), ONNX file, or fp32 ONNX artifact")
+    parser.add_argument(
+        "model", type=read_model, help="checkpoint, ONNX file, fp32 ONNX artifact; docs/your-network.md lists all"
+    )
     _add_artifact_arguments(parser.add_argument_group("artifact"))
     _add_cut_arguments(parser.add_argument_group("network"))
     _add_output_arguments(parser.add_argument_group("output"))
@@ -107,7 +110,7 @@ def run(args: argparse.Namespace) -> int:
     if source.cut is not None and not args.json:
         say_lines(f"{source.cut.text()}\n")
     place = OutputOptions(out, args.name or source.name, bar_on_tty, TIMED_S)
-    weights = weight_digests(args.model).values()
+    weights = source.parents.values() if isinstance(args.model, str) else weight_digests(args.model).values()
     with say_what_stays():
         if args.prefer:
             print_choice(export_preferred(source, options, args.prefer, place, weights, warn), args.json)
@@ -167,7 +170,7 @@ def _find_ready(args: argparse.Namespace, tensorrt: TensorRtFlags) -> Artifact |
     """Find out whether the model is a ``tensorrt`` artifact of which only the engine is wanted; needs no torch."""
     from edgeseg.artifact import MANIFEST, Artifact
 
-    if tensorrt.target is None or not (args.model / MANIFEST).is_file():
+    if tensorrt.target is None or isinstance(args.model, str) or not (args.model / MANIFEST).is_file():
         return None
     artifact = Artifact.open(args.model)
     if artifact.format != TENSORRT.name:

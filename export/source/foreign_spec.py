@@ -109,13 +109,25 @@ def describe_spec(spec: ModelSpec, logits: str | None = None, upsample: str | No
     )
 
 
+def add_known(flags: SpecFlags, known: SpecFlags) -> SpecFlags:
+    """Complete what was said by what is known otherwise; what was said wins.
+
+    >>> add_known(SpecFlags(imgsz=(64, 64)), SpecFlags(imgsz=(512, 512), color_order="rgb")).imgsz
+    (64, 64)
+    """
+    return replace(known, **{name: value for name, value in vars(flags).items() if value != _DEFAULTS[name]})
+
+
+_DEFAULTS = vars(SpecFlags())
+
+
 def foreign_spec(
-    path: Path, flags: SpecFlags, input_size: Sequence[int | None], logits: int | None, sigmoids: bool = False
+    path: str | Path, flags: SpecFlags, input_size: Sequence[int | None], logits: int | None, sigmoids: bool = False
 ) -> ModelSpec:
     """Make the spec of a foreign model.
 
     Args:
-        path: the file, for messages.
+        path: the file, or what the model is called, for messages.
         flags: what was given.
         input_size: (channels, height, width) of the model's input, None where it is dynamic.
         logits: channels of its output, or None when unknown.
@@ -167,7 +179,7 @@ def take_pixels(flags: SpecFlags) -> SpecFlags:
     return replace(flags, mean=(0.0,) * channels, std=(1.0,) * channels, value_range=255)
 
 
-def check_complete(path: Path, flags: SpecFlags, input_size: Sequence[int | None]) -> None:
+def check_complete(path: str | Path, flags: SpecFlags, input_size: Sequence[int | None]) -> None:
     """Check that everything was said about a model that nothing else tells.
 
     Raises:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,9 +15,11 @@ from edgeseg.errors import SpecError
 from edgeseg.export.reading.graph_view import Array
 from edgeseg.export.source.finite_net import check_activations, check_weights
 from edgeseg.export.source.foreign_net import ForeignNet, probe_inputs
+from edgeseg.export.source.foreign_spec import SpecFlags, add_known, foreign_spec
 from edgeseg.export.source.onnx_from_torch import does_not_run, onnx_from_module
 from edgeseg.export.source.original import Own
-from edgeseg.export.source.source_net import SourceNet
+from edgeseg.export.source.source_net import STAGE_TORCH, SourceNet, SourceRequest
+from edgeseg.export.source.unsaid_task import expect_said
 from edgeseg.image import Float32
 from edgeseg.spec import ModelSpec
 
@@ -25,31 +29,65 @@ if TYPE_CHECKING:
 WHAT = "this network"
 
 
+@dataclass(frozen=True)
+class TorchNet:
+    """A network that torch runs, and what is known of it.
+
+    Attributes:
+        module: normalised float32 ``[1, C, H, W]`` to logits, or to what it makes of them itself (probabilities,
+            labels), on any device, in any mode. It stays as it is.
+        name: what artifacts are called.
+        what: what it is called in messages.
+        parents: SHA-256 of what it was read from, by role; where there is none, its weights are what it comes from.
+        known: what its source says of it, such as classes, mean and std (of values of 0..1); what the user says wins.
+        notes: a sentence for each thing that a person should know about how it was opened.
+    """
+
+    module: nn.Module
+    name: str
+    what: str = WHAT
+    parents: Mapping[str, str] = field(default_factory=dict)
+    known: SpecFlags = field(default_factory=SpecFlags)
+    notes: tuple[str, ...] = ()
+
+
 def module_source(net: nn.Module, spec: ModelSpec, name: str) -> SourceNet:
-    """Bring a ``torch.nn.Module`` to the form that exports start from; it stays as it is.
+    """Bring a ``torch.nn.Module`` of which everything is known to the form that exports start from."""
+    return open_module(TorchNet(net, name), SourceRequest(SpecFlags(), spec))
+
+
+def open_module(net: TorchNet, request: SourceRequest) -> SourceNet:
+    """Bring a network that torch runs to the form that exports start from.
 
     Args:
-        net: normalised float32 ``[1, C, H, W]`` to logits ``[1, K, H, W]``, or what it makes of them itself
-            (probabilities, labels), on any device, in any mode.
-        spec: gives C, H, W and K.
-        name: what artifacts are called.
+        net: the network.
+        request: what is asked for; its spec, or its flags with what is known of the network.
 
     Raises:
-        SpecError: it does not take this size, what it gives cannot be read, or it stays in training mode.
+        SpecError: something is missing that nobody said, the network does not take this size, what it gives cannot be
+            read, or it stays in training mode.
         CheckpointError: its weights or results are not finite, or torch cannot export it.
     """
-    model = copy.deepcopy(net).cpu().float().eval()
-    _refuse_training(model)
-    check_weights(model, WHAT)
-    probes = probe_inputs(spec)
-    _expect_tensor(model, probes[0], spec)
-    proto = onnx_from_module(model, spec)
-    check_activations(model, probes, WHAT)
-    size = (spec.channels, spec.height, spec.width)
-    bare = ForeignNet(proto, size, spec.logit_channels, _own_results(model)).bare(spec)
-    reading, parents = bare.reading, {"torch": weights_sha256(model)}
-    parts = (name, bare.spec, bare.proto, reading.logits, "torch", parents)
-    return SourceNet(*parts, predict=reading.predict, notes=bare.notes, is_foreign=True)
+    flags = add_known(request.said, net.known)
+    asked = request.spec or foreign_spec(net.what, flags, (None, None, None), None)
+    model = copy.deepcopy(net.module).cpu().float().eval()
+    _refuse_training(model, net.what)
+    check_weights(model, net.what)
+    probes = probe_inputs(asked)
+    _expect_tensor(model, probes[0], asked)
+    proto = onnx_from_module(model, asked)
+    check_activations(model, probes, net.what)
+    classes = asked.logit_channels if request.spec or flags.task else asked.num_classes
+    foreign = ForeignNet(proto, (asked.channels, asked.height, asked.width), classes, _own_results(model))
+    size = (asked.channels, asked.height, asked.width)
+    spec = request.spec or foreign_spec(net.what, flags, size, foreign.channels, foreign.is_independent)
+    bare = foreign.bare(spec, flags.upsample)
+    reading = bare.reading
+    if request.spec is None and flags.task is None and reading.may_be_independent:
+        expect_said(net.what, spec, [reading.logits(probe) for probe in probes])
+    parents = dict(net.parents) or {"torch": weights_sha256(model)}
+    parts = (net.name, bare.spec, bare.proto, reading.logits, STAGE_TORCH, parents)
+    return SourceNet(*parts, predict=reading.predict, notes=(*net.notes, *bare.notes), is_foreign=True)
 
 
 def _own_results(model: nn.Module) -> Own:
@@ -63,14 +101,14 @@ def _own_results(model: nn.Module) -> Own:
     return run
 
 
-def _refuse_training(model: nn.Module) -> None:
+def _refuse_training(model: nn.Module, what: str) -> None:
     """Refuse layers that eval() did not reach, as where a network has a ``train`` of its own."""
     torch = require("torch", "export")
     kinds = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
     found = [name for name, layer in model.named_modules() if layer.training and isinstance(layer, kinds)]
     if found:
         raise SpecError(
-            f"The layer {found[0]!r} of {WHAT} is in training mode after eval(), so that what it gives depends on "
+            f"The layer {found[0]!r} of {what} is in training mode after eval(), so that what it gives depends on "
             "chance or on the one picture it sees. Make the network's own train() or eval() reach it."
         )
 

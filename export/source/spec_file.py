@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import SpecError
-from edgeseg.export.source.foreign_spec import SpecFlags, class_names
+from edgeseg.export.source.foreign_spec import SpecFlags, add_known, class_names
 from edgeseg.export.source.upsampling import UPSAMPLINGS
 from edgeseg.files.input_file import read_text
 from edgeseg.palette import parse_color
@@ -36,12 +36,7 @@ def merge_flags(flags: SpecFlags, path: Path | None) -> SpecFlags:
     """
     if path is None:
         return flags
-    said = flags_of_json(_json(path), path)
-    given = {name: value for name, value in vars(flags).items() if value != _DEFAULTS[name]}
-    return dataclasses.replace(said, **given)
-
-
-_DEFAULTS = vars(SpecFlags())
+    return add_known(flags, flags_of_json(_json(path), path))
 
 
 def flags_of_json(values: Mapping[str, Any], path: Path) -> SpecFlags:

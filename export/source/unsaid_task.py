@@ -25,11 +25,11 @@ gives logits nearer to 0."""
 LEAST_IMBALANCE = 0.5
 
 
-def expect_said(path: Path, spec: ModelSpec, logits: list[Float32]) -> None:
+def expect_said(path: str | Path, spec: ModelSpec, logits: list[Float32]) -> None:
     """Ask for the task where it is visible that each class may be meant alone.
 
     Args:
-        path: the file, for the message.
+        path: the file, or what the network is called, for the message.
         spec: with the task that was taken because nobody said one.
         logits: (1, K, H, W) each, of ordinary pictures.
 

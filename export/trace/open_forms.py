@@ -11,9 +11,10 @@ from edgeseg.calibration.quantizers.quantizer import quantizer_for
 from edgeseg.console.extras import require
 from edgeseg.errors import UserError
 from edgeseg.export.graphs.deployed_graph import deployed_graph
+from edgeseg.export.source.model_kinds import CHECKPOINT_SUFFIXES
 from edgeseg.export.source.onnx_file import embedded_spec, read_onnx
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
-from edgeseg.export.source.source_net import CHECKPOINT_SUFFIXES, torch_forward
+from edgeseg.export.source.own_source import torch_forward
 from edgeseg.export.trace.form import LOGITS, Form
 from edgeseg.export.trace.onnx_form import OnnxForm
 from edgeseg.export.trace.openvino_form import OpenVinoForm

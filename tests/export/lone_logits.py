@@ -17,7 +17,8 @@ import edgeseg
 from edgeseg.artifact import Artifact
 from edgeseg.export.forms import ExportOptions, export_forms
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
-from edgeseg.export.source.source_net import SourceNet, torch_forward
+from edgeseg.export.source.own_source import torch_forward
+from edgeseg.export.source.source_net import SourceNet
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.spec import ModelSpec

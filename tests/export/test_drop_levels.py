@@ -19,8 +19,8 @@ from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
+from edgeseg.export.source.own_source import torch_forward
 from edgeseg.export.source.reference_engine import ReferenceEngine
-from edgeseg.export.source.source_net import torch_forward
 from edgeseg.image import read_image, read_mask
 from edgeseg.models.cut_unet import cut_below
 from edgeseg.models.joins import constant_part

@@ -25,7 +25,8 @@ from edgeseg.cli import main
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.export.build import converted_artifact, onnx_artifact
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
-from edgeseg.export.source.source_net import SourceNet, torch_forward
+from edgeseg.export.source.own_source import torch_forward
+from edgeseg.export.source.source_net import SourceNet
 from edgeseg.formats import find_format
 from edgeseg.image import read_mask
 from edgeseg.proof.publishing import ExportResult, OutputOptions

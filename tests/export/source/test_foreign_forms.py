@@ -24,7 +24,8 @@ from edgeseg.errors import SpecError
 from edgeseg.export.build import onnx_artifact
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.source.foreign_spec import SpecFlags
-from edgeseg.export.source.source_net import SourceNet, source_net
+from edgeseg.export.source.model_kinds import source_net
+from edgeseg.export.source.source_net import SourceNet
 from edgeseg.image import normalise
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import synthetic_samples

@@ -11,7 +11,7 @@ from edgeseg.errors import SpecError
 from edgeseg.export.graphs.opset import read_opset
 from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
-from edgeseg.export.source.source_net import torch_forward
+from edgeseg.export.source.own_source import torch_forward
 from edgeseg.models.registry import build_model
 from edgeseg.spec import ModelSpec
 

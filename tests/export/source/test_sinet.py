@@ -17,7 +17,7 @@ from edgeseg.errors import SpecError
 from edgeseg.export.build import onnx_artifact, openvino_artifact, reference_stage
 from edgeseg.export.graphs.opset import read_opset
 from edgeseg.export.source.foreign_spec import SpecFlags
-from edgeseg.export.source.source_net import source_net
+from edgeseg.export.source.model_kinds import source_net
 from edgeseg.proof.compare import Stage, compare
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import samples_from

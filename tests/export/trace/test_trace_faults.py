@@ -33,7 +33,7 @@ from edgeseg.calibration.quantizers.recipe import USUAL
 from edgeseg.cli import main
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
-from edgeseg.export.source.source_net import source_net
+from edgeseg.export.source.model_kinds import source_net
 from edgeseg.export.trace.form import NORMALISED
 from edgeseg.export.trace.onnx_form import OnnxForm
 from edgeseg.export.trace.open_forms import exact_onnx_form, onnx_form, openvino_form

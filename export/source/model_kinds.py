@@ -1,0 +1,132 @@
+"""Every kind of model that export takes, in one table: how it is known, and what opens it.
+
+A new kind is a line here. Its opener brings it to ONNX and hands that to
+:func:`~edgeseg.export.source.onnx_source.read_graph`, or to a torch module and hands that to
+:func:`~edgeseg.export.source.module_source.open_module`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, NoReturn, TypeVar
+
+from edgeseg.artifact import MANIFEST
+from edgeseg.console.progress import Progress, no_progress
+from edgeseg.errors import ArtifactError, UserError
+from edgeseg.export.source.foreign_spec import SpecFlags
+from edgeseg.export.source.onnx_source import open_onnx_source
+from edgeseg.export.source.own_source import open_artifact, open_checkpoint
+from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet, SourceRequest
+from edgeseg.files.foreign_kind import describe_foreign
+from edgeseg.files.model_name import read_model
+from edgeseg.spec import ModelSpec
+
+M = TypeVar("M", str, Path)
+CHECKPOINT_SUFFIXES = (".pt", ".pth")
+TORCH = ("torch", "onnxscript")
+
+
+@dataclass(frozen=True)
+class ModelKind(Generic[M]):
+    """One kind of model.
+
+    Attributes:
+        title: what it is.
+        matches: whether a model is of this kind, by its name or first bytes; nothing is loaded.
+        open: makes a source of it.
+        needs: modules that opening it imports, beside onnx and onnxruntime.
+        takes: of ``cut`` and ``weights``, what may be asked for.
+    """
+
+    title: str
+    matches: Callable[[M], bool]
+    open: Callable[[M, SourceRequest], SourceNet]
+    needs: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
+
+
+def _is_artifact(path: Path) -> bool:
+    return (path.is_dir() and (path / MANIFEST).is_file()) or (path.parent / MANIFEST).is_file()
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return path.suffix in CHECKPOINT_SUFFIXES and not path.is_dir()
+
+
+def _is_onnx(path: Path) -> bool:
+    return path.suffix == ".onnx" or not path.exists()
+
+
+def _decline(path: Path, request: SourceRequest) -> NoReturn:
+    raise ArtifactError(describe_foreign(path))
+
+
+FILES: tuple[ModelKind[Path], ...] = (
+    ModelKind("an artifact", _is_artifact, open_artifact),
+    ModelKind("a checkpoint of edgeseg train", _is_checkpoint, open_checkpoint, TORCH, ("cut",)),
+    ModelKind("an ONNX file", _is_onnx, open_onnx_source),
+    ModelKind("something else", lambda path: True, _decline),
+)
+"""Files and folders; the first that matches opens it."""
+
+NAMES: tuple[ModelKind[str], ...] = ()
+"""Words that are no path; the first that matches opens it."""
+
+
+def source_net(
+    model: str | Path,
+    flags: SpecFlags,
+    cut: LevelCut | DepthCut | None = None,
+    spec: ModelSpec | None = None,
+    progress: Progress = no_progress,
+) -> SourceNet:
+    """Read a model of any kind, see :func:`open_source`."""
+    return open_source(model, SourceRequest(flags, spec, cut, progress=progress))
+
+
+def open_source(model: str | Path, request: SourceRequest) -> SourceNet:
+    """Read a model of any kind.
+
+    Args:
+        model: a path, or words such as ``package.module:build()``.
+        request: what is asked for.
+
+    Raises:
+        SpecError: no spec, or one that contradicts the model or what was said.
+        CheckpointError, ArtifactError: the file is not what it should be.
+        UserError: a model of no known kind, or a request that its kind cannot serve.
+    """
+    named = read_model(str(model))
+    if isinstance(named, Path):
+        kind = _find(FILES, named)
+        _check_request(kind, named, request)
+        return kind.open(named, request)
+    words = _find(NAMES, named)
+    _check_request(words, named, request)
+    return words.open(named, request)
+
+
+def needs_of(model: str | Path) -> tuple[str, ...]:
+    """List the modules that opening a model imports, beside onnx and onnxruntime."""
+    named = read_model(str(model))
+    return _find(FILES, named).needs if isinstance(named, Path) else _find(NAMES, named).needs
+
+
+def _find(kinds: Sequence[ModelKind[M]], model: M) -> ModelKind[M]:
+    for kind in kinds:
+        if kind.matches(model):
+            return kind
+    raise UserError(f"There is no file {str(model)!r}, and it is no name of a network that edgeseg knows.")
+
+
+def _check_request(kind: ModelKind[M], model: M, request: SourceRequest) -> None:
+    if request.cut is not None and "cut" not in kind.takes:
+        field = "depth" if isinstance(request.cut, DepthCut) else "drop_levels"
+        raise UserError(f"`{field}` cuts checkpoints (.pt); {model} is not one. Export its checkpoint again.")
+    if request.weights is not None and "weights" not in kind.takes:
+        raise UserError(
+            f"`weights` are put into a network that a call builds, such as 'package.module:build()'; {model} is "
+            f"{kind.title}. Leave `weights` out, or name the call in its place."
+        )

@@ -1,0 +1,112 @@
+"""An ONNX graph, of edgeseg or of anybody, brought to the form that every export starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import onnx
+
+from edgeseg.errors import SpecError
+from edgeseg.export.graphs.deployed_graph import NORMALISED
+from edgeseg.export.graphs.ort_session import make_forward
+from edgeseg.export.reading.entry import Entry, keep_output, read_entry
+from edgeseg.export.reading.other_kinds import refuse_other_kinds
+from edgeseg.export.reading.own_graph import plain_graph
+from edgeseg.export.source.foreign_net import ForeignNet, probe_inputs, strip_deployment
+from edgeseg.export.source.foreign_spec import SpecFlags, check_complete, foreign_spec, take_pixels
+from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
+from edgeseg.export.source.source_net import STAGE_FILE, SourceNet, SourceRequest
+from edgeseg.export.source.unsaid_task import expect_said
+from edgeseg.spec import ModelSpec
+
+
+def open_onnx_source(path: Path, request: SourceRequest, name: str | None = None) -> SourceNet:
+    """Read an ONNX file.
+
+    Args:
+        path: the file.
+        request: what is asked for.
+        name: what artifacts are called; None: as the file.
+
+    Raises:
+        ArtifactError: it is no whole ONNX file, or a quantised one.
+        SpecError: no spec, or one that contradicts the file or what was said.
+    """
+    file = open_onnx(path)
+    model, parents, name = file.model, {"onnx": file.digest}, name or path.stem
+    own = embedded_spec(model)
+    if own is not None and any(NORMALISED in node.output for node in model.graph.node):
+        net = strip_deployment(model)
+        spec = _same_size(own, request.settle(own))
+        return SourceNet(name, spec, net, make_forward(net), STAGE_FILE, parents)
+    return read_graph(model, path, request, name, parents, own)
+
+
+def read_graph(
+    model: onnx.ModelProto,
+    path: Path,
+    request: SourceRequest,
+    name: str,
+    parents: Mapping[str, str],
+    own: ModelSpec | None = None,
+) -> SourceNet:
+    """Bring a foreign graph to the form that exports start from; whatever became ONNX in memory comes in here.
+
+    Args:
+        model: one image in, one output or one that ``logits`` names. It runs in ONNX Runtime as the reference.
+        path: what it was read from, for messages.
+        request: what is asked for.
+        name: what artifacts are called.
+        parents: SHA-256 of what it was read from, by role.
+        own: the spec that it carries, if any.
+
+    Raises:
+        ArtifactError: a quantised graph, or an operation that no engine knows.
+        SpecError: no spec, or one that contradicts the graph, or an output that cannot be read.
+    """
+    flags = request.said
+    expect_float(model)  # before flags are asked for: no flag helps a quantised file
+    refuse_other_kinds(model, flags.logits)
+    if flags.logits is not None:
+        model = keep_output(model, flags.logits)
+    entry = read_entry(plain_graph(model).graph)
+    if own is None and entry.takes_pixels:
+        flags = take_pixels(flags)
+    foreign = _open_foreign(model, entry, own or flags, path)
+    if own is not None:
+        spec = request.settle(own)
+    else:
+        spec = foreign_spec(path, flags, entry.size, foreign.channels, foreign.is_independent)
+    bare = foreign.bare(spec, flags.upsample)
+    reading = bare.reading
+    if own is None and flags.task is None and reading.may_be_independent:
+        expect_said(path, spec, [reading.logits(probe) for probe in probe_inputs(spec)])
+    return SourceNet(
+        *(name, bare.spec, bare.proto, reading.logits, STAGE_FILE, dict(parents)),
+        predict=reading.predict,
+        notes=bare.notes,
+        is_foreign=own is None,
+        takes_pixels=entry.takes_pixels,
+    )
+
+
+def _open_foreign(model: onnx.ModelProto, entry: Entry, known: SpecFlags | ModelSpec, path: Path) -> ForeignNet:
+    """Fix what is dynamic at what is known, so that the file can be run and its output looked at."""
+    if isinstance(known, ModelSpec):
+        return ForeignNet(model, (known.channels, known.height, known.width), known.logit_channels)
+    check_complete(path, known, entry.size)
+    height, width = known.imgsz or (entry.height, entry.width)
+    channels = entry.channels or (1 if known.color_order == "gray" else 3)
+    classes = 1 if known.task == "binary" else len(known.classes or ())
+    assert height is not None
+    assert width is not None
+    return ForeignNet(model, (channels, entry.height or height, entry.width or width), classes)
+
+
+def _same_size(own: ModelSpec, asked: ModelSpec) -> ModelSpec:
+    if (own.height, own.width) != (asked.height, asked.width):
+        raise SpecError(
+            f"This ONNX file is fixed at {own.height}x{own.width}. For another `imgsz` export the checkpoint again."
+        )
+    return asked
