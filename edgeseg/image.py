@@ -59,24 +59,54 @@ def read_image(path: Path | str) -> UInt8:
 
 
 @checked
+def decode_image(data: bytes, name: str) -> UInt8:
+    """Decode the content of an image file like :func:`read_image`.
+
+    Args:
+        data: all of it.
+        name: what messages call it.
+
+    Raises:
+        DataError: see :func:`read_image`.
+
+    >>> decode_image(cv2.imencode(".png", np.zeros((4, 6, 3), np.uint8))[1].tobytes(), "a picture").shape
+    (4, 6, 3)
+    """
+    path = Path(name)
+    return _image(picture_in(data, path), path)
+
+
+@checked
 def read_images(path: Path | str) -> Iterator[UInt8]:
     """Read every picture of an image file like :func:`read_image`: the pages of a TIFF, the frames of an animation.
 
     Raises:
         DataError: see :func:`read_image`; or an animation that this OpenCV cannot read.
     """
+    yield from (image for image, _ in read_timed_images(path))
+
+
+@checked
+def read_timed_images(path: Path | str) -> Iterator[tuple[UInt8, float | None]]:
+    """Read every picture of an image file like :func:`read_images`, and for how many seconds an animation shows it.
+
+    Of what is no animation the time is None; one that is shown for less than 20 ms is shown for 100 ms, as in browsers.
+
+    Raises:
+        DataError: see :func:`read_images`.
+    """
     path = Path(path)
     try:
-        yield read_image(path)
+        yield read_image(path), None
     except SeveralPicturesError as several:
         if is_tiff(several.data):
             pages = (picture_in(several.data, path, number=number) for number in range(several.count))
-            yield from (_image(page, path) for page in pages)
+            yield from ((_image(page, path), None) for page in pages)
         else:
             yield from _frames(several, path)
 
 
-def _frames(several: SeveralPicturesError, path: Path) -> Iterator[UInt8]:
+def _frames(several: SeveralPicturesError, path: Path) -> Iterator[tuple[UInt8, float | None]]:
     if not hasattr(cv2, "imdecodeanimation"):
         raise several
     try:
@@ -85,8 +115,9 @@ def _frames(several: SeveralPicturesError, path: Path) -> Iterator[UInt8]:
         raise DataError(f"{path} cannot be decoded as an animation: {error.err or error}.") from None
     if not whole or len(animation.frames) != several.count:
         raise DataError(f"{path} is damaged: {len(animation.frames)} of its {several.count} pictures can be read.")
-    for frame in animation.frames:
-        yield np.ascontiguousarray(frame[..., :3])
+    for frame, shown_ms in zip(animation.frames, animation.durations, strict=True):
+        shown_s = 0.1 if shown_ms < 20 else float(shown_ms) / 1e3
+        yield np.ascontiguousarray(frame[..., :3]), shown_s
 
 
 def _image(picture: Picture, path: Path) -> UInt8:

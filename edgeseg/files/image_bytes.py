@@ -19,7 +19,7 @@ from edgeseg.files.input_file import read_bytes
 from edgeseg.files.tiff import SeveralPicturesError, exif_orientation, prepare_tiff
 from edgeseg.files.tiff_page import is_tiff
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".tif", ".tiff", ".webp"})
 _PHONE = {".heic", ".heif", ".hif", ".avif", ".gif", ".jxl", ".jp2", ".j2k"}
 _SCIENCE = {".ppm", ".pgm", ".pbm", ".pnm", ".pfm", ".exr", ".hdr", ".tga", ".psd", ".dcm", ".nii", ".npy"}
 _RAW = {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}

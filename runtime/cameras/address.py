@@ -68,7 +68,10 @@ def parse_address(text: str, name: str | None = None) -> Address:
     shown = name or url.safe
     if url.scheme not in STREAM_SCHEMES:
         known = ", ".join(f"{scheme}://" for scheme in STREAM_SCHEMES)
-        raise SourceError(f"{shown} is not a stream edgeseg reads; found {url.scheme}://, known are {known}.")
+        raise SourceError(
+            f"{shown} is not a stream edgeseg reads; found {url.scheme}://, known are {known}. "
+            "Others are read through the system's GStreamer: gst://PIPELINE, up to raw video."
+        )
     if not url.rest and url.scheme != "screen":
         raise SourceError(f"{shown} names nothing after {url.scheme}://. Give the whole address.")
     if url.scheme in ("rtsp", "rtsps", "http", "https"):

@@ -21,6 +21,7 @@ from edgeseg.runtime.frames.handoff import FrameTaker
 from edgeseg.runtime.system.backoff import LONGEST_S, backoff_s
 
 _TRY_SLACK_S = 10.0
+_SELDOM_FPS = 1 / 3600
 
 
 class Camera(threading.Thread):
@@ -86,6 +87,18 @@ class Camera(threading.Thread):
         A thread that has not begun another attempt for longer than one takes is not trusted.
         """
         return not self._working and (self.ended or time.monotonic() - self._tried_s < self._longest_try_s)
+
+    @property
+    def rests(self) -> bool:
+        """Whether no picture is due: it said a moment ago that it has no new one, or is asked for one seldom only.
+
+        From any thread.
+        """
+        connection, now_s = self._counted[1], time.monotonic()
+        if connection is None or not self._working:
+            return False
+        is_unchanged = now_s - connection.unchanged_s < self._limits.timeout_s
+        return is_unchanged or now_s - self._last_picture_s < 1 / max(self.fps or 1.0, _SELDOM_FPS)
 
     @property
     def fps(self) -> float | None:

@@ -42,6 +42,7 @@ class Connection:
     Attributes:
         counts: pictures so far, by :data:`COUNTS`: whole ones, used or not, and damaged ones.
         fps: as announced by the stream.
+        unchanged_s: monotonic time at which the camera last said that its picture is the one it gave before.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Connection:
     ) -> None:
         self.counts = dict.fromkeys(COUNTS, 0)
         self.fps: float | None = None
+        self.unchanged_s = float("-inf")
         self._process, self._limits, self._closing = process, limits, closing
         self._deliver, self._lose = deliver, lose
         self._lost = dict.fromkeys(LOSSES, 0)
@@ -92,6 +94,9 @@ class Connection:
                 self._ready, self._deadline_s = True, self._heard_s + self._limits.open_timeout_s
             if item["kind"] == "open":
                 self.fps = item["fps"]
+            if item["kind"] == "unchanged" and self._opened:
+                self.unchanged_s, self._packets_before = self._heard_s, self._packets
+                self._deadline_s = self._heard_s + self._limits.timeout_s
         self._take([item for item in news if item["kind"] == "picture"])
         return next((End(item["reason"], item["message"]) for item in news if item["kind"] == "end"), None)
 

@@ -78,8 +78,8 @@ class StreamSource:
 
     @property
     def waiting(self) -> bool:
-        """Whether every camera is known to be away, and is being tried again or will not come back."""
-        return all(camera.is_away for camera in self.cameras)
+        """Whether no frame is to be expected: every camera is known to be away, or to show what it showed before."""
+        return all(camera.is_away or camera.rests for camera in self.cameras)
 
     @property
     def names(self) -> Sequence[str]:

@@ -114,9 +114,7 @@ class VideoFile:
         self._start_s, self._key_s = time_s, time_s - _KEY_S
 
     def _encode(self, picture: UInt8, time_s: float) -> Any:
-        size = (self._stream.width, self._stream.height)
-        if picture.shape[1::-1] != size:
-            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        picture = _as_large(picture, self._stream.height, self._stream.width)
         frame = self._av.VideoFrame.from_ndarray(picture, format="bgr24")
         self._last_tick = max(self._last_tick + 1, round((time_s - self._start_s) * _TICKS))
         frame.pts, frame.time_base = self._last_tick, _TIME_BASE
@@ -147,6 +145,16 @@ class VideoFile:
             raise OutputError(str(error)) from error
         except OSError as error:
             raise output_error(self._target, error) from error
+
+
+def _as_large(picture: UInt8, height: int, width: int) -> UInt8:
+    """Bring a picture to the size of the video; the odd row or column that H.264 wants is that at the edge again."""
+    below, right = height - picture.shape[0], width - picture.shape[1]
+    if not below and not right:
+        return picture
+    if below in (0, 1) and right in (0, 1):
+        return np.asarray(cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _mux_options(kind: str, endless: bool) -> dict[str, str]:

@@ -11,12 +11,17 @@ from pathlib import Path
 from edgeseg.errors import OutputError
 from edgeseg.files.image_files import is_image
 from edgeseg.files.output_paths import is_same
+from edgeseg.runtime.sources.image_sequence import find_sequence, is_sequence
+from edgeseg.runtime.sources.source_name import plain_name
 
 
 def source_files(source: str) -> list[Path]:
     """List every file that the source may be read from; none of an address."""
+    source = plain_name(source)
     if "://" in source:
         return []
+    if is_sequence(source):
+        return list(find_sequence(source).paths)
     path = Path(source)
     if path.is_dir():
         return [entry for entry in path.iterdir() if is_image(entry)]

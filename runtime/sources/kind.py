@@ -7,12 +7,15 @@ from pathlib import Path
 
 from edgeseg.files.image_files import is_image
 from edgeseg.runtime.cameras.address import is_live
+from edgeseg.runtime.sources.image_sequence import is_sequence
+from edgeseg.runtime.sources.source_name import plain_name
 
 CAMERA, IMAGE, IMAGES, VIDEO = "camera", "image", "images", "video"
 
 
 def kind_of_source(text: str) -> str:
-    """Say ``camera`` for what is live, ``image`` for one picture, ``images`` for a folder or a glob, else ``video``."""
+    """Say ``camera`` for what is live, ``image`` for one picture, ``images`` for several, else ``video``."""
+    text = plain_name(text)
     path = Path(text)
     if is_live(text) or path.suffix == ".streams":
         return CAMERA
@@ -20,4 +23,4 @@ def kind_of_source(text: str) -> str:
         return IMAGES
     if path.is_file():
         return IMAGE if is_image(path) else VIDEO
-    return IMAGES if glob.has_magic(text) else VIDEO
+    return IMAGES if glob.has_magic(text) or is_sequence(text) else VIDEO

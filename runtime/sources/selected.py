@@ -230,13 +230,16 @@ def open_selected(
         SourceError: nothing there, nothing readable in it, or a kind that is not supported.
         EnvironmentFault: this system lacks what the address needs, or the memory.
     """
-    limits = Limits(settings.timeout_s, max(settings.timeout_s, Limits.open_timeout_s), trust=settings.trust)
-    source = open_source(settings.source, report, on_event, limits)
+    # Who is asked seldom may be silent for as long as that, and then for the time-out.
+    timeout_s = settings.timeout_s + (1 / settings.fps if settings.fps and settings.live else 0.0)
+    limits = Limits(timeout_s, max(timeout_s, Limits.open_timeout_s), trust=settings.trust)
+    source = open_source(settings.source, report, on_event, limits, settings.fps)
     if source.live:
         check_address_space(len(source.names))
     if settings.selection != Selection():
         chosen = (settings.selection, on_event)
         source = SelectedFeed(source, *chosen) if isinstance(source, Feeds) else SelectedSource(source, *chosen)
     if paced and not source.live:
-        return PacedSource(source, 1.0 if settings.kind == VIDEO else SHOWN_S * FOLDER_FPS)
+        has_rate = settings.kind == VIDEO or settings.fps is not None
+        return PacedSource(source, 1.0 if has_rate else SHOWN_S * FOLDER_FPS)
     return source

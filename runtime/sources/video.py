@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import threading
 import time
@@ -15,18 +16,22 @@ import numpy as np
 
 from edgeseg.console.extras import require
 from edgeseg.errors import SourceError
+from edgeseg.files.input_file import open_regular
 from edgeseg.image import UInt8
 from edgeseg.runtime.frames.frame import Frame
 from edgeseg.runtime.frames.square_pixels import square_bgr, square_size
+from edgeseg.runtime.sources.gif import with_times
 from edgeseg.runtime.sources.video_boxes import ends_inside_a_box
 from edgeseg.runtime.system.machine import usable_cores
 
 _T = TypeVar("_T")
+_HEAD_BYTES = 16
+_MOST_GIF_BYTES = 1 << 28
 _CLOSE_TIMEOUT_S = 1.0
 # Plain containers only: a playlist (HLS, ffconcat) named .mp4 could make us read other files or the network.
 _OPTIONS = {
     "protocol_whitelist": "file",
-    "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,yuv4mpegpipe,h264,hevc,m4v,mjpeg,gif",
+    "format_whitelist": "mov,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,ivf,yuv4mpegpipe,h264,hevc,m4v,mjpeg,mpjpeg,gif",
 }
 _ROTATIONS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 # A header counts empty chunks (AVI), what edit lists leave out (MP4) or average rates (Matroska) as frames. So a clip
@@ -178,7 +183,7 @@ class VideoSource:
 
 def _open_container(av: Any, path: Path) -> tuple[Any, Any]:
     try:
-        container = av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace")
+        container = _open(av, path)
     except (av.error.FFmpegError, OSError) as error:
         refused = isinstance(error, av.error.ArgumentError)
         raise SourceError(
@@ -191,6 +196,17 @@ def _open_container(av: Any, path: Path) -> tuple[Any, Any]:
         container.close()
         raise SourceError(f"{path} holds no video that can be decoded. Convert it to H.264 in mp4 or mkv.")
     return container, stream
+
+
+def _open(av: Any, path: Path) -> Any:
+    with open_regular(path, SourceError) as stream:
+        head = stream.read(_HEAD_BYTES)
+        if head.startswith(b"GIF8") and path.stat().st_size <= _MOST_GIF_BYTES:
+            timed = with_times(head + stream.read())
+            return av.open(io.BytesIO(timed), format="gif", metadata_errors="replace")
+    # JPEG after JPEG, as `ffmpeg -f mjpeg` and cameras write them, would be taken for one picture.
+    kind = "mjpeg" if head.startswith(b"\xff\xd8\xff") else None
+    return av.open(f"file:{path.absolute()}", format=kind, options=_OPTIONS, metadata_errors="replace")
 
 
 def _frame_count(container: Any, stream: Any, fps: float | None) -> int | None:

@@ -12,7 +12,7 @@ from edgeseg.runtime.cameras.capture.tls_trust import Trust
 from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.selection import Region, Selection
-from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, SourceSettings
+from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, MOST_FPS, SourceSettings
 from edgeseg.verbs.flags.threshold import read_threshold
 
 SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
@@ -34,7 +34,14 @@ def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--source",
         help="camera (0, /dev/video0, /dev/v4l/by-id/NAME, csi://0), address (rtsp:// http:// gst:// screen:// "
-        "test://cells), video file, image, folder, glob, or a .streams file with several cameras",
+        "test://cells), video file, image, folder, glob, pattern (f_%%04d.png), or a .streams "
+        "file with several cameras",
+    )
+    group.add_argument(
+        "--fps",
+        type=number_above(0, MOST_FPS),
+        metavar="FPS",
+        help="images a second of a folder or pattern (default: 10), or how often a snapshot is asked for (default: 1)",
     )
     group.add_argument("--every", type=whole(1), default=1, metavar="N", help="use one frame of N")
     group.add_argument("--max-fps", type=number_above(0), metavar="FPS", help="use at most so many frames a second")
@@ -169,7 +176,7 @@ def _source_settings(args: argparse.Namespace) -> SourceSettings:
     region = Region.parse(args.roi) if args.roi else None
     selection = Selection(args.every, args.max_fps, args.rotate, region)
     trust = Trust.given(args.tls_ca, args.tls_fingerprint, args.tls_insecure)
-    return SourceSettings(args.source, selection, args.timeout, trust)
+    return SourceSettings(args.source, selection, args.timeout, trust, args.fps)
 
 
 def _output_settings(args: argparse.Namespace) -> OutputSettings:

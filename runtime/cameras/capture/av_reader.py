@@ -35,7 +35,8 @@ _OPEN_OPTIONS: dict[str, dict[str, str]] = {
     },
     "http": {
         "protocol_whitelist": "http,https,httpproxy,tcp,tls,crypto,data",
-        "format_whitelist": "hls,mpjpeg,mjpeg,jpeg_pipe,mpegts,mov,matroska,webm,flv,h264,hevc,ogg,aac",
+        "format_whitelist": "hls,mpjpeg,mjpeg,jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,"
+        "mpegts,mov,matroska,webm,flv,h264,hevc,ogg,aac",
         "analyzeduration": "1000000",
     },
     "v4l2": {"analyzeduration": "0", "probesize": "32"},
@@ -56,6 +57,9 @@ class AvReader:
         options: of the address.
         timeouts_s: for opening, and for each read.
         trust: which certificate is taken.
+
+    Attributes:
+        is_still: what came over HTTP is one picture, or pictures one after the other without a container.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class AvReader:
         format_name = self._container.format.name.split(",")[0]
         duration = self._container.duration
         self._finite = kind == "http" and bool(duration and duration > 0)
+        self.is_still = kind == "http" and format_name.endswith("_pipe")
         self._paced = self._finite or format_name == "hls"
         self._timed = format_name not in _UNTIMED and not self._paced
         self._pace = _Pace()

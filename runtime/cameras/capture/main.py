@@ -82,9 +82,26 @@ def open_reader(job: dict[str, Any]) -> Reader:
         from edgeseg.runtime.cameras.capture.gst_reader import GstReader
 
         return GstReader(job["target"], timeouts_s)
+    if job["kind"] == "http":
+        return _open_http(job, timeouts_s)
     from edgeseg.runtime.cameras.capture.av_reader import AvReader
 
     return AvReader(job["kind"], job["target"], job["options"], timeouts_s, Trust(**job.get("trust", {})))
+
+
+def _open_http(job: dict[str, Any], timeouts_s: tuple[float, float]) -> Reader:
+    """A picture or a stream: by the name of the address, and whatever that says, by what comes."""
+    from edgeseg.runtime.cameras.capture.av_reader import AvReader
+    from edgeseg.runtime.cameras.capture.snapshot_reader import SnapshotReader, names_a_picture
+
+    target, trust = job["target"], Trust(**job.get("trust", {}))
+    if not names_a_picture(target):
+        stream = AvReader("http", target, {}, timeouts_s, trust)
+        if not stream.is_still:
+            return stream
+        stream.close()
+    pictures = SnapshotReader(target, job["options"], timeouts_s, trust)
+    return pictures if pictures.is_still else AvReader("http", target, {}, timeouts_s, trust)
 
 
 def _prepare(kind: str) -> None:

@@ -71,9 +71,14 @@ def _check_pin(target: str, fingerprint: str) -> dict[str, str]:
     """Trust one certificate and no other: its own name is then the one that is expected."""
     certificate = _certificate(target)
     if (found := _fingerprint(certificate)) != fingerprint:
-        raise StreamFault("certificate", f"its certificate has the SHA-256 {found}, which is not the pinned one")
+        raise pin_fault(found)
     path = _url_path(ssl.DER_cert_to_PEM_cert(certificate).encode())
     return {"tls_verify": "1", "ca_file": path, "verifyhost": _name(target, path)}
+
+
+def pin_fault(found: str) -> StreamFault:
+    """Say that another certificate came than the pinned one, by its SHA-256."""
+    return StreamFault("certificate", f"its certificate has the SHA-256 {found}, which is not the pinned one")
 
 
 def _url_path(data: bytes) -> str:

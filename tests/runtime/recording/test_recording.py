@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from edgeseg.errors import OutputError, UserError
-from edgeseg.runtime.events.event import Event
+from edgeseg.runtime.events.event import Event, ignore_event
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.recording import folder as recording_shelf
+from edgeseg.runtime.recording.recording import Recording
 from edgeseg.runtime.sinks.video import RecordingPolicy, VideoSink
+from edgeseg.runtime.sources.source import open_source
 from edgeseg.spec import ModelSpec
 
 NOISE = np.random.default_rng(0).integers(0, 256, (8, 96, 128, 3), dtype=np.uint8)
@@ -319,3 +322,20 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, tiny_spec: ModelSpec) -
         VideoSink(tmp_path / "out.mkv", tiny_spec, None, RecordingPolicy(keep_bytes=1))
     with pytest.raises(UserError, match=r"at least 1s; found 0.1s"):
         VideoSink(tmp_path / "out.mkv", tiny_spec, None, RecordingPolicy(every_s=0.1))
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".mkv", ".mov"])
+def test_a_clip_of_wide_pixels_is_recorded_as_players_show_it(data_dir: Path, tmp_path: Path, ending: str) -> None:
+    out = tmp_path / f"out{ending}"
+    with open_source(str(data_dir / "field/14-video/anamorphic.mp4")) as source:
+        first, recording = None, Recording(out, source.fps, RecordingPolicy(), ignore_event, "clip")
+        for frame in source:
+            first = frame.image.copy() if first is None else first
+            recording.write(frame.image, frame.media_s or 0.0)
+        recording.close()
+    assert first is not None
+    assert first.shape == (240, 465, 3)
+    with open_source(str(out)) as played:
+        shown = next(iter(played)).image
+    assert shown.shape == (240, 466, 3)  # H.264 takes even sizes
+    assert cv2.absdiff(shown[:, :465], first).mean() < 4
