@@ -66,6 +66,7 @@ ROOMS = (
     "edgeseg.calibration",
     "edgeseg.export.graphs",
     "edgeseg.export.reading",
+    "edgeseg.export.checkpoints",
     "edgeseg.export.source",
     "edgeseg.export.trace",
     "edgeseg.export",

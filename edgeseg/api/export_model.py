@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgeseg.api.needs import need_to_export
 from edgeseg.artifact import Artifact
 from edgeseg.console.extras import require
-from edgeseg.console.progress import OnProgress, Progress, no_progress, report_to
+from edgeseg.console.progress import OnProgress, report_to
 from edgeseg.errors import DataWarning, UserError
 from edgeseg.files.atomic import check_writable
 from edgeseg.files.model_name import read_model
@@ -23,7 +23,7 @@ from edgeseg.spec import ModelSpec
 if TYPE_CHECKING:
     from torch import nn
 
-    from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet
+    from edgeseg.export.source.source_net import SourceNet, SourceRequest
     from edgeseg.masks.mask_values import GivenValues
 
 IN_MEMORY = Path("artifacts")
@@ -34,6 +34,7 @@ def export_model(
     net: nn.Module | str | Path | Artifact,
     *,
     spec: ModelSpec | None = None,
+    weights: str | Path | None = None,
     data: str | Path | None = None,
     mask_values: GivenValues | None = None,
     format: str = OPENVINO.name,
@@ -54,9 +55,12 @@ def export_model(
 
     Args:
         net: a ``torch.nn.Module`` from normalised float32 ``[1, C, H, W]`` to logits ``[1, K, H, W]``; or the path of a
-            checkpoint of edgeseg train, of an ONNX file, or of an fp32 ``onnx`` artifact.
+            checkpoint, of an ONNX file, or of an fp32 ``onnx`` artifact; or a call such as
+            ``package.module:build(arch='x')``, whose code is imported, from the current directory too. All kinds are in
+            docs/your-network.md.
         spec: what the network takes and gives. Needed where it brings none, as a module or somebody else's ONNX file;
             for one that brings its own only size, threshold and ignore index may differ.
+        weights: a file with the weights of a network that a call builds (``.pth``, ``.ckpt``, ``.safetensors``, ...).
         data: a data folder, or a folder of images, to compare masks on; None: synthetic pictures.
         mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the data says it.
         format: ``openvino``, ``onnx``, ``tensorrt``, or one that another package brings (docs/engines.md).
@@ -100,6 +104,7 @@ def export_model(
     need_to_export(net if isinstance(net, str | Path) else None, format, int8=False)
     from edgeseg.export.forms import ExportOptions, export_forms
     from edgeseg.export.source.foreign_spec import SpecFlags
+    from edgeseg.export.source.source_net import SourceRequest
     from edgeseg.proof.publishing import OutputOptions
 
     options = ExportOptions(
@@ -111,56 +116,49 @@ def export_model(
         mask_values=mask_values,
         budget=budget or Budget(),
     )
-    folder = as_path(out) or default_out(net)
+    weights = as_path(weights)
+    folder = as_path(out) or default_out(net, weights)
     check_writable(folder)
     shown = report_to(progress)
-    source = read_network(net, SpecFlags(logits=logits, upsample=upsample), spec, None, name, shown)
+    request = SourceRequest(SpecFlags(logits=logits, upsample=upsample), spec, None, weights, name, shown)
+    source = read_network(net, request)
     place = OutputOptions(folder, name or source.name, shown)
     warn = partial(warnings.warn, category=DataWarning, stacklevel=5)
     return export_forms(source, options, place, warn=warn)[-1].artifact
 
 
-def read_network(
-    net: Any,
-    flags: Any,
-    spec: ModelSpec | None = None,
-    cut: LevelCut | DepthCut | None = None,
-    name: str | None = None,
-    progress: Progress = no_progress,
-) -> SourceNet:
-    """Bring a module or a file to the form that every export starts from.
+def read_network(net: Any, request: SourceRequest) -> SourceNet:
+    """Bring a module, or a model of any other kind, to the form that every export starts from.
 
     Args:
-        net: a ``torch.nn.Module``, or a path.
-        flags: :class:`~edgeseg.export.source.foreign_spec.SpecFlags`: what is known about a model that brings no spec.
-        spec: the whole spec, in place of them.
-        cut: levels to cut off a checkpoint's network.
-        name: what a module is called.
-        progress: of what a cut measures.
+        net: a ``torch.nn.Module``, a path, or a call that builds a network.
+        request: what is asked for.
 
     Raises:
         SpecError, CheckpointError, ArtifactError, UserError: see :func:`export_model`.
     """
     from edgeseg.export.source.model_kinds import open_source
-    from edgeseg.export.source.module_source import module_source
-    from edgeseg.export.source.source_net import SourceRequest
+    from edgeseg.export.source.module_source import TorchNet, open_module
 
     if isinstance(net, str | Path):
-        return open_source(net, SourceRequest(flags, spec, cut, name=name, progress=progress))
+        return open_source(net, request)
     if not isinstance(net, require("torch", "export").nn.Module):
-        raise UserError(f"A network is a torch.nn.Module or the path of a file; found {type(net).__name__}.")
-    if spec is None:
+        raise UserError(
+            "A network is a torch.nn.Module, the path of a file, or a call such as 'package.module:build()'; found "
+            f"{type(net).__name__}."
+        )
+    if request.spec is None:
         raise UserError("A module does not say what its pixels and classes mean; give `spec`, a ModelSpec.")
-    if cut is not None:
-        raise UserError("`cut` is for checkpoints of edgeseg train; cut a module before it is exported.")
-    return module_source(net, spec, name or type(net).__name__.lower())
+    if request.weights is not None:
+        raise UserError("`weights` are put into a network that a call builds; load them into this module first.")
+    return open_module(TorchNet(net, request.name or type(net).__name__.lower()), request)
 
 
-def default_out(net: Any) -> Path:
-    """Choose ``artifacts/`` beside a file; beside the directory itself for an artifact; here for a module."""
+def default_out(net: Any, weights: Path | None = None) -> Path:
+    """Choose ``artifacts/`` beside a file; beside the directory itself for an artifact; here for anything else."""
     named = read_model(str(net)) if isinstance(net, str | Path) else None
     if not isinstance(named, Path):
-        return IN_MEMORY
+        return IN_MEMORY if weights is None else weights.resolve().parent / "artifacts"
     path = named.resolve()
     return path.parent if named.is_dir() else path.parent / "artifacts"
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import pickletools
-import struct
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -18,18 +16,26 @@ from typing import Any
 
 from edgeseg.errors import ArtifactError
 from edgeseg.files.input_file import open_regular, read_text
+from edgeseg.files.pickle_names import MAX_PICKLE, OWN_MODULES, name_pickle
 
 TO_ONNX = "torch.onnx.export(net.eval(), torch.zeros(1, 3, H, W), 'model.onnx')"
 _SPEC = "spec=ModelSpec(classes=(NAME, NAME), mean=(R, G, B), std=(R, G, B))"
 EXPORT = f"`edgeseg.export_model('model.onnx', {_SPEC})`"
-FROM_TORCH = f"Where its code is, build the network and run {TO_ONNX}; then: {EXPORT}"
+FROM_TORCH = (
+    "They are put into the network that a call of its code builds: "
+    f"`edgeseg.export_model('package.module:build()', weights='{{path}}', {_SPEC})`"
+)
 _IR = "It cannot be converted back: give the ONNX file or the checkpoint that it was converted from."
 _FROM_TENSORFLOW = "Convert it with tf2onnx (python -m tf2onnx.convert {flags} --output model.onnx); then: " + EXPORT
+FROM_PICKLE = (
+    "Where its code is, and if you trust the file, save its weights alone: net = torch.load('{path}', "
+    "weights_only=False); torch.save(net.state_dict(), 'weights.pth'); then, with what builds the network: "
+    f"`edgeseg.export_model('package.module:build()', weights='weights.pth', {_SPEC})`"
+)
 Told = tuple[str, str]
 """What it is, and the way on."""
-_MAX_HEADER, _MAX_TEXT, _MAX_PICKLE, _MAX_OPCODES = 100 << 20, 1 << 20, 32 << 20, 2_000_000
+_MAX_HEADER, _MAX_TEXT = 100 << 20, 1 << 20
 _HEAD = 64
-_OWN_MODULES = ("torch", "collections", "numpy", "_codecs")
 _LEGACY_TORCH = bytes.fromhex("8002 8a0a 6cfc 9c46 f920 6aa8 5019")
 _MAGIC = {
     b"\x89HDF\r\n\x1a\n": ("a Keras model (HDF5)", _FROM_TENSORFLOW.replace("{flags}", "--keras {name}")),
@@ -67,7 +73,7 @@ def describe_foreign(path: Path) -> str:
     'DIR is an empty folder'
     """
     found, way = _folder(path) if path.is_dir() else _file(path)
-    return f"{path} is {found}. {way.replace('{name}', path.name)}"
+    return f"{path} is {found}. {way.replace('{name}', path.name).replace('{path}', str(path))}"
 
 
 def _folder(path: Path) -> Told:
@@ -106,7 +112,8 @@ def _plain_folder(path: Path, names: list[str], weights: list[str]) -> Told:
     if any(name.endswith(".xml") and name[:-4] + ".bin" in names for name in names):
         return "a folder with an OpenVINO IR and no manifest", _IR
     if weights:
-        return f"a folder with weights in it ({_some(weights)}), and nothing says of which network", FROM_TORCH
+        way = FROM_TORCH.replace("{path}", str(path / weights[0]))
+        return f"a folder with weights in it ({_some(weights)}), and nothing says of which network", way
     return f"a folder without a model in it ({_some(names)})", "Give a checkpoint (.pt), an ONNX file or an artifact."
 
 
@@ -145,7 +152,7 @@ def _by_name(path: Path, head: bytes) -> Told | None:
     if path.suffix in _SUFFIXES:
         return _SUFFIXES[path.suffix]
     if head[:1] == b"\x80":
-        return "a Python pickle, which is not opened because opening one runs code", FROM_TORCH
+        return "a Python pickle, which is not opened because opening one runs code", FROM_PICKLE
     if tarfile.is_tarfile(path):
         return "a tar archive", "Unpack it (tar xf {name}) and give the model inside."
     return None
@@ -155,6 +162,28 @@ def _markup(path: Path) -> Told:
     if path.suffix == ".xml":
         return "an OpenVINO IR without a manifest", _IR
     return "a web page and not a model: the download went wrong", "Fetch the raw file."
+
+
+def is_torchscript(path: Path) -> bool:
+    """Tell whether a file is one that ``torch.jit.save`` wrote."""
+    return any(name.partition("/")[2].startswith("code/") for name in _zip_names(path))
+
+
+def is_torch_export(path: Path) -> bool:
+    """Tell whether a file is one that ``torch.export.save`` wrote."""
+    names = _zip_names(path)
+    inside = {name.partition("/")[2] for name in names}
+    return "serialized_exported_program.json" in names or any(
+        name == "archive_format" or (name.startswith("models/") and name.endswith(".json")) for name in inside
+    )
+
+
+def _zip_names(path: Path) -> list[str]:
+    with contextlib.suppress(zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        if path.is_file() and zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return [entry.filename for entry in archive.infolist()[:100_000]]
+    return []
 
 
 def _zip(path: Path) -> Told:
@@ -176,23 +205,23 @@ def _zip(path: Path) -> Told:
         pickled = next((entry for name, entry in entries.items() if name.partition("/")[2] == "data.pkl"), None)
         if pickled is not None:
             with archive.open(pickled) as stream:
-                return _torch_pickle(stream.read(_MAX_PICKLE))
+                return _torch_pickle(stream.read(MAX_PICKLE))
         return f"a zip archive ({_some(sorted(entries))})", "Unpack it and give the model inside."
     return "a damaged zip or PyTorch file", "Copy it again."
 
 
 def _torch_pickle(data: bytes) -> Told:
     """Of a file that ``torch.save`` wrote, by the opcodes of its pickle."""
-    classes, texts = _name_pickle(data)
+    classes, texts = name_pickle(data)
     if "edgeseg-checkpoint" in texts:
         return "a damaged edgeseg checkpoint", "Copy it again from its source."
-    foreign = [name for name in classes if name.partition(".")[0] not in _OWN_MODULES]
+    foreign = [name for name in classes if name.partition(".")[0] not in OWN_MODULES]
     whole = any(name.startswith("torch.nn.modules") for name in classes)
     if foreign or whole:
         named = f" ({_some(foreign)})" if foreign else ""
         return (
             f"a PyTorch file with pickled classes{named}: opening it would run code, so it was not opened",
-            f"Where its code is, run net = torch.load('...', weights_only=False) and {TO_ONNX}; then: {EXPORT}",
+            FROM_PICKLE.replace("package.module:build()", _guess_call(foreign)),
         )
     weights = next((text for text in texts if text.endswith(".weight")), None)
     maker = "PyTorch Lightning" if "pytorch-lightning_version" in texts else "PyTorch"
@@ -200,19 +229,10 @@ def _torch_pickle(data: bytes) -> Told:
     return f"a {maker} checkpoint of another project: weights by name{like} without the network", FROM_TORCH
 
 
-def _name_pickle(data: bytes) -> tuple[list[str], list[str]]:
-    """Names of the classes and functions a pickle would import, and its texts."""
-    classes: list[str] = []
-    texts: list[str] = []
-    with contextlib.suppress(ValueError, LookupError, EOFError, OverflowError, struct.error):
-        for opcode, value, _ in itertools.islice(pickletools.genops(data), _MAX_OPCODES):
-            if opcode.name == "GLOBAL":
-                classes.append(str(value).replace(" ", "."))
-            elif opcode.name == "STACK_GLOBAL":
-                classes.append(".".join(texts[-2:]))
-            elif isinstance(value, str):
-                texts.append(value)
-    return list(dict.fromkeys(classes)), texts
+def _guess_call(names: list[str]) -> str:
+    """What builds a network whose pickle names these classes, its own first."""
+    module, _, name = names[0].rpartition(".") if names else ("", "", "")
+    return f"{module}:{name}()" if module and not module.startswith(("torch", "__")) else "package.module:build()"
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "edgeseg export runs/train/best.pt",
     "edgeseg export runs/train/best.pt --int8 --data DIR --max-drop 0.5",
+    "edgeseg export 'nets:UNet(3, 2)' --weights best.pth --classes a,b --color-order rgb --mean 0 --std 1 --imgsz 320",
     "edgeseg export foreign.onnx --classes background,person --color-order rgb --mean 0 --std 1 --imgsz 320",
 )
 
@@ -43,6 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``edgeseg export``."""
     parser.add_argument(
         "model", type=read_model, help="checkpoint, ONNX file, fp32 ONNX artifact; docs/your-network.md lists all"
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights of a network that MODEL builds: 'package.module:build()'"
     )
     _add_artifact_arguments(parser.add_argument_group("artifact"))
     _add_cut_arguments(parser.add_argument_group("network"))
@@ -101,12 +105,14 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.calibration.images.set_file import weight_digests
     from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.forms import export_forms, export_preferred
+    from edgeseg.export.source.source_net import SourceRequest
     from edgeseg.proof.publishing import OutputOptions
 
     options = _read_options(args, model_format, int8, tensorrt)
-    out = args.out or default_out(args.model)
+    out = args.out or default_out(args.model, args.weights)
     check_writable(out)
-    source = read_network(args.model, read_spec(args), cut=_read_cut(args), progress=bar_on_tty)
+    request = SourceRequest(read_spec(args), None, _read_cut(args), args.weights, args.name, bar_on_tty)
+    source = read_network(args.model, request)
     if source.cut is not None and not args.json:
         say_lines(f"{source.cut.text()}\n")
     place = OutputOptions(out, args.name or source.name, bar_on_tty, TIMED_S)

@@ -23,7 +23,7 @@ class SpecFlags:
     Attributes:
         task, classes, color_order, resize: see :class:`~edgeseg.spec.ModelSpec`.
         imgsz: height and width.
-        mean, std: normalisation of values scaled to 0..``value_range``.
+        mean, std: normalisation of values scaled to 0..``value_range``, one a channel or one for all.
         value_range: 1 or 255.
         threshold: confidence under which a pixel loses its class, one for all or one a class by its name.
         thresholds: the same in the order of the classes.
@@ -149,8 +149,8 @@ def foreign_spec(
         height=height or 0,
         width=width or 0,
         color_order=flags.color_order or "rgb",
-        mean=_scale(flags.mean or (), flags.value_range),
-        std=_scale(flags.std or (), flags.value_range),
+        mean=_scale(flags.mean or (), flags),
+        std=_scale(flags.std or (), flags),
         resize=flags.resize or "stretch",
         threshold=None if isinstance(flags.threshold, Mapping) else flags.threshold,
         thresholds=flags.thresholds or (),
@@ -204,8 +204,10 @@ def check_complete(path: str | Path, flags: SpecFlags, input_size: Sequence[int 
         raise SpecError(f"`mean={flags.mean}` is not for values of 0..1. Say `value_range=255` if they are 0..255.")
 
 
-def _scale(values: Sequence[float], value_range: int) -> tuple[float, ...]:
-    return tuple(value / value_range for value in values)
+def _scale(values: Sequence[float], flags: SpecFlags) -> tuple[float, ...]:
+    """For pixels of 0..1; one value is meant for every channel."""
+    count = 3 if len(values) == 1 and flags.color_order != "gray" else 1
+    return tuple(value / flags.value_range for value in values) * count
 
 
 def _check_against_model(spec: ModelSpec, input_size: Sequence[int | None], logits: int | None) -> None:

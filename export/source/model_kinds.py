@@ -15,6 +15,7 @@ from typing import Generic, NoReturn, TypeVar
 from edgeseg.artifact import MANIFEST
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import ArtifactError, UserError
+from edgeseg.export.source.factory_source import open_factory
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.onnx_source import open_onnx_source
 from edgeseg.export.source.own_source import open_artifact, open_checkpoint
@@ -71,7 +72,9 @@ FILES: tuple[ModelKind[Path], ...] = (
 )
 """Files and folders; the first that matches opens it."""
 
-NAMES: tuple[ModelKind[str], ...] = ()
+NAMES: tuple[ModelKind[str], ...] = (
+    ModelKind("a call that builds a network", lambda words: True, open_factory, TORCH, ("weights",)),
+)
 """Words that are no path; the first that matches opens it."""
 
 

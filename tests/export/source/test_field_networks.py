@@ -59,12 +59,12 @@ def test_masks_are_those_of_the_file_in_onnx_runtime(file, model_format, field, 
 
 
 REFUSED = [
-    ("01-checkpoints/checkpoint_epoch5.pth", THREE, (), "checkpoint of another project.*torch.onnx.export"),
-    ("01-checkpoints/epoch=4.ckpt", THREE, (), "PyTorch Lightning checkpoint.*torch.onnx.export"),
-    ("01-checkpoints/model.safetensors", THREE, (), "safetensors.*torch.onnx.export"),
-    ("01-checkpoints/model_best.pth.tar", THREE, (), "checkpoint of another project.*torch.onnx.export"),
+    ("01-checkpoints/checkpoint_epoch5.pth", THREE, (), "checkpoint of another project.*build\\(\\)' --weights"),
+    ("01-checkpoints/epoch=4.ckpt", THREE, (), "PyTorch Lightning checkpoint.*--weights"),
+    ("01-checkpoints/model.safetensors", THREE, (), "safetensors.*--weights"),
+    ("01-checkpoints/model_best.pth.tar", THREE, (), "checkpoint of another project.*build\\(\\)' --weights"),
     ("01-checkpoints/scripted.pt", THREE, (), "a TorchScript file.*dynamo=False"),
-    ("01-checkpoints/whole_model.pth", THREE, (), "pickled classes.*torch.onnx.export"),
+    ("01-checkpoints/whole_model.pth", THREE, (), "pickled classes.*state_dict.*export nets:UNet.*--weights"),
     ("02-u2net/u2net.onnx", TWO, (), "this file has 7: .*--logits NAME"),
     ("03-argmax/bi_aux.onnx", THREE, (), "this file has 2: out .*aux .*--logits NAME"),
     (
