@@ -67,6 +67,7 @@ ROOMS = (
     "edgeseg.export.graphs",
     "edgeseg.export.reading",
     "edgeseg.export.checkpoints",
+    "edgeseg.export.tflite",
     "edgeseg.export.source",
     "edgeseg.export.trace",
     "edgeseg.export",

@@ -38,6 +38,7 @@ FORMAT = "edgeseg-calibration-set"
 VERSION = 1
 MAX_BYTES = 64 << 20
 WEIGHT_SUFFIXES = (".onnx", ".bin")
+_ROLES = {".onnx": "onnx", ".tflite": "tflite"}
 NAMED = 3
 
 
@@ -73,7 +74,7 @@ def weight_digests(model: Path) -> dict[str, str]:
         return {**artifact.parents, **own}
     if not model.is_file():
         raise ArtifactError(f"There is no model {model}.")
-    return {"onnx" if model.suffix == ".onnx" else "checkpoint": file_sha256(model)}
+    return {_ROLES.get(model.suffix, "checkpoint"): file_sha256(model)}
 
 
 @checked

@@ -17,9 +17,10 @@ from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.export.source.factory_source import open_factory
 from edgeseg.export.source.foreign_spec import SpecFlags
-from edgeseg.export.source.onnx_source import open_onnx_source
+from edgeseg.export.source.onnx_source import Origin, open_onnx_source, read_graph
 from edgeseg.export.source.own_source import open_artifact, open_checkpoint
 from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet, SourceRequest
+from edgeseg.export.tflite.read_lite import open_lite
 from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.files.model_name import read_model
 from edgeseg.spec import ModelSpec
@@ -60,6 +61,16 @@ def _is_onnx(path: Path) -> bool:
     return path.suffix == ".onnx" or not path.exists()
 
 
+def _is_lite(path: Path) -> bool:
+    return path.suffix == ".tflite" and path.is_file()
+
+
+def _open_lite(path: Path, request: SourceRequest) -> SourceNet:
+    net = open_lite(path)
+    origin = Origin("tflite file", known=SpecFlags(**net.known))
+    return read_graph(net.model, path, request, path.stem, {"tflite": net.sha256}, origin=origin)
+
+
 def _decline(path: Path, request: SourceRequest) -> NoReturn:
     raise ArtifactError(describe_foreign(path))
 
@@ -68,6 +79,7 @@ FILES: tuple[ModelKind[Path], ...] = (
     ModelKind("an artifact", _is_artifact, open_artifact),
     ModelKind("a checkpoint of edgeseg train", _is_checkpoint, open_checkpoint, TORCH, ("cut",)),
     ModelKind("an ONNX file", _is_onnx, open_onnx_source),
+    ModelKind("a TensorFlow Lite file", _is_lite, _open_lite, ("tflite",)),
     ModelKind("something else", lambda path: True, _decline),
 )
 """Files and folders; the first that matches opens it."""

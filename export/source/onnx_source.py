@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
@@ -14,11 +15,32 @@ from edgeseg.export.reading.entry import Entry, keep_output, read_entry
 from edgeseg.export.reading.other_kinds import refuse_other_kinds
 from edgeseg.export.reading.own_graph import plain_graph
 from edgeseg.export.source.foreign_net import ForeignNet, probe_inputs, strip_deployment
-from edgeseg.export.source.foreign_spec import SpecFlags, check_complete, foreign_spec, take_pixels
+from edgeseg.export.source.foreign_spec import SpecFlags, add_known, check_complete, foreign_spec, take_pixels
 from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
+from edgeseg.export.source.original import Own
 from edgeseg.export.source.source_net import STAGE_FILE, SourceNet, SourceRequest
 from edgeseg.export.source.unsaid_task import expect_said
 from edgeseg.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a graph was before it became ONNX.
+
+    Attributes:
+        stage: what the reference is called in reports.
+        run: runs the file as it is, in an engine of its own; None: ONNX Runtime runs the graph.
+        known: what the file says of itself, such as mean and std; what the user says wins.
+        notes: a sentence for each thing that a person should know about how it was opened.
+    """
+
+    stage: str = STAGE_FILE
+    run: Own | None = None
+    known: SpecFlags = field(default_factory=SpecFlags)
+    notes: tuple[str, ...] = ()
+
+
+_ONNX_FILE = Origin()
 
 
 def open_onnx_source(path: Path, request: SourceRequest, name: str | None = None) -> SourceNet:
@@ -50,22 +72,24 @@ def read_graph(
     name: str,
     parents: Mapping[str, str],
     own: ModelSpec | None = None,
+    origin: Origin = _ONNX_FILE,
 ) -> SourceNet:
     """Bring a foreign graph to the form that exports start from; whatever became ONNX in memory comes in here.
 
     Args:
-        model: one image in, one output or one that ``logits`` names. It runs in ONNX Runtime as the reference.
+        model: one image in, one output or one that ``logits`` names.
         path: what it was read from, for messages.
         request: what is asked for.
         name: what artifacts are called.
         parents: SHA-256 of what it was read from, by role.
         own: the spec that it carries, if any.
+        origin: what it was, and what runs it as the reference.
 
     Raises:
         ArtifactError: a quantised graph, or an operation that no engine knows.
         SpecError: no spec, or one that contradicts the graph, or an output that cannot be read.
     """
-    flags = request.said
+    flags = add_known(request.said, origin.known)
     expect_float(model)  # before flags are asked for: no flag helps a quantised file
     refuse_other_kinds(model, flags.logits)
     if flags.logits is not None:
@@ -73,7 +97,7 @@ def read_graph(
     entry = read_entry(plain_graph(model).graph)
     if own is None and entry.takes_pixels:
         flags = take_pixels(flags)
-    foreign = _open_foreign(model, entry, own or flags, path)
+    foreign = _open_foreign(model, entry, own or flags, path, origin.run)
     if own is not None:
         spec = request.settle(own)
     else:
@@ -83,25 +107,27 @@ def read_graph(
     if own is None and flags.task is None and reading.may_be_independent:
         expect_said(path, spec, [reading.logits(probe) for probe in probe_inputs(spec)])
     return SourceNet(
-        *(name, bare.spec, bare.proto, reading.logits, STAGE_FILE, dict(parents)),
+        *(name, bare.spec, bare.proto, reading.logits, origin.stage, dict(parents)),
         predict=reading.predict,
-        notes=bare.notes,
+        notes=(*origin.notes, *bare.notes),
         is_foreign=own is None,
         takes_pixels=entry.takes_pixels,
     )
 
 
-def _open_foreign(model: onnx.ModelProto, entry: Entry, known: SpecFlags | ModelSpec, path: Path) -> ForeignNet:
+def _open_foreign(
+    model: onnx.ModelProto, entry: Entry, known: SpecFlags | ModelSpec, path: Path, run: Own | None
+) -> ForeignNet:
     """Fix what is dynamic at what is known, so that the file can be run and its output looked at."""
     if isinstance(known, ModelSpec):
-        return ForeignNet(model, (known.channels, known.height, known.width), known.logit_channels)
+        return ForeignNet(model, (known.channels, known.height, known.width), known.logit_channels, run)
     check_complete(path, known, entry.size)
     height, width = known.imgsz or (entry.height, entry.width)
     channels = entry.channels or (1 if known.color_order == "gray" else 3)
     classes = 1 if known.task == "binary" else len(known.classes or ())
     assert height is not None
     assert width is not None
-    return ForeignNet(model, (channels, entry.height or height, entry.width or width), classes)
+    return ForeignNet(model, (channels, entry.height or height, entry.width or width), classes, run)
 
 
 def _same_size(own: ModelSpec, asked: ModelSpec) -> ModelSpec:

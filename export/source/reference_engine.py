@@ -31,7 +31,8 @@ def softmax(logits: Float32) -> Float32:
 
 def sigmoid(logits: Float32) -> Float32:
     """Compute ``1 / (1 + exp(-x))`` of each logit, float32."""
-    return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
+    with np.errstate(over="ignore"):  # exp of a large number is infinity, and its probability is 0
+        return np.asarray(1 / (1 + np.exp(-logits)), np.float32)
 
 
 def prediction_from_logits(logits: Float32, spec: ModelSpec) -> Prediction:

@@ -1,0 +1,1 @@
+"""TensorFlow Lite files, read as ONNX with channels first."""
