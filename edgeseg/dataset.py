@@ -20,22 +20,28 @@ where ``task: multilabel`` says that bit k of a mask's values stands for class k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from edgeseg.console.progress import bar_on_tty
+from edgeseg.datasets.cached import convert_into_cache, join_void
+from edgeseg.datasets.formats.labelled_set import Reader, ReadOptions
+from edgeseg.datasets.formats.mask_file import check_same_size, read_labels, void_as
+from edgeseg.datasets.formats.ours import READER as OURS
+from edgeseg.datasets.formats.table import find_reader
 from edgeseg.errors import DataError
 from edgeseg.files.data_layout import DataLayout, read_layout
 from edgeseg.files.image_files import about_unread, is_image, list_images, unread_pictures
 from edgeseg.given import checked
-from edgeseg.image import ColorMaskError, UInt8, read_image, read_mask, read_mask_numbers
+from edgeseg.image import UInt8, read_image, read_mask
 from edgeseg.masks.census import MaskCensus, value_counts
 from edgeseg.masks.class_folders import Part, find_parts, join_parts, stem_of
 from edgeseg.masks.class_sets import HOW, describe_strange_sets
 from edgeseg.masks.judge import check_masks, check_proof
-from edgeseg.masks.mask_values import IGNORED, UNNAMED, GivenValues, Labels, MaskValues
-from edgeseg.masks.strange_values import describe_colors, describe_strange
+from edgeseg.masks.mask_values import IGNORED, GivenValues, Labels, MaskValues
+from edgeseg.masks.strange_values import describe_strange
 from edgeseg.spec import MAX_MULTILABEL, TASKS, ModelSpec
 
 MULTILABEL = "multilabel"
@@ -43,8 +49,10 @@ MULTILABEL = "multilabel"
 
 @checked
 def is_dataset(path: Path) -> bool:
-    """Tell whether ``path`` has the layout of a data folder, or is a ``data.yaml``."""
-    return path.suffix in (".yaml", ".yml") or (path / "images").is_dir() or (path / "data.yaml").is_file()
+    """Tell whether ``path`` is a data folder, in our layout or a format that is read, or a file of one."""
+    if path.suffix in (".yaml", ".yml") or (path / "images").is_dir() or (path / "data.yaml").is_file():
+        return True
+    return find_reader(path) is not None
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,7 @@ class Dataset:
         mask_values: what the values of the mask files mean, where they are not class indices.
         void_said: somebody chose ``ignore_index``; it is no guess.
         task: what the data is for, where it says so: ``multilabel`` where masks hold sets of classes.
+        converted_as: what ``mask_values`` was while another format was converted; the masks hold class indices since.
     """
 
     root: Path
@@ -88,6 +97,7 @@ class Dataset:
     mask_values: MaskValues = field(default_factory=MaskValues)
     void_said: bool = False
     task: str | None = None
+    converted_as: MaskValues | None = None
 
     @classmethod
     def open(
@@ -98,6 +108,8 @@ class Dataset:
         spec: ModelSpec | None = None,
     ) -> Dataset:
         """Open a data folder or a ``data.yaml``.
+
+        Another format of labels is converted into the cache first, once.
 
         Args:
             path: the folder, or the yaml file.
@@ -110,6 +122,9 @@ class Dataset:
             DataError: no such folder, an unknown layout, no class names, meanings that make no sense, or masks of
                 several classes a pixel where ``spec`` has one, or the other way round.
         """
+        reader = find_reader(path)
+        if reader is not None and reader is not OURS:
+            return cls._open_converted(Path(path), reader, ignore_index, mask_values, spec)
         found = read_layout(Path(path))
         task = found.task or _task_of_folders(found)
         if task not in (None, *TASKS):
@@ -132,6 +147,31 @@ class Dataset:
                 f"{HOW.format(first=found.classes[0])}."
             )
         return cls(found.root, found.classes, void, found.folders, values, said, task)
+
+    @classmethod
+    def _open_converted(
+        cls,
+        path: Path,
+        reader: Reader,
+        ignore_index: int | None,
+        mask_values: GivenValues | None,
+        spec: ModelSpec | None,
+    ) -> Dataset:
+        """Convert another format, unless that was done before, and open what it became."""
+        given = join_void(mask_values, ignore_index)
+        names = spec.classes if spec is not None and reader.may_lack_names else None
+        options = ReadOptions(network_classes=names, mask_values=given)
+        place = convert_into_cache(path, reader, options, bar_on_tty)
+        opened = cls.open(place)
+        if spec is not None:
+            expect_task(opened, opened.task, spec.task)
+        root = path if path.is_dir() else path.parent
+        return replace(opened, root=root, converted_as=MaskValues.read(given, opened.classes) if given else None)
+
+    @property
+    def recorded_values(self) -> dict[str, str]:
+        """What ``mask_values`` opens this data so again: plain values, empty where nothing has to be said."""
+        return (self.converted_as or self.mask_values).to_dict(self.classes)
 
     @property
     def several(self) -> bool:
@@ -184,18 +224,11 @@ class Dataset:
             DataError: unreadable, of another size, or a value outside the classes.
         """
         labels = self._read_pair(pair)
-        if image.shape[:2] != labels.shape:
-            turned = labels.shape == image.shape[1::-1] and _ABOUT_TURNED
-            raise DataError(
-                f"Mask {pair.mask} is {labels.shape[1]}x{labels.shape[0]} but its image {pair.image.name} "
-                f"is {image.shape[1]}x{image.shape[0]}.{turned or ''} Make them the same size."
-            )
+        check_same_size(pair.mask, labels.shape, pair.image, image.shape)
         census = self._count([pair.mask], lambda number: labels, "it")
         if census.strange:
             raise DataError((describe_strange_sets if self.several else describe_strange)(census))
-        if labels.dtype == np.uint8:
-            return np.asarray(labels, np.uint8)
-        return np.where(labels == IGNORED, self.ignore_index or 0, labels).astype(np.uint8)
+        return void_as(labels, self.ignore_index or 0)
 
     def count_values(self, split: str, pairs: Sequence[Pair] | None = None) -> MaskCensus:
         """Read every mask of a split, or of some of its pairs, and count its values, each file for itself.
@@ -237,32 +270,7 @@ class Dataset:
         return join_parts(pair.parts, self.classes, self.ignore_index, read_mask)
 
     def _read_labels(self, path: Path) -> Labels:
-        """The labels of a mask file: HW uint8, or int32 with -1 for what ``mask_values`` ignores."""
-        if self.mask_values.colors:
-            image = read_image(path)
-            labels = self.mask_values.label_colors(image)
-            if (unnamed := labels == UNNAMED).any():
-                raise DataError(describe_colors(path, image[unnamed], self.classes, named=True))
-            return labels
-        try:
-            numbers = read_mask_numbers(path)
-        except ColorMaskError:
-            raise DataError(describe_colors(path, read_image(path), self.classes)) from None
-        if numbers.dtype == np.uint8 and not self.mask_values.numbers:
-            return numbers
-        labels = self.mask_values.label_numbers(numbers)
-        if (largest := int(labels.max())) > 255:
-            raise DataError(
-                f"Mask {path} holds {numbers.dtype} values up to {largest}; class indices are 0..255. Say what it "
-                f"means with `mask_values='{largest}=CLASS'`."
-            )
-        return labels
-
-
-_ABOUT_TURNED = (
-    " Is the mask drawn on what EXIF has not turned? Then turn the mask as well, or take the orientation out of the "
-    "image (exiftool -Orientation= FILE)."
-)
+        return read_labels(path, self.classes, self.mask_values)
 
 
 def expect_task(where: Dataset | DataLayout, found: str | None, wanted: str) -> None:

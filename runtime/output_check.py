@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgeseg.errors import OutputError
 from edgeseg.files.atomic import check_writable
+from edgeseg.files.cache_folder import cache_folder
 from edgeseg.files.output_paths import check_apart, is_same
 from edgeseg.runtime.recording.folder import SEGMENT_ADDS_BYTES, partial_path
 from edgeseg.runtime.recording.video_file import CONTAINERS
@@ -17,7 +18,6 @@ from edgeseg.runtime.sinks.lines.stream import is_stream
 from edgeseg.runtime.sinks.mask_file import longest_name_bytes
 from edgeseg.runtime.sinks.pictures import overlay_name
 from edgeseg.runtime.sources.files_read import check_pictures_apart, source_files
-from edgeseg.runtime.system.cache_folder import cache_folder
 
 
 def check_outputs(

@@ -167,7 +167,7 @@ def _labelled_samples(
     items = tuple(
         Sample(pair.image.name, _pair_reader(dataset, pair), (pair.image, *pair.masks)) for pair in dataset.pairs(split)
     )
-    meanings = dataset.mask_values.to_dict(dataset.classes) or None
+    meanings = dataset.recorded_values or None
     return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split), meanings)
 
 

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """List the cache or remove it; returns the exit code."""
     from edgeseg.console.quantities import duration_s
+    from edgeseg.files.cache_folder import cache_folder
     from edgeseg.runtime.system.cache_contents import cache_entries, clear
-    from edgeseg.runtime.system.cache_folder import cache_folder
 
     entries = cache_entries(duration_s(args.older_than) if args.older_than else 0.0)
     removed = [entry for entry in entries if clear(entry)] if args.clear else []

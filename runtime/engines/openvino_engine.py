@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import ArtifactError, EngineError, UserError
+from edgeseg.files.cache_folder import cache_folder
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import (
     CLOSED_SLOT,
@@ -32,7 +33,6 @@ from edgeseg.runtime.engines.openvino_core import load_openvino, shared_core
 from edgeseg.runtime.engines.openvino_store import ModelStore
 from edgeseg.runtime.engines.placement import Placement, cpu_placement, device_kind
 from edgeseg.runtime.frames.frame import Prediction
-from edgeseg.runtime.system.cache_folder import cache_folder
 from edgeseg.runtime.system.machine import usable_cores
 from edgeseg.spec import ModelSpec
 

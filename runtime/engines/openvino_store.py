@@ -16,9 +16,9 @@ from typing import Any
 
 from edgeseg.artifact import Artifact
 from edgeseg.errors import EnvironmentFault, OutputError
+from edgeseg.files.cache_folder import private_folder, read_private, write_private
 from edgeseg.runtime.engines.openvino_core import load_openvino
 from edgeseg.runtime.events.event import Event, OnEvent
-from edgeseg.runtime.system.cache_folder import private_folder, read_private, write_private
 from edgeseg.runtime.system.machine import this_cpu
 
 _DIGEST_BYTES = 32

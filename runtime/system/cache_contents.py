@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeseg.files.cache_folder import cache_folder
 from edgeseg.formats import usable_formats
-from edgeseg.runtime.system.cache_folder import cache_folder
 
 _ENTRY = re.compile(r"[0-9a-f]{16,64}")
 """Each model has a folder that is named by a digest of what it was made from."""

@@ -15,14 +15,14 @@ from typing import Any
 
 from edgeseg.errors import TamperedError
 from edgeseg.files.atomic import writing
-from edgeseg.files.lock import hold_alone
-from edgeseg.runtime.system.cache_folder import (
+from edgeseg.files.cache_folder import (
     cache_folder,
     is_private,
     private_folder,
     read_private,
     write_private,
 )
+from edgeseg.files.lock import hold_alone
 from edgeseg.runtime.trt.engine_key import EngineKey
 
 PLAN, FACTS, LOCK = "engine.plan", "engine.json", "lock"

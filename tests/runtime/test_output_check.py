@@ -13,8 +13,8 @@ import pytest
 from linear_model import ArtifactMaker
 
 from edgeseg.errors import OutputError
+from edgeseg.files.cache_folder import cache_folder
 from edgeseg.runtime.output_check import check_outputs
-from edgeseg.runtime.system.cache_folder import cache_folder
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgeseg.errors import EnvironmentFault
-from edgeseg.runtime.system import cache_folder as module
-from edgeseg.runtime.system.cache_folder import cache_folder, private_folder, read_private, write_private
+from edgeseg.files import cache_folder as module
+from edgeseg.files.cache_folder import cache_folder, private_folder, read_private, write_private
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -170,4 +170,4 @@ def test_there_is_one_home_for_this() -> None:
         if re.search(r"st_uid|S_IWOTH|S_IWGRP|0o022|0o077", path.read_text(encoding="utf-8"))
     }
     leftovers = "edgeseg/files/unfinished.py"  # whether a dead run's leftover is this user's to remove
-    assert found == {"runtime/system/cache_folder.py", leftovers}
+    assert found == {"edgeseg/files/cache_folder.py", leftovers}

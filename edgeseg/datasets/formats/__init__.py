@@ -1,0 +1,1 @@
+"""One reader a format of labels, and the table of them."""
