@@ -22,15 +22,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edgeseg.console.progress import bar_on_tty
-from edgeseg.datasets.cached import convert_into_cache, join_void
-from edgeseg.datasets.formats.labelled_set import Reader, ReadOptions
 from edgeseg.datasets.formats.mask_file import check_same_size, read_labels, void_as
-from edgeseg.datasets.formats.ours import READER as OURS
-from edgeseg.datasets.formats.table import find_reader
 from edgeseg.errors import DataError
 from edgeseg.files.data_layout import DataLayout, read_layout
 from edgeseg.files.image_files import about_unread, is_image, list_images, unread_pictures
@@ -44,7 +40,12 @@ from edgeseg.masks.mask_values import IGNORED, GivenValues, Labels, MaskValues
 from edgeseg.masks.strange_values import describe_strange
 from edgeseg.spec import MAX_MULTILABEL, TASKS, ModelSpec
 
+if TYPE_CHECKING:
+    from edgeseg.datasets.formats.labelled_set import Reader
+
 MULTILABEL = "multilabel"
+OURS = "edgeseg"
+"""The name of the reader of our own layouts."""
 
 
 @checked
@@ -52,6 +53,8 @@ def is_dataset(path: Path) -> bool:
     """Tell whether ``path`` is a data folder, in our layout or a format that is read, or a file of one."""
     if path.suffix in (".yaml", ".yml") or (path / "images").is_dir() or (path / "data.yaml").is_file():
         return True
+    from edgeseg.datasets.formats.table import find_reader
+
     return find_reader(path) is not None
 
 
@@ -122,8 +125,10 @@ class Dataset:
             DataError: no such folder, an unknown layout, no class names, meanings that make no sense, or masks of
                 several classes a pixel where ``spec`` has one, or the other way round.
         """
+        from edgeseg.datasets.formats.table import find_reader
+
         reader = find_reader(path)
-        if reader is not None and reader is not OURS:
+        if reader is not None and reader.name != OURS:
             return cls._open_converted(Path(path), reader, ignore_index, mask_values, spec)
         found = read_layout(Path(path))
         task = found.task or _task_of_folders(found)
@@ -158,6 +163,10 @@ class Dataset:
         spec: ModelSpec | None,
     ) -> Dataset:
         """Convert another format, unless that was done before, and open what it became."""
+        from edgeseg.console.progress import bar_on_tty
+        from edgeseg.datasets.cached import convert_into_cache, join_void
+        from edgeseg.datasets.formats.labelled_set import ReadOptions
+
         given = join_void(mask_values, ignore_index)
         names = spec.classes if spec is not None and reader.may_lack_names else None
         options = ReadOptions(network_classes=names, mask_values=given)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +30,12 @@ def package_folders() -> dict[str, Path]:
         top = max((name for name in folders if f"{package}.".startswith(f"{name}.")), key=len)
         found[package] = ROOT.joinpath(folders[top], *package[len(top) + 1 :].split("."))
     return {name: folder.resolve() for name, folder in found.items()}
+
+
+def find_actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Every flag and word of a parser, those of its actions too, as ``edgeseg dataset convert`` has them."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in dict.fromkeys(action.choices.values()):
+                yield from find_actions(inner)

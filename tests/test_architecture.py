@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import ROOT, package_folders
+from house import ROOT, find_actions, package_folders
 
 from edgeseg.cli import VERBS, build_parser
 from edgeseg.models.registry import MODELS
@@ -335,7 +335,7 @@ def verb_flags() -> set[str]:
     found: set[str] = set()
     for verb in VERBS:
         verbs = next(a for a in build_parser(verb)._actions if isinstance(a, argparse._SubParsersAction))
-        found.update(word for action in verbs.choices[verb]._actions for word in action.option_strings)
+        found.update(word for action in find_actions(verbs.choices[verb]) for word in action.option_strings)
     return found
 
 

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from house import find_actions
 
 from edgeseg.cli import VERBS, build_parser
 
@@ -35,7 +36,7 @@ def flags_of(verb: str) -> set[str]:
     """Every option string that ``edgeseg verb`` takes."""
     parser = build_parser(verb)
     (verbs,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    return {flag for action in verbs.choices[verb]._actions for flag in action.option_strings}
+    return {flag for action in find_actions(verbs.choices[verb]) for flag in action.option_strings}
 
 
 @pages

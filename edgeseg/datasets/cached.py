@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeseg.console.progress import Progress, no_progress
-from edgeseg.datasets.convert import write_set
+from edgeseg.datasets.convert import write_dataset
 from edgeseg.datasets.formats.labelled_set import VOID, Reader, ReadOptions
 from edgeseg.errors import EnvironmentFault
 from edgeseg.files.cache_folder import cache_folder, private_folder
@@ -28,7 +28,7 @@ def convert_into_cache(path: Path, reader: Reader, options: ReadOptions, progres
     """Convert a data folder into the cache, unless it lies there already; returns the folder in our layout.
 
     Raises:
-        DataError: see :func:`~edgeseg.datasets.convert.write_set`.
+        DataError: see :func:`~edgeseg.datasets.convert.write_dataset`.
         EnvironmentFault: no cache folder that is private.
     """
     place = cache_folder(FOLDER) / digest_data(path, reader, options)
@@ -40,7 +40,7 @@ def convert_into_cache(path: Path, reader: Reader, options: ReadOptions, progres
             f"`edgeseg.convert_dataset({str(path)!r}, out=OUT)`."
         ) from None
     if not place.is_dir():
-        write_set(reader.read(path, options), place, link=True, progress=progress)
+        write_dataset(reader.read(path, options), place, link=True, progress=progress)
     return place
 
 

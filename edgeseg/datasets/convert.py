@@ -84,7 +84,7 @@ class Conversion:
         }
 
 
-def write_set(
+def write_dataset(
     found: LabelledSet,
     out: Path,
     *,
@@ -157,11 +157,8 @@ class _Writer:
 
     def __init__(self, found: LabelledSet, folder: Path, link: bool, fill: bool) -> None:
         self.found, self.folder, self.link, self.fill = found, folder, link, fill
-        usual = default_palette(len(found.classes))
-        self.palette = [
-            tuple(found.colors[label].to_bytes(3, "big")) if label in found.colors else usual[label]
-            for label in range(len(found.classes))
-        ]
+        usual = enumerate(default_palette(len(found.classes)))
+        self.palette = [_split_color(found.colors.get(label), color) for label, color in usual]
         self.counts: list[tuple[str, Path, np.ndarray[Any, Any]]] = []
 
     def write(self, pictures: Sequence[LabelledPicture], skip_wrong: bool, progress: Progress) -> list[str]:
@@ -256,9 +253,15 @@ def _link(source: Path, place: Path) -> bool:
 
 
 def _about_wrong(found: LabelledSet, wrong: Sequence[str], count: int) -> str:
-    more = f" And {len(wrong) - MOST_NAMED} more." if len(wrong) > MOST_NAMED else ""
-    return (
-        f"{len(wrong)} of {count} pictures of {found.root}, read as {found.format}, cannot be used. "
-        f"{' '.join(wrong[:MOST_NAMED])}{more} "
-        f"`edgeseg.convert_dataset({str(found.root)!r}, out=OUT, skip_wrong=True)` leaves them out."
-    )
+    lines = [f"{len(wrong)} of {count} pictures of {found.root}, read as {found.format}, cannot be used:"]
+    lines += wrong[:MOST_NAMED]
+    if len(wrong) > MOST_NAMED:
+        lines.append(f"And {len(wrong) - MOST_NAMED} more.")
+    if len(wrong) < count:
+        root = str(found.root)
+        lines.append(f"`edgeseg.convert_dataset({root!r}, out=OUT, skip_wrong=True)` leaves them out.")
+    return "\n".join(lines)
+
+
+def _split_color(code: int | None, usual: tuple[int, int, int]) -> tuple[int, int, int]:
+    return usual if code is None else (code >> 16, code >> 8 & 255, code & 255)

@@ -56,7 +56,7 @@ class MaskValues:
         """
         numbers: dict[int, int] = {}
         colors: dict[int, int] = {}
-        for key, meaning in _pairs(given):
+        for key, meaning in split_values(given):
             number, color = _read_key(key)
             place, value = (colors, color) if color is not None else (numbers, number)
             label = _read_label(meaning, classes)
@@ -115,7 +115,8 @@ def color_codes(image: UInt8) -> npt.NDArray[np.uint32]:
     return np.asarray(red << 16 | green << 8 | blue, np.uint32)
 
 
-def _pairs(given: GivenValues) -> Iterable[tuple[Any, Any]]:
+def split_values(given: GivenValues) -> Iterable[tuple[Any, Any]]:
+    """Split what a person gives into keys and meanings; raises DataError where it is neither mapping nor text."""
     if isinstance(given, Mapping):
         return given.items()
     if not isinstance(given, str):

@@ -36,7 +36,8 @@ pretrained qat require_held resize restarts roi rotate save save_baseline save_e
 slots source spec std stem_stride steps task teacher tls_ca tls_fingerprint tls_insecure trace trace_images trace_out
 trust upsample upsampling val_every value_range version_compatible weights width
 """
-SAME_NAMES = frozenset(_NAMES.split())
+_DATASET_NAMES = "accept_colors colors missing skip_wrong"
+SAME_NAMES = frozenset(f"{_NAMES} {_DATASET_NAMES}".split())
 """Settings whose flag has the same name, with dashes."""
 
 OTHER_NAMES = {
@@ -80,6 +81,7 @@ class Command:
 
 
 COMMANDS = {
+    "edgeseg.convert_dataset": Command(("dataset", "convert"), {"data": "", "out": "--out"}),
     "edgeseg.evaluate": Command(("evaluate",), {"artifact": "", "data": "--data"}),
     "edgeseg.export_model": Command(("export",), {"net": ""}),
     "edgeseg.quantize": Command(("calibrate",), {"artifact": "", "images": "--data"}),
