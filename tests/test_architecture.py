@@ -71,6 +71,7 @@ ROOMS = (
     "edgeseg.export.reading",
     "edgeseg.export.checkpoints",
     "edgeseg.export.tflite",
+    "edgeseg.export.hubs",
     "edgeseg.export.source",
     "edgeseg.export.trace",
     "edgeseg.export",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.api.needs import need_to_export
-from edgeseg.artifact import Artifact
+from edgeseg.artifact import MANIFEST, Artifact
 from edgeseg.console.extras import require
 from edgeseg.console.progress import OnProgress, report_to
 from edgeseg.errors import DataWarning, UserError
@@ -160,7 +160,7 @@ def default_out(net: Any, weights: Path | None = None) -> Path:
     if not isinstance(named, Path):
         return IN_MEMORY if weights is None else weights.resolve().parent / "artifacts"
     path = named.resolve()
-    return path.parent if named.is_dir() else path.parent / "artifacts"
+    return path.parent if (path / MANIFEST).is_file() else path.parent / "artifacts"
 
 
 def as_path(value: str | Path | None) -> Path | None:

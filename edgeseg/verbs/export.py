@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ from edgeseg.verbs.flags.threshold import read_threshold
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
     from edgeseg.export.forms import ExportOptions
-    from edgeseg.export.source.source_net import DepthCut, LevelCut
+    from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet
     from edgeseg.runtime.trt.device_engine import BuiltEngine
 
 EXAMPLES = (
@@ -102,7 +103,6 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for name in [one.name for one in formats_to_time()] if args.prefer else [model_format]:
         need_to_export(args.model, name, int8)
-    from edgeseg.calibration.images.set_file import weight_digests
     from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.forms import export_forms, export_preferred
     from edgeseg.export.source.source_net import SourceRequest
@@ -116,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     if source.cut is not None and not args.json:
         say_lines(f"{source.cut.text()}\n")
     place = OutputOptions(out, args.name or source.name, bar_on_tty, TIMED_S)
-    weights = source.parents.values() if isinstance(args.model, str) else weight_digests(args.model).values()
+    weights = _digest_weights(args.model, source)
     with say_what_stays():
         if args.prefer:
             print_choice(export_preferred(source, options, args.prefer, place, weights, warn), args.json)
@@ -125,6 +125,16 @@ def run(args: argparse.Namespace) -> int:
     engine = _build_engine(tensorrt, made[-1].artifact) if tensorrt and tensorrt.target else None
     print_results(made, args.json, engine)
     return 0
+
+
+def _digest_weights(model: str | Path, source: SourceNet) -> Collection[str]:
+    """Digests that stand for the network: of words and of folders of a library those of what they were read from."""
+    from edgeseg.artifact import MANIFEST
+    from edgeseg.calibration.images.set_file import weight_digests
+
+    if isinstance(model, str) or (model.is_dir() and not (model / MANIFEST).is_file()):
+        return source.parents.values()
+    return weight_digests(model).values()
 
 
 def _check(args: argparse.Namespace, model_format: str, int8: bool) -> None:

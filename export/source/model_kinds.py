@@ -15,8 +15,11 @@ from typing import Generic, NoReturn, TypeVar
 from edgeseg.artifact import MANIFEST
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import ArtifactError, UserError
+from edgeseg.export.hubs.agreement import is_hub_folder, open_folder
+from edgeseg.export.hubs.hub_name import is_hub_name, refuse_hub_name
 from edgeseg.export.source.factory_source import open_factory
 from edgeseg.export.source.foreign_spec import SpecFlags
+from edgeseg.export.source.module_source import open_agreed
 from edgeseg.export.source.onnx_source import Origin, open_onnx_source, read_graph
 from edgeseg.export.source.own_source import open_artifact, open_checkpoint
 from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet, SourceRequest
@@ -75,11 +78,22 @@ def _decline(path: Path, request: SourceRequest) -> NoReturn:
     raise ArtifactError(describe_foreign(path))
 
 
+def _open_hub_folder(path: Path, request: SourceRequest) -> SourceNet:
+    name = request.name or path.resolve().name
+    return open_agreed(open_folder(path, vars(request.said)), name, request)
+
+
+def _refuse_hub_name(path: Path, request: SourceRequest) -> NoReturn:
+    refuse_hub_name(path)
+
+
 FILES: tuple[ModelKind[Path], ...] = (
     ModelKind("an artifact", _is_artifact, open_artifact),
     ModelKind("a checkpoint of edgeseg train", _is_checkpoint, open_checkpoint, TORCH, ("cut",)),
+    ModelKind("a name on the Hugging Face hub", is_hub_name, _refuse_hub_name),
     ModelKind("an ONNX file", _is_onnx, open_onnx_source),
     ModelKind("a TensorFlow Lite file", _is_lite, _open_lite, ("tflite",)),
+    ModelKind("a folder of a library's network", is_hub_folder, _open_hub_folder, TORCH),
     ModelKind("something else", lambda path: True, _decline),
 )
 """Files and folders; the first that matches opens it."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgeseg.console.extras import require
 from edgeseg.errors import SpecError
+from edgeseg.export.hubs.agreement import AgreedNet
 from edgeseg.export.reading.graph_view import Array
 from edgeseg.export.source.finite_net import check_activations, check_weights
 from edgeseg.export.source.foreign_net import ForeignNet, probe_inputs
@@ -54,6 +55,12 @@ class TorchNet:
 def module_source(net: nn.Module, spec: ModelSpec, name: str) -> SourceNet:
     """Bring a ``torch.nn.Module`` of which everything is known to the form that exports start from."""
     return open_module(TorchNet(net, name), SourceRequest(SpecFlags(), spec))
+
+
+def open_agreed(net: AgreedNet, name: str, request: SourceRequest) -> SourceNet:
+    """Bring a network of a library to the form that exports start from, see :func:`open_module`."""
+    source = TorchNet(net.module, name, net.what, net.parents, notes=net.notes)
+    return open_module(source, replace(request, flags=SpecFlags(**net.flags)))
 
 
 def open_module(net: TorchNet, request: SourceRequest) -> SourceNet:
