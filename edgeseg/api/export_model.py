@@ -137,8 +137,9 @@ def read_network(net: Any, request: SourceRequest) -> SourceNet:
     Raises:
         SpecError, CheckpointError, ArtifactError, UserError: see :func:`export_model`.
     """
+    from edgeseg.export.source.factory_source import open_built
     from edgeseg.export.source.model_kinds import open_source
-    from edgeseg.export.source.module_source import TorchNet, open_module
+    from edgeseg.export.source.module_source import TorchNet
 
     if isinstance(net, str | Path):
         return open_source(net, request)
@@ -151,7 +152,7 @@ def read_network(net: Any, request: SourceRequest) -> SourceNet:
         raise UserError("A module does not say what its pixels and classes mean; give `spec`, a ModelSpec.")
     if request.weights is not None:
         raise UserError("`weights` are put into a network that a call builds; load them into this module first.")
-    return open_module(TorchNet(net, request.name or type(net).__name__.lower()), request)
+    return open_built(TorchNet(net, request.name or type(net).__name__.lower()), request)
 
 
 def default_out(net: Any, weights: Path | None = None) -> Path:

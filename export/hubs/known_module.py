@@ -77,9 +77,23 @@ def _describe_torchvision(net: nn.Module, what: str) -> HubNet:
 
 
 def count_classes(state: Mapping[str, Any]) -> int:
-    """Count the channels that the classifier of a torchvision network gives, by its weights; 0 where it has none."""
-    found = [name for name in state if name.startswith("classifier.") and name.endswith(".bias")]
+    """Count the channels that the classifier of a torchvision network gives, by its weights; 0 where it has none.
+
+    >>> import torch
+    >>> count_classes({"module.classifier.0.bias": torch.zeros(8), "module.classifier.4.bias": torch.zeros(5)})
+    5
+    """
+    found = [name for name in state if f".{name}".rfind(".classifier.") >= 0 and name.endswith(".bias")]
     return int(state[found[-1]].shape[0]) if found else 0
+
+
+def without_weights(name: str, text: str) -> str:
+    """Say how the weights of a network of torchvision come to be a file."""
+    get = f"t.models.get_model('{name}', weights='DEFAULT').state_dict()"
+    return (
+        f"{text!r} needs the file with its weights: `weights`. torchvision's own become one with: "
+        f"python -c \"import torch, torchvision as t; torch.save({get}, '{name}.pth')\""
+    )
 
 
 def torchvision_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,6 +105,9 @@ def torchvision_arguments(state: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         ``num_classes``, ``aux_loss`` where there is such a head, and nothing to download.
     """
-    has_aux = any(name.startswith("aux_classifier.") for name in state)
-    aux = {"aux_loss": True} if has_aux else {}
-    return {"weights_backbone": None, "num_classes": count_classes(state), **aux}
+    found: dict[str, Any] = {"weights_backbone": None}
+    if count := count_classes(state):
+        found["num_classes"] = count
+    if any(".aux_classifier." in f".{name}" for name in state):
+        found["aux_loss"] = True
+    return found

@@ -17,7 +17,7 @@ from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.export.hubs.agreement import is_hub_folder, open_folder
 from edgeseg.export.hubs.hub_name import is_hub_name, refuse_hub_name
-from edgeseg.export.source.factory_source import open_factory
+from edgeseg.export.source.factory_source import open_factory, open_torchvision
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.module_source import open_agreed
 from edgeseg.export.source.onnx_source import Origin, open_onnx_source, read_graph
@@ -99,6 +99,13 @@ FILES: tuple[ModelKind[Path], ...] = (
 """Files and folders; the first that matches opens it."""
 
 NAMES: tuple[ModelKind[str], ...] = (
+    ModelKind(
+        "a network of torchvision",
+        lambda words: words.startswith("torchvision:"),
+        open_torchvision,
+        TORCH,
+        ("weights",),
+    ),
     ModelKind("a call that builds a network", lambda words: True, open_factory, TORCH, ("weights",)),
 )
 """Words that are no path; the first that matches opens it."""

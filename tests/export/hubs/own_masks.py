@@ -11,16 +11,20 @@ from edgeseg.artifact import Artifact
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.predictor import open_predictor
 
-SIZES = ((64, 96), (64, 96), (64, 96), (120, 180), (48, 72), (100, 100))
-"""As own_words.py has them."""
-SAME = 3
-"""So many of them are of the network's size."""
 
+def differences(root: Path, name: str, precision: str = "fp32") -> tuple[list[float], list[float], set[int]]:
+    """Share of the pixels of each picture that edgeseg labels otherwise than the library.
 
-def differences(root: Path, name: str, precision: str = "fp32") -> tuple[list[float], list[UInt8]]:
-    """Share of the pixels of each picture that edgeseg labels otherwise than the library, and the library's masks."""
+    Returns:
+        Those of pictures of the network's size, those of others, and the labels that the library gives.
+    """
     with np.load(root / f"{name}.npz") as kept:
-        own = [kept[key] for key in kept.files]
+        own: list[UInt8] = [kept[key] for key in kept.files]
+    same, resized = [], []
     with open_predictor(Artifact.open(root / "artifacts" / f"{name}-{precision}-onnx")) as predict:
-        found = [predict(scene(500 + number, *size)[0]) for number, size in enumerate(SIZES)]
-    return [float(np.mean(one != other)) for one, other in zip(found, own, strict=True)], own
+        size = (predict.spec.height, predict.spec.width)
+        for number, mask in enumerate(own):
+            found = predict(scene(500 + number, *mask.shape)[0])
+            (same if mask.shape == size else resized).append(float(np.mean(found != mask)))
+    assert len(same) >= 2
+    return same, resized, set(np.unique(np.concatenate([mask.ravel() for mask in own])).tolist())

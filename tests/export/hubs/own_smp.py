@@ -9,7 +9,7 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from fitted import CLASSES, HEIGHT, WIDTH
-from own_words import MEAN, STD, enlarge, export, keep_masks, prove_int8, train
+from own_words import MEAN, STD, enlarge, export, keep_masks, prove_int8, run_page, train
 
 SIZE = ("--imgsz", str(HEIGHT), str(WIDTH))
 
@@ -43,6 +43,8 @@ def make(root: Path) -> None:
     three.save_pretrained(root / "three", dataset="scenes")
     prove_int8(root / "three", root, *SIZE, "--classes", ",".join(CLASSES))
     keep_masks(root, "three", own_mask(root / "three", "argmax"))
+    (root / "three").rename(root / "unet")
+    run_page("A folder of segmentation_models.pytorch", root, "unet")
 
     one = smp.Unet("resnet18", classes=1, aux_params={"classes": 4}, **small)
     train(one, lambda given: given[0], "foreground", 10)

@@ -11,7 +11,7 @@ import numpy as np
 import timm
 import torch
 from fitted import CLASSES, HEIGHT, WIDTH
-from own_words import enlarge, export, keep_masks, prove_int8, train
+from own_words import enlarge, export, keep_masks, prove_int8, run_page, train
 
 SIZE = ("--imgsz", str(HEIGHT), str(WIDTH))
 BUILD = """
@@ -62,11 +62,12 @@ def make(root: Path) -> None:
     import nets
 
     net = nets.build()
-    train(net, lambda given: given, steps=60)
+    train(net, lambda given: given, steps=40)
     torch.save({"state_dict": {f"module.{name}": value for name, value in net.state_dict().items()}}, root / "fpn.pth")
     words = ["--weights", "fpn.pth", *SIZE, "--classes", ",".join(CLASSES)]
     prove_int8("nets:build(classes=3)", root, *words)
     keep_masks(root, "fpn", own_mask(net))
+    run_page("A network of timm", root, "fpn")
 
     tiny = nets.build("tf_efficientnet_lite0")
     torch.save(tiny.state_dict(), root / "lite.pth")

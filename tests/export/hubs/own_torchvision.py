@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fitted import CLASSES, HEIGHT, WIDTH
-from own_words import enlarge, export, keep_masks, prove_int8, train
+from own_words import enlarge, export, keep_masks, prove_int8, run_page, train
 from PIL import Image
 from torchvision.models import segmentation
 from torchvision.transforms._presets import SemanticSegmentation
@@ -31,11 +31,12 @@ def own_mask(net: torch.nn.Module):
 def make(root: Path) -> None:
     torch.manual_seed(0)
     net = segmentation.lraspp_mobilenet_v3_large(num_classes=3, weights_backbone=None)
-    train(net, lambda given: given["out"], steps=60)
+    train(net, lambda given: given["out"], steps=40)
     torch.save(net.state_dict(), root / "lraspp.pth")
     words = ["--weights", str(root / "lraspp.pth"), *SIZE, "--classes", ",".join(CLASSES)]
     prove_int8("torchvision:lraspp_mobilenet_v3_large", root, *words)
     keep_masks(root, "lraspp", own_mask(net))
+    run_page("A network of torchvision", root, "lraspp", "again")
 
     net = segmentation.deeplabv3_mobilenet_v3_large(num_classes=4, aux_loss=True, weights_backbone=None)
     torch.save({"model": net.state_dict(), "epoch": 3}, root / "deeplabv3.pth")

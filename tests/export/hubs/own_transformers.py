@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import transformers
 from fitted import CLASSES, HEIGHT, WIDTH
-from own_words import export, keep_masks, prove_int8, train
+from own_words import export, keep_masks, prove_int8, run_page, train
 from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
 
 NAMES = {"id2label": dict(enumerate(CLASSES)), "label2id": {name: index for index, name in enumerate(CLASSES)}}
@@ -38,7 +38,7 @@ def make(root: Path) -> None:
     torch.manual_seed(0)
     segformer(root)
     processor = transformers.SegformerImageProcessor(size=BOTH, do_reduce_labels=True)
-    save(dpt(), transformers.DPTImageProcessor(size=BOTH, resample=2), root / "dpt")
+    save(dpt(), transformers.DPTImageProcessor(size={"height": WIDTH, "width": WIDTH}), root / "dpt")
     save(upernet(), processor, root / "upernet")
     save(mobilevit(), transformers.MobileViTImageProcessor(size=BOTH, do_center_crop=False), root / "mobilevit")
     for name in ("dpt", "upernet", "mobilevit"):
@@ -54,6 +54,7 @@ def segformer(root: Path) -> None:
     save(net, transformers.SegformerImageProcessor(size=BOTH), root / "segformer")
     prove_int8(root / "segformer", root)
     keep_masks(root, "segformer", own_mask(root / "segformer"))
+    run_page("A Hugging Face folder", root, "segformer", "again")
 
 
 def dpt() -> torch.nn.Module:

@@ -8,6 +8,7 @@ its own network, its own post-processing.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,12 +18,13 @@ import cv2
 import numpy as np
 import torch
 from fitted import CLASSES, HEIGHT, WIDTH, scene, write_dataset
+from your_network import run_blocks
 
 from edgeseg.cli import main
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-SIZES = ((HEIGHT, WIDTH), (HEIGHT, WIDTH), (HEIGHT, WIDTH), (120, 180), (48, 72), (100, 100))
-"""Three pictures of the network's size, then three that have to be resized."""
+SIZES = ((HEIGHT, WIDTH), (HEIGHT, WIDTH), (WIDTH, WIDTH), (WIDTH, WIDTH), (120, 180), (48, 72))
+"""Two of most networks' size, two of DPT's, which is square, and two of none."""
 OwnMask = Callable[[np.ndarray], np.ndarray]
 """An RGB picture to labels of its size, as the library makes them."""
 
@@ -80,6 +82,14 @@ def prove_int8(model: str | Path, root: Path, *words: str) -> None:
     export(model, root, "--int8", "--data", str(data), "--max-drop", "3", *words)
 
 
+def run_page(heading: str, root: Path, *left: str) -> None:
+    """Run the blocks of docs/your-network.md under a heading, in the folder that holds what they name."""
+    os.chdir(root)
+    run_blocks(heading)
+    for name in left:
+        assert (root / "artifacts" / f"{name}-fp32-openvino" / "edgeseg.json").is_file()
+
+
 def keep_masks(root: Path, name: str, own: OwnMask) -> None:
     """Write what the library itself makes of the pictures."""
     found = [own(np.ascontiguousarray(image[..., ::-1])) for image in pictures()]
@@ -89,7 +99,7 @@ def keep_masks(root: Path, name: str, own: OwnMask) -> None:
 
 
 def enlarge(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(mask.astype(np.uint8), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def main_of(library: str, folder: Path) -> None:

@@ -14,6 +14,7 @@ from edgeseg.cli import main
 from edgeseg.errors import ArtifactError, CheckpointError, EdgesegError, MissingExtra, SpecError
 from edgeseg.export.hubs.agreement import agree, notes_for
 from edgeseg.export.hubs.hub_net import IMAGENET, HubNet
+from edgeseg.export.hubs.known_module import complete_keywords, torchvision_arguments
 from edgeseg.export.hubs.saved_transform import FILE, read_transform
 from edgeseg.export.hubs.smp_folder import encoder_pixels
 from edgeseg.export.hubs.table import find_hub
@@ -166,6 +167,31 @@ def test_pixels_are_prepared_as_for_the_encoders_own_weights(
     found = encoder_pixels(encoder, weights)
     assert found is not None
     assert (found["color_order"], found["mean"][0], found["std"][0]) == ("rgb", pytest.approx(mean), pytest.approx(std))
+
+
+def test_the_arguments_of_torchvision_follow_from_the_weights() -> None:
+    heads = {"classifier.4.bias": torch.zeros(4), "aux_classifier.4.bias": torch.zeros(4)}
+    wanted = {"weights_backbone": None, "num_classes": 4}
+    assert torchvision_arguments({"backbone.conv1.weight": torch.zeros(1), **heads}) == {**wanted, "aux_loss": True}
+    lraspp = {"module.classifier.cbr.1.bias": torch.zeros(128), "module.classifier.low_classifier.bias": torch.zeros(4)}
+    assert torchvision_arguments(lraspp) == wanted
+
+
+def test_a_call_downloads_nothing_that_the_weights_replace() -> None:
+    given = {"encoder_name": "resnet18", "encoder_weights": "imagenet"}
+    assert complete_keywords("segmentation_models_pytorch", given) == given, "what a person says is done"
+    assert complete_keywords("segmentation_models_pytorch", {}) == {"encoder_weights": None}
+    assert complete_keywords("torchvision.models.segmentation", {"num_classes": 3})["weights_backbone"] is None
+    assert complete_keywords("nets", {"num_classes": 3}) == {"num_classes": 3}
+
+
+def test_torchvision_without_weights_gives_the_line_that_brings_them() -> None:
+    told = str(refusal("torchvision:lraspp_mobilenet_v3_large"))
+    assert "needs the file with its weights: `weights`" in told
+    assert (
+        "get_model('lraspp_mobilenet_v3_large', weights='DEFAULT').state_dict(), 'lraspp_mobilenet_v3_large.pth')"
+        in told
+    )
 
 
 RESIZE = {"__class_fullname__": "Resize", "p": 1.0, "height": 96, "interpolation": 1, "width": 128}
