@@ -37,6 +37,10 @@ def open_transformers(path: Path, config: Mapping[str, Any]) -> HubNet:
         SpecError: it has classes that edgeseg does not run.
     """
     kind = _expect_semantic(path, config)
+    if (channels := config.get("num_channels", 3)) != 3:
+        raise SpecError(
+            f"{path} takes {channels} channels ('num_channels'); edgeseg opens such networks of colour alone."
+        )
     check_weights_file(path)
     library = require_library(LIBRARY, LIBRARY, path)
     with _quietly(library):

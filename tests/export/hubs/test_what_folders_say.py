@@ -125,6 +125,11 @@ def test_what_cannot_be_run_is_said_before_the_library_is_asked(
     assert message in str(refusal(folder(tmp_path, {**SMP, **changes})))
 
 
+def test_networks_of_more_than_colour_are_declined(tmp_path: Path) -> None:
+    told = refusal(folder(tmp_path, {**SEGFORMER, "num_channels": 4}))
+    assert "takes 4 channels ('num_channels')" in str(told)
+
+
 @pytest.mark.parametrize(
     "name", ["nvidia/segformer-b0-finetuned-ade-512-512", "https://huggingface.co/nvidia/segformer-b0", "hf://a/b"]
 )
