@@ -1,8 +1,9 @@
-"""INT8 for ONNX Runtime on CPUs: unsigned activations, signed weights of seven bits, one scale a channel.
+"""INT8 for ONNX Runtime on CPUs: unsigned activations, signed weights of seven to eight bits, one scale a channel.
 
-On x86 the fast kernels multiply unsigned with signed bytes. Without VNNI they add two products in 16
-bits, and weights of eight bits overflow there without a word; with seven bits the sum is 255 * 64 * 2 at most,
-which fits. ``benchmarks/ort_encodings.py`` compares with the other ways to encode.
+On x86 the fast kernels multiply unsigned with signed bytes. Without VNNI they add two products in 16 bits, and
+weights of eight bits overflow there without a word; how many bits fit,
+:mod:`~edgeseg.calibration.quantizers.ort_weights` finds. ``benchmarks/ort_encodings.py`` compares with the other ways
+to encode.
 
 Every file is checked kernel by kernel on the processor at hand; what a kernel computes otherwise than the file
 says is computed in float.
@@ -14,16 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.onnx_ranges import Ranges
 from edgeseg.calibration.quantizers.ort_kernels import WrongKernel, avoid_known, find_wrong_kernels
+from edgeseg.calibration.quantizers.ort_weights import expect_no_overflow
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx
 from edgeseg.calibration.quantizers.qdq_quantizer import QdqQuantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
-from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
 from edgeseg.formats import ONNX
 from edgeseg.image import UInt8
@@ -38,12 +37,12 @@ STYLE = QdqStyle(
     # What makes their inputs writes INT8 then; a sum in between that stays in float costs all that INT8 wins.
     ("Add", "AveragePool", "Concat", "GlobalAveragePool", "MaxPool", "Resize"),
     reduce_range=True,
+    fine_pairs=True,
 )
 MIN_AGREEMENT = 0.98
 CHECKED_IMAGES = 2
 MAX_TIMES_ROUNDING = 4
 """Seen: 0.9 to 1.7 times, in networks that were not trained."""
-SEVEN_BITS = 64
 
 
 class OrtQuantizer(QdqQuantizer):
@@ -78,7 +77,7 @@ class OrtQuantizer(QdqQuantizer):
     ) -> tuple[Any, list[WrongKernel]]:
         """Quantise; find which kernels are wrong for what is written."""
         quantised = qdq_from_onnx(model, ranges, self.style, recipe.keep_float, shielded)
-        expect_seven_bits(quantised)
+        expect_no_overflow(quantised)
         return quantised, find_wrong_kernels(quantised, _pictures(images))
 
     def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
@@ -115,15 +114,3 @@ def _explain_disagreement(kernels: float, rounding: float) -> Mapping[str, Any]:
             "less than eight bits can tell, as one does that was hardly trained."
         ),
     }
-
-
-def expect_seven_bits(model: Any) -> None:
-    """Raise ArtifactError when a signed weight could overflow 16-bit sums on CPUs without VNNI."""
-    to_array = require("onnx.numpy_helper", "export").to_array
-    for tensor in model.graph.initializer:
-        values = to_array(tensor)
-        if values.dtype == np.int8 and values.ndim > 1 and np.abs(values.astype(int)).max(initial=0) > SEVEN_BITS:
-            raise ArtifactError(
-                f"The weights {tensor.name} use eight bits, which overflow in ONNX Runtime on CPUs without VNNI. "
-                "Please report this network."
-            )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.calibration.quantizers.onnx_ranges import Ranges
+from edgeseg.calibration.quantizers.ort_weights import override_scales
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
@@ -41,6 +42,7 @@ class QdqStyle:
         per_channel: one weight scale an output channel.
         symmetric: activation ranges around zero, so that zero points are 0.
         reduce_range: weights of 7 bits, so that sums of two products fit 16 bits.
+        fine_pairs: with that, more bits for the weights of convolutions wherever such sums fit all the same.
         float_bias: biases are not quantised.
         float_head: the last layers before the logits are not quantised.
     """
@@ -52,6 +54,7 @@ class QdqStyle:
     per_channel: bool = True
     symmetric: bool = False
     reduce_range: bool = False
+    fine_pairs: bool = False
     float_bias: bool = False
     float_head: bool = True
 
@@ -161,7 +164,7 @@ def _quantise(model: Any, ranges: Ranges, style: QdqStyle, excluded: set[str]) -
             [],
             sorted(excluded),
             list(style.ops),
-            _options(style),
+            _options(style) | ({"TensorQuantOverrides": override_scales(model)} if style.fine_pairs else {}),
         )
         return made.quantize_model()
 

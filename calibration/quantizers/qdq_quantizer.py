@@ -130,7 +130,7 @@ class QdqQuantizer:
 
     def _algorithm(self) -> str:
         kind = "symmetric" if self.style.symmetric else "asymmetric"
-        bits = "7-bit " if self.style.reduce_range else ""
+        bits = ("7 to 8-bit " if self.style.fine_pairs else "7-bit ") if self.style.reduce_range else ""
         channels = "per channel" if self.style.per_channel else "per tensor"
         return (
             f"onnxruntime.quantization, {self.style.activation} {kind} activations, "

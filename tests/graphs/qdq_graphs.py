@@ -46,14 +46,21 @@ class Graph:
         ]
         return "convolved"
 
-    def model(self, inputs: tuple[str, ...], output: str, channels: int = OUTPUTS, side: int = SIDE) -> onnx.ModelProto:
+    def model(
+        self,
+        inputs: tuple[str, ...],
+        output: str,
+        channels: int = OUTPUTS,
+        side: int = SIDE,
+        channels_in: int = CHANNELS,
+    ) -> onnx.ModelProto:
         """All of it; ``channels`` and ``side`` are of the output."""
 
         def entry(name: str, channels: int, side: int = SIDE) -> Any:
             return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, channels, side, side])
 
         tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in self.constants.items()]
-        ends = [entry(name, CHANNELS) for name in inputs], [entry(output, channels, side)]
+        ends = [entry(name, channels_in) for name in inputs], [entry(output, channels, side)]
         graph = helper.make_graph(self.nodes, "tiny", *ends, tensors)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(model)
@@ -75,6 +82,40 @@ def loud_convolution(weight: int = 127) -> onnx.ModelProto:
     loud = graph.quantised("fine", 0.01, np.uint8)
     convolved = graph.convolved(loud, CHANNELS, np.full((OUTPUTS, CHANNELS, 3, 3), weight, np.int8))
     return graph.model(("fine",), graph.quantised(convolved, 1.0, np.uint8))
+
+
+def packed_convolution(
+    channels: int, outputs: int, side: int, groups: int, packed: Any, zero: int = 0
+) -> onnx.ModelProto:
+    """A convolution of inputs that are as large as codes can be.
+
+    Args:
+        channels, outputs, side, groups: of the convolution.
+        packed: int8 weights of each output in the order (row, column, input channel), repeated; each second output has
+            them negative.
+        zero: zero point of the inputs.
+    """
+    inputs_of_group = channels // groups
+    rows = np.resize(np.asarray(packed, np.int8), (side * side * inputs_of_group,))[None].repeat(outputs, 0)
+    rows[1::2] *= -1
+    graph = Graph()
+    graph.constants = {
+        "one": np.float32(1),
+        "zero": np.uint8(zero),
+        "weights": np.moveaxis(rows.reshape(outputs, side, side, inputs_of_group), 3, 1),
+        "weights_scale": np.full(outputs, 0.5 / np.abs(rows[0].astype(int)).sum(), np.float32),
+        "weights_zero": np.zeros(outputs, np.int8),
+    }
+    how, weights = ["one", "zero"], ["weights", "weights_scale", "weights_zero"]
+    graph.nodes = [
+        helper.make_node("QuantizeLinear", ["loud", *how], ["loud_q"]),
+        helper.make_node("DequantizeLinear", ["loud_q", *how], ["loud_dq"]),
+        helper.make_node("DequantizeLinear", weights, ["weights_dq"], axis=0),
+        helper.make_node("Conv", ["loud_dq", "weights_dq"], ["convolved"], pads=[side // 2] * 4, group=groups),
+        helper.make_node("QuantizeLinear", ["convolved", *how], ["convolved_q"]),
+        helper.make_node("DequantizeLinear", ["convolved_q", *how], ["found"]),
+    ]
+    return graph.model(("loud",), "found", outputs, channels_in=channels)
 
 
 def pool_over_the_edge(**settings: int) -> onnx.ModelProto:
