@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ MAX_MANIFEST_BYTES = 16 << 20
 REPORTS = ("report.html", "report.json")
 PRECISIONS = ("fp32", "fp16", "int8")
 OUTPUTS = ("labels", "confidence", "logits")
+BY_NAME = "edgeseg.zoo.find:find_model"
+"""Gives the folder of what is called by a name; imported when there is one."""
 LITTER = frozenset({MANIFEST, ".DS_Store", "Thumbs.db", "desktop.ini"})
 
 
@@ -88,6 +91,8 @@ class Artifact:
     def open(cls, path: Path | str) -> Artifact:
         """Open an artifact directory (or a file inside one) and verify every byte of it.
 
+        The name of a network of the zoo opens that, which is fetched, converted and proven the first time.
+
         Raises:
             ArtifactError: not an artifact, an unreadable manifest, a newer format version, or a format that no
                 installed package runs.
@@ -96,7 +101,7 @@ class Artifact:
         """
         if not isinstance(path, str | Path) or not str(path).strip():
             raise ArtifactError(f"An artifact is the path of a folder; found {describe_value(path)}.")
-        directory = _find_directory(Path(path))
+        directory = _find_directory(find_model(Path(path)))
         values = _manifest(directory)
         files = _check_files(values, directory)
         try:
@@ -124,12 +129,33 @@ KINDS["Artifact"] = Kind(
 
 
 def open_artifact(source: Artifact | Path | str) -> Artifact:
-    """Give an artifact as it is, or open the one that a path names.
+    """Give an artifact as it is, or open the one that a path or a name of the zoo stands for.
 
     Raises:
         ArtifactError: something else, or see :meth:`Artifact.open`.
     """
     return source if isinstance(source, Artifact) else Artifact.open(source)
+
+
+@checked
+def find_model(source: Path, model_format: str | None = None) -> Path:
+    """Give the artifact of the network of the zoo that ``source`` names, made now if need be; other paths as they are.
+
+    Args:
+        source: a name, or a path.
+        model_format: of that artifact; None: the one whose engine is installed.
+
+    Raises:
+        EnvironmentFault, ArtifactError, OutputError: that network cannot be had here.
+
+    >>> find_model(Path("runs/train/best.pt")).name
+    'best.pt'
+    """
+    if len(source.parts) != 1 or source.suffix:
+        return source
+    module, _, attribute = BY_NAME.partition(":")
+    found: Path = getattr(importlib.import_module(module), attribute)(source, model_format)
+    return found
 
 
 @checked

@@ -22,6 +22,7 @@ from edgeseg.errors import EdgesegError
 
 VERBS = {
     "train": "train a compact network on images and masks",
+    "zoo": "list networks that run by their name, such as people",
     "models": "list the networks that can be trained, in figures",
     "export": "turn a checkpoint or ONNX file into a proven artifact",
     "calibrate": "quantise an artifact to INT8 from sample images",
@@ -108,7 +109,9 @@ def guard_errors(verb: str, work: Callable[[], int], as_json: bool = False) -> i
         work: returns an exit code.
         as_json: the line is a JSON object, as those of ``run --log-json``.
     """
-    with wording(_name_flags):
+    from edgeseg.console.steps import listen_to_steps
+
+    with wording(_name_flags), listen_to_steps(lambda about, sentence: _tell_step(about, sentence, as_json)):
         return _guard(verb, work, as_json)
 
 
@@ -135,6 +138,13 @@ def _name_flags(message: str) -> str:
     from edgeseg.verbs.flags.names import name_flags
 
     return name_flags(message)
+
+
+def _tell_step(about: str, sentence: str, as_json: bool) -> None:
+    from edgeseg.runtime.events.event import Event
+    from edgeseg.runtime.events.event_log import Log
+
+    Log(as_json).event(Event("step", about, sentence))
 
 
 def _complain(who: str, message: str, as_json: bool, code: int) -> None:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgeseg.artifact import MANIFEST, Artifact
+from edgeseg.artifact import MANIFEST, Artifact, find_model
 from edgeseg.calibration.images.calibration_set import CalibrationSet, Item
 from edgeseg.calibration.images.image_choice import ImageFile, PassedOver
 from edgeseg.calibration.images.video_frames import VideoFrame, frames_at
@@ -68,6 +68,7 @@ def weight_digests(model: Path) -> dict[str, str]:
         ArtifactError: there is no such model.
         TamperedError: an artifact was changed.
     """
+    model = find_model(model)
     if model.is_dir() or (model.parent / MANIFEST).is_file():
         artifact = Artifact.open(model)
         own = {name: digest for name, digest in artifact.files.items() if name.endswith(WEIGHT_SUFFIXES)}

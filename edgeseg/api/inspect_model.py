@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from edgeseg.artifact import MANIFEST, Artifact
+from edgeseg.artifact import MANIFEST, Artifact, find_model
 from edgeseg.console.extras import require
 from edgeseg.errors import EnvironmentFault, UserError
 
@@ -24,7 +24,7 @@ def inspect_model(path: str | Path, *, layers: bool = False) -> dict[str, Any]:
         ArtifactError, CheckpointError: it is damaged, or something else.
         MissingExtra: the package that reads it is not installed.
     """
-    path = Path(path)
+    path = find_model(Path(path))
     from edgeseg.runtime.trt.engine_file import SUFFIXES, inspect_engine_file
 
     if not path.exists():

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edgeseg.api.export_model import default_out
 from edgeseg.api.needs import need_to_calibrate
 from edgeseg.artifact import Artifact, open_artifact
 from edgeseg.console.progress import OnProgress, report_to
@@ -103,7 +104,9 @@ def quantize(
     asked = Quantization(
         calibrating, proving, count, seed, method, frozenset(keep_float), limits, ignore_index, mask_values
     )
-    place = OutputOptions(Path(out) if out else parent.path.parent, name or parent.name, report_to(progress))
+    place = OutputOptions(
+        Path(out) if out else _default_out(artifact, parent), name or parent.name, report_to(progress)
+    )
     if (half or build) and model_format != TENSORRT.name:
         raise UserError(f"`half` and `build` are for TensorRT; use `format='tensorrt'`. Found {model_format!r}.")
     check_writable(place.out)
@@ -114,6 +117,12 @@ def quantize(
     from edgeseg.export.tensorrt_artifact import finish_tensorrt
 
     return finish_tensorrt(made, place, samples, build or BuildSettings(), half, asked.budget).artifact
+
+
+def _default_out(given: Artifact | str | Path, parent: Artifact) -> Path:
+    """Beside the fp32 artifact; here for a network of the zoo, whose artifact lies in the cache."""
+    is_name = not isinstance(given, Artifact) and not Path(given).exists()
+    return default_out(given) if is_name else parent.path.parent
 
 
 def choose_evidence(

@@ -68,7 +68,8 @@ def _quantize(args: argparse.Namespace) -> int:
     need_to_calibrate(model_format)
     from edgeseg.calibration.quantization import make_int8
 
-    place = OutputOptions(args.out or default_out(parent.path), args.name or parent.name, bar_on_tty, TIMED_S)
+    beside = parent.path if args.artifact.exists() else args.artifact  # a network of the zoo lies in the cache
+    place = OutputOptions(args.out or default_out(beside), args.name or parent.name, bar_on_tty, TIMED_S)
     check_writable(place.out)
     with say_what_stays():
         made, _ = make_int8(read_quantization(args), parent, place, model_format, warn)

@@ -106,9 +106,11 @@ def _supervise(words: Sequence[str], settings: RunSettings) -> int:
 
 
 def _plan(settings: RunSettings) -> Plan:
+    from edgeseg.artifact import find_model
     from edgeseg.runtime.service.supervisor import Plan
     from edgeseg.runtime.sinks.lines.stream import from_child
 
+    settings = replace(settings, artifact=find_model(settings.artifact))  # before a worker's clock runs
     if settings.outputs.jsonl:
         outputs = replace(settings.outputs, jsonl=from_child(settings.outputs.jsonl))
         settings = replace(settings, outputs=outputs)

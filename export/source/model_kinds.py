@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NoReturn, TypeVar
 
-from edgeseg.artifact import MANIFEST
+from edgeseg.artifact import MANIFEST, find_model
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.export.hubs.agreement import is_hub_folder, open_folder
@@ -25,6 +25,7 @@ from edgeseg.export.source.own_source import open_artifact, open_checkpoint
 from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet, SourceRequest
 from edgeseg.export.tflite.read_lite import open_lite
 from edgeseg.files.foreign_kind import describe_foreign
+from edgeseg.formats import ONNX
 from edgeseg.files.model_name import read_model
 from edgeseg.spec import ModelSpec
 
@@ -126,7 +127,7 @@ def open_source(model: str | Path, request: SourceRequest) -> SourceNet:
     """Read a model of any kind.
 
     Args:
-        model: a path, or words such as ``package.module:build()``.
+        model: a path, the name of a network of the zoo, or words such as ``package.module:build()``.
         request: what is asked for.
 
     Raises:
@@ -136,6 +137,7 @@ def open_source(model: str | Path, request: SourceRequest) -> SourceNet:
     """
     named = read_model(str(model))
     if isinstance(named, Path):
+        named = find_model(named, ONNX.name)
         kind = _find(FILES, named)
         _check_request(kind, named, request)
         return kind.open(named, request)

@@ -27,7 +27,7 @@ from edgeseg.console.command import edgeseg_command
 _NAMES = """
 amp batch boundary_objects boundary_weights classes color_order conf config crop data deep_supervision depth device
 distill_temperature distill_weight
-dla drop_levels ema encoder_lr engine_file epochs eval_data every format fps gpu_resize half hardware_compatible
+dla drop_levels ema encoder_lr engine_file epochs eval_data every file format fps gpu_resize half hardware_compatible
 ignore_index imgsz int8 jsonl jsonl_every jsonl_keep keep keep_float levels log_json logits loss lr mask_values
 masks_keep
 max_boundary_drop max_change max_class_change max_class_drop max_confidence_change max_drop max_fps max_gain

@@ -1,0 +1,1 @@
+from own_zoo import cache, labelled, own  # noqa: F401
