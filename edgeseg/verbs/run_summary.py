@@ -59,8 +59,10 @@ def list_written(settings: RunSettings, summary: Summary) -> list[str]:
     if outputs.save and not outputs.save_every and not source.live:
         target = save_target(outputs.save, source.source)
         found.append(("video" if target.video else "pictures", target.path))
-    found += [(name, path) for name, path in (("masks", outputs.save_masks), ("jsonl", outputs.jsonl)) if path]
-    return [str(path) for name, path in found if name not in summary.sink_errors and path.exists()]
+    others = (("masks", outputs.save_masks), ("frames", outputs.save_frames), ("jsonl", outputs.jsonl))
+    found += [(name, path) for name, path in others if path]
+    written = [str(path) for name, path in found if name not in summary.sink_errors and path.exists()]
+    return list(dict.fromkeys(written))
 
 
 def _result_lines(settings: RunSettings, summary: Summary, sinks: Sequence[Sink]) -> list[str]:

@@ -141,6 +141,8 @@ def check_run(settings: RunSettings) -> None:
     others = [artifact_folder(settings.artifact), *([settings.config] if settings.config else [])]
     overlays, deletes = target.folder if target else None, bool(outputs.save_every and outputs.keep)
     check_outputs(files, outputs.save_masks, source.source, others, overlays, deletes)
+    for folder in outputs.training_folders:
+        check_outputs([], folder, source.source, others)
     if outputs.show:
         check_display()
 

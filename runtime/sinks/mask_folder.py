@@ -47,13 +47,17 @@ class MaskFolder:
             Else a mask of the same origin and name is replaced, so that a run can be repeated.
         keep_bytes: delete the oldest masks of live runs rather than hold more; None to keep all.
         say: takes ``deleted`` and ``note``.
+        frames: a folder for a frame with each mask, of the mask's name; None for none.
     """
 
-    def __init__(self, folder: Path, origin: str, live: bool, keep_bytes: int | None, say: Say) -> None:
-        self._folder, self._live = folder, live
+    def __init__(
+        self, folder: Path, origin: str, live: bool, keep_bytes: int | None, say: Say, frames: Path | None = None
+    ) -> None:
+        self._folder, self._live, self._frames = folder, live, frames
         self._origin = f"{_LIVE_MARK}{origin}" if live else origin
         self._keep_bytes, self._say = keep_bytes, say
         self._prefix: str | None = None
+        self._frame: bytes | None = None
         self._room = 255
         self._taken: set[str] = set()
         self._kept: deque[tuple[str, int]] = deque()
@@ -61,8 +65,8 @@ class MaskFolder:
         self._deleted, self._told_s = 0, float("-inf")
         self._has_noted = False
 
-    def put(self, name: str, index: int, png: bytes) -> Path:
-        """Write the mask of the frame ``index``, which may have a ``name``; where it lies now.
+    def put(self, name: str, index: int, png: bytes, frame: bytes | None = None) -> Path:
+        """Write the mask of the frame ``index``, which may have a ``name``, and the frame; where the mask lies now.
 
         Raises:
             OSError: it cannot be written.
@@ -70,15 +74,19 @@ class MaskFolder:
         if self._prefix is None:
             self._begin()
         data = mark_origin(png, self._origin)
-        self._make_room(_on_disk(len(data)))
+        self._frame = None if frame is None or self._frames is None else mark_origin(frame, self._origin)
+        size = _on_disk(len(data)) + _on_disk(len(self._frame or b""))
+        self._make_room(size)
         target = self._put_new(f"{index:06d}", data) if self._live else self._put_again(name, index, data)
         if self._keep_bytes is not None:
-            self._kept.append((target.name, _on_disk(len(data))))
-            self._kept_bytes += _on_disk(len(data))
+            self._kept.append((target.name, size))
+            self._kept_bytes += size
         return target
 
     def _begin(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        for folder in (self._folder, self._frames):
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
         self._room = longest_name_bytes(self._folder) - len(_ENDING)
         names = os.listdir(self._folder)
         if self._keep_bytes is not None:
@@ -87,16 +95,18 @@ class MaskFolder:
         self._prefix = _new_prefix(names) if is_used else ""
 
     def _put_new(self, stem: str, data: bytes) -> Path:
-        while not create(target := self._folder / f"{self._prefix}{stem}{_ENDING}", data):
+        while True:
+            target = self._folder / f"{self._prefix}{stem}{_ENDING}"
+            if self._put_frame(target.name) and create(target, data):
+                return target
             self._prefix = _new_prefix(os.listdir(self._folder))  # another run had the same idea at the same time
-        return target
 
     def _put_again(self, name: str, index: int, data: bytes) -> Path:
         """Two images may differ in their ending only, or come from two folders."""
         for stem in self._stems(name, index):
             target = self._folder / f"{stem}{_ENDING}"
             key = unicodedata.normalize("NFC", target.name).casefold()
-            if key in self._taken:
+            if key in self._taken or not self._put_frame(target.name):
                 continue
             if not create(target, data):
                 if origin_in(target) != self._origin or target.is_symlink():
@@ -106,6 +116,19 @@ class MaskFolder:
             self._taken.add(key)
             return target
         raise AssertionError("counting ends nowhere")
+
+    def _put_frame(self, name: str) -> bool:
+        """Write the frame of the mask ``name``, where there is one; False where somebody else has that name."""
+        if self._frame is None or self._frames is None:
+            return True
+        target = self._frames / name
+        if create(target, self._frame):
+            return True
+        if self._live or origin_in(target) != self._origin or target.is_symlink():
+            self._note_foreign(target)
+            return False
+        replace(target, self._frame)
+        return True
 
     def _stems(self, name: str, index: int) -> Iterator[str]:
         number = f"{index:06d}"
@@ -133,7 +156,7 @@ class MaskFolder:
                 status = os.lstat(self._folder / name)
             except OSError:
                 continue
-            found.append((status.st_mtime_ns, name, _on_disk(status.st_size)))
+            found.append((status.st_mtime_ns, name, _on_disk(status.st_size) + self._frame_size(name)))
         self._kept = deque((name, size) for _, name, size in sorted(found))
         self._kept_bytes = sum(size for _, size in self._kept)
 
@@ -146,7 +169,15 @@ class MaskFolder:
             path = self._folder / name
             if self._may_delete(path):
                 path.unlink(missing_ok=True)
+                if self._frames is not None and self._may_delete(self._frames / name):
+                    (self._frames / name).unlink(missing_ok=True)
                 self._tell_deleted(path)
+
+    def _frame_size(self, name: str) -> int:
+        try:
+            return 0 if self._frames is None else _on_disk(os.lstat(self._frames / name).st_size)
+        except OSError:
+            return 0
 
     def _may_delete(self, path: Path) -> bool:
         """True for masks of cameras, and where somebody limits those of files, for those too; never for other files."""

@@ -62,9 +62,11 @@ class MaskSink(ClosableSink):
     def _mask_folder(self, frame: Frame) -> MaskFolder:
         slug = self._slugs.get(frame.source, "")
         if slug not in self._folders:
-            folder = self._folder / slug
-            self._folders[slug] = MaskFolder(folder, self._origin, self._live, self._keep_bytes, self._say)
+            self._folders[slug] = self._open_folder(slug)
         return self._folders[slug]
+
+    def _open_folder(self, slug: str) -> MaskFolder:
+        return MaskFolder(self._folder / slug, self._origin, self._live, self._keep_bytes, self._say)
 
     def _say(self, kind: str, message: str, reason: str = "", **facts: object) -> None:
         self._on_event(Event(kind, self.name, message, reason, facts))

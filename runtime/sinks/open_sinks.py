@@ -50,11 +50,7 @@ def open_sinks(
     if outputs.save:
         sinks.append(_drawing_sink(outputs, artifact, source, address, on_event, painter))
     if outputs.save_masks:
-        from edgeseg.runtime.sinks.mask_folder import mask_origin
-        from edgeseg.runtime.sinks.masks import MaskSink
-
-        kept, origin = outputs.masks_keep_bytes(live), mask_origin(address)
-        sinks.append(MaskSink(outputs.save_masks, spec, source.names, live, kept, origin, on_event))
+        sinks.append(_mask_sink(outputs, artifact, source, address, on_event))
     if outputs.jsonl:
         from edgeseg.runtime.sinks.jsonl import JsonlSink
 
@@ -68,6 +64,24 @@ def open_sinks(
     if outputs.is_empty and kind_of_source(address) == IMAGE:
         sinks.append(ShareSink(spec))
     return sinks
+
+
+def _mask_sink(outputs: OutputSettings, artifact: Artifact, source: Source, address: str, on_event: OnEvent) -> Sink:
+    """Where masks go, with their frames or without."""
+    from edgeseg.runtime.sinks.mask_folder import mask_origin
+
+    assert outputs.save_masks is not None
+    spec, live, origin = artifact.spec, source.live, mask_origin(address)
+    if outputs.save_frames is None and outputs.min_confidence is None:
+        from edgeseg.runtime.sinks.masks import MaskSink
+
+        kept = outputs.masks_keep_bytes(live)
+        return MaskSink(outputs.save_masks, spec, source.names, live, kept, origin, on_event)
+    from edgeseg.runtime.sinks.training_data import TrainingDataSink, expect_confidence
+
+    if outputs.min_confidence is not None:
+        expect_confidence(artifact, outputs.min_confidence)
+    return TrainingDataSink(outputs, spec, source.names, live, origin, on_event)
 
 
 def _drawing_sink(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.console.quantities import duration_or_size, duration_s, parse_limit
+from edgeseg.console.quantities import duration_or_size, duration_s, number, parse_limit
 from edgeseg.errors import UserError
+from edgeseg.files.output_paths import is_same
 
 if TYPE_CHECKING:
     from edgeseg.runtime.recording.recording import RecordingPolicy
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 LIVE_RECORDING_BYTES, LIVE_MASKS_BYTES, LIVE_LINES_BYTES = 20_000_000_000, 10_000_000_000, 1_000_000_000
 """What is kept of a camera's outputs where nothing else is asked for, so that none fills a disk."""
+
+SPLIT = "train"
+"""Of the data folder that frames and masks make."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,9 @@ class OutputSettings:
         keep: delete the oldest files of ``save_every`` beyond this size, or stop the one file; None for 20 GB of a
             camera and else all.
         save_masks: a folder for label indices as PNG, at the frame's size.
+        save_frames: a folder for the frames as PNG, of their masks' names; where it is that of ``save_masks``, that is
+            a data folder to train on.
+        min_confidence: pixels of ``save_masks`` that are less sure are void (255), 0..1; None for no such limit.
         masks_keep: delete the oldest masks beyond this size; None for 10 GB of a camera and else all.
         jsonl: a file for one JSON line a frame.
         jsonl_every: begin a new file of ``jsonl`` so often or so large.
@@ -51,13 +58,17 @@ class OutputSettings:
     save_every: str | None = None
     keep: str | None = None
     save_masks: Path | None = None
+    save_frames: Path | None = None
+    min_confidence: float | None = None
     masks_keep: str | None = None
     jsonl: Path | None = None
     jsonl_every: str | None = None
     jsonl_keep: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("save", "save_masks", "jsonl"):
+        if self.min_confidence is not None:
+            number().expect("min_confidence", self.min_confidence)
+        for name in ("save", "save_masks", "save_frames", "jsonl"):
             if not isinstance(value := getattr(self, name), Path | None):
                 raise UserError(f"`{name}` is a pathlib.Path; found {value!r}.")
         if self.save_every:
@@ -71,6 +82,18 @@ class OutputSettings:
     def is_empty(self) -> bool:
         """Whether nobody will see what the run finds."""
         return not any((self.save, self.save_masks, self.jsonl, self.show))
+
+    @property
+    def is_training_data(self) -> bool:
+        """Whether frames and masks go to one folder, which is a data folder then."""
+        return bool(self.save_frames and self.save_masks and is_same(self.save_frames, self.save_masks))
+
+    @property
+    def training_folders(self) -> tuple[Path, ...]:
+        """Where pictures go beside the masks: the frames, and in a data folder both."""
+        if self.save_frames is None or not self.is_training_data:
+            return (self.save_frames,) if self.save_frames else ()
+        return self.save_frames / "images" / SPLIT, self.save_frames / "masks" / SPLIT
 
     def policy(self, live: bool) -> RecordingPolicy:
         """Choose how recordings are kept."""
@@ -105,8 +128,10 @@ class OutputSettings:
             ("save_every", records, recording),
             ("keep", records, recording),
             ("masks_keep", self.save_masks, masks),
+            ("save_frames", self.save_masks, masks),
+            ("min_confidence", self.save_masks, masks),
             ("jsonl_every", self.jsonl, lines),
             ("jsonl_keep", self.jsonl, lines),
         ):
-            if getattr(self, name) and not output:
+            if getattr(self, name) is not None and not output:
                 raise UserError(f"`{name}` needs something to apply to: give {missing} too.")

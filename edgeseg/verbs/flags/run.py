@@ -77,6 +77,18 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument("--save-masks", type=Path, metavar="DIR", help="label indices as PNG, at the frame's size")
     group.add_argument(
+        "--save-frames",
+        type=Path,
+        metavar="DIR",
+        help="the frames of --save-masks as PNG; the same DIR for both is a data folder for edgeseg train",
+    )
+    group.add_argument(
+        "--min-confidence",
+        type=number(0, 1),
+        metavar="P",
+        help="pixels of --save-masks that are less sure are void, 255 (0..1; default: every pixel has its label)",
+    )
+    group.add_argument(
         "--masks-keep",
         metavar="SIZE",
         help="delete the oldest of --save-masks beyond this (default: 10GB for cameras, else all)",
@@ -187,6 +199,8 @@ def _output_settings(args: argparse.Namespace) -> OutputSettings:
         save_every=args.save_every,
         keep=args.keep,
         save_masks=args.save_masks,
+        save_frames=args.save_frames,
+        min_confidence=args.min_confidence,
         masks_keep=args.masks_keep,
         jsonl=args.jsonl,
         jsonl_every=args.jsonl_every,
