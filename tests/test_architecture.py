@@ -96,7 +96,7 @@ MAY_IMPORT = {
     "edgeseg.graphs": CORE | {"edgeseg.runtime"},
     "edgeseg.proof": CORE | {"edgeseg.metrics", "edgeseg.runtime"},
     "edgeseg.models": CORE,
-    "edgeseg.training": CORE | {"edgeseg.metrics", "edgeseg.models"},
+    "edgeseg.training": CORE | {"edgeseg.metrics", "edgeseg.models", "edgeseg.runtime"},
     "edgeseg.calibration": CORE | {"edgeseg.metrics", "edgeseg.runtime", "edgeseg.graphs", "edgeseg.proof"},
     "edgeseg.export": CORE
     | {

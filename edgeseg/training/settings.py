@@ -18,7 +18,7 @@ class Distillation:
     """Whom to imitate, and how much (``distill.py``).
 
     Attributes:
-        teacher: a checkpoint of edgeseg train.
+        teacher: a checkpoint of edgeseg train, an artifact, or the name of a network of the zoo.
         weight: the imitation's share of the loss, over 0 and at most 1.
         temperature: softens both networks' probabilities; 1 leaves them as they are.
 

@@ -171,7 +171,12 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS",
         help="classes whose connected regions are the objects (default: all but the first)",
     )
-    group.add_argument("--teacher", type=Path, metavar="CKPT", help="a larger checkpoint to imitate (distillation)")
+    group.add_argument(
+        "--teacher",
+        type=Path,
+        metavar="MODEL",
+        help="who is imitated (distillation): a larger checkpoint, an artifact, or a network of edgeseg zoo",
+    )
     group.add_argument(
         "--distill-weight", type=number(0), metavar="W", help="the imitation's share of the loss (default 0.5)"
     )

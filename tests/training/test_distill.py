@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import linear_model
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgeseg.dataset import Dataset
-from edgeseg.errors import CheckpointError, UserError
+from edgeseg.errors import ArtifactError, CheckpointError, UserError
+from edgeseg.image import normalise
+from edgeseg.runtime.engines.predictor import open_predictor
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import read_checkpoint
 from edgeseg.training.distill import Teacher, distillation_loss
@@ -139,3 +143,50 @@ def test_wrong_shares_and_temperatures_are_refused() -> None:
         Distillation(Path("t.pt"), 1.5)
     with pytest.raises(UserError, match=r"`Distillation\.temperature` must be"):
         Distillation(Path("t.pt"), 0.5, 0.0)
+
+
+class TestArtifactAsTeacher:
+    """An artifact sees the pictures at its own size and in its own colours."""
+
+    @pytest.fixture
+    def sky(self) -> ModelSpec:
+        return ModelSpec("multiclass", ("sky", "road", "tree"), 40, 56)
+
+    def test_its_probabilities_are_the_ones_that_it_tells(
+        self, tiny_artifact: linear_model.ArtifactMaker, sky: ModelSpec
+    ) -> None:
+        artifact = tiny_artifact("onnx")
+        teacher = Teacher.load(Distillation(artifact.path), sky)
+        images = np.random.default_rng(0).integers(0, 256, (2, 40, 56, 3), np.uint8)
+        given = torch.from_numpy(np.stack([normalise(image, sky) for image in images]))
+        told = teacher.model(given).softmax(1)
+        assert told.shape == (2, 3, 40, 56)
+        with open_predictor(artifact) as predict:
+            for image, probabilities in zip(images, told, strict=True):
+                seen = predict.examine(image)
+                assert (probabilities.argmax(0).numpy() == seen.plain).mean() > 0.999
+                assert seen.confidence is not None
+                assert probabilities.amax(0).numpy() == pytest.approx(seen.confidence / 255, abs=0.004)
+
+    @pytest.mark.parametrize("task", ["binary", "multilabel"])
+    def test_one_question_a_class_gives_one_logit_a_class(
+        self, tiny_artifact: linear_model.ArtifactMaker, task: str
+    ) -> None:
+        spec = ModelSpec(task, ("sky", "road"), 24, 32)
+        teacher = Teacher.load(Distillation(tiny_artifact("onnx", spec=spec).path), spec.replace(height=32))
+        told = teacher.model(torch.zeros(1, 3, 32, 32))
+        assert told.shape == (1, 1 if task == "binary" else 2, 32, 32)
+        student = torch.zeros_like(told, requires_grad=True)
+        teacher.mix(torch.zeros(()), student, torch.zeros(1, 3, 32, 32), torch.zeros(1, 32, 32).long()).backward()
+        assert student.grad is not None
+        assert bool((torch.sign(student.grad) == -torch.sign(told)).all()), "the student moves towards its teacher"
+
+    def test_other_classes_and_an_artifact_that_tells_nothing_are_refused(
+        self, tiny_artifact: linear_model.ArtifactMaker, sky: ModelSpec
+    ) -> None:
+        with pytest.raises(CheckpointError, match="has classes"):
+            Teacher.load(Distillation(tiny_artifact("onnx").path), sky.replace(classes=("sky", "road", "bush")))
+        with pytest.raises(ArtifactError, match="does not say how sure it is"):
+            Teacher.load(Distillation(tiny_artifact("onnx", confidence=False).path), sky)
+        with pytest.raises(ArtifactError, match="There is no artifact none"):
+            Teacher.load(Distillation(Path("none")), sky)

@@ -48,7 +48,7 @@ class TrainRequest:
         batch, crop, val_every, lr: see :class:`~edgeseg.training.settings.TrainSettings`.
         boundary_weights: w0 and sigma of U-Net's weights between touching objects.
         boundary_objects: classes whose connected regions are the objects.
-        teacher: a larger checkpoint to imitate.
+        teacher: a larger checkpoint to imitate, an artifact, or the name of a network of the zoo.
         distill_weight, distill_temperature: see :class:`~edgeseg.training.settings.Distillation`.
         others: further fields of :class:`~edgeseg.training.settings.TrainSettings`, by name.
 
