@@ -28,6 +28,7 @@ SEED = 2026
 CALIBRATION, VALIDATION = 64, 24
 SIZE, CLIP_SIZE = 256, 512
 SHEET_ROWS = 5
+PERSONS = 3
 SLOTS = 2
 NEEDED = ("torch", "onnx", "onnxscript", "onnxruntime", "openvino", "nncf", "matplotlib")
 
@@ -114,6 +115,32 @@ def run_demo(
         clip = _run_clip(int8, out)
         _write_sheet(fp32, int8, out)
     return Demo(fp32, int8, figures, clip)
+
+
+def show_people(path: Path, artifact: Path) -> float:
+    """Draw what a network for persons finds on drawn ones, as a PNG; the IoU with their exact masks.
+
+    Args:
+        path: of the PNG.
+        artifact: of the classes background and person.
+
+    Raises:
+        ArtifactError, EngineError: it cannot be opened.
+        OutputError: ``path`` cannot be written.
+    """
+    from edgeseg.demo.persons import render_person
+    from edgeseg.demo.report import write_pictures
+
+    rows, found, either = [], 0, 0
+    with load(artifact) as model:
+        for seed in range(PERSONS):
+            image, truth = render_person(seed, SIZE, SIZE)
+            result = model(image)
+            rows.append([image, result.overlay(image)])
+            found += int((result.labels & truth).sum())
+            either += int((result.labels | truth).sum())
+    write_pictures(path, rows, ("drawn person", "what the network finds"))
+    return found / either
 
 
 def shipped_checkpoint() -> Path:

@@ -59,8 +59,13 @@ def _difference(image: UInt8, differs: Any) -> UInt8:
 
 def write_sheet(path: Path, rows: Sequence[Sequence[UInt8]]) -> None:
     """Write the contact sheet as a PNG."""
+    write_pictures(path, rows, TITLES)
+
+
+def write_pictures(path: Path, rows: Sequence[Sequence[UInt8]], titles: Sequence[str]) -> None:
+    """Write rows of pictures under titles as a PNG."""
     with atomic_file(path) as staged:
-        staged.write_bytes(cv2.imencode(".png", contact_sheet(rows, TITLES, 256))[1].tobytes())
+        staged.write_bytes(cv2.imencode(".png", contact_sheet(rows, titles, 256))[1].tobytes())
 
 
 def report_rows(results: dict[str, Any]) -> list[list[str]]:

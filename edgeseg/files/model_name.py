@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ZOO = "zoo:"
+ZOO_PREFIX = "zoo:"
 """Before a name it means a network of the zoo, whatever lies here."""
 _WORDS = re.compile(r"[^\W\d][\w.]*:[^\W\d].*", re.DOTALL)
 
@@ -16,7 +16,7 @@ def read_model(text: str) -> str | Path:
     >>> read_model("nets.unet:UNet(3, bilinear=True)"), read_model("runs/best.pt").name
     ('nets.unet:UNet(3, bilinear=True)', 'best.pt')
     """
-    if text.startswith(ZOO):
+    if text.startswith(ZOO_PREFIX):
         return Path(text)
     is_words = _WORDS.fullmatch(text) is not None and not is_there(text)
     return text if is_words else Path(text)

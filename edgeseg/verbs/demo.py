@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edgeseg.console.command import edgeseg_command
 from edgeseg.console.quantities import number, whole
 from edgeseg.console.terminal import say, say_lines, visible
-from edgeseg.errors import UserError
+from edgeseg.errors import EdgesegError, UserError
 
 if TYPE_CHECKING:
     from edgeseg.api.demo import Demo
@@ -34,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CKPT",
         help="another checkpoint of the same classes (default: the one that ships with edgeseg)",
     )
+    group.add_argument(
+        "--people",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="end with a network for persons, which is fetched where it can be had (default: yes)",
+    )
     group.add_argument("--max-drop", type=number(0, 100), default=0.5, metavar="P", help="mIoU points INT8 may lose")
 
 
@@ -44,13 +50,15 @@ def run(args: argparse.Namespace) -> int:
     start = time.perf_counter()
     done = run_demo(args.out, args.checkpoint, frames=args.frames, max_drop=args.max_drop, step=_step)
     _tell(args.out, done, time.perf_counter() - start)
+    if args.people:
+        _show_people(args.out)
     return 0
 
 
 @contextlib.contextmanager
-def _step(sentence: str) -> Iterator[None]:
+def _step(sentence: str, end: str = " ") -> Iterator[None]:
     start = time.perf_counter()
-    say(f"{sentence} ...", end=" ")
+    say_lines(f"{sentence} ...", end=end)
     yield
     say(f"{time.perf_counter() - start:.1f} s")
 
@@ -66,6 +74,22 @@ def _tell(out: Path, done: Demo, seconds: float) -> None:
     say_lines(f"\n{visible(str(out))}/overlay.mp4, contact_sheet.png, report.md ({seconds:.0f} s in all)")
     say(f"proof of the INT8 model: {out}/cells-int8-openvino/report.html")
     say(f"next: {next_command(out)}")
+
+
+def _show_people(out: Path) -> None:
+    """Draw what the zoo's network for persons finds, or say why it cannot be had here; that ends no demo."""
+    from edgeseg.api.demo import show_people
+    from edgeseg.zoo.find import prepare
+    from edgeseg.zoo.registry import PEOPLE
+
+    try:
+        with _step("\nand people: a network from the zoo, on drawn persons", end="\n"):
+            score = show_people(out / "people.png", prepare(PEOPLE, hurry=True))
+    except EdgesegError as error:
+        say(f"people are not shown: {error}")
+        return
+    say(f"IoU {score:.3f} on them: {out}/people.png. On a camera of yours: ", end="")
+    say(edgeseg_command("run", PEOPLE.name, "--source", "0", "--show"))
 
 
 def next_command(out: Path) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgeseg.files.unfinished import scratch_directory
-from edgeseg.zoo.entry import CELLS, ZooEntry
+from edgeseg.zoo.entry import CELLS, SYNTHETIC, ZooEntry
 
 SEED, SCENES = 2027, 24
-"""Of the rendered cells: others than those that the network learned from."""
+"""Of the pictures that are drawn: others than those that the demo shows."""
 
 
 def build_artifact(entry: ZooEntry, weights: Path, folder: Path, model_format: str) -> Path:
@@ -31,7 +31,7 @@ def build_artifact(entry: ZooEntry, weights: Path, folder: Path, model_format: s
     """
     from edgeseg.export.forms import ExportOptions, export_forms
     from edgeseg.export.source.foreign_spec import SpecFlags
-    from edgeseg.export.source.source_net import source_net
+    from edgeseg.export.source.model_kinds import source_net
     from edgeseg.proof.publishing import OutputOptions
 
     source = source_net(weights, SpecFlags(), None, entry.spec)
@@ -42,12 +42,16 @@ def build_artifact(entry: ZooEntry, weights: Path, folder: Path, model_format: s
 
 @contextlib.contextmanager
 def _open_pictures(entry: ZooEntry) -> Iterator[Path | None]:
-    """What the masks are compared on: scenes rendered for that, or None for synthetic pictures."""
-    if entry.proof != CELLS:
+    """What the masks are compared on: pictures drawn for that with exact masks, or None for synthetic ones."""
+    if entry.proof == SYNTHETIC:
         yield None
         return
     from edgeseg.demo.cells import write_dataset
+    from edgeseg.demo.persons import write_persons
 
     with scratch_directory() as scratch:
-        write_dataset(scratch / "cells", 0, SCENES, entry.height, SEED)
-        yield scratch / "cells"
+        if entry.proof == CELLS:
+            write_dataset(scratch, 0, SCENES, entry.height, SEED)
+        else:
+            write_persons(scratch, SCENES, entry.height, SEED)
+        yield scratch

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgeseg.spec import ModelSpec
 
-SYNTHETIC, CELLS = "synthetic pictures", "rendered cells"
+SYNTHETIC, CELLS, PERSONS = "synthetic pictures", "rendered cells", "drawn persons"
 
 
 @dataclass(frozen=True)

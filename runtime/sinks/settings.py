@@ -67,7 +67,7 @@ class OutputSettings:
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None:
-            number().expect("min_confidence", self.min_confidence)
+            number(0, 1).expect("min_confidence", self.min_confidence)
         for name in ("save", "save_masks", "save_frames", "jsonl"):
             if not isinstance(value := getattr(self, name), Path | None):
                 raise UserError(f"`{name}` is a pathlib.Path; found {value!r}.")

