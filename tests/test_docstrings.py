@@ -16,7 +16,8 @@ WORDS = """
 Add Allocate Alternate Answer Append Ask Begin Blend Bound Bring Build Call Capture Cast Change Check Choose Clean
 Close Colour Compare Compile Complete Compute Convert Convolve Copy Correct Count Create Cut Decline Decode
 Delete Describe
-Digest Dim Do Double Draw Drop Encode End Enlarge Enter Estimate Even Exit Expand Export Fetch Fill Find Finish Fold Follow
+Digest Dim Do Double Draw Drop Encode End Enlarge Enter Estimate Even Exit Expand Export Fetch Fill Find Finish
+Fold Follow
 Forget Gather Give Go Group Hand Hide Hold Import Infer Join Judge Keep Kill Lay Leave Let List Load Lock Look Make Map
 Measure Mix Move Multiply Name Note Number Open Order Outline Paint Parse Pass Pick Preallocate Predict Prepare Print
 Put Quantise Queue Quote Raise Read Rebuild Record Redact Refuse Release Remove Render Replace Report Resize Return

@@ -49,7 +49,11 @@ PEOPLE_HD = ZooEntry(
     weights=748_000,
     licence="not given away",
     data="pictures of PASCAL VOC, whose terms allow research and no republishing",
-    figures=Figures(0.809, "person_voc, 48 pictures that it was not trained on"),
+    figures=Figures(
+        0.810,
+        "person_voc, 48 pictures that it was not trained on",
+        {"under 16²": 0.20, "16² to 32²": 0.20, "32² to 64²": 0.61, "64² to 128²": 0.70, "128² and more": 0.79},
+    ),
     source=None,
     train="edgeseg.train('PERSON_VOC', model='lite-unet', imgsz=(320, 320), crop=(256, 256), batch=8, epochs=16, "
     "val_every=4, lr=0.003, out='runs/people-hd')",
