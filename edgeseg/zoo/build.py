@@ -50,8 +50,9 @@ def _open_pictures(entry: ZooEntry) -> Iterator[Path | None]:
     from edgeseg.demo.persons import write_persons
 
     with scratch_directory() as scratch:
+        pictures = scratch / entry.proof.replace(" ", "-")
         if entry.proof == CELLS:
-            write_dataset(scratch, 0, SCENES, entry.height, SEED)
+            write_dataset(pictures, 0, SCENES, entry.height, SEED)
         else:
-            write_persons(scratch, SCENES, entry.height, SEED)
-        yield scratch
+            write_persons(pictures, SCENES, entry.height, SEED)
+        yield pictures

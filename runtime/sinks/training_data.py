@@ -1,7 +1,7 @@
 """Frames with their masks, as pictures that a network can be trained on: what a model is sure of, and void elsewhere.
 
-Where frames and masks go to one folder, that is a data folder: ``images/train``, ``masks/train`` and ``classes.txt``,
-or for a multilabel model a ``data.yaml``. Labels that a network makes itself are known as pseudo-labels (Lee 2013).
+Where frames and masks go to one folder, that is a data folder: ``images/train``, ``masks/train``, ``classes.txt``, and
+a ``data.yaml`` that says what is void. Labels that a network makes itself are known as pseudo-labels (Lee 2013).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class TrainingDataSink(MaskSink):
         """Write the frame and its mask under one name, the frame first."""
         self._expect_open()
         if self._is_data and not self._has_begun:
-            write_class_names(self._folder, self._spec)
+            write_class_names(self._folder, self._spec, self._least is not None)
         self._has_begun = True
         labels = prediction.labels if self._least is None else mark_unsure(prediction, self._spec, self._least)
         mask = unfit(labels, self._spec, frame.image.shape[:2])
@@ -125,22 +125,34 @@ def expect_confidence(artifact: Artifact, least: float) -> None:
         )
 
 
-def write_class_names(folder: Path, spec: ModelSpec) -> None:
-    """Write what makes a data folder of one: the names of the classes, and for a multilabel model that it is one.
+def write_class_names(folder: Path, spec: ModelSpec, has_void: bool) -> None:
+    """Write what makes a data folder of one: ``classes.txt``, and a ``data.yaml`` where names are not all there is.
+
+    Args:
+        folder: of ``images`` and ``masks``.
+        spec: of the model.
+        has_void: 255 is void in the masks. Said aloud it is no guess of whoever reads them.
 
     Raises:
-        OutputError: it cannot be written, or other classes are there.
+        OutputError: one cannot be written, or says something else than this model.
     """
-    names = "".join(f"{name}\n" for name in spec.classes)
-    path, text = folder / "classes.txt", names
+    texts = {"classes.txt": "".join(f"{name}\n" for name in spec.classes)}
+    further = {"ignore_index": VOID} if has_void else {}
     if spec.task == "multilabel":
-        path = folder / "data.yaml"
-        text = f"{SPLIT}: images/{SPLIT}\nnames: {json.dumps(list(spec.classes))}\ntask: multilabel\n"
+        further = {**further, "task": spec.task}
+    if further:
+        values = {SPLIT: f"images/{SPLIT}", "names": list(spec.classes), **further}
+        texts["data.yaml"] = json.dumps(values, ensure_ascii=False, indent=1) + "\n"
+    for name, text in texts.items():
+        _write_once(folder / name, text, spec)
+
+
+def _write_once(path: Path, text: str, spec: ModelSpec) -> None:
     if path.is_file() and path.read_text(encoding="utf-8", errors="replace").split() == text.split():
         return
     if path.exists():
         raise OutputError(
-            f"{path} is there and says something else than this model, whose classes are {', '.join(spec.classes)}. "
+            f"{path} is there and says something else than this run, whose classes are {', '.join(spec.classes)}. "
             "Choose another folder."
         )
     with atomic_file(path) as staged:

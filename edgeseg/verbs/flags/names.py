@@ -93,6 +93,7 @@ COMMANDS = {
     "diagnose": Command(("doctor",)),
     "load_set": Command((), {"path": "--data", "spec": None}),
     "measure_levels": Command(("inspect",), {"model": ""}, ("--levels",)),
+    "prepare": Command(("zoo",), {"entry": ""}),
     "save_baseline": Command(("check",), {"path": "--save-baseline", "artifact": ""}),
     "write_set": Command(("calibrate", "MODEL"), {"path": "-o", "images": ""}),
 }

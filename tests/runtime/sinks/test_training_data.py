@@ -42,6 +42,7 @@ def test_one_folder_for_both_is_a_data_folder(tmp_path: Path, tiny_spec: ModelSp
     sink.close()
     data = Dataset.open(tmp_path)
     assert data.classes == tiny_spec.classes
+    assert (data.ignore_index, data.void_said) == (255, True), "void is said, and is no guess of who trains on it"
     pairs = data.pairs("train")
     assert [pair.image.name for pair in pairs] == ["000000.png", "000020.png"]
     image, mask = data.read(pairs[1])
@@ -78,7 +79,7 @@ def test_another_clip_gets_other_names_and_other_classes_are_refused(tmp_path: P
     assert names[0] == names[1]
     assert len(names[0]) == 2
     other = TrainingDataSink(outputs(tmp_path), tiny_spec.replace(classes=("a", "b", "c")))
-    with pytest.raises(OutputError, match="says something else than this model"):
+    with pytest.raises(OutputError, match="says something else than this run"):
         other.write(frame(4), half_sure(), 0.0)
 
 
@@ -113,6 +114,11 @@ def test_masks_of_overlapping_classes_say_that_they_are(tmp_path: Path) -> None:
     sink = TrainingDataSink(outputs(tmp_path, min_confidence=0.8), spec)
     sink.write(frame(0), Prediction(np.full((24, 32), 3, np.uint8), np.full((2, 24, 32), SURE, np.uint8)), 0.0)
     assert Dataset.open(tmp_path).task == "multilabel"
+
+
+def test_without_void_the_names_are_enough(tmp_path: Path, tiny_spec: ModelSpec) -> None:
+    TrainingDataSink(outputs(tmp_path), tiny_spec).write(frame(0), half_sure(), 0.0)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classes.txt", "images", "masks"]
 
 
 class TestOnTheCommandLine:
