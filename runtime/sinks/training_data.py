@@ -137,7 +137,7 @@ def write_class_names(folder: Path, spec: ModelSpec, has_void: bool) -> None:
         OutputError: one cannot be written, or says something else than this model.
     """
     texts = {"classes.txt": "".join(f"{name}\n" for name in spec.classes)}
-    further: dict[str, object] = {"ignore_index": VOID} if has_void else {}
+    further: dict[str, object] = {"mask_values": {str(VOID): "ignore"}} if has_void else {}
     if spec.task == "multilabel":
         further = {**further, "task": spec.task}
     if further:

@@ -11,7 +11,7 @@ import pytest
 
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
-from edgeseg.errors import OutputError, UserError
+from edgeseg.errors import DataError, OutputError, UserError
 from edgeseg.image import read_image, read_mask
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.settings import OutputSettings
@@ -42,13 +42,27 @@ def test_one_folder_for_both_is_a_data_folder(tmp_path: Path, tiny_spec: ModelSp
     sink.close()
     data = Dataset.open(tmp_path)
     assert data.classes == tiny_spec.classes
-    assert (data.ignore_index, data.void_said) == (255, True), "void is said, and is no guess of who trains on it"
     pairs = data.pairs("train")
     assert [pair.image.name for pair in pairs] == ["000000.png", "000020.png"]
     image, mask = data.read(pairs[1])
     assert int(image.max()) == int(image.min()) == 110
     assert mask[:, :15].max() == mask[:, :15].min() == 1
     assert set(np.unique(mask[:, 17:])) == {255}
+
+
+def test_void_is_no_guess_of_who_trains_on_it(tmp_path: Path) -> None:
+    """A picture whose one person nobody is sure of looks like one that was drawn in 0 and 255."""
+    spec = ModelSpec("binary", ("background", "person"), 24, 32)
+    sink = TrainingDataSink(outputs(tmp_path, min_confidence=0.8), spec)
+    for index, (person, sure) in enumerate([(1, SURE), (1, SURE), (1, GUESS), (0, SURE)]):
+        labels = np.zeros((24, 32), np.uint8)
+        confidence = np.full((24, 32), 255 - SURE, np.uint8)
+        labels[6:18, 8:24], confidence[6:18, 8:24] = person, sure if person else 255 - SURE
+        sink.write(frame(index), Prediction(labels, confidence), 0.0)
+    Dataset.open(tmp_path).check_masks("train")
+    (tmp_path / "data.yaml").unlink()
+    with pytest.raises(DataError, match="Masks drawn in two ways"):
+        Dataset.open(tmp_path).check_masks("train")
 
 
 def test_two_folders_hold_one_name_each(tmp_path: Path, tiny_spec: ModelSpec) -> None:
