@@ -35,13 +35,13 @@ class OutputSettings:
         keep: delete the oldest files of ``save_every`` beyond this size, or stop the one file; None for 20 GB of a
             camera and else all.
         save_masks: a folder for label indices as PNG, at the frame's size.
-        save_frames: a folder for the frames as PNG, of their masks' names; where it is that of ``save_masks``, that is
-            a data folder to train on.
-        min_confidence: pixels of ``save_masks`` that are less sure are void (255), 0..1; None for no such limit.
         masks_keep: delete the oldest masks beyond this size; None for 10 GB of a camera and else all.
         jsonl: a file for one JSON line a frame.
         jsonl_every: begin a new file of ``jsonl`` so often or so large.
         jsonl_keep: delete the oldest files of ``jsonl`` beyond this size; None for 1 GB of a camera and else all.
+        save_frames: a folder for the frames as PNG, of their masks' names; where it is that of ``save_masks``, that is
+            a data folder to train on.
+        min_confidence: pixels of ``save_masks`` that are less sure are void (255), 0..1; None for no such limit.
 
     Raises:
         UserError: a time or a size that is none.
@@ -58,12 +58,12 @@ class OutputSettings:
     save_every: str | None = None
     keep: str | None = None
     save_masks: Path | None = None
-    save_frames: Path | None = None
-    min_confidence: float | None = None
     masks_keep: str | None = None
     jsonl: Path | None = None
     jsonl_every: str | None = None
     jsonl_keep: str | None = None
+    save_frames: Path | None = None
+    min_confidence: float | None = None
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None:

@@ -22,7 +22,9 @@ MOST = RunSettings(
     source=SourceSettings(
         "rtsps://camera/1", Selection(2, 12.5, 90, Region(1, 2, 30, 40)), 7.5, Trust(fingerprint="ab" * 32)
     ),
-    outputs=OutputSettings(True, Path("o.mkv"), False, "10min", "all", Path("m"), "1GB", Path("l"), "1d", "2GB"),
+    outputs=OutputSettings(
+        True, Path("o.mkv"), False, "10min", "all", Path("m"), "1GB", Path("l"), "1d", "2GB", Path("f"), 0.8
+    ),
     max_frames=9,
     threshold=0.25,
     device="GPU.1",
