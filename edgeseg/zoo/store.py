@@ -14,10 +14,10 @@ from edgeseg.artifact import FORMAT_VERSION, Artifact, artifact_dir
 from edgeseg.errors import EdgesegError, OutputError, TamperedError
 from edgeseg.files.atomic import file_sha256, output_error
 from edgeseg.files.lock import lock
+from edgeseg.runtime.system.cache_contents import ZOO
 from edgeseg.runtime.system.cache_folder import cache_folder, private_folder, write_private
 from edgeseg.zoo.entry import Shipped, Wheel, ZooEntry
 
-ROOM = "zoo"
 RECIPE = 1
 """Grows when what is made of the same weights changes."""
 _ADVICE = "Set XDG_CACHE_HOME to a folder of your own that can be written."
@@ -29,7 +29,7 @@ def entry_folder(entry: ZooEntry) -> Path:
     digests = source.digests[:1] if isinstance(source, Wheel) else (source.sha256,) if source else ()
     made = [RECIPE, FORMAT_VERSION, entry.name, digests, spec and spec.to_dict(), entry.proof]
     key = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
-    return cache_folder(ROOM) / key
+    return cache_folder(ZOO) / key
 
 
 def find_whole(entry: ZooEntry, model_format: str) -> Path | None:

@@ -17,6 +17,11 @@ from edgeseg.formats import usable_formats
 _ENTRY = re.compile(r"[0-9a-f]{16,64}")
 """Each model has a folder that is named by a digest of what it was made from."""
 _WRITTEN = re.compile(r"\.?(?:\w+\.blob|engine\.plan|engine\.json|lock|\w+\.json|timing\.cache)(?:\.\w+)?")
+ZOO, _ZOO_TITLE = "zoo", "networks of the zoo"
+"""The folder of networks that were fetched by their names, with an artifact in a folder of its own for each format."""
+_ARTIFACT = re.compile(r"[\w-]+-(?:fp32|fp16|int8)-\w+")
+_IN_ZOO = re.compile(r"lock|\w+\.(?:tflite|pt|onnx)")
+_IN_ARTIFACT = re.compile(r"edgeseg\.json|model\.\w+|report\.\w+")
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class CacheEntry:
     Attributes:
         kind: the ``cache_title`` of its format.
         path: its folder.
-        files: what edgeseg wrote there.
+        files: what edgeseg wrote there; with ``/`` what lies in a folder of it.
         size: bytes of these files.
         age_s: since the newest of them was written.
     """
@@ -45,7 +50,8 @@ class CacheEntry:
 def cache_entries(older_than_s: float = 0.0) -> list[CacheEntry]:
     """List everything in the cache that was written at least so long ago, by kind and name."""
     kept = [one for one in usable_formats() if one.cache_title]
-    return [entry for one in kept for entry in _entries_in(cache_folder(one.name), one.cache_title, older_than_s)]
+    found = [entry for one in kept for entry in _entries_in(cache_folder(one.name), one.cache_title, older_than_s)]
+    return [*found, *_entries_in(cache_folder(ZOO), _ZOO_TITLE, older_than_s)]
 
 
 def clear(entry: CacheEntry) -> bool:
@@ -60,6 +66,8 @@ def clear(entry: CacheEntry) -> bool:
     try:
         for name in entry.files:
             os.unlink(name, dir_fd=folder)
+        for name in {name.partition("/")[0] for name in entry.files if "/" in name}:
+            os.rmdir(name, dir_fd=folder)
         if not os.listdir(folder):
             entry.path.rmdir()
     except OSError:
@@ -80,12 +88,20 @@ def _entries_in(root: Path, kind: str, older_than_s: float) -> Iterator[CacheEnt
 
 
 def _entry(path: Path, kind: str) -> CacheEntry | None:
-    found = [
-        (name.name, name.stat(follow_symlinks=False)) for name in os.scandir(path) if _WRITTEN.fullmatch(name.name)
-    ]
-    own = [(name, status) for name, status in found if stat.S_ISREG(status.st_mode)]
+    own = dict(_own_files(path, _IN_ZOO if kind == _ZOO_TITLE else _WRITTEN))
+    if kind == _ZOO_TITLE:
+        for folder in sorted(path.iterdir()):
+            if _ARTIFACT.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
+                own |= {f"{folder.name}/{name}": status for name, status in _own_files(folder, _IN_ARTIFACT)}
     if not own:
         return None
-    newest_s = max(status.st_mtime for _, status in own)
-    size = sum(status.st_size for _, status in own)
-    return CacheEntry(kind, path, tuple(name for name, _ in own), size, max(0.0, time.time() - newest_s))
+    newest_s = max(status.st_mtime for status in own.values())
+    size = sum(status.st_size for status in own.values())
+    return CacheEntry(kind, path, tuple(own), size, max(0.0, time.time() - newest_s))
+
+
+def _own_files(folder: Path, written: re.Pattern[str]) -> Iterator[tuple[str, os.stat_result]]:
+    for name in os.scandir(folder):
+        status = name.stat(follow_symlinks=False)
+        if written.fullmatch(name.name) and stat.S_ISREG(status.st_mode):
+            yield name.name, status

@@ -100,3 +100,19 @@ def test_the_text_has_a_sum_and_the_command_that_clears(cache: Path, capsys: pyt
 def test_a_time_that_is_none_is_refused(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cache", "--clear", "--older-than", "soon"]) == 2
     assert "found 'soon'" in capsys.readouterr().err
+
+
+def test_networks_of_the_zoo_are_shown_and_go_and_nothing_else(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = entry(cache / "zoo" / NAME, "lock", "net.tflite")
+    artifact = entry(folder / "net-fp32-openvino", "edgeseg.json", "model.xml", "model.bin")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "model.xml").touch()
+    (folder / "other-fp32-openvino").symlink_to(tmp_path / "theirs")
+    (one,) = told(capsys)
+    assert (one["kind"], one["bytes"]) == ("networks of the zoo", 5000)
+    told(capsys, "--clear")
+    assert not artifact.exists()
+    assert (tmp_path / "theirs" / "model.xml").exists()
+    assert [path.name for path in folder.iterdir()] == ["other-fp32-openvino"]
