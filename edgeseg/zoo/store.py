@@ -13,9 +13,9 @@ from pathlib import Path
 from edgeseg.artifact import FORMAT_VERSION, Artifact, artifact_dir
 from edgeseg.errors import EdgesegError, OutputError, TamperedError
 from edgeseg.files.atomic import file_sha256, output_error
+from edgeseg.files.cache_folder import cache_folder, private_folder, write_private
 from edgeseg.files.lock import lock
 from edgeseg.runtime.system.cache_contents import ZOO
-from edgeseg.runtime.system.cache_folder import cache_folder, private_folder, write_private
 from edgeseg.zoo.entry import Shipped, Wheel, ZooEntry
 
 RECIPE = 1
