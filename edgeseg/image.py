@@ -163,7 +163,12 @@ def read_mask_numbers(path: Path | str) -> npt.NDArray[Any]:
         DataError: missing, truncated, or numbers of another type.
     """
     path = Path(path)
-    picture = open_picture(path, as_indices=True)
+    return mask_numbers_of(open_picture(path, as_indices=True), path)
+
+
+@checked
+def mask_numbers_of(picture: Picture, path: Path) -> npt.NDArray[Any]:
+    """Decode the stored numbers of an opened mask, see :func:`read_mask_numbers`; ``path`` names it in messages."""
     if len(picture.parts) > 1:
         raise ColorMaskError(f"Mask {path} is a colour picture; a mask holds one class index a pixel.")
     mask = _decode(picture.parts[0], cv2.IMREAD_UNCHANGED, path)

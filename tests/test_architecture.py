@@ -31,6 +31,7 @@ ROOMS = (
     "edgeseg.files",
     "edgeseg.masks",
     "edgeseg",
+    "edgeseg.datasets.shapes",
     "edgeseg.datasets.formats",
     "edgeseg.datasets",
     "edgeseg.dataset",

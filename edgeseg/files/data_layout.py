@@ -87,7 +87,7 @@ def _from_folders(root: Path) -> DataLayout:
 
 
 def _from_yaml(path: Path) -> DataLayout:
-    values = _yaml_mapping(path)
+    values = read_yaml(path)
     root = Path(path.parent, str(values.get("path") or "."))
     folders = _yaml_folders(values, root, path)
     if not folders:
@@ -130,7 +130,12 @@ def _yaml_names(names: object, path: Path) -> list[str]:
     return [str(name) for name in names]
 
 
-def _yaml_mapping(path: Path) -> Mapping[str, Any]:
+def read_yaml(path: Path) -> Mapping[str, Any]:
+    """Read a YAML file that holds a mapping; lists in it are tuples.
+
+    Raises:
+        DataError: no such file, no YAML, or no mapping.
+    """
     yaml = require("yaml", "train")
     text = read_text(path)
 
