@@ -153,7 +153,7 @@ def _group(file: CocoFile, notes: list[str]) -> tuple[Mapping[str, Any], Mapping
     objects: dict[str, list[Mapping[str, Any]]] = {}
     strays = []
     for annotation in file.annotations:
-        name = names.get(annotation.get("image_id"))  # type: ignore[arg-type]
+        name = names.get(annotation.get("image_id"))
         if name is None:
             strays.append(annotation)
         else:

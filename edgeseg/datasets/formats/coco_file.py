@@ -138,7 +138,14 @@ def open_file(place: Place) -> CocoFile:
     if not images:
         raise DataError(f"{path} lists no pictures under images. Export it again.")
     categories, notes = _read_categories(values, annotations, path)
-    starts = (path.parent, root / place.word, root / "images" / place.word, root / "images", root, root / "data")
+    starts: tuple[Path, ...] = (
+        path.parent,
+        root / place.word,
+        root / "images" / place.word,
+        root / "images",
+        root,
+        root / "data",
+    )
     if place.split:
         starts = (*starts, root / place.split, root / "images" / place.split)
     return CocoFile(path, place.split, tuple(dict.fromkeys(starts)), images, annotations, categories, notes)

@@ -49,7 +49,7 @@ def read(path: Path, options: ReadOptions) -> LabelledSet:
     trees = {file: read_xml(file) for file in find_files(path)}
     pictures = PictureFiles(root)
     classes = ClassTable.build((name for tree in trees.values() for name in _find_names(tree)), options, path)
-    notes, missing, said = list(classes.notes), [], []
+    notes, missing, said = list(classes.notes), list[str](), list[str]()
     made: dict[Path, LabelledPicture] = {}
     for file, tree in trees.items():
         for name, draft, split in (*_read_images(file, tree, classes, said), *_read_frames(file, tree, classes, said)):

@@ -18,10 +18,10 @@ import numpy as np
 
 from edgeseg.datasets.formats.draft import ClassTable, Draft, list_unlabelled, sum_up
 from edgeseg.datasets.formats.labelled_set import LabelledPicture, LabelledSet, Reader, ReadOptions
-from edgeseg.datasets.formats.stored_mask import decode_png
 from edgeseg.datasets.shapes.annotation_file import list_of, peek, read_json_object, read_points, read_size
 from edgeseg.datasets.shapes.objects import Bitmap, Ellipse, check_points
 from edgeseg.datasets.shapes.picture_files import PictureFiles, name_inside, split_inside
+from edgeseg.datasets.shapes.stored_mask import decode_png
 from edgeseg.errors import DataError
 from edgeseg.files.input_file import read_text
 
@@ -48,7 +48,8 @@ def read(path: Path, options: ReadOptions) -> LabelledSet:
     pictures = PictureFiles(path)
     files = {file: read_json_object(file, MOST_BYTES) for file in sorted(path.rglob("*.json")) if peek(file, _BEGINS)}
     classes = ClassTable.build(_find_names(path, files), options, path)
-    notes, said, taken = list(classes.notes), [], {}
+    notes, said = list(classes.notes), list[str]()
+    taken: dict[Path | bytes, Path] = {}
     made: list[LabelledPicture] = []
     for file, values in files.items():
         image = _find_image(file, values, pictures)

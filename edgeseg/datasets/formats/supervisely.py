@@ -12,10 +12,10 @@ from typing import Any
 
 from edgeseg.datasets.formats.draft import ClassTable, Draft, about_missing, list_unlabelled, sum_up
 from edgeseg.datasets.formats.labelled_set import LabelledPicture, LabelledSet, Reader, ReadOptions
-from edgeseg.datasets.formats.stored_mask import decode_png
 from edgeseg.datasets.shapes.annotation_file import list_of, peek, read_json_object, read_number, read_points, read_size
 from edgeseg.datasets.shapes.objects import Bitmap
 from edgeseg.datasets.shapes.picture_files import PictureFiles, name_inside, split_inside
+from edgeseg.datasets.shapes.stored_mask import decode_png
 from edgeseg.errors import DataError
 
 _META = "meta.json"

@@ -4,11 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeseg.datasets.formats import ours
+from edgeseg.datasets.formats import (
+    archive,
+    coco,
+    cvat,
+    huggingface,
+    label_studio,
+    labelme,
+    ours,
+    supervisely,
+    via,
+    yolo,
+)
 from edgeseg.datasets.formats.labelled_set import LabelledSet, Reader, ReadOptions
 from edgeseg.errors import DataError
 
-READERS: tuple[Reader, ...] = (ours.READER,)
+READERS: tuple[Reader, ...] = (
+    ours.READER,
+    coco.READER,
+    yolo.READER,
+    supervisely.READER,
+    cvat.READER,
+    labelme.READER,
+    label_studio.READER,
+    via.READER,
+    huggingface.READER,
+    archive.READER,
+)
 """The most telling first: a folder of VOC also holds pictures beside masks."""
 
 
