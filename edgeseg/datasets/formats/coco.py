@@ -22,6 +22,7 @@ from edgeseg.console.extras import require
 from edgeseg.datasets.formats.coco_file import CocoFile, find_files, open_file
 from edgeseg.datasets.formats.draft import ClassTable, Draft, about_missing, list_unlabelled, sum_up
 from edgeseg.datasets.formats.labelled_set import LabelledPicture, LabelledSet, Reader, ReadOptions
+from edgeseg.datasets.shapes.annotation_file import read_number
 from edgeseg.datasets.shapes.objects import Bitmap, Outline, Shape, check_points
 from edgeseg.datasets.shapes.outline import Patch, Points, names_pixels, trim_patch
 from edgeseg.datasets.shapes.picture_files import PictureFiles, name_inside
@@ -184,7 +185,16 @@ def _read_object(annotation: Mapping[str, Any], file: CocoFile, draft: Draft, pi
         rings = outline if isinstance(outline[0], list) else [outline]
         draft.add_outline(what, label, rings, layer=layer, make=_pixel_shape if pixels else CocoOutline)
     else:
-        draft.refuse(what, "has a box and no outline; draw what is in it, or take it out")
+        _read_box(annotation.get("bbox"), what, draft)
+
+
+def _read_box(box: Any, what: str, draft: Draft) -> None:
+    numbers = [read_number(value) for value in box] if isinstance(box, list) else []
+    if len(numbers) != 4 or None in numbers:
+        draft.refuse(what, "has neither an outline nor a box")
+        return
+    left, top, width, height = (number for number in numbers if number is not None)
+    draft.add_box(what, left, top, left + width, top + height)
 
 
 def _pixel_shape(rings: tuple[Points, ...]) -> Shape:

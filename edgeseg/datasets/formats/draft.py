@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edgeseg.datasets.formats.labelled_set import VOID, LabelledPicture, ReadOptions, UInt8, check_classes
 from edgeseg.datasets.formats.picture_file import read_picture
 from edgeseg.datasets.shapes.annotation_file import read_points
@@ -27,6 +29,7 @@ from edgeseg.files.image_size import peek_size
 BACKGROUND = "background"
 _BACKGROUND_NAMES = {BACKGROUND, "_background_", "__background__"}
 _VOID_NAMES = {"__ignore__", "ignore", "void"}
+BOX_LAYER = -1 << 20
 MOST_NAMED = 12
 """Objects that notes name; of the others they say how many there are."""
 
@@ -88,6 +91,7 @@ class Draft:
         said: takes sentences about what is drawn all the same, or shows nothing; of all pictures.
         objects: in the order of the file.
         wrong: sentences about what cannot be drawn; the picture has no mask then.
+        boxes: corners of objects that have a box and no outline, and what messages call them.
     """
 
     where: str
@@ -96,6 +100,7 @@ class Draft:
     said: list[str]
     objects: list[LabelledObject] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+    boxes: list[tuple[str, Points]] = field(default_factory=list)
 
     def label_of(self, what: str, name: str) -> int | None:
         """Return the label of a class; None where it is left out, or unknown, for which the picture is refused."""
@@ -144,6 +149,24 @@ class Draft:
         if drawn:
             self.add(label, Outline(drawn, cut) if make is None else make(drawn), layer)
 
+    def add_box(self, what: str, left: float, top: float, right: float, bottom: float) -> None:
+        """Add an object of which only a box is known: void among outlines, and not enough where there are none."""
+        self.boxes.append((what, np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float64)))
+
+    def _take_boxes(self) -> None:
+        """Which pixels of a box are the object, nobody knows; so they are not learned from where nothing else is."""
+        for what, corners in self.boxes:
+            if not self.objects:
+                self.refuse(what, "is a box and no outline, as all of its picture: it does not say which pixels it is")
+                continue
+            try:
+                check_points(corners, self.size)
+            except DataError as fault:
+                self.refuse(what, str(fault))
+                continue
+            self.say(what, "is a box among outlines; void where nothing else is")
+            self.add(VOID, Outline((corners,)), BOX_LAYER)
+
     def _read_rings(self, what: str, rings: Sequence[Any]) -> tuple[Points, ...]:
         kept = []
         for values in rings:
@@ -173,6 +196,7 @@ class Draft:
             name: of the picture.
             smaller_above: see :func:`~edgeseg.datasets.shapes.objects.render_objects`.
         """
+        self._take_boxes()
         outlines = [each.shape for each in self.objects if isinstance(each.shape, Outline)]
         pixels = names_pixels([ring for shape in outlines for ring in (*shape.rings, *shape.holes)])
         objects = [

@@ -7,8 +7,8 @@
     DIR/labels/train/NAME.txt     CLASS X1 Y1 X2 Y2 X3 Y3 ...  as shares of width and height
 
 The last ``images`` in a picture's path is ``labels`` in that of its text file, as in Ultralytics. A picture without
-one, or with an empty one, shows background alone. Of objects that overlap, the smaller lies above. Lines of boxes are
-refused: a box does not say which pixels are something.
+one, or with an empty one, shows background alone. Of objects that overlap, the smaller lies above. A file of boxes is
+refused: a box does not say which pixels are something. Among polygons a box is void.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 
 from edgeseg.datasets.formats.draft import ClassTable, Draft, find_size, sum_up
 from edgeseg.datasets.formats.labelled_set import LabelledPicture, LabelledSet, Reader, ReadOptions
+from edgeseg.datasets.shapes.outline import Points
 from edgeseg.datasets.shapes.picture_files import PictureFiles, find_inside, name_inside, split_name
 from edgeseg.errors import DataError, EdgesegError
 from edgeseg.files.data_layout import read_classes, read_yaml
@@ -201,23 +202,27 @@ def _read_line(what: str, words: Sequence[str], names: Sequence[str | None], dra
     if name is None:
         draft.refuse(what, f"has the class {words[0]}; known are 0 to {len(names) - 1}")
         return
-    if len(numbers) == _BOX_COLUMNS:
-        draft.refuse(
-            what, "is a box and no polygon, and does not say which pixels are something. Label for segmentation"
-        )
-        return
     label = draft.label_of(what, name)
-    if label is None:
+    if label is None or draft.size is None:
+        return
+    if len(numbers) == _BOX_COLUMNS:
+        _read_box(what, numbers[1:], draft)
         return
     if len(numbers) % 2 == 0:
         draft.refuse(what, f"has {len(numbers) - 1} coordinates; two a point are needed")
         return
-    if draft.size is not None:
-        points = numbers[1:].reshape(-1, 2) * np.array(draft.size[::-1], np.float64)
-        if len(points) and np.isfinite(points).all() and np.median(numbers[1:]) > 2:
-            draft.refuse(what, f"has coordinates up to {numbers[1:].max():g}; shares of width and height are at most 1")
-            return
-        draft.add_outline(what, label, [points])
+    points = numbers[1:].reshape(-1, 2) * np.array(draft.size[::-1], np.float64)
+    if len(points) and np.isfinite(points).all() and np.median(numbers[1:]) > 2:
+        draft.refuse(what, f"has coordinates up to {numbers[1:].max():g}; shares of width and height are at most 1")
+        return
+    draft.add_outline(what, label, [points])
+
+
+def _read_box(what: str, numbers: Points, draft: Draft) -> None:
+    """A line with the centre and the size of a box, as shares."""
+    height, width = draft.size or (0, 0)
+    centre, half = numbers[:2] * (width, height), numbers[2:] / 2 * (width, height)
+    draft.add_box(what, *(centre - half).tolist(), *(centre + half).tolist())
 
 
 READER = Reader("yolo", "YOLO for segmentation", recognise, read)

@@ -24,6 +24,7 @@ from edgeseg.datasets.shapes.outline import (
     fill_outline,
     fill_pixel_outline,
     join_patches,
+    names_pixels,
 )
 from edgeseg.errors import DataError
 
@@ -57,7 +58,7 @@ class Outline:
         """Draw the pixels inside."""
         fill = fill_pixel_outline if self.pixels else fill_outline
         patch = join_patches([fill(ring, height, width) for ring in self.rings])
-        return cut_patch(patch, [fill_outline(hole, height, width) for hole in self.holes])
+        return cut_patch(patch, [fill(hole, height, width) for hole in self.holes])
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,9 @@ def check_points(points: Points, size: tuple[int, int] | None) -> None:
 def describe_outline(points: Points, size: tuple[int, int] | None) -> list[str]:
     """Say what is wrong with an outline that is drawn all the same; see :func:`check_points` for the wording.
 
-    >>> describe_outline(np.array([[0, 0], [9, 9], [9, 0], [0, 9.0]]), (8, 8))
+    Outlines of pixels may touch themselves, as OpenCV traces areas that hang together by a corner.
+
+    >>> describe_outline(np.array([[0, 0], [9, 9], [9, 0.5], [0, 9.0]]), (8, 8))
     ['reaches 1 pixel outside of its picture, where it is cut off', 'crosses itself; drawn by the even-odd rule']
     """
     if len(points) < 3:
@@ -162,7 +165,7 @@ def describe_outline(points: Points, size: tuple[int, int] | None) -> list[str]:
     faults = []
     if size is not None and (far := _how_far_outside(points, *size)) >= TOLERANCE:
         faults.append(f"reaches {_count(round(far), 'pixel')} outside of its picture, where it is cut off")
-    if _crosses_itself(points, size):
+    if not names_pixels([points]) and _crosses_itself(points, size):
         faults.append("crosses itself; drawn by the even-odd rule")
     return faults
 

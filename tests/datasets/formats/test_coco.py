@@ -177,7 +177,8 @@ def test_whole_numbers_whose_box_and_area_are_those_of_points_are_drawn_as_point
         (annotation(5, 3, [[1, 2, 3, 4, 5, 1e9]]), "annotation 5 reaches 999999952 pixels outside"),
         (annotation(5, 3, [[1, 2, 3, 4, 5]]), "annotation 5 has 5 coordinates; two a point are needed"),
         (annotation(5, 3, [["a", 2, 3, 4, 5, 6]]), "annotation 5 has points that are no list of numbers"),
-        (annotation(5, 3, []), "annotation 5 has a box and no outline"),
+        (annotation(5, 3, []), "annotation 5 has neither an outline nor a box"),
+        (annotation(5, 3, [], bbox=[1, 2, 1e9, 4]), "annotation 5 reaches 999999937 pixels outside"),
         (annotation(5, 3, {"size": [HEIGHT, WIDTH], "counts": [7]}), "annotation 5 has run lengths of 7 pixels"),
         (annotation(5, 3, {"size": [9, 9], "counts": [81]}), r"annotation 5 is a mask of \[height, width\] \[9, 9\]"),
     ],
@@ -211,6 +212,24 @@ def test_what_is_wrong_and_drawn_all_the_same_is_said_by_object(tmp_path: Path, 
     assert found.notes == (f"{tmp_path / '_annotations.coco.json'}, a.png: {fault}",)
     visible = drawn_by_coco(ROAD, points) if len(points) > 2 else drawn_by_coco(ROAD)
     assert np.array_equal(mask_of(picture) > 0, visible)
+
+
+def test_a_box_among_outlines_is_void_where_nothing_else_is(tmp_path: Path) -> None:
+    box = annotation(5, 3, [], bbox=[10.2, 10.2, 20, 15])
+    found = read(READER, folder(tmp_path, annotation(1, 90, [flat(ROAD)]), box))
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[10:25, 10:30] = 255
+    expected[drawn_by_coco(ROAD)] = 2
+    assert np.array_equal(mask_of(only(found)), expected)
+    assert "annotation 5 is a box among outlines; void where nothing else is." in found.notes[0]
+
+
+def test_a_picture_of_boxes_among_others_with_outlines_is_refused(tmp_path: Path) -> None:
+    images = [{**street_of()["images"][0], "id": at, "file_name": name} for at, name in ((7, "a.png"), (8, "b.png"))]
+    box = {**annotation(5, 3, [], bbox=[10, 10, 20, 15]), "image_id": 8}
+    write_picture(folder(tmp_path, annotation(1, 90, [flat(ROAD)]), box, images=images) / "b.png")
+    with pytest.raises(DataError, match=r"b\.png: annotation 5 is a box and no outline, as all of its picture"):
+        mask_of(read(READER, tmp_path).pictures[1])
 
 
 def test_boxes_alone_are_refused_by_file(tmp_path: Path) -> None:

@@ -134,7 +134,6 @@ def test_what_opencv_traced_comes_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("0 0.5 0.5 0.2 0.2", "line 2 is a box and no polygon"),
         ("2 0.1 0.1 0.5 0.1 0.5 0.5", "line 2 has the class 2; known are 0 to 1"),
         ("-1 0.1 0.1 0.5 0.1 0.5 0.5", "line 2 has the class -1"),
         ("0.5 0.1 0.1 0.5 0.1 0.5 0.5", r"line 2 has the class 0\.5"),
@@ -149,6 +148,18 @@ def test_a_line_that_cannot_be_read_takes_the_mask_with_it_by_file(tmp_path: Pat
     picture = read(READER, folder(tmp_path, f"{line(1, ROAD)}\n{text}\n")).pictures[0]
     with pytest.raises(DataError, match=f"a b é.txt: {fault}"):
         mask_of(picture)
+
+
+def test_a_file_of_boxes_is_refused_and_a_box_among_polygons_void(tmp_path: Path) -> None:
+    box = f"0 {20.2 / WIDTH} {17.7 / HEIGHT} {20 / WIDTH} {15 / HEIGHT}"
+    with pytest.raises(DataError, match=r"a b é\.txt: line 1 is a box and no outline, as all of its picture"):
+        mask_of(read(READER, folder(tmp_path / "boxes", box)).pictures[0])
+    found = read(READER, folder(tmp_path / "both", f"{line(1, ROAD)}\n{box}"))
+    expected = np.zeros((HEIGHT, WIDTH), np.uint8)
+    expected[10:25, 10:30] = 255
+    expected[inside(ROAD)] = 2
+    assert np.array_equal(mask_of(found.pictures[0]), expected)
+    assert "line 2 is a box among outlines; void where nothing else is." in found.notes[0]
 
 
 def test_what_is_wrong_and_drawn_all_the_same_is_said_by_file(tmp_path: Path) -> None:
