@@ -1,8 +1,8 @@
 """What other programs write of index masks is read as these masks: supervision and Datumaro, in their own environments.
 
-Both read and write such formats. edgeseg does not use them to read: they make instances of everything in memory, draw
-an object over the other in the order of the file, drop what they cannot read or end with it, and Datumaro 1.13 asks for
-``opencv-python-headless<5``, which takes the place of the OpenCV of edgeseg.
+Both read and write such formats. edgeseg does not use them to read: they make instances and leave to others what covers
+what, supervision drops what it cannot read, and Datumaro 1.13 asks for ``opencv-python-headless<5``, which takes the
+place of the OpenCV of edgeseg.
 """
 
 from __future__ import annotations

@@ -44,7 +44,6 @@ REFUSED = (
     ("carvana_gif", r"0016E5_07959_mask\.gif may be one.*Convert them to PNG"),
     ("exif", r"0016E5_07959\.png is 240x320 .*EXIF.*turn the mask"),
     ("cityscapes", r"No images in .*val.*Those of town/ .*put them into one"),
-    ("coco", r"COCO annotations \(train/_annotations\.coco\.json\): make a mask"),
 )
 """Folder, and what its validation masks are refused with."""
 
