@@ -154,7 +154,8 @@ def _group(file: CocoFile, notes: list[str]) -> tuple[Mapping[str, Any], Mapping
     objects: dict[str, list[Mapping[str, Any]]] = {}
     strays = []
     for annotation in file.annotations:
-        name = names.get(annotation.get("image_id"))
+        number = annotation.get("image_id")
+        name = names.get(number) if isinstance(number, int | str) else None
         if name is None:
             strays.append(annotation)
         else:

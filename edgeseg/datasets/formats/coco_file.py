@@ -164,8 +164,10 @@ def _read_categories(
         if number in categories and categories[number] != name.strip():
             raise DataError(f"{path}: the category {number} is both {categories[number]!r} and {name!r}.")
         categories[number] = name.strip()
-    used = {each.get("category_id") for each in annotations}
-    groups = {each.get("supercategory") for each in listed}
-    dropped = [number for number, name in categories.items() if number == 0 and number not in used and name in groups]
+    used = {str(each.get("category_id")) for each in annotations}
+    groups = {str(each.get("supercategory")) for each in listed}
+    dropped = [
+        number for number, name in categories.items() if number == 0 and str(number) not in used and name in groups
+    ]
     notes = tuple(f"{path}: {categories[number]!r} is a group of classes and no class." for number in dropped)
     return {number: categories[number] for number in sorted(categories) if number not in dropped}, notes

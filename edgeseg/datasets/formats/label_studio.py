@@ -94,7 +94,7 @@ def _read_tasks(file: Path) -> Iterator[tuple[Any, str, list[Mapping[str, Any]]]
 
 
 def _names_of(region: Mapping[str, Any]) -> list[str]:
-    value, kind = region.get("value"), region.get("type")
+    value, kind = region.get("value"), str(region.get("type"))
     names = value.get(kind) if isinstance(value, dict) and kind in _KINDS else None
     return [name.strip() for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
@@ -111,7 +111,7 @@ def _find_image(address: str, pictures: PictureFiles) -> Path | None:
 
 
 def _read_region(what: str, region: Mapping[str, Any], draft: Draft) -> None:
-    kind, value = region.get("type"), region.get("value")
+    kind, value = str(region.get("type")), region.get("value")
     if kind in _NO_AREA:
         draft.say(what, "has no area; left out")
     if kind not in _KINDS or not isinstance(value, dict):
@@ -125,7 +125,7 @@ def _read_region(what: str, region: Mapping[str, Any], draft: Draft) -> None:
     if label is None or draft.size is None:
         return
     try:
-        _READ[str(kind)](what, value, label, draft, draft.size)
+        _READ[kind](what, value, label, draft, draft.size)
     except DataError as fault:
         draft.refuse(what, str(fault))
 

@@ -73,7 +73,9 @@ def _find_names(root: Path, files: Mapping[Path, Mapping[str, Any]]) -> Iterable
         shape["label"].strip()
         for file, values in files.items()
         for shape in list_of(values, "shapes", file)
-        if isinstance(shape.get("label"), str) and shape["label"].strip() and shape.get("shape_type") not in _NO_AREA
+        if isinstance(shape.get("label"), str)
+        and shape["label"].strip()
+        and str(shape.get("shape_type")) not in _NO_AREA
     }
     return [*filter(None, map(str.strip, listed)), *sorted(used)]
 
@@ -105,7 +107,7 @@ def _read_picture(
 
 
 def _read_shape(what: str, shape: Mapping[str, Any], draft: Draft) -> None:
-    kind, name = shape.get("shape_type") or "polygon", shape.get("label")
+    kind, name = str(shape.get("shape_type") or "polygon"), shape.get("label")
     if kind in _NO_AREA:
         draft.say(what, f"({name}) is a {kind} and has no area; left out")
         return

@@ -63,7 +63,7 @@ def read(path: Path, options: ReadOptions) -> LabelledSet:
 
 
 def _read_object(what: str, each: Mapping[str, Any], draft: Draft) -> None:
-    kind, name = each.get("geometryType"), str(each.get("classTitle", "")).strip()
+    kind, name = str(each.get("geometryType")), str(each.get("classTitle", "")).strip()
     what = f"{what} ({name})"
     if kind in _NO_AREA:
         draft.say(what, f"is a {kind} and has no area; left out")
@@ -77,7 +77,8 @@ def _read_object(what: str, each: Mapping[str, Any], draft: Draft) -> None:
         elif kind in ("polygon", "rectangle"):
             points = each.get("points")
             points = points if isinstance(points, dict) else {}
-            exterior, holes = points.get("exterior"), points.get("interior") or []
+            exterior, holes = points.get("exterior"), points.get("interior")
+            holes = holes if isinstance(holes, list) else []
             if kind == "rectangle":
                 (left, top), (right, bottom) = read_points(exterior)[[0, -1]].tolist()
                 exterior = [[left, top], [right, top], [right, bottom], [left, bottom]]

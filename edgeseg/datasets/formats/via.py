@@ -134,7 +134,7 @@ def _read_picture(draft: Draft, image: Path, regions: list[Mapping[str, Any]], k
 
 
 def _read_shape(what: str, shape: Mapping[str, Any], label: int, draft: Draft) -> None:
-    kind = shape.get("name")
+    kind = str(shape.get("name"))
     if kind in _NO_AREA:
         draft.say(what, f"is a {kind} and has no area; left out")
     elif kind == "polygon":
@@ -151,7 +151,10 @@ def _read_shape(what: str, shape: Mapping[str, Any], label: int, draft: Draft) -
         across, down = _numbers(shape, "r", "r") if kind == "circle" else _numbers(shape, "rx", "ry")
         check_points(np.array([[x - across, y - down], [x + across, y + down]]), draft.size)
         if across > 0 and down > 0:
-            draft.add(label, Ellipse((x, y), (across, down), np.rad2deg(read_number(shape.get("theta")) or 0.0)))
+            draft.add(
+                label,
+                Ellipse((x, y), (across, down), np.rad2deg((read_number(shape.get("theta")) or 0.0) % (2 * np.pi))),
+            )
     else:
         raise DataError(f"is of the kind {kind!r}, which is not known")
 

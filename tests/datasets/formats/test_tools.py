@@ -141,7 +141,7 @@ def test_via_rounds_to_pixels_and_these_belong_to_the_region(tmp_path: Path) -> 
         (via_region("", CAR), "region 2 has no class"),
         (via_region("car", [[1, 2], [3, None], [5, 6]]), r"region 2 \(car\) has a coordinate that is no finite number"),
         ({"shape_attributes": {"name": "rect"}, "region_attributes": {"class": "car"}}, "has no number for x"),
-        ({"shape_attributes": {}, "region_attributes": {"class": "car"}}, "of the kind None"),
+        ({"shape_attributes": {}, "region_attributes": {"class": "car"}}, "of the kind 'None'"),
     ],
 )
 def test_a_region_of_via_that_cannot_be_read_is_named(tmp_path: Path, wrong: Any, fault: str) -> None:
