@@ -73,6 +73,7 @@ ROOMS = (
     "edgeseg.export.checkpoints",
     "edgeseg.export.tflite",
     "edgeseg.export.hubs",
+    "edgeseg.export.ir",
     "edgeseg.export.source",
     "edgeseg.export.trace",
     "edgeseg.export",

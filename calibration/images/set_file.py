@@ -31,6 +31,7 @@ from edgeseg.calibration.images.video_frames import VideoFrame, frames_at
 from edgeseg.errors import ArtifactError, DataError
 from edgeseg.files.atomic import atomic_file, file_sha256
 from edgeseg.files.input_file import read_text
+from edgeseg.files.ir_digest import ir_sha256
 from edgeseg.given import checked
 from edgeseg.spec import ModelSpec
 
@@ -75,6 +76,8 @@ def weight_digests(model: Path) -> dict[str, str]:
         return {**artifact.parents, **own}
     if not model.is_file():
         raise ArtifactError(f"There is no model {model}.")
+    if model.suffix == ".xml":
+        return {"ir": ir_sha256(model)}
     return {_ROLES.get(model.suffix, "checkpoint"): file_sha256(model)}
 
 

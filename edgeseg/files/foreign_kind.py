@@ -25,7 +25,7 @@ FROM_TORCH = (
     "They are put into the network that a call of its code builds: "
     f"`edgeseg.export_model('package.module:build()', weights='{{path}}', {_SPEC})`"
 )
-_IR = "It cannot be converted back: give the ONNX file or the checkpoint that it was converted from."
+_EXPORT_IT = f"`edgeseg.export_model('{{name}}', {_SPEC})`"
 _FROM_TENSORFLOW = "Convert it with tf2onnx (python -m tf2onnx.convert {flags} --output model.onnx); then: " + EXPORT
 FROM_PICKLE = (
     "Where its code is, and if you trust the file, save its weights alone: net = torch.load('{path}', "
@@ -110,7 +110,7 @@ def _plain_folder(path: Path, names: list[str], weights: list[str]) -> Told:
         what = "artifacts" if artifacts else "models"
         return f"a folder with {what} in it ({_some(inside)})", f"Give one of them: {path / inside[0]}"
     if any(name.endswith(".xml") and name[:-4] + ".bin" in names for name in names):
-        return "a folder with an OpenVINO IR and no manifest", _IR
+        return "a folder with an OpenVINO IR and no manifest", "Give its .xml file; the .bin file is found beside it."
     if weights:
         way = FROM_TORCH.replace("{path}", str(path / weights[0]))
         return f"a folder with weights in it ({_some(weights)}), and nothing says of which network", way
@@ -134,7 +134,7 @@ def _by_first_bytes(path: Path, head: bytes) -> Told | None:
     if head.lstrip()[:1] == b"<":
         return _markup(path)
     if head[4:8] == b"TFL3":
-        return "a TensorFlow Lite model", _FROM_TENSORFLOW.replace("{flags}", "--tflite {name}")
+        return "a TensorFlow Lite model", f"Export it: {_EXPORT_IT}"
     return next((told for magic, told in _MAGIC.items() if head.startswith(magic)), None)
 
 
@@ -160,7 +160,7 @@ def _by_name(path: Path, head: bytes) -> Told | None:
 
 def _markup(path: Path) -> Told:
     if path.suffix == ".xml":
-        return "an OpenVINO IR without a manifest", _IR
+        return "an OpenVINO IR without a manifest", f"Export it: {_EXPORT_IT}"
     return "a web page and not a model: the download went wrong", "Fetch the raw file."
 
 

@@ -17,8 +17,9 @@ from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import ArtifactError, UserError
 from edgeseg.export.hubs.agreement import is_hub_folder, open_folder
 from edgeseg.export.hubs.hub_name import is_hub_name, refuse_hub_name
+from edgeseg.export.ir.ir_net import convert_ir, open_ir
 from edgeseg.export.source.factory_source import open_factory, open_torchvision
-from edgeseg.export.source.foreign_spec import SpecFlags
+from edgeseg.export.source.foreign_spec import SpecFlags, check_complete
 from edgeseg.export.source.module_source import open_agreed
 from edgeseg.export.source.onnx_source import Origin, open_onnx_source, read_graph
 from edgeseg.export.source.own_source import open_artifact, open_checkpoint
@@ -75,6 +76,18 @@ def _open_lite(path: Path, request: SourceRequest) -> SourceNet:
     return read_graph(net.model, path, request, path.stem, {"tflite": net.sha256}, origin=origin)
 
 
+def _is_ir(path: Path) -> bool:
+    return path.suffix == ".xml" and path.is_file()
+
+
+def _open_ir(path: Path, request: SourceRequest) -> SourceNet:
+    file, said = open_ir(path), request.said
+    if None in file.size:
+        check_complete(path, said, file.size)
+    net = convert_ir(file, said.imgsz, 1 if said.color_order == "gray" else 3, said.logits)
+    return read_graph(net.model, path, request, path.stem, {"ir": net.sha256}, origin=Origin("openvino ir", net.run))
+
+
 def _decline(path: Path, request: SourceRequest) -> NoReturn:
     raise ArtifactError(describe_foreign(path))
 
@@ -95,6 +108,7 @@ FILES: tuple[ModelKind[Path], ...] = (
     ModelKind("an ONNX file", _is_onnx, open_onnx_source),
     ModelKind("a TensorFlow Lite file", _is_lite, _open_lite, ("tflite",)),
     ModelKind("a folder of a library's network", is_hub_folder, _open_hub_folder, TORCH),
+    ModelKind("an OpenVINO IR", _is_ir, _open_ir, ("openvino",)),
     ModelKind("something else", lambda path: True, _decline),
 )
 """Files and folders; the first that matches opens it."""

@@ -50,6 +50,8 @@ def read_lite(data: bytes, path: Path) -> LiteNet:
     """Read the bytes of a TFLite file, see :func:`open_lite`; ``path`` is what they are called in messages."""
     file = parse_lite(data, path)
     model, known = onnx_from_lite(file, path), read_metadata(file.metadata, data)
+    if len(known.get("classes", ())) == 1:  # of one channel, which says how sure it is of this one
+        known = {**known, "classes": ("background", *known["classes"])}
     takes_pixels = model.graph.input[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT
     if takes_pixels:  # the scale of its integers says how they are prepared, and mean and std would do so twice
         known = {name: value for name, value in known.items() if name not in ("mean", "std")}

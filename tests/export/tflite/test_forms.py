@@ -114,6 +114,17 @@ def test_what_a_person_says_wins_over_metadata(described):
     assert (spec.classes, spec.mean, spec.color_order) == (("sky", "road", "tree"), (0.0,) * 3, "rgb")
 
 
+def test_one_label_is_that_of_the_foreground(tmp_path):
+    """As the selfie network in MediaPipe's wheel has it: nothing has to be typed."""
+    lite, labels = LiteWriter(metadata=(RECORDED / "metadata.bin").read_bytes()), io.BytesIO()
+    logit = lite.add("MEAN", [network(lite, lite.image(1, H, W, 3)), lite.ints(3)], (1, H, W, 1), KeepDims=True)
+    with zipfile.ZipFile(labels, "w") as archive:
+        archive.writestr("labels.txt", "selfie\n")
+    data = lite.write(lite.add("LOGISTIC", [logit], (1, H, W, 1))) + labels.getvalue()
+    spec = source_net(save(tmp_path / "selfie.tflite", data), SpecFlags()).spec
+    assert (spec.task, spec.classes) == ("binary", ("background", "selfie"))
+
+
 def test_metadata_that_make_no_sense_say_nothing(tmp_path):
     chance, whole = np.random.default_rng(0), (RECORDED / "metadata.bin").read_bytes()
     for number in range(20):
