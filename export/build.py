@@ -40,7 +40,8 @@ def onnx_artifact(
     with writing_artifact(path, manifest) as staged:
         onnx.save_model(deployed_graph(source.proto, source.spec, outputs), str(staged / ONNX.model_file))
         comparison = _parity(source, staged, manifest, samples, place.progress)
-    return ExportResult(Artifact.open(path), comparison)
+    notes = (f"{exporter} wrote the ONNX file.",) if (exporter := source.origin.get("exporter")) else ()
+    return ExportResult(Artifact.open(path), comparison, notes=notes)
 
 
 def openvino_artifact(source: SourceNet, parent: Artifact, place: OutputOptions, samples: Samples) -> ExportResult:
@@ -101,6 +102,8 @@ def _parity(
         comparison = compare(stages, probes, source.spec, tick)
     check_parity(comparison)
     manifest["measured"] = {**comparison.to_dict(), **probes.evidence(), "cpu": this_cpu().name}
+    if source.origin:
+        manifest["measured"]["origin"] = dict(source.origin)
     if source.trained_on is not None:
         manifest["measured"]["trained_on"] = dict(source.trained_on)
     if source.cut is not None:

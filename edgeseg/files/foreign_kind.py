@@ -21,6 +21,7 @@ from edgeseg.files.pickle_names import MAX_PICKLE, OWN_MODULES, name_pickle
 TO_ONNX = "torch.onnx.export(net.eval(), torch.zeros(1, 3, H, W), 'model.onnx')"
 _SPEC = "spec=ModelSpec(classes=(NAME, NAME), mean=(R, G, B), std=(R, G, B))"
 EXPORT = f"`edgeseg.export_model('model.onnx', {_SPEC})`"
+_EXPORT_IT = f"Export it, which gives an artifact: `edgeseg.export_model('{{path}}', {_SPEC})`"
 FROM_TORCH = (
     "They are put into the network that a call of its code builds: "
     f"`edgeseg.export_model('package.module:build()', weights='{{path}}', {_SPEC})`"
@@ -193,15 +194,9 @@ def _zip(path: Path) -> Told:
         if "model.weights.h5" in entries:
             return "a Keras model", _FROM_TENSORFLOW.replace("{flags}", "--keras {name}")
         if any(name.startswith("code/") for name in inside):
-            return (
-                "a TorchScript file",
-                f"Load it with net = torch.jit.load('{path}') and run {TO_ONNX[:-1]}, dynamo=False); then: {EXPORT}",
-            )
+            return "a TorchScript file", _EXPORT_IT
         if path.suffix == ".pt2" or "archive_format" in inside or any(n.startswith("models/") for n in inside):
-            return (
-                "a program of torch.export (.pt2)",
-                f"Run torch.onnx.export(torch.export.load('{path}'), (), 'model.onnx'); then: {EXPORT}",
-            )
+            return "a program of torch.export (.pt2)", _EXPORT_IT
         pickled = next((entry for name, entry in entries.items() if name.partition("/")[2] == "data.pkl"), None)
         if pickled is not None:
             with archive.open(pickled) as stream:

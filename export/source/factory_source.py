@@ -22,7 +22,7 @@ from edgeseg.files.atomic import file_sha256
 if TYPE_CHECKING:
     from torch import nn
 
-ENDINGS = (".tar", ".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".pkl")
+ENDINGS = (".tar", ".pth", ".pt", ".ckpt", ".safetensors", ".bin", ".pkl", ".pt2", ".ts")
 
 
 def open_factory(text: str, request: SourceRequest) -> SourceNet:

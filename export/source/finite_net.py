@@ -64,11 +64,12 @@ def _find_broken(model: nn.Module, inputs: Sequence[Float32]) -> str | None:
 
         return look
 
-    hooks = [module.register_forward_hook(watch(name or "output")) for name, module in model.named_modules()]
+    layers = [one for one in model.named_modules() if not isinstance(one[1], torch.jit.ScriptModule)]
+    hooks = [module.register_forward_hook(watch(name or "output")) for name, module in layers]
     try:
         with torch.inference_mode():
             for values in inputs:
-                model(torch.from_numpy(values))
+                watch("output")(model, None, model(torch.from_numpy(values)))
     finally:
         for hook in hooks:
             hook.remove()

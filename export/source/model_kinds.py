@@ -23,9 +23,10 @@ from edgeseg.export.source.foreign_spec import SpecFlags, check_complete
 from edgeseg.export.source.module_source import open_agreed
 from edgeseg.export.source.onnx_source import Origin, open_onnx_source, read_graph
 from edgeseg.export.source.own_source import open_artifact, open_checkpoint
+from edgeseg.export.source.program_source import open_exported_program, open_torchscript
 from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet, SourceRequest
 from edgeseg.export.tflite.read_lite import open_lite
-from edgeseg.files.foreign_kind import describe_foreign
+from edgeseg.files.foreign_kind import describe_foreign, is_torch_export, is_torchscript
 from edgeseg.files.model_name import read_model
 from edgeseg.formats import ONNX
 from edgeseg.spec import ModelSpec
@@ -103,6 +104,8 @@ def _refuse_hub_name(path: Path, request: SourceRequest) -> NoReturn:
 
 FILES: tuple[ModelKind[Path], ...] = (
     ModelKind("an artifact", _is_artifact, open_artifact),
+    ModelKind("a TorchScript file", is_torchscript, open_torchscript, TORCH),
+    ModelKind("a program of torch.export", is_torch_export, open_exported_program, TORCH),
     ModelKind("a checkpoint of edgeseg train", _is_checkpoint, open_checkpoint, TORCH, ("cut",)),
     ModelKind("a name on the Hugging Face hub", is_hub_name, _refuse_hub_name),
     ModelKind("an ONNX file", _is_onnx, open_onnx_source),

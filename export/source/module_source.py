@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from edgeseg.export.reading.graph_view import Array
 from edgeseg.export.source.finite_net import check_activations, check_weights
 from edgeseg.export.source.foreign_net import ForeignNet, probe_inputs
 from edgeseg.export.source.foreign_spec import SpecFlags, add_known, foreign_spec
-from edgeseg.export.source.onnx_from_torch import does_not_run, onnx_from_module
+from edgeseg.export.source.onnx_from_torch import does_not_run, onnx_by_any_exporter
 from edgeseg.export.source.original import Own
 from edgeseg.export.source.source_net import STAGE_TORCH, SourceNet, SourceRequest
 from edgeseg.export.source.unsaid_task import expect_said
@@ -26,6 +28,8 @@ from edgeseg.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from edgeseg.export.checkpoints.one_output import Chosen
 
 WHAT = "this network"
 
@@ -77,15 +81,17 @@ def open_module(net: TorchNet, request: SourceRequest) -> SourceNet:
     """
     flags = add_known(request.said, net.known)
     asked = request.spec or foreign_spec(net.what, flags, (None, None, None), None)
-    model = copy.deepcopy(net.module).cpu().float().eval()
+    is_said = request.spec is not None or flags.task is not None
+    model = _prepare(net.module)
     _refuse_training(model, net.what)
     check_weights(model, net.what)
     probes = probe_inputs(asked)
-    _expect_tensor(model, probes[0], asked)
-    proto = onnx_from_module(model, asked)
+    chosen = _choose_output(model, probes[0], flags.logits, asked, is_said)
+    model = chosen.module
+    exported = onnx_by_any_exporter(model, asked)
     check_activations(model, probes, net.what)
-    classes = asked.logit_channels if request.spec or flags.task else asked.num_classes
-    foreign = ForeignNet(proto, (asked.channels, asked.height, asked.width), classes, _own_results(model))
+    classes = asked.logit_channels if is_said else asked.num_classes
+    foreign = ForeignNet(exported.proto, (asked.channels, asked.height, asked.width), classes, _own_results(model))
     size = (asked.channels, asked.height, asked.width)
     spec = request.spec or foreign_spec(net.what, flags, size, foreign.channels, foreign.is_independent)
     bare = foreign.bare(spec, flags.upsample)
@@ -94,7 +100,18 @@ def open_module(net: TorchNet, request: SourceRequest) -> SourceNet:
         expect_said(net.what, spec, [reading.logits(probe) for probe in probes])
     parents = dict(net.parents) or {"torch": weights_sha256(model)}
     parts = (net.name, bare.spec, bare.proto, reading.logits, STAGE_TORCH, parents)
-    return SourceNet(*parts, predict=reading.predict, notes=(*net.notes, *bare.notes), is_foreign=True)
+    notes = [*net.notes, *([chosen.note] if chosen.note else []), *bare.notes]
+    origin = {"exporter": exported.exporter, **({"output": chosen.output} if chosen.output else {})}
+    return SourceNet(*parts, predict=reading.predict, notes=tuple(notes), is_foreign=True, origin=origin)
+
+
+def _prepare(module: nn.Module) -> nn.Module:
+    """Copy a network, on the processor, in float32, in eval mode; a program of torch.export has no other."""
+    with warnings.catch_warnings(), contextlib.suppress(NotImplementedError):
+        warnings.simplefilter("ignore")
+        model = copy.deepcopy(module).cpu().float()
+        model.eval()
+    return model
 
 
 def _own_results(model: nn.Module) -> Own:
@@ -130,16 +147,14 @@ def weights_sha256(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _expect_tensor(model: nn.Module, probe: Any, spec: ModelSpec) -> None:
-    """Refuse a network that does not run, or gives a dict, as torchvision's do, or several outputs."""
+def _choose_output(model: nn.Module, probe: Float32, asked: str | None, spec: ModelSpec, is_said: bool) -> Chosen:
+    """Run a network once, and find its logits in what it gives."""
     torch = require("torch", "export")
+    from edgeseg.export.checkpoints.one_output import choose_output
+
     try:
         with torch.inference_mode():
             found = model(torch.from_numpy(probe))
-    except RuntimeError as error:
-        raise SpecError(does_not_run(spec, error)) from None
-    if not isinstance(found, torch.Tensor):
-        raise SpecError(
-            f"A network gives its logits as one tensor [1, {spec.logit_channels}, {spec.height}, {spec.width}]; this "
-            f"one gives a {type(found).__name__}. Wrap it in a module that returns the logits alone."
-        )
+    except Exception as error:  # the code of others may end in anything
+        raise SpecError(does_not_run(spec, error)) from error
+    return choose_output(model, found, asked, spec, is_said)

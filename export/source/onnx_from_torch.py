@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edgeseg.console.extras import require
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 NATIVE_OPSET = 18
+DYNAMO, TORCHSCRIPT = "torch's dynamo exporter", "torch's TorchScript exporter"
 
 
 def onnx_from_checkpoint(model: nn.Module, spec: ModelSpec) -> Any:
@@ -33,6 +37,61 @@ def onnx_from_checkpoint(model: nn.Module, spec: ModelSpec) -> Any:
     torch = require("torch", "export")
     _check_output(torch, model, torch.zeros(1, spec.channels, spec.height, spec.width), spec)
     return onnx_from_module(model, spec)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A network as ONNX.
+
+    Attributes:
+        proto: with input ``input`` and output ``logits`` at opset 17.
+        exporter: what wrote it.
+    """
+
+    proto: Any
+    exporter: str
+
+
+def onnx_by_any_exporter(model: nn.Module, spec: ModelSpec) -> Exported:
+    """Export a network by torch's dynamo exporter, or by the TorchScript one where that fails.
+
+    Raises:
+        CheckpointError: both fail; what each said is in it.
+    """
+    torch = require("torch", "export")
+    scripted = isinstance(model, torch.jit.ScriptModule) or any(
+        isinstance(layer, torch.jit.ScriptModule) for layer in model.modules()
+    )
+    said = "it is TorchScript"
+    if not scripted:
+        try:
+            return Exported(onnx_from_module(model, spec), DYNAMO)
+        except CheckpointError as error:
+            said = str(error)
+    try:
+        return Exported(_onnx_by_torchscript(model, spec), TORCHSCRIPT)
+    except CheckpointError as error:
+        raise error if scripted else CheckpointError(f"{said} The TorchScript exporter: {error}") from None
+
+
+def _onnx_by_torchscript(model: nn.Module, spec: ModelSpec) -> Any:
+    torch, onnx = require("torch", "export"), require("onnx", "export")
+    example, written = torch.zeros(1, spec.channels, spec.height, spec.width), io.BytesIO()
+    with quiet(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(
+                model,
+                (example,),
+                written,
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["input"],
+                output_names=["logits"],
+            )
+        except Exception as error:  # it raises whatever its tracer met
+            raise CheckpointError(f"torch cannot export this network to ONNX: {_first_line(error)}.") from error
+    return onnx.load_model_from_string(written.getvalue())
 
 
 def onnx_from_module(model: nn.Module, spec: ModelSpec) -> Any:
@@ -56,7 +115,7 @@ def onnx_from_module(model: nn.Module, spec: ModelSpec) -> Any:
                 output_names=["logits"],
                 verbose=False,
             )
-        except torch.onnx.OnnxExporterError as error:
+        except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
             raise CheckpointError(f"torch cannot export this network to ONNX: {_first_line(error)}") from error
     return _lower(program.model_proto)
 

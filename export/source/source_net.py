@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ class SourceNet:
         takes_pixels: it takes uint8 pixels and prepares them itself.
         trained_on: which pictures it learned from, see :func:`edgeseg.files.trained_on.record_training`; None where the
             file does not say.
+        origin: plain values about how it became ONNX, for the manifest: its exporter, and which output was taken.
     """
 
     name: str
@@ -58,6 +59,7 @@ class SourceNet:
     is_foreign: bool = False
     takes_pixels: bool = False
     trained_on: Mapping[str, Any] | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ import pytest
 import torch
 from your_network import headings, run_blocks
 
+from edgeseg.cli import main
+
 NETS = """
 from torch import nn
 
@@ -57,12 +59,34 @@ def weights(folder: Path) -> None:
     torch.save({"epoch": 5, "state_dict": {f"module.{n}": t for n, t in network().state_dict().items()}}, "best.pth")
 
 
+def module(folder: Path) -> None:
+    sys.path.insert(0, ".")
+
+
+def scripted(folder: Path) -> None:
+    torch.jit.script(network()).save("scripted.pt")
+
+
+def program(folder: Path) -> None:
+    torch.export.save(torch.export.export(network(), (torch.zeros(1, 3, 64, 96),)), "program.pt2")
+
+
+def whole(folder: Path) -> None:
+    torch.save(network(), "whole.pth")
+    assert main(["export", "whole.pth"]) == 2
+
+
 MADE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "A file of weights and the code of its network": (weights, ["best", "again"]),
+    "A module in Python": (module, ["unet"]),
+    "TorchScript": (scripted, ["scripted"]),
+    "A program of torch.export": (program, ["program"]),
+    "A module that was pickled whole": (whole, ["weights"]),
 }
 """What the blocks under a heading find in the current directory, and what they leave, beside ``nets.py``."""
 
 
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("heading", MADE)
 def test_the_blocks_run_as_they_stand(heading: str, here: Path) -> None:
     make, left = MADE[heading]

@@ -63,7 +63,6 @@ REFUSED = [
     ("01-checkpoints/epoch=4.ckpt", THREE, (), "PyTorch Lightning checkpoint.*--weights"),
     ("01-checkpoints/model.safetensors", THREE, (), "safetensors.*--weights"),
     ("01-checkpoints/model_best.pth.tar", THREE, (), "checkpoint of another project.*build\\(\\)' --weights"),
-    ("01-checkpoints/scripted.pt", THREE, (), "a TorchScript file.*dynamo=False"),
     ("01-checkpoints/whole_model.pth", THREE, (), "pickled classes.*state_dict.*export nets:UNet.*--weights"),
     ("02-u2net/u2net.onnx", TWO, (), "this file has 7: .*--logits NAME"),
     ("03-argmax/bi_aux.onnx", THREE, (), "this file has 2: out .*aux .*--logits NAME"),
