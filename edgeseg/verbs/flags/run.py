@@ -179,9 +179,10 @@ def _expect_given(args: argparse.Namespace) -> None:
     if args.artifact is not None and args.artifact.suffix.lower() in SOURCE_ENDINGS:
         words = ("run", "ARTIFACT", "--source", args.artifact)
         raise UserError(f"{args.artifact} is not an artifact but something to run one on: {edgeseg_command(*words)}")
-    for name, value in (("ARTIFACT, an artifact directory,", args.artifact), ("--source", args.source)):
-        if value is None:
-            raise UserError(f"{name} is missing. Give it on the command line, or in the file of --config.")
+    if args.artifact is None or args.source is None:
+        from edgeseg.verbs.flags.run_choices import describe_choices  # looks through folders
+
+        raise UserError(describe_choices(args.artifact, args.source))
 
 
 def _source_settings(args: argparse.Namespace) -> SourceSettings:
