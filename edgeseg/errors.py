@@ -6,6 +6,7 @@
     ├── GateFailed          exit 1: a measured value missed its limit
     ├── UserError           exit 2: something that was given is wrong
     │   ├── SpecError         a model specification is missing or contradicts the model
+    │   │   └── UnsaidError     somebody has to say more about a model
     │   ├── DataError         an image, a mask or a dataset folder
     │   ├── ArtifactError     an artifact directory or model file
     │   │   └── TamperedError   its bytes are not the ones that were written
@@ -60,6 +61,26 @@ class UserError(EdgesegError):
 
 class SpecError(UserError):
     """A spec is missing, incomplete or contradicts itself or the model."""
+
+
+class UnsaidError(SpecError):
+    """What a model means is not known, because neither it nor anybody said so.
+
+    Attributes:
+        missing: names of what is missing: ``classes``, ``task``, ``imgsz``, ``color_order``, ``mean``.
+        input_size: (channels, height, width) of the model's input, None where it does not tell.
+        channels: how many values its output has a pixel; None where that is not known yet.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        missing: Sequence[str] = (),
+        input_size: Sequence[int | None] = (),
+        channels: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.missing, self.input_size, self.channels = tuple(missing), tuple(input_size), channels
 
 
 class DataError(UserError):

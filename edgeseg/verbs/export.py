@@ -24,6 +24,7 @@ from edgeseg.verbs.flags.int8 import (
     read_quantization,
 )
 from edgeseg.verbs.flags.spec import add_spec_arguments, check_size, read_spec
+from edgeseg.verbs.flags.spec_questions import SpecQuestions
 from edgeseg.verbs.flags.tensorrt import ENGINES, TensorRtFlags, add_tensorrt_arguments, read_tensorrt
 from edgeseg.verbs.flags.threshold import read_threshold
 
@@ -104,15 +105,30 @@ def run(args: argparse.Namespace) -> int:
     for name in [one.name for one in formats_to_time()] if args.prefer else [model_format]:
         need_to_export(args.model, name, int8)
     from edgeseg.console.progress import bar_on_tty
-    from edgeseg.export.forms import export_forms, export_preferred
     from edgeseg.export.source.source_net import SourceRequest
-    from edgeseg.proof.publishing import OutputOptions
+
+    def read() -> SourceNet:
+        request = SourceRequest(read_spec(args), None, _read_cut(args), args.weights, args.name, bar_on_tty)
+        return read_network(args.model, request)
 
     options = _read_options(args, model_format, int8, tensorrt)
     out = args.out or default_out(args.model, args.weights)
     check_writable(out)
-    request = SourceRequest(read_spec(args), None, _read_cut(args), args.weights, args.name, bar_on_tty)
-    source = read_network(args.model, request)
+    questions = SpecQuestions(args, read)
+    source = questions.open_source()
+    with questions.say_command():
+        return _make(args, source, options, out, tensorrt)
+
+
+def _make(
+    args: argparse.Namespace, source: SourceNet, options: ExportOptions, out: Path, tensorrt: TensorRtFlags | None
+) -> int:
+    """Export what was read, and print what was made."""
+    from edgeseg.calibration.images.set_file import weight_digests
+    from edgeseg.console.progress import bar_on_tty
+    from edgeseg.export.forms import export_forms, export_preferred
+    from edgeseg.proof.publishing import OutputOptions
+
     if source.cut is not None and not args.json:
         say_lines(f"{source.cut.text()}\n")
     place = OutputOptions(out, args.name or source.name, bar_on_tty, TIMED_S)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgeseg.errors import SpecError
+from edgeseg.errors import SpecError, UnsaidError
 from edgeseg.files.data_layout import read_classes
 from edgeseg.spec import Color, ModelSpec, Threshold, default_ignore_index
 
@@ -179,26 +179,46 @@ def take_pixels(flags: SpecFlags) -> SpecFlags:
     return replace(flags, mean=(0.0,) * channels, std=(1.0,) * channels, value_range=255)
 
 
-def check_complete(path: str | Path, flags: SpecFlags, input_size: Sequence[int | None]) -> None:
+_WORDED = {
+    "classes": "`classes=(NAME, NAME, ...)` (or a file, one name a line)",
+    "color_order": "`color_order='rgb' | 'bgr' | 'gray'`",
+    "mean": "`mean=(M, M, M)` and `std=(S, S, S)`",
+    "imgsz": "`imgsz=(H, W)`",
+}
+
+
+def check_complete(
+    path: str | Path, flags: SpecFlags, input_size: Sequence[int | None], channels: int | None = None
+) -> None:
     """Check that everything was said about a model that nothing else tells.
 
+    Args:
+        path: the file, or what the model is called, for messages.
+        flags: what was said.
+        input_size: (channels, height, width) of the model's input, None where it is dynamic.
+        channels: of its output, where they are known already.
+
     Raises:
-        SpecError: with all that is missing.
+        UnsaidError: with all that is missing.
     """
     missing = {
-        "`classes=(NAME, NAME, ...)` (or a file, one name a line)": flags.classes is None,
-        "`color_order='rgb' | 'bgr' | 'gray'`": flags.color_order is None,
-        "`mean=(M, M, M)` and `std=(S, S, S)`": flags.mean is None or flags.std is None,
-        "`imgsz=(H, W)`": flags.imgsz is None and None in input_size[1:],
+        "classes": flags.classes is None,
+        "color_order": flags.color_order is None,
+        "mean": flags.mean is None or flags.std is None,
+        "imgsz": flags.imgsz is None and None in input_size[1:],
     }
-    if absent := [flag for flag, is_missing in missing.items() if is_missing]:
-        raise SpecError(
+    if absent := [name for name, is_missing in missing.items() if is_missing]:
+        raise UnsaidError(
             f"{path} has no edgeseg spec, so nobody knows what its pixels and classes mean. Still needed: "
-            f"{'; '.join(absent)}. Mean and std are for values scaled to 0..1, or to 0..255 with `value_range=255`; "
+            f"{'; '.join(_WORDED[name] for name in absent)}. "
+            "Mean and std are for values scaled to 0..1, or to 0..255 with `value_range=255`; "
             "`task='binary' | 'multiclass' | 'multilabel'`, `resize='stretch' | 'letterbox'` and `ignore_index=N` are "
             "optional. "
             f"For example: `edgeseg.export_model({str(path)!r}, spec=ModelSpec(classes=('background', 'person'), "
-            "color_order='rgb', mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)))`"
+            "color_order='rgb', mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)))`",
+            absent,
+            input_size,
+            channels,
         )
     if flags.value_range == 1 and max(flags.mean or (0.0,)) > 2:
         raise SpecError(f"`mean={flags.mean}` is not for values of 0..1. Say `value_range=255` if they are 0..255.")

@@ -22,6 +22,8 @@ from edgeseg.export.source.source_net import STAGE_FILE, SourceNet, SourceReques
 from edgeseg.export.source.unsaid_task import expect_said
 from edgeseg.spec import ModelSpec
 
+_MOST_CLASSES = 256
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -121,13 +123,20 @@ def _open_foreign(
     """Fix what is dynamic at what is known, so that the file can be run and its output looked at."""
     if isinstance(known, ModelSpec):
         return ForeignNet(model, (known.channels, known.height, known.width), known.logit_channels, run)
-    check_complete(path, known, entry.size)
+    check_complete(path, known, entry.size, _told_channels(model))
     height, width = known.imgsz or (entry.height, entry.width)
     channels = entry.channels or (1 if known.color_order == "gray" else 3)
     classes = 1 if known.task == "binary" else len(known.classes or ())
     assert height is not None
     assert width is not None
     return ForeignNet(model, (channels, entry.height or height, entry.width or width), classes, run)
+
+
+def _told_channels(model: onnx.ModelProto) -> int | None:
+    """How many values the output has a pixel, where its shape says so without a run."""
+    sides = [side.dim_value for side in model.graph.output[0].type.tensor_type.shape.dim]
+    likely = [side for side in (sides[1], sides[3]) if 0 < side <= _MOST_CLASSES] if len(sides) == 4 else []
+    return likely[0] if len(likely) == 1 else None
 
 
 def _same_size(own: ModelSpec, asked: ModelSpec) -> ModelSpec:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgeseg.errors import SpecError
+from edgeseg.errors import UnsaidError
 from edgeseg.image import Float32
 from edgeseg.spec import UNKNOWN_NAMES, ModelSpec
 
@@ -34,7 +34,7 @@ def expect_said(path: str | Path, spec: ModelSpec, logits: list[Float32]) -> Non
         logits: (1, K, H, W) each, of ordinary pictures.
 
     Raises:
-        SpecError: the classes look independent of each other, and none of them is a background.
+        UnsaidError: the classes look independent of each other, and none of them is a background.
     """
     if spec.task != "multiclass" or any(name.lower() in UNKNOWN_NAMES for name in spec.classes):
         return
@@ -42,9 +42,10 @@ def expect_said(path: str | Path, spec: ModelSpec, logits: list[Float32]) -> Non
     none = float(np.mean([(one < surely_not).all(1).mean() for one in logits]))
     imbalance = sum(float(np.abs(one.sum(1)).sum()) for one in logits) / sum(float(np.abs(one).sum()) for one in logits)
     if none >= LEAST_SHARE and imbalance >= LEAST_IMBALANCE:
-        raise SpecError(
+        raise UnsaidError(
             f"{path} gives {spec.num_classes} logits a pixel, and on {100 * none:.0f} % of the pixels of test pictures "
             f"all of them are far below 0, as where each class has a sigmoid of its own and a pixel may show none of "
             f"{', '.join(spec.classes[:4])}. Say which is meant: `task='multilabel'`, or `task='multiclass'` for one "
-            "class a pixel."
+            "class a pixel.",
+            ("task",),
         )

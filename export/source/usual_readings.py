@@ -88,6 +88,24 @@ def find_better_reading(source: SourceNet, samples: Samples) -> Better | None:
     return max((one for one in found if one is not None), key=lambda one: one.points, default=None)
 
 
+def score_readings(source: SourceNet, samples: Samples) -> list[tuple[ModelSpec, float]]:
+    """Score the usual readings of a network's pixels on labelled pictures.
+
+    Args:
+        source: a network, with any reading.
+        samples: labelled pictures; at most :data:`FEWEST` are used, so that somebody can wait for it.
+
+    Returns:
+        Specs with mean IoU over the pictures, 0..100, the best first; none where no picture has a mask.
+    """
+    pictures = _read_pictures(samples)[:FEWEST] if samples.labelled else []
+    tried = [source.spec, *usual_readings(source.spec, source.takes_pixels)]
+    scores = [
+        (spec, float(np.mean(_scores(source, spec, pictures, samples.ignore_index)))) for spec in tried if pictures
+    ]
+    return sorted(scores, key=lambda scored: -scored[1])
+
+
 def usual_readings(spec: ModelSpec, takes_pixels: bool = False) -> list[ModelSpec]:
     """List the usual readings of pixels that are not the one of ``spec``.
 
