@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -21,7 +22,16 @@ def edgeseg_command(*words: str | Path) -> str:
     Args:
         words: the verb, its flags and their values; what a shell would change is quoted.
     """
-    return " ".join([_program(), *(shlex.quote(str(word)) for word in words)])
+    return " ".join([_program(), *(quote_word(str(word)) for word in words)])
+
+
+def quote_word(word: str, windows: bool = os.name == "nt") -> str:
+    """Quote what a shell would change: that of POSIX, or the two of Windows, which know double quotes only.
+
+    >>> quote_word("a b", windows=False), quote_word("a b", windows=True)
+    ("'a b'", '"a b"')
+    """
+    return subprocess.list2cmdline([word]) if windows else shlex.quote(word)
 
 
 def _program() -> str:
@@ -49,5 +59,5 @@ def _from_here(path: Path) -> str:
     try:
         inside = whole.relative_to(Path.cwd())
     except (ValueError, OSError):
-        return shlex.quote(str(whole))
-    return shlex.quote(str(inside) if len(inside.parts) > 1 else f".{os.sep}{inside}")
+        return quote_word(str(whole))
+    return quote_word(str(inside) if len(inside.parts) > 1 else f".{os.sep}{inside}")

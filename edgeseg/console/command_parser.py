@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
-import shlex
 from collections.abc import Sequence
 from typing import Any
+
+from edgeseg.console.command import quote_word
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -25,11 +26,11 @@ class CommandParser(argparse.ArgumentParser):
         found, beyond = super().parse_known_args(args, namespace)
         if beyond and self._subparsers is None:
             hint = "".join(
-                f" What to run on goes with its flag: {action.option_strings[0]} {shlex.quote(beyond[0])}"
+                f" What to run on goes with its flag: {action.option_strings[0]} {quote_word(beyond[0])}"
                 for action in self._actions
                 if action.dest == "source"
             )
-            self.error(f"there is no place for {' '.join(map(shlex.quote, beyond))}.{hint}")
+            self.error(f"there is no place for {' '.join(map(quote_word, beyond))}.{hint}")
         return found, beyond
 
     def _check_flags(self, words: Sequence[str]) -> None:

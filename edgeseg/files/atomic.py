@@ -16,6 +16,8 @@ from edgeseg.files.lock import held
 from edgeseg.files.unfinished import OLD, unfinished_directory, unfinished_file
 
 _ROOM = 1 << 16
+_SYNCED_AS = "r+b" if os.name == "nt" else "rb"
+"""Windows brings to the disk only what is open for writing; elsewhere a file that was made read-only can be, too."""
 
 TEMPORARY_ADDS_BYTES = 20
 """What the name of a file that is being written has beside its own: two dots, eight letters, the ending again."""
@@ -146,5 +148,5 @@ def _swap(staged: Path, target: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    with path.open("rb") as stream:
+    with path.open(_SYNCED_AS) as stream:
         os.fsync(stream.fileno())

@@ -104,11 +104,13 @@ def _is_root_group(group: int) -> bool:
 
 def _is_own_group(group: int) -> bool:
     """Whether a group is root's, or has this user's name and no other member, as many systems give each user one."""
-    import grp
-    import pwd
-
     if _is_root_group(group):
         return True
+    try:
+        import grp
+        import pwd
+    except ImportError:  # a system without groups that asks nobody for this
+        return False
     try:
         found, name = grp.getgrgid(group), pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

@@ -100,7 +100,11 @@ def _hold_temporary(target: Path, mode: int, make: Callable[[Path, int], tuple[P
 def _make_file(target: Path, mode: int) -> tuple[Path, int | None]:
     # The beginning of the name: the longest that a folder takes leaves no room for more.
     path = target.with_name(f".{target.name[:30]}.{_random_name()}{MARK}{target.suffix}")
-    return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
+    if HAS_LOCKS:
+        return path, handle
+    os.close(handle)  # Windows renames no file that is open
+    return path, None
 
 
 def _make_directory(target: Path, mode: int) -> tuple[Path, int | None]:

@@ -124,7 +124,6 @@ def _make(
     args: argparse.Namespace, source: SourceNet, options: ExportOptions, out: Path, tensorrt: TensorRtFlags | None
 ) -> int:
     """Export what was read, and print what was made."""
-    from edgeseg.calibration.images.set_file import weight_digests
     from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.forms import export_forms, export_preferred
     from edgeseg.proof.publishing import OutputOptions

@@ -71,7 +71,10 @@ class CaptureProcess:
 
     def __init__(self, address: Address, limits: Limits) -> None:
         if sys.platform == "win32":
-            raise EnvironmentFault("Live streams are read on Linux and macOS only. Give a file, or run edgeseg in WSL.")
+            raise EnvironmentFault(
+                "Network cameras, snapshots and test pictures are not read on Windows: each has a process of its own, "
+                "which is given a pipe. Give a file or the number of a camera, or run edgeseg in WSL 2."
+            )
         self._said: str | None = None
         with contextlib.ExitStack() as held:
             ring_fd = create_ring_memory()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edgeseg.runtime.trt.install import jetpack
 from edgeseg.version import __version__
 
 NO_CAMERA = "no /dev/video*: plug one in, or add this user to the group 'video'; files and folders need none"
+UNTOLD_CAMERAS = "this system tells of none without opening them: try `source='0'`, which is the first"
 _BENCH = "`compare_speed(int8=INT8, fp32=FP32)`"
 NO_ENCODER = "its wheels bring libx264, which recording needs: {}"
 
@@ -100,6 +102,8 @@ def _package(name: str, extra: str) -> Finding:
 
 
 def _cameras(folder: Path = Path("/dev"), names: Path = Path("/sys/class/video4linux")) -> Finding:
+    if sys.platform != "linux":
+        return Finding("cameras", None, UNTOLD_CAMERAS)
     found = sorted(folder.glob("video[0-9]*"))
     named = [f"{path} ({_camera_name(names / path.name / 'name')})" for path in found]
     return Finding("cameras", ", ".join(named) or None, "" if named else NO_CAMERA)

@@ -6,7 +6,7 @@ import glob
 from pathlib import Path
 
 from edgeseg.files.image_files import is_image
-from edgeseg.runtime.cameras.address import is_live
+from edgeseg.runtime.cameras.address import is_device, is_live
 from edgeseg.runtime.sources.image_sequence import is_sequence
 from edgeseg.runtime.sources.source_name import plain_name
 
@@ -17,7 +17,7 @@ def kind_of_source(text: str) -> str:
     """Say ``camera`` for what is live, ``image`` for one picture, ``images`` for several, else ``video``."""
     text = plain_name(text)
     path = Path(text)
-    if is_live(text) or path.suffix == ".streams":
+    if is_live(text) or is_device(text) or path.suffix == ".streams":
         return CAMERA
     if path.is_dir():
         return IMAGES

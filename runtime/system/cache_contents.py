@@ -59,6 +59,8 @@ def clear(entry: CacheEntry) -> bool:
 
     The folder is held open while that happens, so that nobody can put a link in its place.
     """
+    if not hasattr(os, "O_DIRECTORY"):  # Windows, where a link needs a right that few have
+        return _clear_by_path(entry)
     try:
         folder = os.open(entry.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -74,6 +76,17 @@ def clear(entry: CacheEntry) -> bool:
         return False
     finally:
         os.close(folder)
+    return True
+
+
+def _clear_by_path(entry: CacheEntry) -> bool:
+    try:
+        for name in entry.files:
+            (entry.path / name).unlink()
+        if not os.listdir(entry.path):
+            entry.path.rmdir()
+    except OSError:
+        return False
     return True
 
 

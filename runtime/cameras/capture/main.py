@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import signal
 import sys
 from typing import Any, Protocol
@@ -117,6 +116,8 @@ def _prepare(kind: str) -> None:
 
 def _limit(memory_bytes: int) -> None:
     """As low as asked, and no higher than whoever started edgeseg allows (``ulimit -v``, ``LimitAS=``)."""
+    import resource
+
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if memory_bytes and sys.platform == "linux":
         _, hard = resource.getrlimit(resource.RLIMIT_AS)

@@ -73,9 +73,12 @@ class LineFile:
             if whatever or (self._has_its_name() and not self._pieces.is_full(size, len(line))):
                 _append(file, size, line)
                 return True
-            if self._has_its_name():
+            is_full = self._has_its_name()
+            if is_full and os.name != "nt":
                 self._pieces.put_aside()
         self._let_go()
+        if is_full and os.name == "nt":  # Windows renames no file that is open
+            self._pieces.put_aside()
         return False
 
     def _open(self) -> int:

@@ -19,6 +19,10 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+try:
+    import msvcrt
+except ImportError:
+    msvcrt = None  # type: ignore[assignment]
 
 _USED, _LINE = 1 << 62, (1 << 62) + 1
 _PATIENCE_S = 2.0
@@ -48,14 +52,28 @@ def line_lock(file: int) -> Iterator[None]:
 
 
 def _lock_line(file: int) -> bool:
+    if msvcrt is not None:
+        return _lock_on_windows(file, "LK_NBLCK")
     return _lock_byte(file, _LINE, fcntl.F_WRLCK) if _has_range_locks() else lock(file)
 
 
 def _unlock_line(file: int) -> None:
-    if _has_range_locks():
+    if msvcrt is not None:
+        _lock_on_windows(file, "LK_UNLCK")
+    elif _has_range_locks():
         _lock_byte(file, _LINE, fcntl.F_UNLCK)
     else:
         unlock(file)
+
+
+def _lock_on_windows(file: int, what: str) -> bool:
+    """False when somebody else holds the byte. Only the position is moved, and lines are added at the end anyway."""
+    os.lseek(file, _LINE, os.SEEK_SET)
+    try:
+        getattr(msvcrt, "locking")(file, getattr(msvcrt, what), 1)  # noqa: B009
+    except OSError:
+        return False
+    return True
 
 
 def _has_range_locks() -> bool:

@@ -16,6 +16,7 @@ from edgeseg.files.atomic import writing
 
 _STANDARD = {"/dev/stdout": 1, "/dev/stderr": 2}
 _POLL_S = 0.05
+_FLAGS = os.O_WRONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_NOCTTY", "O_BINARY"))
 
 
 def is_stream(path: Path) -> bool:
@@ -94,16 +95,18 @@ class LineStream:
         due_s = time.monotonic() + self._patience_s
         while True:
             try:
-                file = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+                file = os.open(self._path, _FLAGS)
             except OSError as error:
                 if error.errno != errno.ENXIO or time.monotonic() >= due_s:
                     raise
                 time.sleep(_POLL_S)
                 continue
-            os.set_blocking(file, True)
+            if hasattr(os, "O_NONBLOCK"):
+                os.set_blocking(file, True)
             return file
 
 
 def _own_fd(path: Path) -> int | None:
-    found = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", str(path))
-    return int(found[1]) if found else _STANDARD.get(str(path))
+    name = path.as_posix()
+    found = re.fullmatch(r"/(?:dev|proc/self)/fd/(\d+)", name)
+    return int(found[1]) if found else _STANDARD.get(name)
