@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,14 +24,12 @@ class CommandParser(argparse.ArgumentParser):
             self._check_flags(args)
         found, beyond = super().parse_known_args(args, namespace)
         if beyond and self._subparsers is None:
-            from edgeseg.console.command import quote_word  # not needed for a line that is right
-
             hint = "".join(
-                f" What to run on goes with its flag: {action.option_strings[0]} {quote_word(beyond[0])}"
+                f" What to run on goes with its flag: {action.option_strings[0]} {shlex.quote(beyond[0])}"
                 for action in self._actions
                 if action.dest == "source"
             )
-            self.error(f"there is no place for {' '.join(map(quote_word, beyond))}.{hint}")
+            self.error(f"there is no place for {' '.join(map(shlex.quote, beyond))}.{hint}")
         return found, beyond
 
     def _check_flags(self, words: Sequence[str]) -> None:
