@@ -111,8 +111,8 @@ def _card_lines(entry: ZooEntry) -> Iterator[tuple[str, str]]:
         yield "mIoU", f"{figures.miou:.3f} ({figures.on})"
     for size, score in figures.by_size.items():
         yield "object IoU", f"{score:.2f} {size}"
-    for engine, latency_ms in figures.latency_ms.items():
-        yield "latency", f"{latency_ms:.1f} ms {engine}"
+    for engine, core_ms in figures.core_ms.items():
+        yield "CPU time", f"{core_ms:.1f} core-ms a frame, {engine}"
     yield "proven on", entry.proof
     yield "here", _state(entry)
     if entry.train:

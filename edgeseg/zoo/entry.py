@@ -57,13 +57,13 @@ class Figures:
         miou: on the pictures of ``on``, of the fp32 artifact.
         on: the data, split and count.
         by_size: IoU of single objects, by the size of their object in the picture.
-        latency_ms: median of one frame, by engine and precision.
+        core_ms: CPU time of a frame on the machine that the page names, by engine and precision.
     """
 
     miou: float
     on: str
     by_size: Mapping[str, float] = field(default_factory=dict)
-    latency_ms: Mapping[str, float] = field(default_factory=dict)
+    core_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
