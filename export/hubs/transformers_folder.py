@@ -48,8 +48,14 @@ def open_transformers(path: Path, config: Mapping[str, Any]) -> HubNet:
         pixels = read_processor(library, path)
     classes, notes = _read_classes(net.config)
     says: dict[str, Any] = {**pixels.says, **_say_task(net.config)}
-    assumes: dict[str, Any] = {"imgsz": USUAL_SIZE} if pixels.says else {}
+    assumes: dict[str, Any] = {}
     (assumes if notes else says)["classes"] = classes
+    if pixels.says and "imgsz" not in pixels.says:
+        assumes["imgsz"] = USUAL_SIZE
+        size = "x".join(map(str, USUAL_SIZE))
+        notes.append(
+            ("imgsz", f"The image processor resizes nothing: {size} is taken. `imgsz` gives that of training.")
+        )
     ignored = getattr(net.config, "semantic_loss_ignore_index", None)
     if type(ignored) is int and len(classes) <= ignored <= 255:
         assumes["ignore_index"] = ignored

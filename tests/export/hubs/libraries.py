@@ -26,7 +26,7 @@ LIBRARIES = (
     "regex==2026.11.19",
     "typer==0.29.2",
 )
-TIMEOUT_S = 280
+TIMEOUT_S = 800
 NMS = """
 import importlib.abc
 import sys

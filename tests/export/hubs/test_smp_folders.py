@@ -10,7 +10,7 @@ from own_masks import differences
 
 from edgeseg.artifact import Artifact
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 

@@ -2,17 +2,74 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from libraries import run_there
 from own_masks import differences
 
 from edgeseg.artifact import Artifact
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 NETWORKS = ("segformer", "dpt", "upernet", "mobilevit")
 MOST_BY_RESIZE = 0.08
+
+
+ASK = """
+import json, pathlib, sys, transformers
+from edgeseg.export.hubs.image_processor import describe_processor, read_processor
+
+pathlib.Path("config.json").write_text(json.dumps({"model_type": "segformer"}))
+pathlib.Path("preprocessor_config.json").write_text(sys.argv[1])
+found = {"legacy": read_processor(transformers, pathlib.Path("."))}
+found["aspect"] = describe_processor(transformers.DPTImageProcessor(keep_aspect_ratio=True, ensure_multiple_of=32))
+found["crop"] = describe_processor(transformers.MobileViTImageProcessor())
+bare = {"do_resize": False, "do_rescale": False, "do_normalize": False}
+found["bare"] = describe_processor(transformers.SegformerImageProcessor(**bare))
+halves = {"rescale_factor": 1 / 127.5, "image_mean": [1.0] * 3}
+found["halves"] = describe_processor(transformers.SegformerImageProcessor(**halves))
+print("FOUND", json.dumps({name: [dict(one.says), [note for _, note in one.notes]] for name, one in found.items()}))
+"""
+LEGACY = {
+    "do_normalize": True,
+    "do_resize": True,
+    "feature_extractor_type": "SegformerFeatureExtractor",
+    "image_mean": [0.485, 0.456, 0.406],
+    "image_std": [0.229, 0.224, 0.225],
+    "reduce_labels": True,
+    "resample": 2,
+    "size": 512,
+}
+"""As the published SegFormer folders have it."""
+
+
+@pytest.fixture(scope="module")
+def processors(library_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What is found of image processors, and the remarks."""
+    said = run_there(library_python, "-c", ASK, json.dumps(LEGACY), cwd=tmp_path_factory.mktemp("processors"))
+    (line,) = [line for line in said.splitlines() if line.startswith("FOUND ")]
+    found: dict[str, Any] = json.loads(line.removeprefix("FOUND "))
+    return found
+
+
+def test_a_processor_is_read_by_what_it_does(processors: dict[str, Any]) -> None:
+    imagenet = {"color_order": "rgb", "mean": LEGACY["image_mean"], "std": LEGACY["image_std"]}
+    assert processors["legacy"][0] == {**imagenet, "imgsz": [512, 512]}
+    assert processors["bare"][0] == {"color_order": "rgb", "mean": [0.0] * 3, "std": [1 / 255] * 3}
+    halves = processors["halves"][0]
+    assert halves["mean"] == [0.5] * 3, "twice the usual scale, and a mean of 1 in it"
+    assert halves["std"] == pytest.approx([0.1145, 0.112, 0.1125])
+    assert processors["crop"][0] == {"color_order": "bgr", "mean": [0.0] * 3, "std": [1.0] * 3, "imgsz": [256, 256]}
+
+
+def test_what_edgeseg_does_otherwise_than_a_processor_is_said(processors: dict[str, Any]) -> None:
+    assert "(480x640 becomes 384x512)" in processors["aspect"][1][0]
+    assert "cuts the edges off ('do_center_crop')" in processors["crop"][1][0]
+    assert "the value 0 is void there" in processors["legacy"][1][0]
+    assert processors["bare"][1] == processors["halves"][1] == []
 
 
 @pytest.fixture(scope="module")
