@@ -9,7 +9,7 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from fitted import CLASSES, HEIGHT, WIDTH
-from own_words import MEAN, STD, enlarge, export, keep_masks, prove_int8, run_page, train
+from own_words import MEAN, STD, balance, enlarge, export, keep_masks, prove_int8, run_page, train
 
 SIZE = ("--imgsz", str(HEIGHT), str(WIDTH))
 
@@ -59,6 +59,7 @@ def make(root: Path) -> None:
     keep_masks(root, "sigmoids", own_mask(root / "sigmoids", "sigmoids"))
 
     of_timm = smp.DeepLabV3Plus("tu-mobilenetv3_small_050.lamb_in1k", encoder_weights=None, classes=3)
+    balance(of_timm, of_timm.segmentation_head[0], lambda given: given)
     of_timm.save_pretrained(root / "of-timm")
     pickle = root / "of-timm" / "pytorch_model.bin"
     torch.save(of_timm.state_dict(), pickle)

@@ -11,7 +11,7 @@ import numpy as np
 import timm
 import torch
 from fitted import CLASSES, HEIGHT, WIDTH
-from own_words import enlarge, export, keep_masks, prove_int8, run_page, train
+from own_words import balance, enlarge, export, keep_masks, prove_int8, run_page, train
 
 SIZE = ("--imgsz", str(HEIGHT), str(WIDTH))
 BUILD = """
@@ -70,6 +70,7 @@ def make(root: Path) -> None:
     run_page("A network of timm", root, "fpn")
 
     tiny = nets.build("tf_efficientnet_lite0")
+    balance(tiny, tiny.head, lambda given: given)
     torch.save(tiny.state_dict(), root / "lite.pth")
     export("nets:build('tf_efficientnet_lite0')", root, "--weights", "lite.pth", *SIZE, "--classes", ",".join(CLASSES))
     keep_masks(root, "lite", own_mask(tiny))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from fitted import CLASSES, HEIGHT, WIDTH
-from own_words import enlarge, export, keep_masks, prove_int8, run_page, train
+from own_words import balance, enlarge, export, keep_masks, prove_int8, run_page, train
 from PIL import Image
 from torchvision.models import segmentation
 from torchvision.transforms._presets import SemanticSegmentation
@@ -39,12 +39,14 @@ def make(root: Path) -> None:
     run_page("A network of torchvision", root, "lraspp", "again")
 
     net = segmentation.deeplabv3_mobilenet_v3_large(num_classes=4, aux_loss=True, weights_backbone=None)
+    balance(net, net.classifier[-1], lambda given: given["out"])
     torch.save({"model": net.state_dict(), "epoch": 3}, root / "deeplabv3.pth")
     words = ["--weights", str(root / "deeplabv3.pth"), *SIZE]
     export(f"{FACTORY}:deeplabv3_mobilenet_v3_large(num_classes=4, aux_loss=True)", root, *words)
     keep_masks(root, "deeplabv3", own_mask(net))
 
     net = segmentation.fcn_resnet50(num_classes=21, weights_backbone=None)
+    balance(net, net.classifier[-1], lambda given: given["out"])
     torch.save(net.state_dict(), root / "fcn.pth")
     export("torchvision:fcn_resnet50", root, "--weights", str(root / "fcn.pth"), *SIZE)
     keep_masks(root, "fcn", own_mask(net))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import transformers
 from fitted import CLASSES, HEIGHT, WIDTH
-from own_words import export, keep_masks, prove_int8, run_page, train
+from own_words import balance, export, keep_masks, prove_int8, run_page, train
 from transformers import AutoImageProcessor, AutoModelForSemanticSegmentation
 
 NAMES = {"id2label": dict(enumerate(CLASSES)), "label2id": {name: index for index, name in enumerate(CLASSES)}}
@@ -38,9 +38,13 @@ def make(root: Path) -> None:
     torch.manual_seed(0)
     segformer(root)
     processor = transformers.SegformerImageProcessor(size=BOTH, do_reduce_labels=True)
-    save(dpt(), transformers.DPTImageProcessor(size={"height": WIDTH, "width": WIDTH}), root / "dpt")
-    save(upernet(), processor, root / "upernet")
-    save(mobilevit(), transformers.MobileViTImageProcessor(size=BOTH, do_center_crop=False), root / "mobilevit")
+    dpt, upernet, mobilevit = make_dpt(), make_upernet(), make_mobilevit()
+    heads = (dpt.head.head[-1], upernet.decode_head.classifier, mobilevit.segmentation_head.classifier.convolution)
+    for net, head in zip((dpt, upernet, mobilevit), heads, strict=True):
+        balance(net, head, lambda given: given.logits)
+    save(dpt, transformers.DPTImageProcessor(size={"height": WIDTH, "width": WIDTH}), root / "dpt")
+    save(upernet, processor, root / "upernet")
+    save(mobilevit, transformers.MobileViTImageProcessor(size=BOTH, do_center_crop=False), root / "mobilevit")
     for name in ("dpt", "upernet", "mobilevit"):
         export(root / name, root)
         keep_masks(root, name, own_mask(root / name))
@@ -57,14 +61,14 @@ def segformer(root: Path) -> None:
     run_page("A Hugging Face folder", root, "segformer", "again")
 
 
-def dpt() -> torch.nn.Module:
+def make_dpt() -> torch.nn.Module:
     vit = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
     neck = {"backbone_out_indices": [0, 1, 2, 3], "neck_hidden_sizes": [16, 16, 16, 16], "fusion_hidden_size": 16}
     config = transformers.DPTConfig(image_size=96, patch_size=16, is_hybrid=False, **vit, **neck, **NAMES)
     return transformers.DPTForSemanticSegmentation(config)
 
 
-def upernet() -> torch.nn.Module:
+def make_upernet() -> torch.nn.Module:
     backbone = transformers.ConvNextConfig(
         depths=[1, 1, 1, 1], hidden_sizes=[8, 16, 24, 32], out_features=["stage1", "stage2", "stage3", "stage4"]
     )
@@ -74,7 +78,7 @@ def upernet() -> torch.nn.Module:
     return transformers.UperNetForSemanticSegmentation(config)
 
 
-def mobilevit() -> torch.nn.Module:
+def make_mobilevit() -> torch.nn.Module:
     config = transformers.MobileViTConfig(
         hidden_sizes=[24, 32, 40], neck_hidden_sizes=[8, 16, 24, 32, 40, 48, 64], aspp_out_channels=32, **NAMES
     )

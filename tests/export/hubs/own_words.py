@@ -63,6 +63,15 @@ def train(
     net.eval()
 
 
+def balance(net: torch.nn.Module, head: torch.nn.Module, logits: Callable[[Any], torch.Tensor]) -> None:
+    """Let a network that nobody trained show several classes: its last layer gives each the same mean."""
+    with torch.inference_mode():
+        image = normalised(np.ascontiguousarray(scene(9, WIDTH, WIDTH)[0][..., ::-1]))
+        mean = logits(net.eval()(image)).mean((0, 2, 3))
+    with torch.no_grad():
+        head.bias.sub_(mean)
+
+
 def _loss(given: torch.Tensor, masks: torch.Tensor, targets: str) -> torch.Tensor:
     if targets == "classes":
         return torch.nn.functional.cross_entropy(given, masks)
