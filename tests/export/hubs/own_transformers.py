@@ -39,7 +39,7 @@ def make(root: Path) -> None:
     segformer(root)
     processor = transformers.SegformerImageProcessor(size=BOTH, do_reduce_labels=True)
     dpt, upernet, mobilevit = make_dpt(), make_upernet(), make_mobilevit()
-    heads = (dpt.head.head[-1], upernet.decode_head.classifier, mobilevit.segmentation_head.classifier.convolution)
+    heads = (dpt.head.head[-2], upernet.decode_head.classifier, mobilevit.segmentation_head.classifier.convolution)
     for net, head in zip((dpt, upernet, mobilevit), heads, strict=True):
         balance(net, head, lambda given: given.logits)
     save(dpt, transformers.DPTImageProcessor(size={"height": WIDTH, "width": WIDTH}), root / "dpt")
