@@ -80,6 +80,10 @@ def make_upernet() -> torch.nn.Module:
 
 def make_mobilevit() -> torch.nn.Module:
     config = transformers.MobileViTConfig(
-        hidden_sizes=[24, 32, 40], neck_hidden_sizes=[8, 16, 24, 32, 40, 48, 64], aspp_out_channels=32, **NAMES
+        hidden_sizes=[24, 32, 40],
+        neck_hidden_sizes=[8, 16, 24, 32, 40, 48, 64],
+        aspp_out_channels=32,
+        initializer_range=0.4,
+        **NAMES,
     )
     return transformers.MobileViTForSemanticSegmentation(config)
