@@ -15,7 +15,7 @@ from edgeseg.artifact import Artifact
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 NETWORKS = ("segformer", "dpt", "upernet", "mobilevit")
-MOST_BY_RESIZE = 0.08
+MOST_BY_RESIZE = 0.03
 
 
 ASK = """
