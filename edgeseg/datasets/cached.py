@@ -47,7 +47,10 @@ def convert_into_cache(path: Path, reader: Reader, options: ReadOptions, progres
 def digest_data(path: Path, reader: Reader, options: ReadOptions) -> str:
     """Digest what a conversion depends on: 32 hex digits."""
     digest = hashlib.sha256(f"{FORM} {reader.name} {options!r} {path.resolve()}".encode())
-    for name, size, time_ns in _list_files(path if path.is_dir() else path.parent):
+    if path.is_file():
+        status = path.stat()
+        digest.update(f"{status.st_size}\0{status.st_mtime_ns}".encode())
+    for name, size, time_ns in _list_files(reader.find_root(path)):
         digest.update(f"\n{name}\0{size}\0{time_ns}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:DIGITS]
 

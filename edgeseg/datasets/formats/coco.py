@@ -215,4 +215,9 @@ def _read_code(code: Mapping[str, Any], what: str, label: int, layer: int, draft
     draft.add(label, CodedMask(code), layer)
 
 
-READER = Reader("coco", "COCO", recognise, read)
+def find_root(path: Path) -> Path:
+    """Find the folder with the pictures; an annotation file may lie in a folder beside theirs."""
+    return path if path.is_dir() else find_files(path)[0].root
+
+
+READER = Reader("coco", "COCO", recognise, read, find_root=find_root)

@@ -108,6 +108,7 @@ class Reader:
             and must be quick; it opens no picture and raises nothing.
         read: reads it.
         may_lack_names: data of this format may not name its classes.
+        find_root: gives the folder that holds all files of a set, for what a person names.
     """
 
     name: str
@@ -115,6 +116,7 @@ class Reader:
     recognise: Callable[[Path], bool]
     read: Callable[[Path, ReadOptions], LabelledSet]
     may_lack_names: bool = False
+    find_root: Callable[[Path], Path] = lambda path: path if path.is_dir() else path.parent
 
 
 def check_classes(names: tuple[str, ...], where: Path) -> tuple[str, ...]:

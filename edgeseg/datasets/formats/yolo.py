@@ -225,4 +225,10 @@ def _read_box(what: str, numbers: Points, draft: Draft) -> None:
     draft.add_box(what, *(centre - half).tolist(), *(centre + half).tolist())
 
 
-READER = Reader("yolo", "YOLO for segmentation", recognise, read)
+def find_root(path: Path) -> Path:
+    """Find the folder with the pictures and the text files, which a yaml file elsewhere may name."""
+    yaml = _find_yaml(path)
+    return path if yaml is None else _root_of(read_yaml(yaml), yaml)
+
+
+READER = Reader("yolo", "YOLO for segmentation", recognise, read, find_root=find_root)

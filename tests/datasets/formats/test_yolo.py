@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from drawn_labels import CAR, CLASSES, HEIGHT, ROAD, STRAY, WIDTH, inside, mask_of, read, street, write_picture
 
+from edgeseg.dataset import Dataset
 from edgeseg.datasets.formats.yolo import READER
 from edgeseg.errors import DataError
 
@@ -103,6 +104,18 @@ def test_the_yaml_file_may_lie_elsewhere_and_be_named(tmp_path: Path) -> None:
     root = folder(tmp_path / "set")
     path = write(tmp_path / "my.yaml", YAML.replace("path: .", f"path: {root}"))
     assert np.array_equal(mask_of(read(READER, path).pictures[0]), street())
+
+
+def test_labels_that_change_elsewhere_are_converted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A conversion is found again in the cache as long as no file of the set has changed, wherever the set lies."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    root = folder(tmp_path / "sets" / "mine")
+    path = write(tmp_path / "yamls" / "my.yaml", YAML.replace("path: .", f"path: {root}"))
+    data = Dataset.open(path)
+    assert np.array_equal(data.read(data.pairs("train")[0])[1], street())
+    write(root / "labels" / "train" / "a b é.txt", line(1, ROAD))
+    data = Dataset.open(path)
+    assert np.array_equal(data.read(data.pairs("train")[0])[1], np.where(inside(ROAD), 2, 0))
 
 
 def test_class_names_without_a_yaml_file(tmp_path: Path) -> None:
