@@ -53,7 +53,7 @@ def is_dataset(path: Path) -> bool:
     """Tell whether ``path`` is a data folder, in our layout or a format that is read, or a file of one."""
     if path.suffix in (".yaml", ".yml") or (path / "images").is_dir() or (path / "data.yaml").is_file():
         return True
-    from edgeseg.datasets.formats.table import find_reader
+    from edgeseg.datasets.table import find_reader
 
     return find_reader(path) is not None
 
@@ -125,7 +125,7 @@ class Dataset:
             DataError: no such folder, an unknown layout, no class names, meanings that make no sense, or masks of
                 several classes a pixel where ``spec`` has one, or the other way round.
         """
-        from edgeseg.datasets.formats.table import find_reader
+        from edgeseg.datasets.table import find_reader
 
         reader = find_reader(path)
         if reader is not None and reader.name != OURS:

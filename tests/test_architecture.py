@@ -33,6 +33,7 @@ ROOMS = (
     "edgeseg",
     "edgeseg.datasets.shapes",
     "edgeseg.datasets.formats",
+    "edgeseg.datasets.pixels",
     "edgeseg.datasets",
     "edgeseg.dataset",
     "edgeseg.metrics",
@@ -349,7 +350,7 @@ BELOW_VERBS = [
     for name in MODULES
     if name not in ENTRANCES and ROOMS.index(room_of(name)) < ROOMS.index("edgeseg.verbs.flags")
 ]
-OTHER_PROGRAMS = {"edgeseg.files.foreign_kind": {"--outputs"}, "edgeseg.demo.cells": {"--seed"}}
+OTHER_PROGRAMS = {"edgeseg.files.foreign_kind": {"--outputs"}, "edgeseg.demo.cells": {"--seed", "--val"}}
 """Flags of other command lines that edgeseg has too: tf2onnx, and ``python -m edgeseg.demo.cells``."""
 
 

@@ -18,8 +18,10 @@ Close Colour Compare Compile Complete Compute Convert Convolve Copy Correct Coun
 Delete Describe
 Digest Dim Do Double Draw Drop Encode End Enlarge Enter Estimate Even Exit Expand Export Fetch Fill Find Finish
 Fold Follow
-Forget Gather Give Go Group Hand Hide Hold Import Infer Join Judge Keep Kill Lay Leave Let List Load Lock Look Make Map
-Measure Mix Move Multiply Name Note Number Open Order Outline Paint Parse Pass Pick Preallocate Predict Prepare Print
+Forget Gather Give Go Group Guess Hand Hide Hold Import Infer Join Judge Keep Kill Lay Leave Let List Load Lock
+Look Make Map
+Measure Mix Move Multiply Name Note Number Open Order Outline Paint Pair Parse Pass Pick Preallocate Predict Prepare
+Print
 Put Quantise Queue Quote Raise Read Rebuild Record Redact Refuse Release Remove Render Replace Report Resize Return
 Reword Round Run Say Scale Score Segment Send Serialise Set Share Show Silence Split Spread Start Stop Strip Sum
 Summarise Supervise Take Tell Throw Tile Time Trace Train Translate Try Turn Unmap View Wait Weigh Widen Word Wrap

@@ -53,7 +53,7 @@ def convert_dataset(
     """
     from edgeseg.datasets.convert import write_dataset
     from edgeseg.datasets.formats.labelled_set import ReadOptions
-    from edgeseg.datasets.formats.table import read_set
+    from edgeseg.datasets.table import read_set
     from edgeseg.masks.named_colors import join_colors
 
     names = None if classes is None else tuple(classes)

@@ -35,7 +35,8 @@ def read_pair(picture: LabelledPicture, classes: int) -> tuple[UInt8, UInt8]:
     if strange := [int(value) for value in values if classes <= value != VOID]:
         raise DataError(
             f"Mask {named} holds the value{'s' * (len(strange) > 1)} {', '.join(map(str, strange[:4]))}, but there are "
-            f"{classes} classes (0..{classes - 1}) and 255 is void."
+            f"{classes} classes (0..{classes - 1}) and 255 is void. Say what it means with "
+            f"`mask_values='{strange[0]}=CLASS'`, or `mask_values='{strange[0]}=ignore'` for void."
         )
     return image, mask
 

@@ -86,20 +86,32 @@ def _from_folders(root: Path) -> DataLayout:
     return DataLayout(root, read_classes(root / "classes.txt"), USUAL_VOID, folders)
 
 
-def _from_yaml(path: Path) -> DataLayout:
+def read_described(path: Path) -> DataLayout:
+    """Read what a ``data.yaml`` says of classes and mask values; folders and names need not be there.
+
+    Raises:
+        DataError: it cannot be read, or something in it makes no sense.
+    """
     values = read_yaml(path)
     root = Path(path.parent, str(values.get("path") or "."))
-    folders = _yaml_folders(values, root, path)
-    if not folders:
-        raise DataError(f"{path} names neither train nor val; give folders of images, e.g. train: images/train.")
-    names = _check_names(_yaml_names(values.get("names"), path), path)
+    names = _check_names(_yaml_names(values.get("names"), path), path) if values.get("names") else ()
     void = values.get("ignore_index", USUAL_VOID)
     if void is not None and not (type(void) is int and 0 <= void <= 255):
         raise DataError(f"{path}: ignore_index must be a mask value of 0..255 or null; found {void!r}.")
     meanings = values.get("mask_values") or {}
     if not isinstance(meanings, Mapping):
         raise DataError(f"{path}: mask_values must be a mapping, such as {{255: road}}; found {meanings!r}.")
+    folders = _yaml_folders(values, root, path)
     return DataLayout(root, names, void, folders, meanings, "ignore_index" in values, values.get("task"))
+
+
+def _from_yaml(path: Path) -> DataLayout:
+    found = read_described(path)
+    if not found.folders:
+        raise DataError(f"{path} names neither train nor val; give folders of images, e.g. train: images/train.")
+    if not found.classes:
+        raise DataError(f"{path} has no list of class names under names.")
+    return found
 
 
 def _yaml_folders(values: Mapping[str, Any], root: Path, path: Path) -> dict[str, tuple[Path, Path]]:

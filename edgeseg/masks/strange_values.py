@@ -43,7 +43,7 @@ def _explain(census: MaskCensus, files: npt.NDArray[np.intp]) -> str:
             f"{len(values)} values are no labels: a mask that was smoothed when it was resized, or a picture. Resize "
             "masks by the nearest neighbour, and save them as PNG."
         )
-    if (meaning := _guess(values, census)) is not None:
+    if (meaning := guess_numbers(values, len(census.classes), census.ignored)) is not None:
         words = ",".join(f"{value}={census.classes[label]}" for value, label in meaning.items())
         return f"If these are the classes in their order, say so with `mask_values='{words}'`."
     value = census.strange[0]
@@ -53,10 +53,13 @@ def _explain(census: MaskCensus, files: npt.NDArray[np.intp]) -> str:
     )
 
 
-def _guess(values: list[int], census: MaskCensus) -> dict[int, int] | None:
-    """Labels that count from one, or grey steps, one a class; None where neither fits."""
-    count = len(census.classes)
-    from_one = [value for value in values if value != census.ignored]
+def guess_numbers(values: Sequence[int], count: int, ignored: int | None) -> dict[int, int] | None:
+    """Guess labels that count from one, or grey steps, one a class; None where neither fits.
+
+    >>> guess_numbers([0, 127, 254], 3, 255), guess_numbers([1, 2], 2, 255), guess_numbers([0, 9], 3, 255)
+    ({127: 1, 254: 2}, {1: 0, 2: 1}, None)
+    """
+    from_one = [value for value in values if value != ignored]
     if 0 not in values and from_one and from_one[0] >= 1 and from_one[-1] == count:
         return {value: value - 1 for value in range(1, count + 1)}
     if len(values) == count and values[0] == 0:

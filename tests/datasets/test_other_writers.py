@@ -17,7 +17,7 @@ import pytest
 from installed_fixtures import PIP, make_environment
 from shared_folder import FillOnce
 
-from edgeseg.datasets.formats.table import read_set
+from edgeseg.datasets.table import read_set
 
 pytestmark = pytest.mark.long
 CLASSES = ("sky", "road")

@@ -26,6 +26,8 @@ READ = (
     ("names", None),
     ("../18-bom", None),
     ("voc", None),
+    ("carvana_gif", None),
+    ("cityscapes", None),
     ("binary255", "255=road"),
     ("mixed255", "255=road"),
     ("gray_in_rgb", "255=road"),
@@ -41,9 +43,7 @@ REFUSED = (
     ("gray3", r"4 of the 4 masks .* the values 127, 254.*`mask_values='127=sky,254=road'`"),
     ("rgb", r"0016E5_07959\.png is a colour picture: #000000 .*#804080 .*`mask_values='#000000=CLASS'`"),
     ("jpegmask", r"first 0016E5_07959\.jpg.*A JPEG changes the values.*as PNG"),
-    ("carvana_gif", r"0016E5_07959_mask\.gif may be one.*Convert them to PNG"),
     ("exif", r"0016E5_07959\.png is 240x320 .*EXIF.*turn the mask"),
-    ("cityscapes", r"No images in .*val.*Those of town/ .*put them into one"),
 )
 """Folder, and what its validation masks are refused with."""
 

@@ -65,6 +65,6 @@ def test_an_accent_is_one_whichever_way_it_is_spelled(tmp_path: Path, write_data
 
 def test_a_mask_of_a_longer_name_is_pointed_at(tmp_path: Path, write_dataset: Write) -> None:
     root = write_dataset(tmp_path, {"a": MASK})
-    (root / "masks/train/a.png").rename(root / "masks/train/a_mask.gif")
-    with pytest.raises(DataError, match=r"a_mask\.gif may be one: call it a\.png.*Convert them to PNG"):
+    (root / "masks/train/a.png").rename(root / "masks/train/a_mask.ppm")
+    with pytest.raises(DataError, match=r"a_mask\.ppm may be one: call it a\.png.*Convert them to PNG"):
         Dataset.open(root).pairs("train")

@@ -1,7 +1,7 @@
 """What a reader makes of a data folder: its classes, and of each picture how its mask is rendered.
 
 A reader of one more format is one file with a :class:`Reader` in it, and a line in
-:mod:`edgeseg.datasets.formats.table`. Nothing is decoded before a mask is rendered, where the format allows that.
+:mod:`edgeseg.datasets.table`. Nothing is decoded before a mask is rendered, where the format allows that.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.datasets.formats.picture_file import is_gif, read_gif
 from edgeseg.errors import DataError
 from edgeseg.image import ColorMaskError, UInt8, read_image, read_mask_numbers
 from edgeseg.masks.mask_values import IGNORED, UNNAMED, Labels, MaskValues
@@ -27,16 +28,36 @@ def read_labels(path: Path, classes: Sequence[str], values: MaskValues) -> Label
         DataError: unreadable, colours without a meaning, or a value over 255 without one.
     """
     if values.colors:
-        image = read_image(path)
+        image = read_colors(path)
         labels = values.label_colors(image)
         if (unnamed := labels == UNNAMED).any():
             raise DataError(describe_colors(path, image[unnamed], classes, named=True))
         return labels
     try:
-        numbers = read_mask_numbers(path)
+        numbers = read_numbers(path)
     except ColorMaskError:
-        raise DataError(describe_colors(path, read_image(path), classes)) from None
+        raise DataError(describe_colors(path, read_colors(path), classes)) from None
     return label_numbers(numbers, path, values)
+
+
+def read_numbers(path: Path) -> npt.NDArray[Any]:
+    """Read the stored numbers of a mask file, HW uint8 or uint16; of a GIF its grey levels.
+
+    Raises:
+        ColorMaskError: a colour picture.
+        DataError: unreadable.
+    """
+    if not is_gif(path):
+        return read_mask_numbers(path)
+    image = read_gif(path)
+    if not (image == image[..., :1]).all():
+        raise ColorMaskError(f"Mask {path} is a colour picture; a mask holds one class index a pixel.")
+    return np.ascontiguousarray(image[..., 0])
+
+
+def read_colors(path: Path) -> UInt8:
+    """Read a mask file as a colour picture, HWC uint8 BGR."""
+    return read_gif(path) if is_gif(path) else read_image(path)
 
 
 def label_numbers(numbers: npt.NDArray[Any], path: Path, values: MaskValues) -> Labels:

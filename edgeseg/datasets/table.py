@@ -4,22 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeseg.datasets.formats import (
-    archive,
-    coco,
-    cvat,
-    huggingface,
-    label_studio,
-    labelme,
-    ours,
-    supervisely,
-    via,
-    yolo,
-)
+from edgeseg.datasets.formats import archive, coco, cvat, huggingface, label_studio, labelme, supervisely, via, yolo
 from edgeseg.datasets.formats.labelled_set import LabelledSet, Reader, ReadOptions
+from edgeseg.datasets.pixels import beside, cityscapes, ours, voc
 from edgeseg.errors import DataError
 
 READERS: tuple[Reader, ...] = (
+    cityscapes.READER,
+    voc.READER,
     ours.READER,
     coco.READER,
     yolo.READER,
@@ -30,6 +22,7 @@ READERS: tuple[Reader, ...] = (
     via.READER,
     huggingface.READER,
     archive.READER,
+    beside.READER,
 )
 """The most telling first: a folder of VOC also holds pictures beside masks."""
 
