@@ -15,7 +15,10 @@ TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from edgeseg import errors as errors
+    from edgeseg.api.datasets import check_dataset as check_dataset
     from edgeseg.api.datasets import convert_dataset as convert_dataset
+    from edgeseg.api.datasets import shard_dataset as shard_dataset
+    from edgeseg.api.datasets import split_dataset as split_dataset
     from edgeseg.api.evaluate import evaluate as evaluate
     from edgeseg.api.export_model import export_model as export_model
     from edgeseg.api.load import load as load
@@ -50,7 +53,7 @@ else:
     )
     _HOMES = {
         **dict.fromkeys(_ERRORS.split(), "errors"),
-        "convert_dataset": "api.datasets",
+        **dict.fromkeys(["check_dataset", "convert_dataset", "shard_dataset", "split_dataset"], "api.datasets"),
         "evaluate": "api.evaluate",
         "export_model": "api.export_model",
         "load": "api.load",

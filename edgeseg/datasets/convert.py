@@ -112,7 +112,7 @@ def write_dataset(
         raise DataError(f"`missing` is one of {', '.join(MISSING)}; found {missing!r}.")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise OutputError(f"{out} exists and holds something. Choose another folder, or remove it.")
-    pictures, left_out = _choose_labelled(found, missing)
+    pictures, left_out = choose_labelled(found, missing)
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with unfinished_directory(out, 0o777) as staged, writing(out):
@@ -129,8 +129,13 @@ def write_dataset(
     return done
 
 
-def _choose_labelled(found: LabelledSet, missing: Missing) -> tuple[list[LabelledPicture], list[str]]:
-    """The pictures that are written, and sentences about the others."""
+def choose_labelled(found: LabelledSet, missing: Missing) -> tuple[list[LabelledPicture], list[str]]:
+    """Choose the pictures that are written, and say of each other one why it is not.
+
+    Raises:
+        WrongLabelsError: some have no labels, and that is refused.
+        DataError: no pictures, or none with labels.
+    """
     bare = [picture for picture in found.pictures if picture.render is None and not picture.wrong]
     if not found.pictures:
         raise DataError(f"{found.root}, read as {found.format}, holds no pictures.")
@@ -150,6 +155,20 @@ def _choose_labelled(found: LabelledSet, missing: Missing) -> tuple[list[Labelle
         return list(found.pictures), []
     left_out = [f"{picture.image_name} has no labels." for picture in bare]
     return [picture for picture in found.pictures if picture.render is not None or picture.wrong], left_out
+
+
+def load_pair(picture: LabelledPicture, classes: int, fill: bool) -> tuple[UInt8, UInt8]:
+    """Read image and mask as :func:`~edgeseg.datasets.picture.read_pair` does; without labels it is all background.
+
+    Args:
+        picture: with its labels or without.
+        classes: how many there are.
+        fill: pictures without labels are background.
+    """
+    if picture.render is None and fill and not picture.wrong:
+        image = read_picture(picture.image, picture.name)
+        return image, np.zeros(image.shape[:2], np.uint8)
+    return read_pair(picture, classes)
 
 
 class _Writer:
@@ -177,11 +196,7 @@ class _Writer:
 
     def _write_one(self, name: str, picture: LabelledPicture) -> None:
         split = picture.split or DEFAULT_SPLIT
-        if picture.render is None and self.fill and not picture.wrong:
-            image = read_picture(picture.image, picture.name)
-            mask: UInt8 = np.zeros(image.shape[:2], np.uint8)
-        else:
-            image, mask = read_pair(picture, len(self.found.classes))
+        image, mask = load_pair(picture, len(self.found.classes), self.fill)
         place = self.folder / "masks" / split / f"{name}.png"
         for folder in (place.parent, self.folder / "images" / split):
             folder.mkdir(parents=True, exist_ok=True)
