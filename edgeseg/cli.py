@@ -33,7 +33,7 @@ VERBS = {
     "check": "prove that an artifact still does here what it did when it was made",
     "inspect": "show what is inside a checkpoint, an ONNX file or an artifact",
     "doctor": "show engines, devices and what INT8 will bring on this machine",
-    "dataset": "write anyone's labels in our layout",
+    "dataset": "read anyone's labels: check, convert, split and pack them",
     "cache": "show and clear what is kept to start faster: compiled models and engines",
     "completion": "print what a shell needs to complete verbs, flags and file names",
     "demo": "the whole path on rendered cells, in a few minutes",
