@@ -47,9 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "model", type=read_model, help="checkpoint, ONNX file, fp32 ONNX artifact; docs/your-network.md lists all"
     )
-    parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weights of a network that MODEL builds: 'package.module:build()'"
-    )
     _add_artifact_arguments(parser.add_argument_group("artifact"))
     _add_cut_arguments(parser.add_argument_group("network"))
     _add_output_arguments(parser.add_argument_group("output"))
@@ -76,6 +73,9 @@ def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_cut_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights of a network that MODEL builds: 'package.module:build()'"
+    )
     group.add_argument(
         "--drop-levels",
         type=whole(0, 64),
