@@ -153,7 +153,9 @@ class ForeignNet:
 
     @property
     def _tolerance(self) -> float:
-        return HALF_TOLERANCE if self.entry.dtype == np.float16 else TOLERANCE
+        halves = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+        is_half = any(tensor.data_type in halves for tensor in self._plain.graph.initializer)
+        return HALF_TOLERANCE if is_half or self.entry.dtype == np.float16 else TOLERANCE
 
     def _holds_labels(self, output: Array) -> bool:
         """Whole numbers that are no grey values of a probability."""

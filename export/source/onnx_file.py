@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError
 
 from edgeseg.errors import ArtifactError, SpecError
 from edgeseg.export.graphs.deployed_graph import SPEC_KEY
+from edgeseg.export.reading.node_order import sort_nodes
 from edgeseg.export.source.external_data import MAX_BYTES, take_in
 from edgeseg.files.input_file import read_bytes
 from edgeseg.runtime.engines.engine import ENGINE_KEY
@@ -68,6 +69,7 @@ def open_onnx(path: Path) -> OnnxFile:
     if not model.graph.node or not model.opset_import:
         raise ArtifactError(f"{path} holds no ONNX graph ({len(data)} bytes). Copy it or export it again.")
     beside = take_in(model, path)
+    sort_nodes(model.graph)
     try:
         onnx.checker.check_model(model)
     except onnx.checker.ValidationError as error:

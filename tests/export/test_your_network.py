@@ -67,6 +67,11 @@ def scripted(folder: Path) -> None:
     torch.jit.script(network()).save("scripted.pt")
 
 
+def onnx_file(folder: Path) -> None:
+    torch.onnx.export(network(), (torch.zeros(1, 3, 64, 96),), "net.onnx", dynamo=True, verbose=False)
+    assert Path("net.onnx.data").is_file()
+
+
 def program(folder: Path) -> None:
     torch.export.save(torch.export.export(network(), (torch.zeros(1, 3, 64, 96),)), "program.pt2")
 
@@ -79,6 +84,7 @@ def whole(folder: Path) -> None:
 MADE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "A file of weights and the code of its network": (weights, ["best", "again"]),
     "A module in Python": (module, ["unet"]),
+    "ONNX": (onnx_file, ["net"]),
     "TorchScript": (scripted, ["scripted"]),
     "A program of torch.export": (program, ["program"]),
     "A module that was pickled whole": (whole, ["weights"]),

@@ -167,6 +167,18 @@ def probabilities(graph: Graph) -> onnx.ModelProto:
 
 
 LAST = (0, 3, 1, 2)
+
+
+def half_inside() -> onnx.ModelProto:
+    """As the usual converters write it: float32 outside, and the casts appended, out of order."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    model = convert_float_to_float16(Graph().model(), keep_io_types=True)
+    with pytest.raises(onnx.checker.ValidationError, match="topologically sorted"):
+        onnx.checker.check_model(model)
+    return model
+
+
 READ: dict[str, Callable[[], Form]] = {
     "logits `[1, K, H, W]`": lambda: Form(Graph().model(), best, sure(THREE), lambda v: most(softmax(v))),
     "one logit a pixel": lambda: Form(Graph(1).model(), over(0), TWO, lambda v: plane(sigmoid(v))),
@@ -233,6 +245,7 @@ READ: dict[str, Callable[[], Form]] = {
         lambda v: most(enlarge(v)),
     ),
     "float16 inside and outside": lambda: Form(Graph(kind=HALF).model(HALF), best, tolerance=5e-3),
+    "float16 inside alone, its casts at the end of the file": lambda: Form(half_inside(), best, tolerance=5e-3),
     "uint8 pixels as input": lambda: Form(Graph(kind=UINT8, last=True).model(), best, norm(mean=None, std=None)),
     "a fixed batch of four": lambda: Form(batch_of_four(), best),
     "BatchNorm2d with track_running_stats=False": lambda: Form(
