@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,19 @@ _ENTRY = re.compile(r"[0-9a-f]{16,64}")
 _WRITTEN = re.compile(r"\.?(?:\w+\.blob|engine\.plan|engine\.json|lock|\w+\.json|timing\.cache)(?:\.\w+)?")
 ZOO, _ZOO_TITLE = "zoo", "networks of the zoo"
 """The folder of networks that were fetched by their names, with an artifact in a folder of its own for each format."""
-_ARTIFACT = re.compile(r"[\w-]+-(?:fp32|fp16|int8)-\w+")
-_IN_ZOO = re.compile(r"lock|\w+\.(?:tflite|pt|onnx)")
-_IN_ARTIFACT = re.compile(r"edgeseg\.json|model\.\w+|report\.\w+")
+DATASETS, _DATASETS_TITLE = "datasets", "converted data sets"
+"""The folder of data sets that were converted to be read: pictures, which are links to the user's, and masks."""
+_WRITTEN_INTO = {
+    _ZOO_TITLE: re.compile(
+        r"lock|\w+\.(?:tflite|pt|onnx)|[\w-]+-(?:fp32|fp16|int8)-\w+/(?:edgeseg\.json|model\.\w+|report\.\w+)"
+    ),
+    _DATASETS_TITLE: re.compile(r"classes\.txt|data\.yaml|images/[^/]+/[^/]+|masks/[^/]+/[^/]+\.png"),
+}
 
 
 @dataclass(frozen=True)
 class CacheEntry:
-    """One compiled model or engine.
+    """One compiled model, engine, network of the zoo or converted data set.
 
     Attributes:
         kind: the ``cache_title`` of its format.
@@ -51,7 +57,9 @@ def cache_entries(older_than_s: float = 0.0) -> list[CacheEntry]:
     """List everything in the cache that was written at least so long ago, by kind and name."""
     kept = [one for one in usable_formats() if one.cache_title]
     found = [entry for one in kept for entry in _entries_in(cache_folder(one.name), one.cache_title, older_than_s)]
-    return [*found, *_entries_in(cache_folder(ZOO), _ZOO_TITLE, older_than_s)]
+    further = {ZOO: _ZOO_TITLE, DATASETS: _DATASETS_TITLE}
+    kept_beside = [_entries_in(cache_folder(name), title, older_than_s) for name, title in further.items()]
+    return [*found, *itertools.chain(*kept_beside)]
 
 
 def clear(entry: CacheEntry) -> bool:
@@ -66,10 +74,8 @@ def clear(entry: CacheEntry) -> bool:
     except OSError:
         return False
     try:
-        for name in entry.files:
-            os.unlink(name, dir_fd=folder)
-        for name in {name.partition("/")[0] for name in entry.files if "/" in name}:
-            os.rmdir(name, dir_fd=folder)
+        for inside, names in _by_folder(entry.files):
+            _unlink_in(folder, inside, names)
         if not os.listdir(folder):
             entry.path.rmdir()
     except OSError:
@@ -79,12 +85,40 @@ def clear(entry: CacheEntry) -> bool:
     return True
 
 
+def _by_folder(files: Iterable[str]) -> list[tuple[tuple[str, ...], list[str]]]:
+    """Names by the folder that they are in, deeper folders first, and each folder above one of them."""
+    found: dict[tuple[str, ...], list[str]] = {(): []}
+    for name in files:
+        *parts, last = name.split("/")
+        for depth in range(1, len(parts) + 1):
+            found.setdefault(tuple(parts[:depth]), [])
+        found[tuple(parts)].append(last)
+    return sorted(found.items(), key=lambda one: -len(one[0]))
+
+
+def _unlink_in(root: int, inside: Sequence[str], names: Iterable[str]) -> None:
+    """Remove files of a folder below an open one, and then the folder where it is empty, on a way without links."""
+    held = [root]
+    try:
+        for part in inside:
+            held.append(os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=held[-1]))
+        for name in names:
+            os.unlink(name, dir_fd=held[-1])
+        if inside and not os.listdir(held[-1]):
+            os.rmdir(inside[-1], dir_fd=held[-2])
+    finally:
+        for folder in held[1:]:
+            os.close(folder)
+
+
 def _clear_by_path(entry: CacheEntry) -> bool:
     try:
-        for name in entry.files:
-            (entry.path / name).unlink()
-        if not os.listdir(entry.path):
-            entry.path.rmdir()
+        for inside, names in _by_folder(entry.files):
+            folder = entry.path.joinpath(*inside)
+            for name in names:
+                (folder / name).unlink()
+            if not os.listdir(folder):
+                folder.rmdir()
     except OSError:
         return False
     return True
@@ -101,11 +135,7 @@ def _entries_in(root: Path, kind: str, older_than_s: float) -> Iterator[CacheEnt
 
 
 def _entry(path: Path, kind: str) -> CacheEntry | None:
-    own = dict(_own_files(path, _IN_ZOO if kind == _ZOO_TITLE else _WRITTEN))
-    if kind == _ZOO_TITLE:
-        for folder in sorted(path.iterdir()):
-            if _ARTIFACT.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink():
-                own |= {f"{folder.name}/{name}": status for name, status in _own_files(folder, _IN_ARTIFACT)}
+    own = dict(_own_files(path, _WRITTEN_INTO.get(kind, _WRITTEN), links=kind == _DATASETS_TITLE))
     if not own:
         return None
     newest_s = max(status.st_mtime for status in own.values())
@@ -113,8 +143,14 @@ def _entry(path: Path, kind: str) -> CacheEntry | None:
     return CacheEntry(kind, path, tuple(own), size, max(0.0, time.time() - newest_s))
 
 
-def _own_files(folder: Path, written: re.Pattern[str]) -> Iterator[tuple[str, os.stat_result]]:
-    for name in os.scandir(folder):
-        status = name.stat(follow_symlinks=False)
-        if written.fullmatch(name.name) and stat.S_ISREG(status.st_mode):
-            yield name.name, status
+def _own_files(root: Path, written: re.Pattern[str], links: bool) -> Iterator[tuple[str, os.stat_result]]:
+    """Names below a folder, with ``/``, that edgeseg writes; ``links``: those of the user's pictures as well."""
+    for folder, folders, files in os.walk(root):
+        folders.sort()
+        for name in sorted(files):
+            path = Path(folder, name)
+            inside = path.relative_to(root).as_posix()
+            status = path.lstat()
+            mine = stat.S_ISREG(status.st_mode) or (links and stat.S_ISLNK(status.st_mode))
+            if mine and written.fullmatch(inside):
+                yield inside, status

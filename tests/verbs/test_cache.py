@@ -116,3 +116,23 @@ def test_networks_of_the_zoo_are_shown_and_go_and_nothing_else(
     assert not artifact.exists()
     assert (tmp_path / "theirs" / "model.xml").exists()
     assert [path.name for path in folder.iterdir()] == ["other-fp32-openvino"]
+
+
+def test_a_converted_data_set_is_shown_and_goes_and_its_pictures_stay(
+    cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = entry(cache / "datasets" / NAME, "classes.txt", "notes.txt")
+    entry(folder / "masks" / "train", "a.png")
+    theirs = entry(tmp_path / "theirs", "a.jpg")
+    entry(folder / "images" / "train")
+    (folder / "images" / "train" / "a.jpg").symlink_to(theirs / "a.jpg")
+    (folder / "masks" / "val").symlink_to(theirs, target_is_directory=True)
+    (one,) = told(capsys)
+    assert one["kind"] == "converted data sets"
+    told(capsys, "--clear")
+    assert (theirs / "a.jpg").exists()
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")) == [
+        "masks",
+        "masks/val",
+        "notes.txt",
+    ]
