@@ -26,7 +26,6 @@ FROM_TORCH = (
     "They are put into the network that a call of its code builds: "
     f"`edgeseg.export_model('package.module:build()', weights='{{path}}', {_SPEC})`"
 )
-_EXPORT_IT = f"`edgeseg.export_model('{{name}}', {_SPEC})`"
 _FROM_TENSORFLOW = "Convert it with tf2onnx (python -m tf2onnx.convert {flags} --output model.onnx); then: " + EXPORT
 FROM_PICKLE = (
     "Where its code is, and if you trust the file, save its weights alone: net = torch.load('{path}', "
@@ -135,7 +134,7 @@ def _by_first_bytes(path: Path, head: bytes) -> Told | None:
     if head.lstrip()[:1] == b"<":
         return _markup(path)
     if head[4:8] == b"TFL3":
-        return "a TensorFlow Lite model", f"Export it: {_EXPORT_IT}"
+        return "a TensorFlow Lite model", _EXPORT_IT
     return next((told for magic, told in _MAGIC.items() if head.startswith(magic)), None)
 
 
@@ -161,7 +160,7 @@ def _by_name(path: Path, head: bytes) -> Told | None:
 
 def _markup(path: Path) -> Told:
     if path.suffix == ".xml":
-        return "an OpenVINO IR without a manifest", f"Export it: {_EXPORT_IT}"
+        return "an OpenVINO IR without a manifest", _EXPORT_IT
     return "a web page and not a model: the download went wrong", "Fetch the raw file."
 
 
