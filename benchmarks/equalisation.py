@@ -1,4 +1,4 @@
-"""What evening out the channels and correcting biases do to INT8: each encoding of one network with and without.
+"""What evening out channels, correcting biases and rounding weights together do to INT8, in each encoding.
 
     edgeseg export examples/camvid/lite-unet.pt --format openvino --data CAMVID --out runs
     python benchmarks/equalisation.py runs/lite-unet-fp32-openvino runs/lite-unet-fp32-onnx --data CAMVID
@@ -21,13 +21,18 @@ from edgeseg.calibration.quantizers.quantizer import Quantizer, quantizer_for
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import method_trials
 from edgeseg.console.text_table import format_table
-from edgeseg.formats import OPENVINO
+from edgeseg.formats import ONNX, OPENVINO
 from edgeseg.proof.compare import Comparison
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.samples import samples_from
 from edgeseg.runtime.system.machine import this_cpu
 
-RECIPES = (Recipe(), Recipe(correct_bias=False), Recipe(equalize=False, correct_bias=False))
+RECIPES = (
+    Recipe(),
+    Recipe(round_weights=False),
+    Recipe(correct_bias=False),
+    Recipe(equalize=False, correct_bias=False),
+)
 FORMATS = {"openvino": ("openvino",), "onnx": ("onnx", "tensorrt")}
 
 
@@ -38,6 +43,7 @@ def main() -> int:
             "encoding",
             "channels evened out",
             "biases corrected",
+            "weights rounded together",
             "points of mIoU",
             "worst class",
             "boundary IoU",
@@ -70,7 +76,10 @@ def _rows(parent: Artifact, quantizer: Quantizer, args: argparse.Namespace) -> I
         for recipe in RECIPES:
             if quantizer.format == OPENVINO.name and recipe.equalize != recipe.correct_bias:
                 continue  # NNCF corrects biases in its own way
-            said = ["yes" if one else "no" for one in (recipe.equalize, recipe.correct_bias)]
+            if quantizer.format != ONNX.name and not recipe.round_weights:
+                continue  # the others take the nearest code whatever the recipe says
+            together = quantizer.format == ONNX.name and recipe.round_weights and recipe.correct_bias
+            said = ["yes" if one else "no" for one in (recipe.equalize, recipe.correct_bias, together)]
             yield [quantizer.format, *said, *_figures(try_recipe(recipe))]
 
 

@@ -66,6 +66,7 @@ ROOMS = (
     "edgeseg.training.pruning",
     "edgeseg.calibration.images",
     "edgeseg.calibration.equalisation",
+    "edgeseg.calibration.rounding",
     "edgeseg.calibration.quantizers",
     "edgeseg.calibration.search",
     "edgeseg.calibration",

@@ -12,6 +12,7 @@ says is computed in float.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from edgeseg.calibration.quantizers.ort_weights import expect_no_overflow
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx
 from edgeseg.calibration.quantizers.qdq_quantizer import QdqQuantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.rounding.onnx_rounded import Rounded
 from edgeseg.errors import ArtifactError
 from edgeseg.formats import ONNX
 from edgeseg.image import UInt8
@@ -38,6 +40,7 @@ STYLE = QdqStyle(
     ("Add", "AveragePool", "Concat", "GlobalAveragePool", "MaxPool", "Resize"),
     reduce_range=True,
     fine_pairs=True,
+    together=True,
 )
 MIN_AGREEMENT = 0.98
 CHECKED_IMAGES = 2
@@ -56,15 +59,16 @@ class OrtQuantizer(QdqQuantizer):
         return open_engine(artifact)
 
     def _encode(
-        self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet
+        self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet, rounded: Mapping[str, Rounded]
     ) -> tuple[Any, Mapping[str, Any]]:
         """Quantise, and quantise again with what this processor's kernels compute otherwise computed in float."""
         model, known = avoid_known(model)
-        quantised, wrong = self._encode_shielding(model, ranges, recipe, known, images)
+        shielding = partial(self._encode_shielding, model, ranges, recipe, images, rounded)
+        quantised, wrong = shielding(known)
         if not wrong:
             return quantised, {}
         found = {name for kernel in wrong for name in kernel.nodes}
-        quantised, still = self._encode_shielding(model, ranges, recipe, known | found, images)
+        quantised, still = shielding(known | found)
         if still:
             raise ArtifactError(
                 f"ONNX Runtime's INT8 kernels compute {still[0]} otherwise than exact arithmetic on this machine, and "
@@ -73,10 +77,16 @@ class OrtQuantizer(QdqQuantizer):
         return quantised, {"wrong_kernels": [str(kernel) for kernel in wrong]}
 
     def _encode_shielding(
-        self, model: Any, ranges: Ranges, recipe: Recipe, shielded: frozenset[str], images: CalibrationSet
+        self,
+        model: Any,
+        ranges: Ranges,
+        recipe: Recipe,
+        images: CalibrationSet,
+        rounded: Mapping[str, Rounded],
+        shielded: frozenset[str],
     ) -> tuple[Any, list[WrongKernel]]:
         """Quantise; find which kernels are wrong for what is written."""
-        quantised = qdq_from_onnx(model, ranges, self.style, recipe.keep_float, shielded)
+        quantised = qdq_from_onnx(model, ranges, self.style, recipe.keep_float, shielded, rounded)
         expect_no_overflow(quantised)
         return quantised, find_wrong_kernels(quantised, _pictures(images))
 

@@ -20,12 +20,11 @@ import numpy.typing as npt
 
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
+from edgeseg.image import Float32
 
 EIGHT_BITS, SEVEN_BITS = 127, 64
 MOST_OF_A_PAIR = 128
 """Sum of the codes of one sign in a pair: 255 * 128 fits 16 bits, 255 * 129 does not."""
-
-Float32 = npt.NDArray[np.float32]
 
 
 def choose_scales(model: Any) -> dict[str, Float32]:
@@ -49,12 +48,12 @@ def choose_scales(model: Any) -> dict[str, Float32]:
     return scales
 
 
-def override_scales(model: Any) -> dict[str, list[dict[str, Any]]]:
-    """Word :func:`choose_scales` as the ``TensorQuantOverrides`` of :mod:`onnxruntime.quantization`."""
-    return {
-        name: [{"axis": 0, "scale": scale, "zero_point": np.int8(0)} for scale in scales]
-        for name, scales in choose_scales(model).items()
-    }
+def scales_of_eight_bits(model: Any) -> dict[str, Float32]:
+    """Return the scales (outputs,) of weights of convolutions that :mod:`onnxruntime.quantization` gives eight bits."""
+    to_array = require("onnx.numpy_helper", "export").to_array
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    names = {node.input[1] for node in model.graph.node if node.op_type == "Conv"} & set(constants)
+    return {name: _of_channels(to_array(constants[name]), EIGHT_BITS) for name in sorted(names)}
 
 
 def expect_no_overflow(model: Any) -> None:
@@ -106,6 +105,15 @@ def _scales(weights: Float32, groups: int) -> Float32:
     if not _is_depthwise(weights, groups):
         pairs = np.maximum(*(sums.max(1) for sums in _sums_of_pairs(values)))
         scales = np.minimum(np.maximum(scales, pairs / (MOST_OF_A_PAIR - 1)), largest / SEVEN_BITS)
+    return _usable(scales)
+
+
+def _of_channels(weights: Float32, largest_code: int) -> Float32:
+    return _usable(np.abs(weights.astype(np.float64)).reshape(len(weights), -1).max(1) / largest_code)
+
+
+def _usable(scales: npt.NDArray[np.float64]) -> Float32:
+    """Give weights that are all zero a scale of 1, as :mod:`onnxruntime.quantization` does."""
     found: Float32 = scales.astype(np.float32)
     return np.where(found < np.finfo(np.float32).tiny, np.float32(1), found)
 

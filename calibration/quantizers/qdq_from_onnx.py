@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from edgeseg.calibration.quantizers.onnx_ranges import Ranges
-from edgeseg.calibration.quantizers.ort_weights import override_scales
+from edgeseg.calibration.quantizers.ort_weights import choose_scales
+from edgeseg.calibration.rounding.onnx_rounded import Rounded, replace_weights
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
@@ -25,6 +27,7 @@ from edgeseg.graphs.onnx_graph import (
     map_makers,
     weighted_layers,
 )
+from edgeseg.image import Float32
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
 FLOAT_OUTPUT = ("Add", "AveragePool", "GlobalAveragePool", "Mul", "Resize", "Sum")
@@ -43,6 +46,7 @@ class QdqStyle:
         symmetric: activation ranges around zero, so that zero points are 0.
         reduce_range: weights of 7 bits, so that sums of two products fit 16 bits.
         fine_pairs: with that, more bits for the weights of convolutions wherever such sums fit all the same.
+        together: weights of convolutions are rounded together, see :mod:`edgeseg.calibration.rounding.compensated`.
         float_bias: biases are not quantised.
         float_head: the last layers before the logits are not quantised.
     """
@@ -55,6 +59,7 @@ class QdqStyle:
     symmetric: bool = False
     reduce_range: bool = False
     fine_pairs: bool = False
+    together: bool = False
     float_bias: bool = False
     float_head: bool = True
 
@@ -83,7 +88,12 @@ def tensors_to_watch(model: Any, style: QdqStyle) -> set[str]:
 
 
 def qdq_from_onnx(
-    model: Any, ranges: Ranges, style: QdqStyle, keep_float: Collection[str] = (), shielded: Collection[str] = ()
+    model: Any,
+    ranges: Ranges,
+    style: QdqStyle,
+    keep_float: Collection[str] = (),
+    shielded: Collection[str] = (),
+    rounded: Mapping[str, Rounded] = MappingProxyType({}),
 ) -> Any:
     """Quantise a deployed graph.
 
@@ -94,6 +104,7 @@ def qdq_from_onnx(
         keep_float: names of layers that stay as they are.
         shielded: names of nodes that read and make codes like the others, and that no engine may fuse with them: they
             are computed in float, whatever the engine's own kernel does.
+        rounded: weights in place of the model's, by their name; of layers in float they are passed over.
 
     Returns:
         An ``onnx.ModelProto`` with the same inputs, outputs and metadata.
@@ -107,7 +118,8 @@ def qdq_from_onnx(
     if not chosen:
         raise ArtifactError(_nothing_left(model, style, layers))
     excluded = _list_excluded(model, style, set(chosen))
-    quantised = _quantise(model, ranges, style, excluded)
+    model, scales = replace_weights(model, rounded, chosen)
+    quantised = _quantise(model, ranges, style, excluded, {**choose_weight_scales(model, style), **scales})
     _read_float(quantised, excluded)
     _shield(quantised.graph, shielded)
     _check_surroundings(model, quantised)
@@ -145,7 +157,12 @@ def _list_excluded(model: Any, style: QdqStyle, chosen: set[str]) -> set[str]:
     }
 
 
-def _quantise(model: Any, ranges: Ranges, style: QdqStyle, excluded: set[str]) -> Any:
+def choose_weight_scales(model: Any, style: QdqStyle) -> dict[str, Float32]:
+    """Choose scales (outputs,) for weights of convolutions by their name, where the library's are not taken."""
+    return choose_scales(model) if style.fine_pairs else {}
+
+
+def _quantise(model: Any, ranges: Ranges, style: QdqStyle, excluded: set[str], scales: Mapping[str, Float32]) -> Any:
     quantization = require("onnxruntime.quantization", "export")
     calibrate = require("onnxruntime.quantization.calibrate", "export")
     quantizer = require("onnxruntime.quantization.qdq_quantizer", "export").QDQQuantizer
@@ -164,9 +181,16 @@ def _quantise(model: Any, ranges: Ranges, style: QdqStyle, excluded: set[str]) -
             [],
             sorted(excluded),
             list(style.ops),
-            _options(style) | ({"TensorQuantOverrides": override_scales(model)} if style.fine_pairs else {}),
+            {**_options(style), "TensorQuantOverrides": _word_scales(scales)},
         )
         return made.quantize_model()
+
+
+def _word_scales(scales: Mapping[str, Float32]) -> dict[str, list[dict[str, Any]]]:
+    return {
+        name: [{"axis": 0, "scale": scale, "zero_point": np.int8(0)} for scale in of_weights]
+        for name, of_weights in scales.items()
+    }
 
 
 def _options(style: QdqStyle) -> dict[str, Any]:

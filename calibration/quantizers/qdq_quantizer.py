@@ -16,9 +16,18 @@ from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.bias_correction import SHOWN_IMAGES, correct_biases
 from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
 from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, check_weights, find_ranges
-from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx, quantisable_layers, tensors_to_watch
+from edgeseg.calibration.quantizers.ort_weights import MOST_OF_A_PAIR, scales_of_eight_bits
+from edgeseg.calibration.quantizers.qdq_from_onnx import (
+    QdqStyle,
+    choose_weight_scales,
+    qdq_from_onnx,
+    quantisable_layers,
+    tensors_to_watch,
+)
 from edgeseg.calibration.quantizers.quantizer import expect_parent
 from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.rounding.compensated import Pairs
+from edgeseg.calibration.rounding.onnx_rounded import Rounded, round_onnx
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
 from edgeseg.formats import ONNX, find_format
@@ -49,6 +58,7 @@ class QdqQuantizer:
     def __init__(self) -> None:
         self._ranges: dict[str, Ranges] = {}
         self._equalised: dict[str, tuple[Any, Mapping[str, Ints]]] = {}
+        self._rounded: dict[str, Mapping[str, Rounded]] = {}
 
     def layers(self, parent: Artifact) -> tuple[str, ...]:
         """List the names of the layers that the style quantises, in the order of computation."""
@@ -66,15 +76,20 @@ class QdqQuantizer:
             )
         model, exponents = self._float_model(parent, images, recipe)
         ranges = self.ranges(parent, model, images, recipe, on_image)
+        rounded = self._round(parent, model, images, recipe)
         if recipe.correct_bias:
-            model = self._with_biases(model, ranges, recipe, images)
-        quantised, encoding = self._encode(model, ranges, recipe, images)
+            model = self._with_biases(model, ranges, recipe, images, rounded)
+        quantised, encoding = self._encode(model, ranges, recipe, images, rounded)
         entry = quantised.metadata_props.add()
         entry.key, entry.value = ENGINE_KEY, self.engine
         write_into_onnx(quantised, exponents)
         path = out / find_format(self.format).model_file
         require("onnx", "export").save_model(quantised, str(path))
-        facts = {"algorithm": self._algorithm(), "equalized_tensors": len(exponents)}
+        facts = {
+            "algorithm": self._algorithm(),
+            "equalized_tensors": len(exponents),
+            "compensated_layers": sum(one.layer not in recipe.keep_float for one in rounded.values()),
+        }
         return {**facts, **encoding, **self._check(quantised, path, images)}
 
     def _float_model(self, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> tuple[Any, Mapping[str, Ints]]:
@@ -108,8 +123,21 @@ class QdqQuantizer:
         model, _ = self._float_model(parent, images, recipe)
         return qdq_from_onnx(model, self.ranges(parent, model, images, recipe), self.style, recipe.keep_float)
 
-    def _with_biases(self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet) -> Any:
-        plain = qdq_from_onnx(model, ranges, self.style, recipe.keep_float)
+    def _round(self, parent: Artifact, model: Any, images: CalibrationSet, recipe: Recipe) -> Mapping[str, Rounded]:
+        """Round the weights of every layer, once for the same weights and images; none where the recipe says so."""
+        if not (self.style.together and recipe.round_weights and recipe.correct_bias):
+            return {}
+        key = f"{parent.files[parent.model_path.name]} {images.digest} {recipe.equalize}"
+        if key not in self._rounded:
+            scales = {**scales_of_eight_bits(model), **choose_weight_scales(model, self.style)}
+            pairs = Pairs(MOST_OF_A_PAIR) if self.style.fine_pairs else None
+            self._rounded[key] = round_onnx(model, scales, quantisable_layers(model, self.style), images, pairs)
+        return self._rounded[key]
+
+    def _with_biases(
+        self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet, rounded: Mapping[str, Rounded]
+    ) -> Any:
+        plain = qdq_from_onnx(model, ranges, self.style, recipe.keep_float, rounded=rounded)
         layers = set(quantisable_layers(model, self.style))
         shown = choose_shown(images.images, SHOWN_IMAGES)
         return correct_biases(model, plain, layers, [images.tensor(path) for path in shown])
@@ -123,10 +151,10 @@ class QdqQuantizer:
         raise NotImplementedError
 
     def _encode(
-        self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet
+        self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet, rounded: Mapping[str, Rounded]
     ) -> tuple[Any, Mapping[str, Any]]:
         """Quantise the graph; return it, and facts for the manifest."""
-        return qdq_from_onnx(model, ranges, self.style, recipe.keep_float), {}
+        return qdq_from_onnx(model, ranges, self.style, recipe.keep_float, rounded=rounded), {}
 
     def _algorithm(self) -> str:
         kind = "symmetric" if self.style.symmetric else "asymmetric"

@@ -26,12 +26,16 @@ class Recipe:
         equalize: whether the channels of a tensor are brought to its range first, which changes no bit in float, see
             :mod:`edgeseg.calibration.equalisation.factors`.
         correct_bias: whether biases make up for the shift that rounding leaves in the mean of a layer's outputs.
+        round_weights: whether weights are rounded together, so that what a layer gives changes least, see
+            :mod:`edgeseg.calibration.rounding.compensated`; only with corrected biases, as the mean is left to them.
+            For ONNX Runtime alone; other encodings take the nearest.
     """
 
     method: str = "minmax"
     keep_float: frozenset[str] = frozenset()
     equalize: bool = True
     correct_bias: bool = True
+    round_weights: bool = True
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:

@@ -219,3 +219,26 @@ def test_images_of_one_colour_leave_a_range(parent: Artifact, tmp_path: Path) ->
     OrtQuantizer().quantize(parent, images, Recipe(), tmp_path / "out", lambda: None)
     scales = [constant(m, n.input[1]) for m in [onnx.load(tmp_path / "out" / "model.onnx")] for n in quantisers(m)]
     assert all(np.isfinite(scale).all() and (scale > 0).all() for scale in scales)
+
+
+def test_weights_are_rounded_together_but_in_layers_that_stay_in_float(
+    parent: Artifact, images: CalibrationSet, tmp_path: Path
+) -> None:
+    """Some codes are not the nearest, and without it each is."""
+    quantizer = OrtQuantizer()
+    layers = quantizer.layers(parent)
+
+    def codes(recipe: Recipe) -> tuple[dict[str, Any], Any]:
+        facts = quantizer.quantize(parent, images, recipe, tmp_path, lambda: None)
+        weights = {tensor.name: tensor for tensor in onnx.load(tmp_path / "model.onnx").graph.initializer}
+        found = {name: numpy_helper.to_array(tensor).astype(int) for name, tensor in weights.items()}
+        return {name: w for name, w in found.items() if name.endswith("_quantized") and w.ndim == 4}, facts
+
+    together, facts = codes(Recipe())
+    nearest, plain = codes(Recipe(round_weights=False))
+    assert (facts["compensated_layers"], plain["compensated_layers"]) == (len(layers), 0)
+    moved = [np.abs(together[name] - nearest[name]) for name in nearest]
+    assert 0 < max(change.max() for change in moved)
+    assert np.mean([change.mean() for change in moved]) < 1
+    _, facts = codes(Recipe(keep_float=frozenset(layers[:1])))
+    assert facts["compensated_layers"] == len(layers) - 1
