@@ -238,7 +238,7 @@ def test_weights_are_rounded_together_but_in_layers_that_stay_in_float(
     nearest, plain = codes(Recipe(round_weights=False))
     assert (facts["compensated_layers"], plain["compensated_layers"]) == (len(layers), 0)
     moved = [np.abs(together[name] - nearest[name]) for name in nearest]
-    assert 0 < max(change.max() for change in moved)
+    assert max(change.max() for change in moved) > 0
     assert np.mean([change.mean() for change in moved]) < 1
     _, facts = codes(Recipe(keep_float=frozenset(layers[:1])))
     assert facts["compensated_layers"] == len(layers) - 1
