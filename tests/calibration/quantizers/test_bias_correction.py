@@ -82,7 +82,7 @@ def test_each_layer_has_the_mean_that_it_has_in_float(name: str, model: Any, ima
         max(float(np.abs(a - b).max()) for a, b in zip(channel_means(one, tensors, images), expected, strict=True))
         for one in (plain, corrected)
     )
-    assert after < 0.35 * before, f"largest shift of a channel: {before:.4f} before, {after:.4f} after"
+    assert after < 0.5 * before, f"largest shift of a channel: {before:.4f} before, {after:.4f} after"
 
 
 def test_only_biases_of_the_layers_change(model: Any, images: CalibrationSet) -> None:
