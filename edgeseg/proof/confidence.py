@@ -62,8 +62,9 @@ class ConfidenceScore:
 
     @property
     def worst_points(self) -> float | None:
-        """Points by which the class that moved most moved; None where there is no confidence."""
-        return float(np.nanmax(self.change.class_points)) if self.change.rows else None
+        """Points by which the class that moved most moved; None where there is no confidence, or no class anywhere."""
+        known = self.change.class_points[~np.isnan(self.change.class_points)] if self.change.rows else ()
+        return float(max(known)) if len(known) else None
 
     def describe(self, classes: Sequence[str]) -> dict[str, Any] | None:
         """Return figures for JSON, in points (0..100), percent and shares; None where there is no confidence."""

@@ -67,8 +67,8 @@ def _confidence_row(name: str, found: Mapping[str, Any], is_reference: bool) -> 
     if is_reference:
         return [name, "reference", "", "", error]
     known = {one: points for one, points in found["class_change_points"].items() if points is not None}
-    most = max(known, key=known.__getitem__)
-    moved = [f"{found['mean_change_points']:.2f}", f"{most} {known[most]:.2f}"]
+    most = max(known, key=known.__getitem__, default=None)
+    moved = [f"{found['mean_change_points']:.2f}", "-" if most is None else f"{most} {known[most]:.2f}"]
     return [name, *moved, _given(found["crossing_percent"], ".3f", " %"), error]
 
 

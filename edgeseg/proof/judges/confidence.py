@@ -23,11 +23,13 @@ FIELD = "max_confidence_change"
 
 
 def judge_confidence(comparison: Comparison, stage: StageScore, budget: Budget) -> Judgement | None:
-    """Judge the class whose confidence moved most; None where a model has no confidence."""
+    """Judge the class whose confidence moved most; None where a model has no confidence, or shows no class anywhere."""
     if stage.confidence is None or not stage.confidence.change.rows:
         return None
     change = stage.confidence.change
     points = change.class_points
+    if np.isnan(points).all():
+        return None
     at = int(np.nanargmax(points))
     sure = _find_certainty(comparison, change, at)
     what = f"confidence of {comparison.classes[at]}"

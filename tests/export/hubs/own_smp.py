@@ -53,7 +53,7 @@ def make(root: Path) -> None:
     keep_masks(root, "one", own_mask(root / "one", "logit"))
 
     sigmoids = smp.FPN("mobilenet_v2", encoder_weights=None, classes=2, activation="sigmoid", upsampling=4)
-    train(sigmoids, lambda given: torch.logit(given, 1e-4), "sigmoids", 10)
+    train(sigmoids, lambda given: torch.logit(given, 1e-4), "sigmoids", 30)
     sigmoids.save_pretrained(root / "sigmoids")
     export(root / "sigmoids", root, *SIZE, "--classes", "disc,box")
     keep_masks(root, "sigmoids", own_mask(root / "sigmoids", "sigmoids"))

@@ -17,8 +17,8 @@ FACTORY = "torchvision.models.segmentation"
 
 
 def own_mask(net: torch.nn.Module):
-    """Segment as torchvision's page has it, with the transform of its weights at the network's size."""
-    prepare = SemanticSegmentation(resize_size=[HEIGHT, WIDTH])
+    """Segment as torchvision's page has it, with the transform of its weights, whose shorter side is the network's."""
+    prepare = SemanticSegmentation(resize_size=HEIGHT)
 
     def mask(image: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -39,6 +39,7 @@ def make(root: Path) -> None:
     run_page("A network of torchvision", root, "lraspp", "again")
 
     net = segmentation.deeplabv3_mobilenet_v3_large(num_classes=4, aux_loss=True, weights_backbone=None)
+    train(net, lambda given: given["out"], steps=4)
     balance(net, net.classifier[-1], lambda given: given["out"])
     torch.save({"model": net.state_dict(), "epoch": 3}, root / "deeplabv3.pth")
     words = ["--weights", str(root / "deeplabv3.pth"), *SIZE]
@@ -46,6 +47,7 @@ def make(root: Path) -> None:
     keep_masks(root, "deeplabv3", own_mask(net))
 
     net = segmentation.fcn_resnet50(num_classes=21, weights_backbone=None)
+    train(net, lambda given: given["out"], steps=4)
     balance(net, net.classifier[-1], lambda given: given["out"])
     torch.save(net.state_dict(), root / "fcn.pth")
     export("torchvision:fcn_resnet50", root, "--weights", str(root / "fcn.pth"), *SIZE)

@@ -83,7 +83,7 @@ def make_mobilevit() -> torch.nn.Module:
         hidden_sizes=[24, 32, 40],
         neck_hidden_sizes=[8, 16, 24, 32, 40, 48, 64],
         aspp_out_channels=32,
-        initializer_range=0.4,
+        initializer_range=0.2,
         **NAMES,
     )
     return transformers.MobileViTForSemanticSegmentation(config)

@@ -15,8 +15,11 @@ from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.foreign_net import probe_inputs
 from edgeseg.export.source.module_source import module_source
 from edgeseg.export.source.reference_engine import prediction_from_logits
+from edgeseg.proof.budget import Budget
+from edgeseg.proof.judges.confidence import judge_confidence
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import synthetic_samples
+from edgeseg.proof.tables import confidence_table
 from edgeseg.spec import ModelSpec
 
 THREE = ModelSpec("multiclass", ("a", "b", "c"), 32, 48)
@@ -127,3 +130,17 @@ def test_a_reading_that_is_wrong_does_not_pass(tmp_path):
 def test_a_module_that_works_as_in_training_is_refused(end, message):
     with pytest.raises(SpecError, match=message):
         module_source(Trunk(3, end), THREE, "net")
+
+
+def test_a_network_that_shows_no_class_anywhere_is_told_of_as_any_other(tmp_path):
+    """Independent classes, all of them below their threshold in every pixel: there is no class that moved most."""
+    spec = ModelSpec("multilabel", ("sky", "road"), 32, 48, ignore_index=None)
+    net = Trunk(2, nn.Identity())
+    with torch.no_grad():
+        net.net[3].bias.fill_(-60)
+    made = onnx_artifact(module_source(net, spec, "net"), OutputOptions(tmp_path, "net"), None, synthetic_samples(spec))
+    assert "onnx fp32" in confidence_table(made.comparison)
+    stage = made.comparison.stages[1]
+    assert stage.confidence is not None
+    assert stage.confidence.worst_points is None
+    assert judge_confidence(made.comparison, stage, Budget()) is None
