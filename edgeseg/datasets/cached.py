@@ -46,7 +46,7 @@ def convert_into_cache(path: Path, reader: Reader, options: ReadOptions, progres
 
 def digest_data(path: Path, reader: Reader, options: ReadOptions) -> str:
     """Digest what a conversion depends on: 32 hex digits."""
-    digest = hashlib.sha256(f"{FORM} {reader.name} {options!r} {path.resolve()}".encode())
+    digest = hashlib.sha256(f"{FORM} {reader.name} {options!r} {path.resolve()}".encode("utf-8", "surrogateescape"))
     if path.is_file():
         status = path.stat()
         digest.update(f"{status.st_size}\0{status.st_mtime_ns}".encode())

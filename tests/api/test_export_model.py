@@ -86,9 +86,9 @@ def test_an_artifact_is_a_source_and_its_own_spec_is_not_contradicted(exported, 
         edgeseg.export_model(onnx, spec=SPEC.replace(classes=("a", "b", "c"), mean=(0, 0, 0)), out=tmp_path)
 
 
-class InADict(nn.Module):
+class Two(nn.Module):
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"out": x}
+        return {"near": x, "far": 2 * x}
 
 
 class NotFinite(nn.Module):
@@ -103,7 +103,7 @@ class NotFinite(nn.Module):
 @pytest.mark.parametrize(
     ("net", "changes", "error", "message"),
     [
-        (InADict(), {}, edgeseg.SpecError, "this one gives a dict. Wrap it in a module that returns the logits alone"),
+        (Two(), {}, edgeseg.SpecError, "nothing says which are its logits"),
         (NotFinite(), {}, edgeseg.CheckpointError, "of this network has NaN or infinity in its scale"),
         (nn.Conv2d(3, 5, 1), {}, edgeseg.SpecError, "has 5 channel.* with 3 classes needs"),
         (nn.Conv2d(3, 3, 1), {"spec": None}, edgeseg.UserError, "give `spec`, a ModelSpec"),
@@ -111,7 +111,7 @@ class NotFinite(nn.Module):
         (nn.Conv2d(3, 3, 1), {"half": True}, edgeseg.UserError, "`half=True` is for TensorRT"),
         (nn.Conv2d(3, 3, 1), {"name": "../x"}, edgeseg.UserError, "`name` is a plain name"),
         (nn.Conv2d(3, 3, 1), {"outputs": ("boxes",)}, edgeseg.UserError, "takes labels"),
-        (np.zeros(3), {}, edgeseg.UserError, "torch.nn.Module or the path of a file; found ndarray"),
+        (np.zeros(3), {}, edgeseg.UserError, "torch.nn.Module, the path of a file, or a call .* found ndarray"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
 )

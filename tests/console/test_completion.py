@@ -52,7 +52,7 @@ class TestBash:
         assert in_bash("edgeseg ca", tmp_path) == {"calibrate", "cache"}
 
     def test_flags_of_the_verb(self, tmp_path: Path) -> None:
-        assert in_bash("edgeseg run --save-", tmp_path) == {"--save-every", "--save-masks"}
+        assert in_bash("edgeseg run --save-", tmp_path) == {"--save-every", "--save-frames", "--save-masks"}
         assert "--max-drop" in in_bash("edgeseg export --max", tmp_path)
 
     def test_choices(self, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ class TestBash:
 def test_fish(tmp_path: Path) -> None:
     script = "edgeseg completion fish | source; complete --do-complete 'edgeseg run --save-'"
     found = {line.split("\t")[0].strip() for line in shell("fish", script, tmp_path).splitlines()}
-    assert found >= {"--save-every", "--save-masks"}
+    assert found >= {"--save-every", "--save-frames", "--save-masks"}
 
 
 def test_zsh_takes_the_script(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_truncated_empty_and_foreign_files_are_refused(tmp_path: Path) -> None:
         with pytest.raises(CheckpointError, match=name):
             load_model(tmp_path / name)
     torch.save({"layer.weight": torch.zeros(3)}, tmp_path / "foreign.pt")
-    with pytest.raises(CheckpointError, match=r"of another project.*torch\.onnx\.export"):
+    with pytest.raises(CheckpointError, match=r"of another project.*edgeseg\.export_model\(\'package\.module:build"):
         load_model(tmp_path / "foreign.pt")
     with pytest.raises(CheckpointError, match="no checkpoint"):
         load_model(tmp_path / "missing.pt")

@@ -93,7 +93,7 @@ def test_an_index_that_says_nothing_is_left_in_a_hurry(
 def test_without_pip_the_line_that_brings_it_is_said(
     own: OwnZoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgeseg.zoo.fetch.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("edgeseg.zoo.fetch.importlib.machinery.PathFinder.find_spec", lambda name: None)
     with pytest.raises(EnvironmentFault, match="python -m ensurepip"):
         fetch_weights("own", source_of(own), tmp_path)
 

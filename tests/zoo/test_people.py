@@ -142,7 +142,9 @@ def test_the_walk_to_a_network_for_a_scene(home: Path, data_dir: Path, capsys: p
     clip = data_dir / CLIP
     section = PAGE.read_text(encoding="utf-8").split("## A network for your own scene")[1]
     section = section.replace("--out runs/scene", "--out runs/scene --imgsz 144 256 --epochs 6 --val-every 3")
-    section = section.replace("--show", "--save shown.mp4 --max-frames 40").replace("--int8 ", "--int8 --no-search --max-drop 5 ")
+    section = section.replace("--show", "--save shown.mp4 --max-frames 40").replace(
+        "--int8 ", "--int8 --no-search --max-drop 5 "
+    )
     run_lines(section.split("```")[1], {"my.mp4": str(clip)})
     data = Dataset.open(home / "scene")
     assert len(data.pairs("train")) == 70
