@@ -63,7 +63,7 @@ REFUSED = [
     ("01-checkpoints/epoch=4.ckpt", THREE, (), "PyTorch Lightning checkpoint.*--weights"),
     ("01-checkpoints/model.safetensors", THREE, (), "safetensors.*--weights"),
     ("01-checkpoints/model_best.pth.tar", THREE, (), "checkpoint of another project.*build\\(\\)' --weights"),
-    ("01-checkpoints/whole_model.pth", THREE, (), "pickled classes.*state_dict.*export nets:UNet.*--weights"),
+    ("01-checkpoints/whole_model.pth", THREE, (), "pickled classes.*state_dict.*export 'nets:UNet\\(\\)' --weights"),
     ("02-u2net/u2net.onnx", TWO, (), "this file has 7: .*--logits NAME"),
     ("03-argmax/bi_aux.onnx", THREE, (), "this file has 2: out .*aux .*--logits NAME"),
     (
@@ -77,7 +77,7 @@ REFUSED = [
     ("16-foreign-kinds/yolo-seg.onnx", THREE, (), "instance segmentation network .*YOLO-seg.*semantic segmentation"),
     ("16-foreign-kinds/yolo-seg.onnx", THREE, ("--logits", "output1"), "instance segmentation network .*YOLO-seg"),
     ("16-foreign-kinds/recurrent.onnx", TWO, (), "a recurrent network.*whose only input is the image"),
-    ("16-foreign-kinds/ir.xml", TWO, (), "an OpenVINO IR.*give the ONNX file or the checkpoint"),
+    ("16-foreign-kinds/ir.xml", TWO, (), "gives 3 channel.*3 classes"),
     ("16-foreign-kinds/ir.bin", TWO, (), "weights of some model.*give the ONNX file or the checkpoint"),
     ("17-prob-resize/sigmoid_times_255.onnx", TWO, (), "prepares its pixels itself.*--value-range 255"),
     ("03-argmax/bi_argmax.onnx", ("a", "b"), (), "gives 3 channel.*3 classes"),
