@@ -69,11 +69,13 @@ def read_weights(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} holds {len(files)} files with weights; leave the one that belongs to config.json."
         )
+    is_safe = files[0].suffix == ".safetensors"
+    package = require("safetensors.torch" if is_safe else "torch", "export")
     try:
-        if files[0].suffix == ".safetensors":
-            values: dict[str, Any] = require("safetensors.torch", "export").load_file(str(files[0]))
+        if is_safe:
+            values: dict[str, Any] = package.load_file(str(files[0]))
         else:
-            values = require("torch", "export").load(files[0], map_location="cpu", weights_only=True)
+            values = package.load(files[0], map_location="cpu", weights_only=True)
     except Exception as error:
         raise CheckpointError(f"{files[0]} cannot be read: {first_line(error)}. Copy it again.") from error
     return values
