@@ -23,14 +23,16 @@ from edgeseg.calibration.search.trials import Job, Trial, Trials
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, finite
+from edgeseg.proof.image_record import write_record
 from edgeseg.proof.judges.gates import check_budget
 from edgeseg.proof.judges.judge import judge, misses
 from edgeseg.proof.judges.reference import check_reference
 from edgeseg.proof.judges.worst_class import worst_class
+from edgeseg.proof.kept_masks import KeptMasks
 from edgeseg.proof.ladder import Ladder
 from edgeseg.proof.publishing import ExportResult, OutputOptions
 from edgeseg.proof.report.report import write_proof
-from edgeseg.proof.samples import Samples
+from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.proof.search_record import SearchRecord
 from edgeseg.runtime.system.machine import this_cpu
 
@@ -89,6 +91,7 @@ def _prove(
         speed = measure_speed(trials, trial)
         manifest["measured"]["speed"] = speed and speed.to_dict()
         search = SearchRecord(methods, ladder, speed)
+        manifest["measured"]["left_out"] = _write_record(trials, trial, proving, staged)
         write_proof(staged, replace(gather_proof(trials, trial, manifest, budget), search=search, evidence=notes))
     return lambda artifact: ExportResult(artifact, trial.comparison, search, judgements, notes)
 
@@ -105,6 +108,15 @@ def _best(trials: Trials, journal: Journal, budget: Budget) -> tuple[Trial, Ladd
     journal.remove()
     check_budget(plain.comparison, budget)
     raise GateFailed("The INT8 model missed its budget.")
+
+
+def _write_record(trials: Trials, trial: Trial, proving: Samples, staged: Path) -> str:
+    """Write what each image gave, with the masks of the float model, which has answered all of them before."""
+    masks, reference = KeptMasks(), trials.float_stage()
+    for sample in proving:
+        with contextlib.suppress(UnreadableImageError):
+            masks.add(reference.predict(sample.read()[0]))
+    return write_record(staged, trial.comparison, trials.job.parent.spec.task, masks)
 
 
 def _copy(model: Artifact, staged: Path) -> None:

@@ -1,7 +1,7 @@
 """Artifact: a proven model on disk, with everything needed to trust it.
 
-A directory ``<name>-<precision>-<format>/`` holds ``model.*``, for INT8 its proof (``report.html``,
-``report.json``), and ``edgeseg.json``::
+A directory ``<name>-<precision>-<format>/`` holds ``model.*``, what each image of its proof gave (``images.json``,
+``masks.zip``), for INT8 a report of it (``report.html``, ``report.json``), and ``edgeseg.json``::
 
     {"format_version": 1, "name": ..., "precision": "fp32" | "fp16" | "int8",
      "format": "onnx" | "openvino" | ..., "outputs": ["labels", ...], "spec": {...},
@@ -37,7 +37,8 @@ FORMAT_VERSION = 1
 MANIFEST = "edgeseg.json"
 EXPORTABLE = (".pt", ".pth", ".onnx")
 MAX_MANIFEST_BYTES = 16 << 20
-REPORTS = ("report.html", "report.json")
+REPORTS = ("report.html", "report.json", "images.json", "masks.zip")
+"""Files of the proof: whatever they say, the model is the same."""
 PRECISIONS = ("fp32", "fp16", "int8")
 OUTPUTS = ("labels", "confidence", "logits")
 BY_NAME = "edgeseg.zoo.find:find_model"

@@ -15,10 +15,13 @@ from edgeseg.export.graphs.deployed_graph import deployed_graph, deployed_output
 from edgeseg.export.source.reference_engine import ReferenceEngine
 from edgeseg.export.source.source_net import SourceNet
 from edgeseg.formats import ONNX, OPENVINO, ModelFormat
-from edgeseg.proof.compare import Comparison, Stage, compare
+from edgeseg.proof.compare import Comparison, compare
+from edgeseg.proof.image_record import write_record
 from edgeseg.proof.judges.gates import check_parity
+from edgeseg.proof.kept_masks import KeptMasks
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, engine_stage, open_staged
 from edgeseg.proof.samples import Samples
+from edgeseg.proof.stage import Stage
 from edgeseg.proof.toolchain import toolchain
 from edgeseg.runtime.system.machine import this_cpu
 
@@ -96,12 +99,13 @@ def _manifest(
 def _parity(
     source: SourceNet, staged: Path, manifest: dict[str, Any], samples: Samples, progress: Progress
 ) -> Comparison:
-    probes = samples.spread(PARITY_IMAGES)
+    probes, masks = samples.spread(PARITY_IMAGES), KeptMasks()
     with contextlib.ExitStack() as stack, progress(f"verify {manifest['format']}", len(probes)) as tick:
         stages = [reference_stage(source), artifact_stage(open_staged(staged, manifest), stack)]
-        comparison = compare(stages, probes, source.spec, tick)
+        comparison = compare(stages, probes, source.spec, tick, masks)
     check_parity(comparison)
     manifest["measured"] = {**comparison.to_dict(), **probes.evidence(), "cpu": this_cpu().name}
+    manifest["measured"]["left_out"] = write_record(staged, comparison, source.spec.task, masks)
     if source.origin:
         manifest["measured"]["origin"] = dict(source.origin)
     if source.trained_on is not None:

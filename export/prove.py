@@ -13,10 +13,11 @@ from edgeseg.errors import UserError
 from edgeseg.export.source.model_kinds import CHECKPOINT_SUFFIXES
 from edgeseg.export.verify import VerifyData, choose_samples, expect_same_classes, name_apart, open_form
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Comparison, Stage, compare
+from edgeseg.proof.compare import Comparison, compare
 from edgeseg.proof.judges.gates import check_budget
 from edgeseg.proof.proven import add_proof, describe_proof, expect_writable
 from edgeseg.proof.publishing import artifact_stage
+from edgeseg.proof.stage import Stage
 from edgeseg.runtime.engines.engine import EngineOptions, open_with
 from edgeseg.runtime.engines.placement import Placement, placement_of
 

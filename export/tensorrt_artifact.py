@@ -19,7 +19,9 @@ from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.graphs.tensorrt_lint import expect_clean
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.compare import Comparison, compare
+from edgeseg.proof.image_record import write_record
 from edgeseg.proof.judges.gates import check_budget, check_parity
+from edgeseg.proof.kept_masks import KeptMasks
 from edgeseg.proof.publishing import ExportResult, OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import toolchain
@@ -64,12 +66,16 @@ def tensorrt_artifact(
         _copy_others(parent, staged)
         _write_settings(staged, settings, half, kept)
         probes = samples if samples.labelled and half else samples.spread(PROBES)
-        comparison = _compare(parent, open_staged(staged, manifest), probes, place)
+        masks = KeptMasks()
+        comparison = _compare(parent, open_staged(staged, manifest), probes, place, masks)
         if half:
             check_budget(comparison, budget or Budget())
         else:
             check_parity(comparison)
         manifest["measured"] = _describe_measured(parent, comparison, probes, half)
+        if half or parent.precision == "fp32":
+            said = write_record(staged, comparison, parent.spec.task, masks)
+            (manifest["measured"].get("half") or manifest["measured"])["left_out"] = said
     return ExportResult(Artifact.open(path), comparison)
 
 
@@ -166,13 +172,13 @@ def _write_settings(staged: Path, settings: BuildSettings, half: bool, kept: lis
     (staged / FILE).write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
-def _compare(parent: Artifact, made: Artifact, probes: Samples, place: OutputOptions) -> Comparison:
+def _compare(parent: Artifact, made: Artifact, probes: Samples, place: OutputOptions, masks: KeptMasks) -> Comparison:
     with contextlib.ExitStack() as stack, place.progress(f"verify {made.precision} tensorrt", len(probes)) as tick:
         exact = ExactEngine(parent, EngineOptions()) if parent.format == TENSORRT else None
         reference = artifact_stage(parent, stack, f"{parent.format} {parent.precision}", exact)
         stand_in = ExactEngine(made, EngineOptions())
         stage = artifact_stage(made, stack, f"{TENSORRT} {made.precision}", stand_in)
-        return compare([reference, stage], probes, made.spec, tick)
+        return compare([reference, stage], probes, made.spec, tick, masks)
 
 
 def _describe_measured(parent: Artifact, comparison: Comparison, probes: Samples, half: bool) -> dict[str, Any]:

@@ -18,9 +18,10 @@ from edgeseg.export.trace.open_forms import open_traced_models
 from edgeseg.export.trace.trace import Trace, trace
 from edgeseg.image import UInt8, fit
 from edgeseg.masks.mask_values import GivenValues
-from edgeseg.proof.compare import Comparison, Stage, compare
+from edgeseg.proof.compare import Comparison, compare
 from edgeseg.proof.publishing import artifact_stage, engine_stage
 from edgeseg.proof.samples import Samples, UnreadableImageError, samples_from
+from edgeseg.proof.stage import Stage
 from edgeseg.spec import ModelSpec
 
 VerifyData = tuple[Path, str | None, int | None, GivenValues | None]

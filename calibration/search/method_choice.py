@@ -21,12 +21,13 @@ from edgeseg.console.text_table import format_table
 from edgeseg.errors import ArtifactError
 from edgeseg.files.unfinished import scratch_directory
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Comparison, compare, finite, remember_answers
+from edgeseg.proof.compare import Comparison, compare, finite
 from edgeseg.proof.judges.judge import misses
 from edgeseg.proof.judges.reference import check_reference
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.publishing import artifact_stage, open_staged
 from edgeseg.proof.samples import Samples
+from edgeseg.proof.stage import remember_answers
 
 TIE_POINTS = 0.05
 TryRecipe = Callable[[Recipe], Comparison]

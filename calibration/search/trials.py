@@ -19,16 +19,15 @@ from edgeseg.calibration.search.journal import Journal, short_key
 from edgeseg.calibration.search.sensitivity import layer_risk, probes
 from edgeseg.errors import ArtifactError
 from edgeseg.files.atomic import file_sha256
-from edgeseg.metrics.image_counts import ImageCounts
-from edgeseg.metrics.multilabel import make_boundary, make_confusion
-from edgeseg.proof.compare import Comparison, Stage, StageScore, compare, remember_answers
-from edgeseg.proof.confidence import ConfidenceScore
+from edgeseg.proof.compare import Comparison, compare
+from edgeseg.proof.image_record import describe_score, score_from
 from edgeseg.proof.publishing import OutputOptions, artifact_stage, open_staged
 from edgeseg.proof.samples import Samples, UnreadableImageError
+from edgeseg.proof.stage import Stage, remember_answers
 from edgeseg.proof.toolchain import toolchain
 
 RISK = "risk"
-JOURNAL_VERSION = 4
+JOURNAL_VERSION = 5
 """Of what is kept of a measurement; a journal of another version is begun anew."""
 
 
@@ -228,26 +227,14 @@ def _values(trial: Trial) -> dict[str, Any]:
         "bytes": trial.bytes,
         **{name: getattr(found, name) for name in plain},
         "labels_seen": sorted(found.labels_seen),
-        "stages": [_score_values(stage) for stage in found.stages],
-    }
-
-
-def _score_values(stage: StageScore) -> dict[str, Any]:
-    return {
-        "name": stage.name,
-        "ignore_index": stage.confusion.ignore_index,
-        "counts": stage.confusion.counts.tolist(),
-        "intersection": stage.boundary.intersection.tolist(),
-        "union": stage.boundary.union.tolist(),
-        "images": stage.images.to_dict(),
-        "confidence": stage.confidence and stage.confidence.to_dict(),
+        "stages": [describe_score(stage) for stage in found.stages],
     }
 
 
 def _from_values(kept: tuple[str, ...], values: Mapping[str, Any], task: str) -> Trial:
     try:
         comparison = Comparison(
-            [_score_from(stage, task) for stage in values["stages"]],
+            [score_from(stage, task) for stage in values["stages"]],
             tuple(values["classes"]),
             values["labelled"],
             values["source"],
@@ -262,13 +249,3 @@ def _from_values(kept: tuple[str, ...], values: Mapping[str, Any], task: str) ->
         raise ArtifactError(
             f"The search's journal is damaged ({error}). Remove the folder .*.search and repeat."
         ) from None
-
-
-def _score_from(values: Mapping[str, Any], task: str) -> StageScore:
-    confusion = make_confusion(task, len(values["counts"]), values["ignore_index"])
-    confusion.counts = np.array(values["counts"], np.int64)
-    boundary = make_boundary(task, len(values["counts"]), values["ignore_index"])
-    boundary.intersection = np.array(values["intersection"], np.int64)
-    boundary.union = np.array(values["union"], np.int64)
-    sure = values["confidence"] and ConfidenceScore.from_dict(values["confidence"])
-    return StageScore(values["name"], confusion, boundary, ImageCounts.from_dict(values["images"]), sure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from edgeseg.runtime.events.event import OnEvent
 
 if TYPE_CHECKING:
     from edgeseg.masks.mask_values import GivenValues
+    from edgeseg.proof.judgement import Judgement
     from edgeseg.runtime.measure.check import Gate
 
 LATENCY_S = 2.0
@@ -27,23 +29,32 @@ class Checked:
     Attributes:
         artifact: what was checked.
         labels: how many labels occurred on test pictures.
-        gates: everything that was measured against a limit.
+        gates: everything that was measured against a limit of its own.
         saved_ratio: the latency ratio that was saved as a baseline, or None.
+        judgements: what each limit of the budget says of it against its reference; none without ``data``, and of an
+            artifact that says nothing of its single images.
+        missed: those that fail it.
+        misses: the same in sentences, with advice and what each class lost; empty where nothing was missed.
     """
 
     artifact: Artifact
     labels: int
     gates: tuple[Gate, ...]
     saved_ratio: float | None = None
+    judgements: tuple[Judgement, ...] = ()
+    missed: tuple[Judgement, ...] = ()
+    misses: str = ""
 
     @property
-    def failed(self) -> tuple[Gate, ...]:
-        """The gates that did not pass."""
-        return tuple(gate for gate in self.gates if not gate.passed)
+    def failed(self) -> tuple[Gate | Judgement, ...]:
+        """The gates that did not pass, and the limits that were missed."""
+        return (*(gate for gate in self.gates if not gate.passed), *self.missed)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return {"artifact": self.artifact.path.name, "gates": [gate.to_dict() for gate in self.gates]}
+        judged = [{**one.to_dict(), "passed": one not in self.missed} for one in self.judgements]
+        gates = [gate.to_dict() for gate in self.gates]
+        return {"artifact": self.artifact.path.name, "gates": gates, "judgements": judged}
 
 
 def check(
@@ -52,7 +63,10 @@ def check(
     data: str | Path | None = None,
     ignore_index: int | None = None,
     mask_values: GivenValues | None = None,
-    max_drop: float = 0.5,
+    max_drop: float | None = None,
+    limits: Mapping[str, float] | None = None,
+    require_held: bool = False,
+    reference: str | Path | Artifact | None = None,
     max_latency_ms: float | None = None,
     baseline: str | Path | None = None,
     max_slowdown: float = 0.15,
@@ -65,10 +79,17 @@ def check(
 
     Args:
         artifact: its folder, or the open one.
-        data: the data that it was verified on: measure its mIoU again, on the same pictures, whose digests it holds.
+        data: the data that it was verified on: measure it again, on the same pictures, whose digests it holds. With
+            masks its mIoU is held against its own of then; with and without, every limit of a budget against what its
+            reference gave then, which it keeps image by image.
         ignore_index: mask value that is not scored; None: the one that was not scored then.
         mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as they were read then.
-        max_drop: points of mIoU that may be lost.
+        max_drop: points that may be lost: of mIoU, or percent of the pixels where there were no masks. None: what it
+            was made with, and 0.5 against its own mIoU.
+        limits: others of a budget by their names in :class:`~edgeseg.proof.budget.Budget`, such as
+            ``{"max_class_drop": 1}``; those that are not given are what it was made with.
+        require_held: a limit that the images cannot judge fails as one that is missed does.
+        reference: the float artifact that it was made from, to be measured beside it in the place of its record.
         max_latency_ms: largest median latency.
         baseline: compare the latency ratio with this saved one.
         max_slowdown: share by which it may be larger.
@@ -80,13 +101,15 @@ def check(
     Raises:
         ArtifactError: no artifact, one that was changed, or one that records nothing to compare with.
         DataError: images or masks cannot be used, are missing or were changed since.
-        UserError: a baseline that is none, or of another model or CPU; one on another device than the CPU.
+        UserError: a baseline that is none, or of another model or CPU; one on another device than the CPU; a limit
+            that is none, or without pictures to hold it on.
+        GateFailed: it, or its reference, gives one label everywhere, which proves nothing.
         EngineError: the engine fails, or gives two answers to one picture.
         OutputError: the baseline cannot be written, or lies over an input.
     """
-    from edgeseg.runtime.measure.check import check_runs, iou_gate
-    from edgeseg.runtime.measure.evaluate import open_dataset
-    from edgeseg.runtime.measure.recorded import read_recorded
+    from edgeseg.proof.check_masks import CheckData, MaskCheck, check_masks
+    from edgeseg.proof.recheck import choose_budget
+    from edgeseg.runtime.measure.check import check_runs
 
     data, saving = _path(data), _path(save_baseline)
     if saving is not None:
@@ -94,20 +117,23 @@ def check(
         check_apart([saving], [where, *picture_folders(data)])
     if device != "CPU" and (baseline is not None or saving is not None):
         raise UserError(f"A baseline is a ratio to CPU work; found `device={device!r}`. Use `max_latency_ms` there.")
+    given = {**(limits or {}), **({} if max_drop is None else {"max_drop": max_drop})}
+    if data is None and (given or require_held or reference is not None):
+        raise UserError("Limits of a budget are held on pictures: give `data`, what the artifact was verified on.")
     opened = open_artifact(artifact)
+    choose_budget(opened, given, require_held)
     labels = check_runs(opened, device, on_event)
-    gates: list[Gate] = []
+    masks = MaskCheck()
     if data is not None:
-        recorded = read_recorded(opened)
-        ignored = recorded.ignore_index if ignore_index is None else ignore_index
-        meanings = recorded.mask_values if mask_values is None else mask_values
-        dataset = open_dataset(data, opened, ignored, meanings)
+        before = None if reference is None else open_artifact(reference)
+        place = CheckData(data, ignore_index, mask_values, device)
         with report_to(progress)("check", 0) as tick:
-            gates.append(iou_gate(opened, dataset, max_drop, device=device, progress=tick))
+            masks = check_masks(opened, place, given, require_held, before, tick)
+    gates = [*masks.gates]
     if max_latency_ms is not None:
         gates.append(_check_latency(opened, max_latency_ms, device))
     found, ratio = _check_baseline(opened, _path(baseline), saving, max_slowdown)
-    return Checked(opened, labels, (*gates, *found), ratio)
+    return Checked(opened, labels, (*gates, *found), ratio, masks.judgements, masks.missed, masks.misses)
 
 
 def _check_latency(artifact: Artifact, max_latency_ms: float, device: str) -> Gate:

@@ -31,6 +31,8 @@ class ImageCounts:
             class, and the intersection and the union of its outlines.
         objects: for each image (3, K) int64 of :func:`~edgeseg.metrics.class_changes.count_objects` where there are no
             masks; else empty.
+        answers: a digest of all that was said of each image, labels and confidence: where it is the same again, so is
+            everything that was counted.
     """
 
     names: list[str] = field(default_factory=list)
@@ -39,6 +41,7 @@ class ImageCounts:
     pixels: list[int] = field(default_factory=list)
     rows: list[Int64] = field(default_factory=list)
     objects: list[Int64] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -63,7 +66,7 @@ class ImageCounts:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        listed = {name: list(getattr(self, name)) for name in ("names", "digests", "changed", "pixels")}
+        listed = {name: list(getattr(self, name)) for name in ("names", "digests", "changed", "pixels", "answers")}
         return {**listed, **{name: [row.tolist() for row in getattr(self, name)] for name in ("rows", "objects")}}
 
     @classmethod
@@ -71,4 +74,4 @@ class ImageCounts:
         """Read what :meth:`to_dict` gave."""
         names, digests, changed, pixels = (list(values[name]) for name in ("names", "digests", "changed", "pixels"))
         rows, objects = ([np.array(row, np.int64) for row in values[name]] for name in ("rows", "objects"))
-        return cls(names, digests, changed, pixels, rows, objects)
+        return cls(names, digests, changed, pixels, rows, objects, list(values.get("answers", ())))

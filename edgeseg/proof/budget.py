@@ -22,6 +22,7 @@ LIMITS = (
     "max_change",
     "max_gain",
     "max_confidence_change",
+    "max_crossing",
 )
 
 
@@ -43,6 +44,9 @@ class Budget:
         search: when a limit is missed, keep the guilty layers in float; else give up at once.
         max_confidence_change: points (hundredths of 0..1) by which the confidence of any one class may differ from the
             float model's in the mean over its pixels; not applied where there is no confidence.
+        max_crossing: percent of all answers (a pixel's, or of each class where several may show) that may lie on the
+            other side of their threshold; None: any, as each of them is a changed pixel of another limit; not applied
+            where no threshold decides.
     """
 
     max_drop: float | None = None
@@ -54,6 +58,7 @@ class Budget:
     max_change: float | None = None
     max_gain: float | None = None
     max_confidence_change: float = MAX_CONFIDENCE_CHANGE
+    max_crossing: float | None = None
 
     def __post_init__(self) -> None:
         for name in LIMITS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,42 +13,17 @@ from edgeseg.errors import DataError
 from edgeseg.image import UInt8
 from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.class_changes import count_objects
-from edgeseg.metrics.confusion import Confusion, Float64
+from edgeseg.metrics.confusion import Confusion, Float64, Int64
 from edgeseg.metrics.image_counts import ImageCounts
 from edgeseg.metrics.multilabel import make_boundary, make_confusion
 from edgeseg.pixel_digest import pixel_digest
 from edgeseg.proof.confidence import ConfidenceScore
+from edgeseg.proof.kept_masks import KeptMasks
 from edgeseg.proof.samples import Sample, Samples, UnreadableImageError
+from edgeseg.proof.stage import Stage, answer_digest
 from edgeseg.runtime.engines.predictor import Examined
 from edgeseg.runtime.measure.recorded import AS_SHOWN
 from edgeseg.spec import ModelSpec, default_ignore_index
-
-Predict = Callable[[UInt8], UInt8]
-"""HWC uint8 BGR image to HW uint8 labels of the image's size."""
-Examine = Callable[[UInt8], Examined]
-"""HWC uint8 BGR image to labels and confidence of the image's size."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One form of the model: torch, ONNX, OpenVINO fp32, INT8.
-
-    Attributes:
-        name: what tables call it.
-        predict: gives the labels that a run shows, with the threshold applied.
-        examine: gives the same with the confidence behind it; None for what has none.
-    """
-
-    name: str
-    predict: Predict
-    examine: Examine | None = None
-
-    def answer(self, image: UInt8) -> Examined:
-        """Say all there is to say about an image."""
-        if self.examine is not None:
-            return self.examine(image)
-        labels = self.predict(image)
-        return Examined(labels, labels, None)
 
 
 @dataclass
@@ -214,7 +189,13 @@ class Comparison:
         }
 
 
-def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Tick = lambda: None) -> Comparison:
+def compare(
+    stages: Sequence[Stage],
+    samples: Samples,
+    spec: ModelSpec,
+    tick: Tick = lambda: None,
+    masks: KeptMasks | None = None,
+) -> Comparison:
     """Run every stage on every image.
 
     Args:
@@ -222,6 +203,7 @@ def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Ti
         samples: images, with masks or without.
         spec: names the classes.
         tick: called once an image.
+        masks: keeps the reference's labels.
 
     Raises:
         DataError: none of the images can be read, or a mask contradicts the classes.
@@ -235,69 +217,50 @@ def compare(stages: Sequence[Stage], samples: Samples, spec: ModelSpec, tick: Ti
     (6, 'pixels', '1')
     """
     ignored = samples.ignore_index if samples.labelled else default_ignore_index(spec.task, spec.num_classes)
-    scores = [
-        StageScore(
-            stage.name,
-            make_confusion(spec.task, spec.num_classes, ignored),
-            make_boundary(spec.task, spec.num_classes, ignored),
-            confidence=ConfidenceScore.of(spec),
-        )
-        for stage in stages
-    ]
+    scores = [begin_score(stage.name, spec, ignored) for stage in stages]
     result = Comparison(scores, spec.classes, samples.labelled, samples.source, samples.split)
     for sample in samples:
         tick()
         if (pair := _read(sample, result.skipped)) is not None:
-            _count(stages, result, spec, sample.name, *pair)
+            answers = [stage.answer(pair[0]) for stage in stages]
+            if masks is not None:
+                masks.add(answers[0].labels)
+            _count(answers, result, spec, sample.name, *pair)
     if not result.images:
         raise DataError(f"None of the {len(samples)} images of {samples.source} can be read. {result.skipped[0]}")
     return result
 
 
-def remember_answers(stage: Stage, limit_bytes: int = 1 << 29) -> Stage:
-    """Answer an image that a stage has seen from memory, so that a search runs the float model once.
+def begin_score(name: str, spec: ModelSpec, ignored: int | None) -> StageScore:
+    """Make the score of a stage that has counted nothing yet.
 
-    Args:
-        stage: gives the answers.
-        limit_bytes: of answers that are kept; images beyond it are predicted every time.
-
-    >>> seen = []
-    >>> stage = remember_answers(Stage("fp32", lambda image: seen.append(image) or image[..., 0]))
-    >>> image = np.zeros((2, 3, 3), np.uint8)
-    >>> stage.predict(image).shape, stage.answer(image).labels.shape, len(seen)
-    ((2, 3), (2, 3), 1)
+    >>> begin_score("int8", ModelSpec("multiclass", ("sky", "road"), 64, 64), 255).pixels
+    0
     """
-    answers: dict[str, Examined] = {}
-
-    def recall(image: UInt8) -> Examined:
-        key = pixel_digest(image)
-        if key in answers:
-            return answers[key]
-        found = stage.answer(image)
-        if found.nbytes * (len(answers) + 1) <= limit_bytes:
-            answers[key] = found
-        return found
-
-    return Stage(stage.name, lambda image: recall(image).labels, recall)
+    areas = make_confusion(spec.task, spec.num_classes, ignored)
+    outlines = make_boundary(spec.task, spec.num_classes, ignored)
+    return StageScore(name, areas, outlines, confidence=ConfidenceScore.of(spec))
 
 
 def _count(
-    stages: Sequence[Stage], result: Comparison, spec: ModelSpec, name: str, image: UInt8, mask: UInt8 | None
+    answers: Sequence[Examined], result: Comparison, spec: ModelSpec, name: str, image: UInt8, mask: UInt8 | None
 ) -> None:
-    answers = [stage.answer(image) for stage in stages]
     digest, reference = pixel_digest(image), answers[0]
     truth = reference.labels if mask is None else mask
     for score, found in zip(result.stages, answers, strict=True):
         score.count(found.labels, reference.labels, truth, (name, digest))
+        score.images.answers.append(answer_digest(found))
         if score.confidence is not None:
             score.confidence.count(found, reference, mask, score.confusion.ignore_index)
         if mask is None and score is not result.reference:
-            pixels = spec.height * spec.width
-            score.images.objects.append(
-                count_objects(reference.labels, found.labels, spec.num_classes, pixels, spec.task)
-            )
+            score.images.objects.append(count_changes(reference.labels, found.labels, spec))
     result.labels_seen.update(int(v) for v in np.unique(reference.labels))
     result.images += 1
+
+
+def count_changes(reference: UInt8, labels: UInt8, spec: ModelSpec) -> Int64:
+    """Count the objects of each class, and those that went and came, (3, K) int64, in HW uint8 labels."""
+    return count_objects(reference, labels, spec.num_classes, spec.height * spec.width, spec.task)
 
 
 def _read(sample: Sample, skipped: list[str]) -> tuple[UInt8, UInt8 | None] | None:

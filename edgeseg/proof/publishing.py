@@ -11,9 +11,10 @@ from typing import Any
 from edgeseg.artifact import Artifact, write_manifest
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.errors import UserError
-from edgeseg.proof.compare import Comparison, Stage
+from edgeseg.proof.compare import Comparison
 from edgeseg.proof.judgement import Judgement
 from edgeseg.proof.search_record import SearchRecord
+from edgeseg.proof.stage import Stage
 from edgeseg.runtime.engines.engine import CONFIDENCE, Engine, open_engine
 from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.runtime.engines.threshold import shown_threshold

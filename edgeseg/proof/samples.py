@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,8 +125,8 @@ def samples_from(
     seen = {image.resolve() for image in calibrated}
     unseen = [image for image in images if image.resolve() not in seen]
     chosen = unseen if len(unseen) >= FEW_UNSEEN else images
-    items = tuple(Sample(image.name, _image_reader(image), (image,)) for image in chosen)
-    return Samples(items, str(path), left_out=about_unread(unread_pictures(path))).spread(UNLABELLED_LIMIT)
+    found = samples_of_images(chosen, str(path))
+    return replace(found, left_out=about_unread(unread_pictures(path))).spread(UNLABELLED_LIMIT)
 
 
 @checked
@@ -164,11 +164,21 @@ def _labelled_samples(
         )
     split = split or choose_split(dataset)
     dataset.check_masks(split, proof=True)
-    items = tuple(
-        Sample(pair.image.name, _pair_reader(dataset, pair), (pair.image, *pair.masks)) for pair in dataset.pairs(split)
-    )
+    return samples_of_pairs(dataset, split, dataset.pairs(split), str(path))
+
+
+@checked
+def samples_of_images(images: Sequence[Path], source: str) -> Samples:
+    """Make samples of pictures without masks."""
+    return Samples(tuple(Sample(image.name, _image_reader(image), (image,)) for image in images), source)
+
+
+@checked
+def samples_of_pairs(dataset: Dataset, split: str, pairs: Sequence[Pair], source: str) -> Samples:
+    """Make samples of pictures of a dataset with their masks."""
+    items = tuple(Sample(pair.image.name, _pair_reader(dataset, pair), (pair.image, *pair.masks)) for pair in pairs)
     meanings = dataset.recorded_values or None
-    return Samples(items, str(path), split, True, dataset.ignore_index, dataset.left_out(split), meanings)
+    return Samples(items, source, split, True, dataset.ignore_index, dataset.left_out(split), meanings)
 
 
 def choose_split(dataset: Dataset) -> str:

@@ -25,7 +25,8 @@ def stage_table(comparison: Comparison) -> str:
     """Lay out agreement, mIoU and drop of every stage.
 
     >>> import numpy as np
-    >>> from edgeseg.proof.compare import Stage, compare
+    >>> from edgeseg.proof.compare import compare
+    >>> from edgeseg.proof.stage import Stage
     >>> from edgeseg.proof.samples import synthetic_samples
     >>> from edgeseg.spec import ModelSpec
     >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)

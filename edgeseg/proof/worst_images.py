@@ -9,8 +9,8 @@ import numpy as np
 
 from edgeseg.console.progress import Tick
 from edgeseg.image import UInt8
-from edgeseg.proof.compare import Stage
 from edgeseg.proof.samples import Sample, Samples, UnreadableImageError
+from edgeseg.proof.stage import Stage
 
 WORST = 6
 

@@ -12,7 +12,7 @@ from edgeseg.console.progress import bar_on_tty, show_progress
 from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
-from edgeseg.verbs.flags.budget import add_budget_arguments, read_limits
+from edgeseg.verbs.flags.budget import MEASURED, add_budget_arguments, read_limits
 from edgeseg.verbs.flags.masks import add_mask_arguments
 
 EXAMPLES = (
@@ -20,11 +20,6 @@ EXAMPLES = (
     "edgeseg verify best.pt best-int8-openvino --data DIR --trace",
     "edgeseg verify best-int8-openvino --data DIR --precision auto",
 )
-GATES = ("max_drop", "max_class_change", "max_confidence_change")
-"""Limits of a budget that have a flag here."""
-HELPS = {
-    "max_confidence_change": "points of confidence that a class may move by in the mean (default: any; for a proof 5)"
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder, or a folder of images")
     data.add_argument("--split", help="which split of a data folder (default: val)")
     add_mask_arguments(data)
-    add_budget_arguments(parser.add_argument_group("gate"), GATES, HELPS)
+    add_budget_arguments(parser.add_argument_group("gate"), MEASURED, MEASURED)
     proof = parser.add_argument_group("proof on a device, written into the artifacts")
     proof.add_argument("--device", metavar="NAME", help="engine's name of the device that is proven (default: CPU)")
     proof.add_argument(
@@ -63,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.proof.judges.gates import check_budget, limit_drop
     from edgeseg.proof.judges.judge import list_judgements
 
-    given = read_limits(args, GATES)
+    given = read_limits(args)
     with show_progress() as progress:
         comparison = verify(
             args.models,

@@ -21,6 +21,7 @@ from edgeseg.errors import DataError, EngineError, GateFailed, UserError
 from edgeseg.files.atomic import atomic_file
 from edgeseg.files.input_file import read_text
 from edgeseg.given import checked
+from edgeseg.metrics.confusion import Confusion
 from edgeseg.runtime.engines.engine import CONFIDENCE, open_engine
 from edgeseg.runtime.engines.predictor import Predictor, open_predictor
 from edgeseg.runtime.engines.threshold import shown_threshold
@@ -28,7 +29,7 @@ from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.measure.bench import realistic_inputs
 from edgeseg.runtime.measure.evaluate import evaluate
 from edgeseg.runtime.measure.latency_gate import LatencyRatio
-from edgeseg.runtime.measure.recorded import find_pictures, read_recorded
+from edgeseg.runtime.measure.recorded import Recorded, find_pictures, read_recorded
 from edgeseg.runtime.system.machine import this_cpu
 
 DEFAULT_MAX_DROP, DEFAULT_MAX_SLOWDOWN = 0.5, 0.15
@@ -114,10 +115,19 @@ def iou_gate(
             f"{artifact.path.name} was verified on {recorded.images} readable images of split {recorded.split!r}; now "
             f"{evaluation.images} of them can be read. {' '.join(evaluation.skipped[:1])}"
         )
-    found, constant = evaluation.confusion.mean_iou, evaluation.confusion.constant_iou
+    return hold_iou(artifact, recorded, evaluation.confusion, str(dataset.root), max_drop)
+
+
+def hold_iou(artifact: Artifact, recorded: Recorded, scores: Confusion, data: str, max_drop: float) -> Gate:
+    """Hold the mIoU that was measured now against the recorded one.
+
+    Raises:
+        GateFailed: it is no better than one label everywhere.
+    """
+    found, constant = scores.mean_iou, scores.constant_iou
     if constant is not None and found <= constant:
         raise GateFailed(
-            f"{artifact.path.name} scores mIoU {found:.4f} on {evaluation.images} images of {dataset.root}, no better "
+            f"{artifact.path.name} scores mIoU {found:.4f} on {recorded.images} images of {data}, no better "
             "than one label everywhere: that it does so still proves nothing. Export a network that was trained."
         )
     where = (

@@ -145,8 +145,9 @@ class TestThreshold:
 
 def test_an_unknown_label_is_compared_too() -> None:
     """Two classes and no background: what is not sure becomes 255 in both forms, and counts where it differs."""
-    from edgeseg.proof.compare import Stage, compare
+    from edgeseg.proof.compare import compare
     from edgeseg.proof.samples import synthetic_samples
+    from edgeseg.proof.stage import Stage
     from edgeseg.runtime.engines.predictor import Examined
     from edgeseg.spec import ModelSpec
 

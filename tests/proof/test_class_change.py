@@ -8,11 +8,12 @@ import pytest
 from edgeseg.errors import GateFailed
 from edgeseg.metrics.image_counts import ImageCounts
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Stage, compare
+from edgeseg.proof.compare import compare
 from edgeseg.proof.judges.class_change import list_changes
 from edgeseg.proof.judges.gates import check_budget, check_drop
 from edgeseg.proof.judges.judge import judge, misses
 from edgeseg.proof.samples import Sample, Samples
+from edgeseg.proof.stage import Stage
 from edgeseg.spec import ModelSpec
 
 SPEC = ModelSpec("multiclass", ("sky", "road", "pole"), 120, 160)

@@ -11,11 +11,12 @@ from fitted import CLASSES, SPEC, scene, write_dataset
 
 from edgeseg.errors import DataError, GateFailed, UserError
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Stage, compare, remember_answers
+from edgeseg.proof.compare import compare
 from edgeseg.proof.judges.gates import check_budget, check_drop, check_parity
 from edgeseg.proof.judges.judge import judge
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.samples import samples_from, synthetic_samples
+from edgeseg.proof.stage import Stage, remember_answers
 from edgeseg.proof.tables import class_table, comparison_notes, stage_table
 from edgeseg.spec import ModelSpec
 

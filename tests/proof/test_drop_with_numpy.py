@@ -15,9 +15,10 @@ from house import ROOT
 from edgeseg.metrics.blocks import find_blocks
 from edgeseg.metrics.bootstrap import expand_level
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Comparison, Stage, compare
+from edgeseg.proof.compare import Comparison, compare
 from edgeseg.proof.judges.judge import judge
 from edgeseg.proof.samples import samples_from
+from edgeseg.proof.stage import Stage
 from edgeseg.spec import ModelSpec
 
 SPEC = ModelSpec("multiclass", ("sky", "road", "tree"), 32, 32)

@@ -14,7 +14,7 @@ from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.confusion import Confusion
 from edgeseg.metrics.image_counts import ImageCounts
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Comparison, Stage, StageScore, compare
+from edgeseg.proof.compare import Comparison, StageScore, compare
 from edgeseg.proof.judgement import count_needed, decide, judgement_table
 from edgeseg.proof.judges.certainty import class_iou, find_certainty
 from edgeseg.proof.judges.gates import check_budget, limit_drop
@@ -22,6 +22,7 @@ from edgeseg.proof.judges.judge import judge, list_judgements, misses
 from edgeseg.proof.judges.whole import _lost, judge_whole
 from edgeseg.proof.judges.worst_class import judge_classes
 from edgeseg.proof.samples import Sample, Samples
+from edgeseg.proof.stage import Stage
 from edgeseg.spec import ModelSpec
 
 SPEC = ModelSpec("multiclass", ("sky", "road", "pole"), 32, 32)

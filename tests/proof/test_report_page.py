@@ -21,7 +21,7 @@ from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.calibration.search.method_choice import MethodChoice, MethodTry
 from edgeseg.errors import TamperedError
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Stage, compare
+from edgeseg.proof.compare import compare
 from edgeseg.proof.judges.judge import judge, misses
 from edgeseg.proof.judges.worst_class import worst_class
 from edgeseg.proof.ladder import Ladder, Rung
@@ -33,6 +33,7 @@ from edgeseg.proof.report.report import Proof, describe_proof, write_proof
 from edgeseg.proof.samples import Sample, Samples, samples_from
 from edgeseg.proof.search_record import SearchRecord
 from edgeseg.proof.speed import Speed
+from edgeseg.proof.stage import Stage
 from edgeseg.proof.worst_images import WorstImage, worst_images
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}

@@ -153,7 +153,7 @@ def exported(floats: dict[str, Artifact], data: Path, tmp_path_factory: pytest.T
 class TestVerbs:
     def test_export_proves_what_it_made(self, exported: Path) -> None:
         int8 = Artifact.open(exported / "chain-int8-tiny")
-        assert set(int8.files) == {"model.npz", "report.html", "report.json"}
+        assert set(int8.files) == {"model.npz", "report.html", "report.json", "images.json", "masks.zip"}
         assert int8.measured["agreement"] > 0.98
         assert int8.measured["speed"]["int8_p50_ms"] > 0
         assert int8.toolchain["tiny-engine"] == "1.0"

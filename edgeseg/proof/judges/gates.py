@@ -43,7 +43,8 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
             :func:`~edgeseg.proof.judges.reference.check_reference`.
 
     >>> import numpy as np
-    >>> from edgeseg.proof.compare import Stage, compare
+    >>> from edgeseg.proof.compare import compare
+    >>> from edgeseg.proof.stage import Stage
     >>> from edgeseg.proof.samples import synthetic_samples
     >>> from edgeseg.spec import ModelSpec
     >>> spec = ModelSpec("multiclass", ("sky", "road"), 64, 64)
@@ -58,9 +59,13 @@ def check_budget(comparison: Comparison, budget: Budget) -> None:
     check_reference(comparison)
     for stage in comparison.stages[1:]:
         if found := misses(comparison, stage, budget):
-            sentence = budget_sentence(comparison, stage, found)
-            message = f"{sentence} {_advice(comparison, found)}\n{class_table(comparison)}"
-            raise GateFailed(message, comparison, found)
+            raise GateFailed(describe_misses(comparison, stage, found), comparison, found)
+
+
+def describe_misses(comparison: Comparison, stage: StageScore, found: list[Judgement]) -> str:
+    """Say what a stage lost, which limits fail it, what to do about it, and what each class lost."""
+    sentence = budget_sentence(comparison, stage, found)
+    return f"{sentence} {_advice(comparison, found)}\n{class_table(comparison)}"
 
 
 def check_drop(comparison: Comparison, max_drop: float, max_class_change: float = MAX_CLASS_CHANGE) -> None:

@@ -11,6 +11,7 @@ from edgeseg.proof.judgement import Judgement
 from edgeseg.proof.judges.change import judge_change
 from edgeseg.proof.judges.class_change import judge_class_change
 from edgeseg.proof.judges.confidence import judge_confidence
+from edgeseg.proof.judges.crossing import judge_crossing
 from edgeseg.proof.judges.gain import judge_gain
 from edgeseg.proof.judges.outlines import judge_outlines
 from edgeseg.proof.judges.unseen_classes import judge_unseen_classes
@@ -29,6 +30,7 @@ JUDGES: tuple[Judge, ...] = (
     judge_class_change,
     judge_gain,
     judge_confidence,
+    judge_crossing,
 )
 
 
@@ -36,10 +38,11 @@ def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Jud
     """Hold a stage against every limit that applies, the one of the whole first.
 
     Without masks only ``max_drop`` applies, to the percentage of changed pixels, and ``max_class_change``; where the
-    model gives confidence, ``max_confidence_change`` in any case. Of a class that the truth does not show nothing can
-    be told. What could not be measured is missed.
+    model gives confidence, ``max_confidence_change`` in any case, and ``max_crossing`` where it was asked for. Of a
+    class that the truth does not show nothing can be told. What could not be measured is missed.
 
-    >>> from edgeseg.proof.compare import Stage, compare
+    >>> from edgeseg.proof.compare import compare
+    >>> from edgeseg.proof.stage import Stage
     >>> from edgeseg.proof.samples import synthetic_samples
     >>> from edgeseg.spec import ModelSpec
     >>> import numpy as np

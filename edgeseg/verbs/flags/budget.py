@@ -9,14 +9,25 @@ from typing import Any
 from edgeseg.console.quantities import number
 
 _FLAGS = {
-    "max_drop": "points that may be lost: of mIoU with masks (default: 0.5), %% of pixels without (default: 5)",
+    "max_drop": "points that may be lost: of mIoU with masks, %% of pixels without (default: 0.5, and 5 without)",
     "max_class_drop": "points of IoU a class may lose (default: 2)",
     "max_boundary_drop": "points of boundary IoU that may be lost (default: 1)",
     "max_class_change": "%% of a class, or of its objects, that may go or come where there are no masks (default: 10)",
     "max_change": "%% of the pixels that may change their label, whatever the score says (default: 3 with masks)",
     "max_gain": "points of mIoU that may be gained beyond chance (default: 0.5)",
     "max_confidence_change": "points by which the confidence of a class may move in the mean (default: 5)",
+    "max_crossing": "%% of the answers that may cross their threshold (default: any)",
 }
+_ALWAYS = ("max_drop", "max_class_change")
+MEASURED = {
+    name: words.replace("(default: ", "(default: any; for a proof ")
+    if name not in ("max_drop", "max_class_change")
+    else words
+    for name, words in _FLAGS.items()
+}
+"""The same flags where models are compared, and a limit that nobody gave allows anything."""
+RECORDED = {name: f"{words.split(' (default', 1)[0]} (default: as it was made with)" for name, words in _FLAGS.items()}
+"""The same flags where an artifact is held to what it was made with."""
 UNBOUNDED = ("max_class_change",)
 """More than all of it: objects may come that are more than there were."""
 MOST_POINTS = 100

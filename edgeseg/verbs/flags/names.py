@@ -30,10 +30,10 @@ distill_temperature distill_weight
 dla drop_levels ema encoder_lr engine_file epochs eval_data every file format fps gpu_resize half hardware_compatible
 ignore_index imgsz int8 jsonl jsonl_every jsonl_keep keep keep_float levels log_json logits loss lr mask_values
 masks_keep
-max_boundary_drop max_change max_class_change max_class_drop max_confidence_change max_drop max_fps max_gain
-max_frames mean method min_confidence model name out outputs precision prefer
-pretrained qat require_held resize restarts roi rotate save save_baseline save_every save_frames save_masks scale
-seconds seed show
+max_boundary_drop max_change max_class_change max_class_drop max_confidence_change max_crossing
+max_drop max_fps max_gain max_frames mean method min_confidence model name out outputs precision prefer
+pretrained qat reference require_held resize restarts roi rotate save save_baseline save_every save_frames save_masks
+scale seconds seed show
 slots source spec std stem_stride steps task teacher tls_ca tls_fingerprint tls_insecure trace trace_images trace_out
 trust upsample upsampling val_every value_range version_compatible weights width
 """

@@ -19,8 +19,9 @@ from edgeseg.calibration.search.method_choice import choose_method, method_trial
 from edgeseg.console.progress import no_progress
 from edgeseg.errors import ArtifactError, DataError, UserError
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Stage, compare
+from edgeseg.proof.compare import compare
 from edgeseg.proof.samples import Sample, Samples, samples_from
+from edgeseg.proof.stage import Stage
 from edgeseg.verbs.flags.int8 import add_int8_arguments, check_int8_arguments, read_quantization
 
 WIDE = Budget(100, 100, 100)

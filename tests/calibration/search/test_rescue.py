@@ -8,9 +8,10 @@ from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.search import mixed_precision, rescue
 from edgeseg.errors import GateFailed
 from edgeseg.proof.budget import Budget
-from edgeseg.proof.compare import Stage, compare
+from edgeseg.proof.compare import compare
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.report.report import JSON_FILE
+from edgeseg.proof.stage import Stage
 
 LIMITS = Budget(0.5, 2.0, 1.0)
 

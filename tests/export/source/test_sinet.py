@@ -18,9 +18,10 @@ from edgeseg.export.build import onnx_artifact, openvino_artifact, reference_sta
 from edgeseg.export.graphs.opset import read_opset
 from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
-from edgeseg.proof.compare import Stage, compare
+from edgeseg.proof.compare import compare
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import samples_from
+from edgeseg.proof.stage import Stage
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sinet.py"
 
