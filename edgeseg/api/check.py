@@ -107,8 +107,8 @@ def check(
         EngineError: the engine fails, or gives two answers to one picture.
         OutputError: the baseline cannot be written, or lies over an input.
     """
-    from edgeseg.proof.check_masks import CheckData, MaskCheck, check_masks
-    from edgeseg.proof.recheck import choose_budget
+    from edgeseg.proof.judges.check_masks import CheckData, MaskCheck, check_masks
+    from edgeseg.proof.judges.recheck import choose_budget
     from edgeseg.runtime.measure.check import check_runs
 
     data, saving = _path(data), _path(save_baseline)

@@ -118,6 +118,7 @@ def iou_gate(
     return hold_iou(artifact, recorded, evaluation.confusion, str(dataset.root), max_drop)
 
 
+@checked
 def hold_iou(artifact: Artifact, recorded: Recorded, scores: Confusion, data: str, max_drop: float) -> Gate:
     """Hold the mIoU that was measured now against the recorded one.
 

@@ -25,9 +25,9 @@ from edgeseg.proof.compare import Comparison, compare
 from edgeseg.proof.image_record import read_image_record, write_record
 from edgeseg.proof.judgement import judgement_table
 from edgeseg.proof.judges.judge import judge
+from edgeseg.proof.judges.recheck import choose_budget
 from edgeseg.proof.kept_masks import KeptMasks
 from edgeseg.proof.publishing import artifact_stage
-from edgeseg.proof.recheck import choose_budget
 from edgeseg.proof.samples import Samples, samples_from
 from edgeseg.proof.stage import Stage
 from edgeseg.runtime.engines.predictor import Examined

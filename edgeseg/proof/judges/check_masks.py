@@ -19,9 +19,9 @@ from edgeseg.proof.image_record import ImageRecord, read_image_record
 from edgeseg.proof.judgement import Judgement
 from edgeseg.proof.judges.gates import describe_misses
 from edgeseg.proof.judges.judge import failures
+from edgeseg.proof.judges.recheck import Rechecked, choose_budget, recheck
 from edgeseg.proof.judges.reference import check_reference
 from edgeseg.proof.publishing import artifact_stage
-from edgeseg.proof.recheck import Rechecked, choose_budget, recheck
 from edgeseg.proof.samples import Samples, samples_of_images, samples_of_pairs
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.measure.check import DEFAULT_MAX_DROP, Gate, hold_iou, iou_gate
