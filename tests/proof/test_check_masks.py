@@ -275,5 +275,5 @@ def test_limits_need_pictures_and_a_name(tiny_artifact: ArtifactMaker, tmp_path:
     for asked in ({"max_drop": 1}, {"require_held": True}, {"limits": {"max_gain": 1}}):
         with pytest.raises(UserError, match="give `data`"):
             check(tiny_artifact("onnx"), **asked)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match=r"`limits` are max_drop, .*; found max_loss"):
+    with pytest.raises(UserError, match=r"The limits of a budget are max_drop, .*; found max_loss"):
         check(tiny_artifact("onnx"), data=tmp_path, limits={"max_loss": 1})

@@ -1,6 +1,6 @@
 """``max_crossing``: the share of the answers that lie on the other side of their threshold.
 
-What a threshold decides is what `run` shows and event rules count, so a share of it may be asked for by itself; a limit
+What a threshold decides is what a run shows and event rules count, so a share of it may be asked for by itself; a limit
 on changed pixels counts the same pixels among others.
 """
 

@@ -189,7 +189,7 @@ def choose_budget(artifact: Artifact, given: Mapping[str, float], require_held: 
         UserError: there is no such limit, or a value is none.
     """
     if strange := sorted(set(given) - set(LIMITS)):
-        raise UserError(f"`limits` are {', '.join(LIMITS)}; found {strange[0]}.")
+        raise UserError(f"The limits of a budget are {', '.join(LIMITS)}; found {strange[0]}.")
     recorded: dict[str, Any] = {}
     if artifact.precision == "fp32":
         recorded["max_drop"] = PARITY_PERCENT
