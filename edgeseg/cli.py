@@ -18,7 +18,7 @@ from edgeseg import __version__
 from edgeseg.console.command_parser import CommandParser, did_you_mean, examples_text
 from edgeseg.console.terminal import complain, visible
 from edgeseg.console.wording import wording
-from edgeseg.errors import EdgesegError
+from edgeseg.errors import DataWarning, EdgesegError
 
 VERBS = {
     "train": "train a compact network on images and masks",
@@ -109,9 +109,14 @@ def guard_errors(verb: str, work: Callable[[], int], as_json: bool = False) -> i
         work: returns an exit code.
         as_json: the line is a JSON object, as those of ``run --log-json``.
     """
+    from edgeseg.console.shown_warnings import tell_warnings
     from edgeseg.console.steps import listen_to_steps
 
-    with wording(_name_flags), listen_to_steps(lambda about, sentence: _tell_step(about, sentence, as_json)):
+    with (
+        wording(_name_flags),
+        listen_to_steps(lambda about, sentence: _tell_step(about, sentence, as_json)),
+        tell_warnings(DataWarning, lambda sentence: _warn(f"edgeseg {verb}", sentence, as_json)),
+    ):
         return _guard(verb, work, as_json)
 
 
@@ -145,6 +150,13 @@ def _tell_step(about: str, sentence: str, as_json: bool) -> None:
     from edgeseg.runtime.events.event_log import Log
 
     Log(as_json).event(Event("step", about, sentence))
+
+
+def _warn(who: str, sentence: str, as_json: bool) -> None:
+    if as_json:
+        _tell_step(who, sentence, as_json)
+    else:
+        complain(f"warning: {sentence}")
 
 
 def _complain(who: str, message: str, as_json: bool, code: int) -> None:

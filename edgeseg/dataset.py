@@ -19,6 +19,7 @@ where ``task: multilabel`` says that bit k of a mask's values stands for class k
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +28,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgeseg.datasets.formats.mask_file import check_same_size, read_labels, void_as
-from edgeseg.errors import DataError
+from edgeseg.datasets.formats.origin import read_origin
+from edgeseg.errors import DataError, DataWarning
 from edgeseg.files.data_layout import DataLayout, read_layout
 from edgeseg.files.image_files import about_unread, is_image, list_images, unread_pictures
 from edgeseg.given import checked
@@ -91,6 +93,7 @@ class Dataset:
         void_said: somebody chose ``ignore_index``; it is no guess.
         task: what the data is for, where it says so: ``multilabel`` where masks hold sets of classes.
         converted_as: what ``mask_values`` was while another format was converted; the masks hold class indices since.
+        groups: which pictures belong together (a city, a patient), by name without ending, where the data tells it.
     """
 
     root: Path
@@ -101,6 +104,7 @@ class Dataset:
     void_said: bool = False
     task: str | None = None
     converted_as: MaskValues | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(
@@ -120,6 +124,9 @@ class Dataset:
             mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the file says it. See
                 :meth:`~edgeseg.masks.mask_values.MaskValues.read`.
             spec: of the network that the data is for.
+
+        Warns:
+            DataWarning: what was guessed, drawn all the same or left out when it was converted; each time.
 
         Raises:
             DataError: no such folder, an unknown layout, no class names, meanings that make no sense, or masks of
@@ -151,7 +158,8 @@ class Dataset:
                 f"`mask_values` gives a value one class, and masks in {path} show several. "
                 f"{HOW.format(first=found.classes[0])}."
             )
-        return cls(found.root, found.classes, void, found.folders, values, said, task)
+        groups = read_origin(found.root).groups
+        return cls(found.root, found.classes, void, found.folders, values, said, task, groups=groups)
 
     @classmethod
     def _open_converted(
@@ -171,6 +179,9 @@ class Dataset:
         names = spec.classes if spec is not None and reader.may_lack_names else None
         options = ReadOptions(network_classes=names, mask_values=given)
         place = convert_into_cache(path, reader, options, bar_on_tty)
+        origin = read_origin(place)
+        for note in origin.notes:
+            warnings.warn(f"{path}, read as {origin.format}: {note}", DataWarning, stacklevel=3)
         opened = cls.open(place)
         if spec is not None:
             expect_task(opened, opened.task, spec.task)

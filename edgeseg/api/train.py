@@ -35,8 +35,8 @@ def train(
     """Train a compact segmentation network; what is left out follows from the data and this machine.
 
     Args:
-        data: a folder with ``images/``, ``masks/`` and ``classes.txt``, or a ``data.yaml``. Without a val split every
-            fifth picture is held out.
+        data: a folder with ``images/``, ``masks/`` and ``classes.txt``, or a ``data.yaml``. Without a val split a
+            fifth is held out: whole sequences where names tell them, else every fifth picture.
         out: folder for checkpoints and curves.
         model: a network of ``edgeseg models``; None: the one that gets furthest in half an hour on a CPU.
         options: of the network, such as ``{"width": 0.5}``.
@@ -64,7 +64,7 @@ def train(
         OutputError: ``out`` cannot be written, or another training writes there.
 
     Warns:
-        DataWarning: few pictures, stretched ones, or a network that learns nothing.
+        DataWarning: few pictures, stretched ones, labels that were guessed, or a network that learns nothing.
 
     Example:
         >>> result = edgeseg.train("data", model="unet", options={"width": 0.25}, imgsz=(64, 96), steps=300)

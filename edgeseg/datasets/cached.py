@@ -18,7 +18,7 @@ from edgeseg.errors import EnvironmentFault
 from edgeseg.files.cache_folder import cache_folder, private_folder
 from edgeseg.masks.mask_values import IGNORE, GivenValues
 
-FORM = 1
+FORM = 2
 """Counts up when the same files would be converted to something else."""
 FOLDER = "datasets"
 DIGITS = 32

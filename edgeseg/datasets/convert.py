@@ -16,6 +16,7 @@ import numpy as np
 
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.datasets.formats.labelled_set import VOID, LabelledPicture, LabelledSet
+from edgeseg.datasets.formats.origin import ORIGIN
 from edgeseg.datasets.formats.picture_file import is_gif, read_picture, suffix_of
 from edgeseg.datasets.names import name_pictures
 from edgeseg.datasets.picture import read_pair
@@ -32,7 +33,6 @@ from edgeseg.version import __version__
 Missing = Literal["refuse", "background", "skip"]
 MISSING: tuple[Missing, ...] = ("refuse", "background", "skip")
 DEFAULT_SPLIT = "train"
-ORIGIN = "converted.json"
 MOST_NAMED = 5
 
 
@@ -179,6 +179,7 @@ class _Writer:
         usual = enumerate(default_palette(len(found.classes)))
         self.palette = [_split_color(found.colors.get(label), color) for label, color in usual]
         self.counts: list[tuple[str, Path, np.ndarray[Any, Any]]] = []
+        self.groups: dict[str, str] = {}
 
     def write(self, pictures: Sequence[LabelledPicture], skip_wrong: bool, progress: Progress) -> list[str]:
         """Write pictures and masks; the sentences about those that are wrong and were left out."""
@@ -202,6 +203,8 @@ class _Writer:
             folder.mkdir(parents=True, exist_ok=True)
         place.write_bytes(mask_png(mask, self.palette))
         self._write_image(picture.image, image, self.folder / "images" / split / name)
+        if picture.group is not None:
+            self.groups[name] = picture.group
         self.counts.append((split, picture.labels[0] if picture.labels else Path(f"{name}.png"), value_counts(mask)))
 
     def _write_image(self, source: Path | bytes, image: UInt8, target: Path) -> None:
@@ -251,6 +254,8 @@ class _Writer:
             values = {**folders, "names": list(self.found.classes), "ignore_index": VOID}
             self._write_json("data.yaml", values)
         origin = {"edgeseg": __version__, "source": str(self.found.root.resolve()), **done.to_dict()}
+        if len(set(self.groups.values())) > 1:
+            origin["groups"] = self.groups
         self._write_json(ORIGIN, {key: value for key, value in origin.items() if key != "folder"})
 
     def _write_json(self, name: str, values: dict[str, Any]) -> None:

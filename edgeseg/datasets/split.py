@@ -1,4 +1,4 @@
-"""Splits where a set has none: what belongs together stays together."""
+"""Splits where a set has none, and of a set that is trained on without one: what belongs together stays together."""
 
 from __future__ import annotations
 
@@ -10,13 +10,63 @@ from typing import Literal
 
 from edgeseg.datasets.formats.labelled_set import LabelledPicture, LabelledSet
 from edgeseg.errors import UserError
-from edgeseg.files.sequences import group_frames
+from edgeseg.files.sequences import group_frames, sequence_of
 
 By = Literal["auto", "group", "time", "random"]
 WAYS: tuple[By, ...] = ("auto", "group", "time", "random")
 LEAST_GROUPS = 5
 LEAST_FRAMES = 3
 """A sequence of so many pictures or more is one; a number at the end of every name is none."""
+
+
+LEAST_SHARE = 0.5
+"""Share of the pictures that are in a group with others, from which on names of several beginnings tell groups."""
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which pictures belong together.
+
+    Attributes:
+        members: positions of each group, in the order of its frames.
+        names: what each is called.
+        told: the data itself names them; else they are sequences, as the names of the pictures tell it.
+    """
+
+    members: tuple[tuple[int, ...], ...]
+    names: tuple[str, ...]
+    told: bool
+
+    @property
+    def tell_apart(self) -> bool:
+        """Whether there are several groups and most of the pictures are in one with others; no mere numbering."""
+        together = sum(len(group) for group in self.members if len(group) > 1)
+        return len(self.members) > 1 and (self.told or together >= LEAST_SHARE * sum(map(len, self.members)))
+
+    @property
+    def way(self) -> By:
+        """How pictures of such groups are divided: group by group, or by time where there are few groups."""
+        return "group" if len(self.members) >= LEAST_GROUPS else "time"
+
+
+def find_groups(names: Sequence[str], told: Sequence[str | None]) -> Groups:
+    """Find out which pictures belong together.
+
+    Args:
+        names: of the pictures, with an ending.
+        told: the group of each as the data tells it, or None.
+
+    >>> find_groups(["a_2.png", "b_1.png", "a_1.png"], [None] * 3)
+    Groups(members=((2, 0), (1,)), names=('a_', 'b_'), told=False)
+    """
+    if len(set(told)) > 1 and None not in told:
+        by_name: dict[str, list[int]] = {}
+        for at, group in enumerate(told):
+            by_name.setdefault(str(group), []).append(at)
+        return Groups(tuple(map(tuple, by_name.values())), tuple(by_name), True)
+    members = group_frames(names)
+    called = (sequence_of(names[group[0]]) or (names[group[0]], 0) for group in members)
+    return Groups(tuple(map(tuple, members)), tuple(name for name, _ in called), False)
 
 
 @dataclass(frozen=True)
@@ -60,16 +110,16 @@ def plan_split(
         raise UserError(f"`val` and `test` are shares whose sum is under 1; found {val} and {test}.")
     if len(pictures) < 2 + bool(test):
         raise UserError(f"There are {len(pictures)} pictures; a split needs one for each of its parts.")
-    groups, named = _find_groups(pictures)
-    way = _choose_way(groups, named) if by == "auto" else by
-    if way == "group" and len(groups) < 2 + bool(test):
+    groups = find_groups([f"{Path(one.name).name}.png" for one in pictures], [one.group for one in pictures])
+    way = _choose_way(groups) if by == "auto" else by
+    if way == "group" and len(groups.members) < 2 + bool(test):
         raise UserError(f"All {len(pictures)} pictures are of one group; split by time, with `by='time'`.")
     wanted = [("val", val), *([("test", test)] if test else [])]
     splits = ["train"] * len(pictures)
-    for split, held in _hold(groups, len(pictures), wanted, way, random.Random(seed)):
+    for split, held in hold_out(groups, wanted, way, random.Random(seed)):
         for at in held:
             splits[at] = split
-    return SplitPlan(way, tuple(splits), _describe(way, groups, named))
+    return SplitPlan(way, tuple(splits), _describe(way, groups))
 
 
 def split_set(found: LabelledSet, plan: SplitPlan) -> LabelledSet:
@@ -78,31 +128,27 @@ def split_set(found: LabelledSet, plan: SplitPlan) -> LabelledSet:
     return replace(found, pictures=tuple(pictures), notes=(*found.notes, plan.sentence))
 
 
-def _find_groups(pictures: Sequence[LabelledPicture]) -> tuple[list[list[int]], bool]:
-    """Positions by group in the order of frames, and whether the data itself names the groups."""
-    named = {picture.group for picture in pictures}
-    if len(named) > 1 and None not in named:
-        by_name: dict[str, list[int]] = {}
-        for at, picture in enumerate(pictures):
-            by_name.setdefault(str(picture.group), []).append(at)
-        return list(by_name.values()), True
-    return group_frames([f"{Path(picture.name).name}.png" for picture in pictures]), False
+def _choose_way(groups: Groups) -> By:
+    sequences = [group for group in groups.members if len(group) >= LEAST_FRAMES]
+    return groups.way if groups.told or groups.tell_apart or sequences else "random"
 
 
-def _choose_way(groups: Sequence[Sequence[int]], named: bool) -> By:
-    sequences = [group for group in groups if len(group) >= LEAST_FRAMES]
-    if not named and not sequences:
-        return "random"
-    return "group" if len(groups) >= LEAST_GROUPS else "time"
-
-
-def _hold(
-    groups: list[list[int]], count: int, wanted: Sequence[tuple[str, float]], way: By, draw: random.Random
+def hold_out(
+    groups: Groups, wanted: Sequence[tuple[str, float]], way: By, draw: random.Random
 ) -> list[tuple[str, list[int]]]:
+    """Choose positions of pictures for each split but train.
+
+    Args:
+        groups: which belong together.
+        wanted: names of splits and their shares, each above 0.
+        way: ``group``, ``time`` or ``random``.
+        draw: decides between groups or pictures.
+    """
+    count = sum(map(len, groups.members))
     if way == "group":
-        return _hold_groups(groups, count, wanted, draw)
+        return _hold_groups(groups.members, count, wanted, draw)
     if way == "time":
-        return _hold_ends(groups, wanted)
+        return _hold_ends(groups.members, wanted)
     order = list(range(count))
     draw.shuffle(order)
     held, start = [], 0
@@ -114,7 +160,7 @@ def _hold(
 
 
 def _hold_groups(
-    groups: list[list[int]], count: int, wanted: Sequence[tuple[str, float]], draw: random.Random
+    groups: Sequence[Sequence[int]], count: int, wanted: Sequence[tuple[str, float]], draw: random.Random
 ) -> list[tuple[str, list[int]]]:
     """Whole groups in random order, each to where it fits best; the largest stays in train."""
     order = sorted(groups, key=lambda group: (-len(group), draw.random()))
@@ -125,7 +171,7 @@ def _hold_groups(
         size, own = share * count, list[int]()
         for group in list(free):
             if not own or abs(len(own) + len(group) - size) < abs(len(own) - size):
-                own += group
+                own += list(group)
                 free.remove(group)
         held.append((split, own))
     return held
@@ -147,10 +193,10 @@ def _hold_ends(groups: Sequence[Sequence[int]], wanted: Sequence[tuple[str, floa
     return list(held.items())
 
 
-def _describe(way: By, groups: Sequence[Sequence[int]], named: bool) -> str:
-    what = "groups that the data names" if named else "sequences, as the names tell them"
+def _describe(way: By, groups: Groups) -> str:
+    what = "groups that the data names" if groups.told else "sequences, as the names tell them"
     if way == "random":
         return "Split at random, picture by picture."
     if way == "group":
-        return f"Split by group: {len(groups)} {what}, each whole on one side."
-    return f"Split by time: the last frames of {len(groups)} {what}."
+        return f"Split by group: {len(groups.members)} {what}, each whole on one side."
+    return f"Split by time: the last frames of {len(groups.members)} {what}."

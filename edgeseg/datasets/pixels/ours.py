@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from edgeseg.datasets.formats.labelled_set import LabelledSet, Reader, ReadOptions
+from edgeseg.datasets.formats.origin import read_origin
 from edgeseg.datasets.formats.picture_file import is_gif, list_pictures
 from edgeseg.datasets.pixels.class_map import ClassMap, read_class_map
 from edgeseg.datasets.pixels.pixel_set import FilePair, build_set
@@ -49,7 +50,8 @@ def read(path: Path, options: ReadOptions) -> LabelledSet:
             f"Masks in {layout.root} show several classes a pixel. They are trained on and scored as they are, and "
             "nothing else is made of them."
         )
-    pairs = [pair for split in layout.folders for pair in _pairs(layout, split)]
+    groups = read_origin(layout.root).groups
+    pairs = [pair for split in layout.folders for pair in _pairs(layout, split, groups)]
     found = build_set(layout.root, READER.title, pairs, _said(layout), options)
     return replace(found, void_said=layout.void_said or (found.void_said and layout.ignore_index is not None))
 
@@ -61,11 +63,11 @@ def _said(layout: DataLayout) -> ClassMap:
     return ClassMap(layout.classes, beside.colors, beside.numbers, layout.mask_values or None, void)
 
 
-def _pairs(layout: DataLayout, split: str) -> Iterator[FilePair]:
+def _pairs(layout: DataLayout, split: str, groups: Mapping[str, str]) -> Iterator[FilePair]:
     images, masks = layout.folders[split]
     drawn = {stem_of(path): path for path in list_pictures(masks) if not is_gif(path)}
     for image in (path for path in list_pictures(images) if not is_gif(path)):
-        yield FilePair(image.stem, image, drawn.get(stem_of(image)), split)
+        yield FilePair(image.stem, image, drawn.get(stem_of(image)), split, groups.get(image.stem))
 
 
 READER = Reader("edgeseg", "images/ and masks/ with splits, or a data.yaml", recognise, read)

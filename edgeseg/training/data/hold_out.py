@@ -5,26 +5,41 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import random
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgeseg.dataset import Dataset, Pair
+from edgeseg.datasets.split import Groups, find_groups, hold_out
 from edgeseg.errors import DataError, UserError
 from edgeseg.files.data_layout import USUAL_VOID
 
 EVERY = 5
+MOST_NAMED = 5
 
 
-def with_val_split(data: Dataset, out: Path, every: int = EVERY) -> Dataset:
-    """Return ``data`` where it has both splits, else the folder ``out`` with every fifth picture of train held out.
+@dataclass(frozen=True)
+class Held:
+    """What of train is held out to score on.
 
-    The split depends on the names alone. Pictures whose names differ only behind their last digit (two eyes of a
-    patient: ``07L``, ``07R``) stay together.
+    Attributes:
+        pairs: the pictures.
+        sentence: how they were chosen, and what of it must be known.
+    """
+
+    pairs: frozenset[Pair]
+    sentence: str
+
+
+def with_val_split(data: Dataset, out: Path, every: int = EVERY) -> tuple[Dataset, str]:
+    """Return ``data`` where it has both splits, else the folder ``out`` with a part of train held out, and which.
+
+    The split depends on the names alone, and on groups that the data itself tells; see :func:`choose_held`.
 
     Raises:
         DataError: no train split, or a single picture.
@@ -36,14 +51,58 @@ def with_val_split(data: Dataset, out: Path, every: int = EVERY) -> Dataset:
             "Put its pictures and masks into images/train and masks/train, or name the folder in a data.yaml."
         )
     if "val" in data.folders:
-        return data
+        return data, ""
     pairs = data.pairs("train")
     if len(pairs) < 2:
         raise DataError(f"{data.root} has one picture; training needs one to learn from and one to score on.")
-    return link_splits(data, out, choose_held(pairs, every))
+    held = choose_held(pairs, every, data.groups)
+    return link_splits(data, out, held.pairs), held.sentence
 
 
-def choose_held(pairs: Sequence[Pair], every: int = EVERY) -> set[Pair]:
+def choose_held(pairs: Sequence[Pair], every: int = EVERY, told: Mapping[str, str] | None = None) -> Held:
+    """Choose what is held out: by group or by time where there are groups or sequences, else every fifth picture.
+
+    Whole groups where there are five or more, else the last frames of each, as
+    :func:`~edgeseg.datasets.split.plan_split` does it. Names that only count (``001``, ``Image_07L``) tell no
+    sequences: of them it is every fifth. Pictures whose names differ only behind their last digit (two eyes of a
+    patient: ``07L``, ``07R``) stay together then.
+
+    Args:
+        pairs: sorted by name.
+        every: one of so many.
+        told: the group of a picture by its name without ending, as the data tells it.
+    """
+    groups = find_groups([pair.image.name for pair in pairs], [(told or {}).get(pair.image.stem) for pair in pairs])
+    if not groups.tell_apart:
+        return Held(frozenset(_choose_every(pairs, every)), ABOUT_EVERY)
+    ((_, at),) = hold_out(groups, [("val", 1 / every)], groups.way, random.Random(0))
+    return Held(frozenset(pairs[number] for number in at), _word_held(groups, set(at), pairs))
+
+
+ABOUT_EVERY = (
+    "every fifth by name. Where they are frames of one clip, some of it stands on both sides and flatters the score: "
+    "`edgeseg.split_dataset(DIR, out=DIR2, by='time')` makes another split."
+)
+
+
+def _word_held(groups: Groups, held: set[int], pairs: Sequence[Pair]) -> str:
+    what = "groups" if groups.told else "sequences"
+    torn = [
+        (name, [at for at in group if at in held]) for name, group in zip(groups.names, groups.members, strict=True)
+    ]
+    names = [f"{name!r}" for name, own in torn if own]
+    if groups.way == "group":
+        return f"all of {_list(names)}, of {len(groups.names)} {what}{'' if groups.told else ' that names tell'}."
+    firsts = [f"{name!r} from {pairs[own[0]].image.name} on" for name, own in torn if own]
+    return f"the last frames of {len(names)} {what}: {_list(firsts)}."
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return ", ".join(names[:MOST_NAMED]) + more
+
+
+def _choose_every(pairs: Sequence[Pair], every: int) -> set[Pair]:
     """Choose every fifth picture, or group of pictures that belong together by their names; at least one."""
     stems = [pair.image.stem for pair in pairs]
     groups = _group(pairs, _without_tail) if len(set(map(_without_tail, stems))) > 1 else [[pair] for pair in pairs]
@@ -51,7 +110,7 @@ def choose_held(pairs: Sequence[Pair], every: int = EVERY) -> set[Pair]:
     return {pair for group in chosen for pair in group}
 
 
-def link_splits(data: Dataset, out: Path, held: set[Pair]) -> Dataset:
+def link_splits(data: Dataset, out: Path, held: Set[Pair]) -> Dataset:
     """Make the data folder ``out`` of links to the pictures of train, those of ``held`` in its val split.
 
     A folder that holds these links already is taken as it is, so that a run can be repeated or resumed.

@@ -33,7 +33,7 @@ def open_data(asked: TrainRequest, voice: Voice = ALOUD) -> Dataset:
         UserError: the folder of what is held out is another folder already.
     """
     data = Dataset.open(asked.data, asked.ignore_index, asked.mask_values)
-    whole = with_val_split(data, asked.out / "data")
+    whole, chosen = with_val_split(data, asked.out / "data")
     if whole.folders["train"][0].resolve() == whole.folders["val"][0].resolve():
         voice.warn(
             f"train and val of {data.root} are the same pictures: the score will say nothing about others. Name "
@@ -42,9 +42,8 @@ def open_data(asked: TrainRequest, voice: Voice = ALOUD) -> Dataset:
     if whole is not data:
         held, kept = len(whole.pairs("val")), len(whole.pairs("train"))
         voice.note(
-            f"{data.root} has no val split: {held} of {held + kept} pictures are held out to score on, every fifth by "
-            f"name, and {kept} are trained on ({whole.root} links them). Frames of one clip then stand on both sides "
-            "and flatter the score; make a split of your own where that matters."
+            f"{data.root} has no val split: {held} of {held + kept} pictures are held out to score on, and "
+            f"{kept} are trained on ({whole.root} links them): {chosen}"
         )
     return whole
 

@@ -82,7 +82,10 @@ class Command:
 
 
 COMMANDS = {
+    "edgeseg.check_dataset": Command(("dataset", "check"), {"data": ""}),
     "edgeseg.convert_dataset": Command(("dataset", "convert"), {"data": "", "out": "--out"}),
+    "edgeseg.split_dataset": Command(("dataset", "split"), {"data": "", "out": "--out"}),
+    "edgeseg.shard_dataset": Command(("dataset", "shard"), {"data": "", "out": "--out"}),
     "edgeseg.evaluate": Command(("evaluate",), {"artifact": "", "data": "--data"}),
     "edgeseg.export_model": Command(("export",), {"net": ""}),
     "edgeseg.quantize": Command(("calibrate",), {"artifact": "", "images": "--data"}),

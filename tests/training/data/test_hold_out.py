@@ -22,7 +22,7 @@ def pairs(*stems: str) -> list[Pair]:
 
 
 def held(*stems: str) -> list[str]:
-    return sorted(pair.image.stem for pair in choose_held(pairs(*stems)))
+    return sorted(pair.image.stem for pair in choose_held(pairs(*stems)).pairs)
 
 
 def only_train(folder: Path, count: int = 6, void: int = 255) -> Path:
@@ -58,6 +58,43 @@ def test_a_small_folder_holds_out_one_and_keeps_the_rest() -> None:
     assert held("scan1_a", "scan1_b", "scan1_c") == ["scan1_c"]
 
 
+def test_five_sequences_or_more_are_held_out_whole_and_named() -> None:
+    names = [f"drive{d}_{n:04}" for d in range(6) for n in range(10)]
+    chosen = choose_held(pairs(*names))
+    drives = {pair.image.stem[:7] for pair in chosen.pairs}
+    assert len(drives) == 1
+    assert len(chosen.pairs) == 10
+    assert f"all of {drives.pop()!r}, of 6 sequences" in chosen.sentence
+
+
+def test_of_few_sequences_the_last_frames_are_held_out() -> None:
+    chosen = choose_held(pairs(*(f"{drive}_{n:04}" for drive in ("day", "dusk") for n in range(10))))
+    assert sorted(pair.image.stem for pair in chosen.pairs) == ["day_0008", "day_0009", "dusk_0008", "dusk_0009"]
+    assert "last frames of 2 sequences: 'day_' from day_0008.png on, 'dusk_' from dusk_0008.png on" in chosen.sentence
+
+
+def test_groups_that_the_data_tells_go_before_names() -> None:
+    stems = [f"{n:03}" for n in range(20)]
+    chosen = choose_held(pairs(*stems), told={stem: f"city{at % 5}" for at, stem in enumerate(stems)})
+    assert len({int(pair.image.stem) % 5 for pair in chosen.pairs}) == 1
+    assert len(chosen.pairs) == 4
+    assert "of 5 groups." in chosen.sentence
+
+
+@pytest.mark.parametrize(
+    "stems",
+    [
+        [f"{n:05}" for n in range(25)],
+        [f"Image_{n:02}{eye}" for n in range(1, 15) for eye in "LR"],
+        ["beach", "dog7", "house", "street_1", "tree"],
+        ["00a1", "00b2", "3f07", "9c11", "a001", "a7f3"],
+    ],
+    ids=("numbers", "eyes", "words", "digests"),
+)
+def test_names_that_only_count_are_held_out_as_ever(stems: list[str]) -> None:
+    assert choose_held(pairs(*stems)).sentence.startswith("every fifth by name")
+
+
 def test_training_holds_out_by_itself_says_so_and_resumes_on_the_same_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,6 +116,9 @@ def test_training_holds_out_by_itself_says_so_and_resumes_on_the_same_split(
     assert main(command) == 0
     shown = capsys.readouterr()
     assert "1 of 6 pictures are held out to score on" in shown.err
+    assert "`" not in shown.err
+    assert "every fifth by name" in shown.err
+    assert "dataset split DIR --out DIR2 --by time makes another split" in shown.err
     # The void value goes with the split: whoever scores on it needs no flag.
     linked = Dataset.open(out / "data")
     assert linked.ignore_index == 7
@@ -94,7 +134,7 @@ def test_training_holds_out_by_itself_says_so_and_resumes_on_the_same_split(
 
 def test_a_folder_of_other_pictures_is_not_taken_for_the_split(tmp_path: Path) -> None:
     data = Dataset.open(only_train(tmp_path / "data"))
-    made = with_val_split(data, tmp_path / "split")
+    made, _ = with_val_split(data, tmp_path / "split")
     assert len(made.pairs("val")) == 1
     other = Dataset.open(only_train(tmp_path / "other", 7))
     with pytest.raises(UserError, match="holds other pictures"):
