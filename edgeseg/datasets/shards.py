@@ -21,6 +21,7 @@ from edgeseg.console.progress import Progress, no_progress
 from edgeseg.datasets.convert import DEFAULT_SPLIT, Missing, choose_labelled, load_pair
 from edgeseg.datasets.formats.labelled_set import LabelledPicture, LabelledSet
 from edgeseg.datasets.formats.picture_file import is_gif, suffix_of
+from edgeseg.datasets.formats.tar_shards import INDEX
 from edgeseg.errors import OutputError
 from edgeseg.files.atomic import atomic_file, writing
 from edgeseg.files.image_bytes import MAX_IMAGE_BYTES
@@ -30,7 +31,6 @@ from edgeseg.mask_png import mask_png
 from edgeseg.palette import default_palette
 
 SHARD_BYTES = 256 << 20
-INDEX = "shards.json"
 MASK_ENDING = "mask.png"
 
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgeseg.datasets.formats import archive, coco, cvat, huggingface, label_studio, labelme, supervisely, via, yolo
+from edgeseg.datasets.formats import (
+    archive,
+    coco,
+    cvat,
+    huggingface,
+    label_studio,
+    labelme,
+    supervisely,
+    tar_shards,
+    via,
+    yolo,
+)
 from edgeseg.datasets.formats.labelled_set import LabelledSet, Reader, ReadOptions
 from edgeseg.datasets.pixels import beside, cityscapes, ours, voc
 from edgeseg.errors import DataError
@@ -21,6 +32,7 @@ READERS: tuple[Reader, ...] = (
     label_studio.READER,
     via.READER,
     huggingface.READER,
+    tar_shards.READER,
     archive.READER,
     beside.READER,
 )

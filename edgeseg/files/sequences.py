@@ -14,6 +14,8 @@ from pathlib import PurePosixPath
 
 LEAST_BLOCKS = 8
 
+_CAMERA = re.compile(r"_(?:left|right)Img(?:8|16)bit$")
+"""What Cityscapes says of a picture behind its number."""
 _NUMBERED = re.compile(r"^(.*?)(\d+)\D*$", re.DOTALL)
 
 
@@ -24,11 +26,13 @@ def sequence_of(name: str) -> tuple[str, int] | None:
 
     >>> sequence_of("0016E5_07959.jpg"), sequence_of("drive3/frame-12.png"), sequence_of("IMG_0007-left.png")
     (('0016E5_', 7959), ('drive3/frame-', 12), ('IMG_', 7))
+    >>> sequence_of("ulm_000001_000019_leftImg8bit.png")
+    ('ulm_000001_', 19)
     >>> sequence_of("beach.jpg") is None
     True
     """
     path = PurePosixPath(name.replace("\\", "/"))
-    if (found := _NUMBERED.match(str(path.with_suffix("")))) is None:
+    if (found := _NUMBERED.match(_CAMERA.sub("", str(path.with_suffix(""))))) is None:
         return None
     return found[1], int(found[2])
 

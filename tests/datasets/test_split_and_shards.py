@@ -10,14 +10,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from drawn_sets import CLASSES, draw_labels, write_pairs
+from drawn_sets import CLASSES, draw_image, draw_labels, write_pairs
 
 import edgeseg
 from edgeseg.cli import main
 from edgeseg.datasets.formats.labelled_set import LabelledPicture
 from edgeseg.datasets.split import plan_split
-from edgeseg.errors import OutputError, UserError
-from edgeseg.image import read_image
+from edgeseg.datasets.table import read_set
+from edgeseg.errors import DataError, OutputError, UserError
+from edgeseg.image import UInt8, read_image
 
 
 def pictures(names: list[str], groups: list[str] | None = None) -> list[LabelledPicture]:
@@ -142,3 +143,74 @@ class TestShards:
         assert "6 train in 1 shards" in capsys.readouterr().out
         with pytest.raises(OutputError, match="holds shards"):
             edgeseg.shard_dataset(root, out=tmp_path / "shards")
+
+
+def pack(path: Path, samples: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, data in samples.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def encode(suffix: str, image: UInt8) -> bytes:
+    return bytes(cv2.imencode(suffix, image)[1].tobytes())
+
+
+class TestReadingShards:
+    def test_what_was_packed_is_read_again_with_splits_names_and_groups(self, tmp_path: Path) -> None:
+        root = write_pairs(tmp_path / "set", "train/images/amy/{}.jpg", "train/masks/amy/{}.png", count=3)
+        write_pairs(root, "val/images/bob/{}.png", "val/masks/bob/{}.png", count=2, first=6)
+        (root / "classes.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+        before = read_set(root)
+        after = read_set(edgeseg.shard_dataset(root, out=tmp_path / "shards", shard_mb=0.01).folder)
+        assert (after.format, after.classes) == ("WebDataset shards", CLASSES)
+        assert len(before.pictures) == len(after.pictures) == 5
+        for old, new in zip(before.pictures, after.pictures, strict=True):
+            assert (new.name, new.split, new.group) == (old.name, old.split, old.group)
+            assert isinstance(old.image, Path)
+            assert new.image == old.image.read_bytes()
+            assert old.render is not None
+            assert new.render is not None
+            assert np.array_equal(new.render(), old.render())
+
+    @pytest.mark.parametrize(
+        ("image", "mask"),
+        [("jpg", "seg.png"), ("jpg", "png"), ("JPEG", "mask.PNG"), ("image.png", "label.png"), ("png", "mask.tif")],
+    )
+    def test_shards_of_others(self, tmp_path: Path, image: str, mask: str) -> None:
+        samples = {}
+        for seed in range(3):
+            samples[f"./a b/{seed:04}.{image}"] = encode("." + image.rpartition(".")[2], draw_image(seed))
+            samples[f"./a b/{seed:04}.{mask}"] = encode("." + mask.rpartition(".")[2], draw_labels(seed))
+            samples[f"./a b/{seed:04}.cls"] = b"1"
+        shard = pack(tmp_path / "valid/shard-00.tar", samples)
+        (tmp_path / "classes.txt").write_text("\ufeff" + "\r\n".join(CLASSES), encoding="utf-8")
+        (tmp_path / "valid/classes.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+        for place in (tmp_path, shard):
+            found = read_set(place)
+            assert [(one.name, one.split) for one in found.pictures] == [(f"a b/{n:04}", "val") for n in range(3)]
+            for seed, picture in enumerate(found.pictures):
+                assert picture.render is not None
+                assert np.array_equal(picture.render(), draw_labels(seed))
+
+    def test_classes_without_masks_are_refused_with_what_a_mask_is_called(self, tmp_path: Path) -> None:
+        pack(tmp_path / "train-0.tar", {"0.jpg": encode(".jpg", draw_image(0)), "0.cls": b"1"})
+        (tmp_path / "classes.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+        with pytest.raises(DataError, match=r"without masks.*000017\.seg\.png.*\.cls\) trains no segmentation"):
+            read_set(tmp_path)
+
+    def test_a_shard_that_was_cut_or_lost_is_told(self, tmp_path: Path) -> None:
+        root = write_pairs(tmp_path / "set", "images/train/{}.png", "masks/train/{}.png")
+        (root / "classes.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+        done = edgeseg.shard_dataset(root, out=tmp_path / "shards", shard_mb=0.01)
+        last = done.folder / done.files["train"][-1]
+        whole = last.read_bytes()
+        last.write_bytes(whole[: len(whole) // 3])
+        with pytest.raises(DataError, match=rf"{last.name} cannot be read as a tar file|counts 6 pictures in train"):
+            read_set(done.folder)
+        last.unlink()
+        with pytest.raises(DataError, match=r"shards\.json counts 6 pictures in train, and its shards hold [345]\."):
+            read_set(done.folder)

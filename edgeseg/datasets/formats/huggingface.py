@@ -14,31 +14,22 @@ from typing import Any
 
 from edgeseg.console.extras import require
 from edgeseg.datasets.formats.labelled_set import (
-    VOID,
     LabelledPicture,
     LabelledSet,
     Reader,
     ReadOptions,
-    UInt8,
     check_classes,
 )
-from edgeseg.datasets.formats.mask_file import label_numbers, void_as
+from edgeseg.datasets.formats.stored_picture import StoredMask, check_bytes, find_names
 from edgeseg.datasets.shapes.annotation_file import list_of, read_json_object
 from edgeseg.datasets.shapes.picture_files import find_inside, split_name
 from edgeseg.errors import DataError
-from edgeseg.files.data_layout import read_classes
-from edgeseg.files.image_bytes import MAX_IMAGE_BYTES, picture_in
-from edgeseg.files.input_file import read_bytes
-from edgeseg.image import mask_numbers_of
 from edgeseg.masks.mask_values import MaskValues
-from edgeseg.masks.strange_values import ABOUT_JPEG
 
 EXTRA = "huggingface"
-MOST_BYTES = 8 << 30
 _IMAGES = ("image", "img", "images", "pixel_values", "picture", "photo")
 _MASKS = ("label", "mask", "labels", "masks", "annotation", "annotations", "segmentation", "segmentation_mask", "seg")
 _STATE = "state.json"
-_JPEG = b"\xff\xd8"
 
 
 def find_tables(path: Path) -> list[tuple[Path, str | None]]:
@@ -79,30 +70,13 @@ def read(path: Path, options: ReadOptions) -> LabelledSet:
     """
     tables = find_tables(path)
     root = path if path.is_dir() else path.parent
-    if sum(file.stat().st_size for file, _ in tables) > MOST_BYTES:
-        raise DataError(f"{path} holds more than {MOST_BYTES >> 30} GB, which are read into memory. Take a part of it.")
-    classes = check_classes(options.classes or _find_names(root), root)
+    check_bytes(path, [file for file, _ in tables])
+    classes = check_classes(options.classes or find_names(root), root)
     values = MaskValues.read(options.mask_values or {}, classes)
     pictures = [picture for file, split in tables for picture in _read_table(file, split, root, values)]
     if not pictures:
         raise DataError(f"{path} holds no rows.")
     return LabelledSet(root, READER.title, classes, tuple(pictures))
-
-
-def _find_names(root: Path) -> tuple[str, ...]:
-    if (root / "classes.txt").is_file():
-        return read_classes(root / "classes.txt")
-    listed = root / "id2label.json"
-    if not listed.is_file():
-        raise DataError(
-            f"{root} does not say which class a number of its masks is. Give the names with `classes`, or put them "
-            f"into {listed.name} or classes.txt there."
-        )
-    names = read_json_object(listed)
-    numbers = {int(key): str(name) for key, name in names.items() if key.isdecimal() and len(key) < 4}
-    if sorted(numbers) != list(range(len(names))):
-        raise DataError(f"{listed} must number the classes 0, 1, 2, ... without a gap; found {list(names)[:6]}.")
-    return tuple(numbers[number] for number in range(len(numbers)))
 
 
 def _read_table(file: Path, split: str | None, root: Path, values: MaskValues) -> Iterator[LabelledPicture]:
@@ -116,23 +90,8 @@ def _read_table(file: Path, split: str | None, root: Path, values: MaskValues) -
         picture = _picture_of(row[image][0].as_py(), file, root)
         labels = _picture_of(row[mask][0].as_py(), file, root)
         wrong = () if picture is not None else (f"{where}: its picture is empty, or not in {root}.",)
-        render = None if labels is None else _Rendered(labels, where, values)
+        render = None if labels is None else StoredMask(labels, where, values)
         yield LabelledPicture(name, picture or b"", split, render, (file,), wrong=wrong)
-
-
-class _Rendered:
-    """The mask of a row, decoded when it is called."""
-
-    def __init__(self, data: bytes | Path, where: str, values: MaskValues) -> None:
-        self.data, self.where, self.values = data, where, values
-
-    def __call__(self) -> UInt8:
-        data = self.data if isinstance(self.data, bytes) else read_bytes(self.data, MAX_IMAGE_BYTES)
-        if data.startswith(_JPEG):
-            raise DataError(f"The mask of {self.where} is a JPEG file. {ABOUT_JPEG}")
-        name = Path(self.where)
-        numbers = mask_numbers_of(picture_in(data, name, as_indices=True), name)
-        return void_as(label_numbers(numbers, name, self.values), VOID)
 
 
 def _open_table(file: Path) -> Any:

@@ -184,6 +184,11 @@ def write_saved(root: Path) -> None:
         stream.write_table(table)
 
 
+def write_shards(root: Path) -> None:
+    write_ours(root.with_name("unpacked"))
+    edgeseg.shard_dataset(root.with_name("unpacked"), out=root, shard_mb=0.02)
+
+
 WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "ours": ("edgeseg", write_ours),
     "pictures beside masks": ("beside", write_beside),
@@ -197,6 +202,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "Label Studio": ("label-studio", write_label_studio),
     "VIA": ("via", write_via),
     "parquet": ("huggingface", write_parquet),
+    "shards": ("shards", write_shards),
     "save_to_disk": ("huggingface", write_saved),
 }
 NOT_TRAINED_ON = {"archive"}
