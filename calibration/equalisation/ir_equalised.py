@@ -10,6 +10,7 @@ import numpy as np
 from edgeseg.calibration.equalisation.factors import Seen, choose_exponents, choose_shown, tensors_to_see
 from edgeseg.calibration.equalisation.free_channels import Ints
 from edgeseg.calibration.equalisation.ir_steps import name_output, steps_from_ir, write_factors
+from edgeseg.calibration.equalisation.record import NO_GAIN, OTHER_LOGITS, Exponents
 from edgeseg.calibration.equalisation.same_logits import Run, computes_the_same
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.console.extras import require
@@ -33,9 +34,11 @@ def equalise_ir(model: Any, images: CalibrationSet) -> tuple[Any, Mapping[str, I
     net = steps_from_ir(model)
     exponents = choose_exponents(net, see_channels(model, tensors_to_see(net), images))
     if not exponents:
-        return model, {}
+        return model, Exponents(reason=NO_GAIN)
     changed = write_factors(model, exponents)
-    return (changed, exponents) if computes_the_same(_logits(model), _logits(changed), images) else (model, {})
+    if not computes_the_same(_logits(model), _logits(changed), images):
+        return model, Exponents(reason=OTHER_LOGITS)
+    return changed, Exponents(exponents)
 
 
 def _logits(model: Any) -> Run:

@@ -14,6 +14,38 @@ ONNX_KEY = "edgeseg.channel_exponents"
 IR_KEY = ("edgeseg", "channel_exponents")
 
 
+NOT_ASKED_FOR = "left out, as it was not asked for"
+NO_GAIN = "left out: no channel that could be scaled lies so far from the range of its tensor that a factor would help"
+OTHER_LOGITS = "left out: with the factors the float network gave other logits, so the network is quantised as it is"
+
+
+class Exponents(dict[str, Ints]):
+    """Exponents (channels,) by tensor; where there are none, why.
+
+    Attributes:
+        reason: a sentence's end, or empty.
+
+    >>> describe_equalised(Exponents(reason=NO_GAIN))["equalized_tensors"]
+    0
+    """
+
+    def __init__(self, found: Mapping[str, Ints] | None = None, reason: str = "") -> None:
+        super().__init__(found or {})
+        self.reason = reason
+
+
+def describe_equalised(exponents: Mapping[str, Ints]) -> dict[str, Any]:
+    """Say for the report how many tensors carry factors, and why none does.
+
+    >>> describe_equalised({})["equalization"]
+    'left out, as it was not asked for'
+    """
+    count = len(exponents)
+    if count:
+        return {"equalized_tensors": count, "equalization": f"the channels of {count} tensors carry powers of two"}
+    return {"equalized_tensors": 0, "equalization": getattr(exponents, "reason", "") or NOT_ASKED_FOR}
+
+
 def write_into_onnx(model: Any, exponents: Mapping[str, Ints]) -> None:
     """Write exponents (channels,) by tensor into the metadata of an ``onnx.ModelProto``; none are not written."""
     if exponents:

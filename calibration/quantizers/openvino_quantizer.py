@@ -10,7 +10,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.equalisation.free_channels import Ints
 from edgeseg.calibration.equalisation.ir_equalised import equalise_ir
 from edgeseg.calibration.equalisation.ir_steps import write_factors
-from edgeseg.calibration.equalisation.record import write_into_ir
+from edgeseg.calibration.equalisation.record import describe_equalised, write_into_ir
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.int8_ir_from_ir import has_signed_activations, int8_ir_from_ir, quantisable_layers
 from edgeseg.calibration.quantizers.ir_finite import check_ir
@@ -51,7 +51,7 @@ class OpenVinoQuantizer:
         save_ir(quantised, out / OPENVINO.model_file)
         asked = algorithm(recipe.method, has_signed_activations(model))
         about = range_estimator(recipe.method).about
-        return {"algorithm": asked, "ranges": about, "equalized_tensors": len(exponents)}
+        return {"algorithm": asked, "ranges": about, **describe_equalised(exponents)}
 
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> IrInFloat:
         """Open the way back to float for ``plain``, through the IR's nodes."""

@@ -11,7 +11,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.equalisation.factors import choose_shown
 from edgeseg.calibration.equalisation.free_channels import Ints
 from edgeseg.calibration.equalisation.onnx_equalised import equalise_onnx
-from edgeseg.calibration.equalisation.record import write_into_onnx
+from edgeseg.calibration.equalisation.record import describe_equalised, write_into_onnx
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.bias_correction import SHOWN_IMAGES, correct_biases
 from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
@@ -87,7 +87,7 @@ class QdqQuantizer:
         require("onnx", "export").save_model(quantised, str(path))
         facts = {
             "algorithm": self._algorithm(),
-            "equalized_tensors": len(exponents),
+            **describe_equalised(exponents),
             "compensated_layers": sum(one.layer not in recipe.keep_float for one in rounded.values()),
         }
         return {**facts, **encoding, **self._check(quantised, path, images)}

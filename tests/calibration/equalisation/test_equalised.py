@@ -20,7 +20,15 @@ from edgeseg.calibration.equalisation.ir_steps import steps_from_ir
 from edgeseg.calibration.equalisation.onnx_equalised import equalise_onnx
 from edgeseg.calibration.equalisation.onnx_equalised import see_channels as see_in_onnx
 from edgeseg.calibration.equalisation.onnx_steps import steps_from_onnx
-from edgeseg.calibration.equalisation.record import read_from_ir, read_from_onnx, write_into_ir, write_into_onnx
+from edgeseg.calibration.equalisation.record import (
+    NO_GAIN,
+    OTHER_LOGITS,
+    describe_equalised,
+    read_from_ir,
+    read_from_onnx,
+    write_into_ir,
+    write_into_onnx,
+)
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
@@ -133,7 +141,9 @@ def test_an_even_network_is_left_alone(engine: Engine, images: CalibrationSet, t
 
     onnx.save_model(deployed(even), str(tmp_path / "net.onnx"))
     model = engine.read(tmp_path / "net.onnx")
-    assert engine.equalise(model, images) == (model, {})
+    kept, exponents = engine.equalise(model, images)
+    assert kept is model
+    assert describe_equalised(exponents) == {"equalized_tensors": 0, "equalization": NO_GAIN}
 
 
 def test_values_that_are_not_finite_are_left_for_others_to_report(images: CalibrationSet, tmp_path: Path) -> None:
@@ -152,7 +162,9 @@ def test_a_rewrite_that_changes_a_mask_is_not_kept(
 
     model = read("ReLU6", ENGINES["onnx"], tmp_path)
     monkeypatch.setattr(onnx_steps, "PASSING", onnx_steps.PASSING | {"Clip"})
-    assert equalise_onnx(model, images) == (model, {})
+    kept, exponents = equalise_onnx(model, images)
+    assert kept is model
+    assert describe_equalised(exponents) == {"equalized_tensors": 0, "equalization": OTHER_LOGITS}
     monkeypatch.setattr("edgeseg.calibration.equalisation.onnx_equalised.computes_the_same", lambda *_: True)
     changed, exponents = equalise_onnx(model, images)
     assert exponents

@@ -201,13 +201,15 @@ class EvenedChannels:
         parent = curable[self.format]
         images, samples = load_set(data, parent.spec, 10), samples_from(data, parent.spec)
         drops = [
-            (built.comparison.drop(built.comparison.stages[-1]), built.artifact.calibration["equalized_tensors"])
+            (built.comparison.drop(built.comparison.stages[-1]), built.artifact.calibration)
             for built in (
                 int8_artifact(parent, images, OutputOptions(tmp_path, name), samples, ANY, self.format, recipe)
                 for name, recipe in (("evened", Recipe()), ("plain", Recipe(equalize=False)))
             )
         ]
-        (evened, tensors), (plain, none) = drops
-        assert (tensors >= 1, none) == (True, 0)
+        (evened, facts), (plain, plain_facts) = drops
+        assert (facts["equalized_tensors"] >= 1, plain_facts["equalized_tensors"]) == (True, 0)
+        assert "carry powers of two" in facts["equalization"]
+        assert plain_facts["equalization"] == "left out, as it was not asked for"
         assert plain > 5
         assert evened < 0.5
