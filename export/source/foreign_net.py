@@ -20,6 +20,7 @@ from edgeseg.export.graphs.deployed_graph import NORMALISED
 from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.graphs.simplify import simplify, without_dead_nodes
 from edgeseg.export.reading.attach import Attached, attach_logits, attach_planes, keep_from_quantisers
+from edgeseg.export.reading.drawn import read_drawing, refuse_drawing, refuse_stretched
 from edgeseg.export.reading.entry import Entry, expect_one_output, read_entry
 from edgeseg.export.reading.graph_view import Array, GraphView
 from edgeseg.export.reading.head import read_head, refuse_twice_prepared
@@ -88,6 +89,10 @@ class ForeignNet:
         self._view = GraphView(self._net)
         self.output = model.graph.output[0].name
         self._classes = classes
+        self._drawing = read_drawing(self._view, self.output)
+        if self._drawing is not None and not (classes <= 2 and self._drawing.is_black_and_white):
+            refuse_drawing(self._drawing, self.output)
+        refuse_stretched(self._view, self.output)
         self._use(read_tail(self._view, self.output))
 
     def _use(self, tail: Tail) -> None:
@@ -105,7 +110,7 @@ class ForeignNet:
     def channels(self) -> int | None:
         """Channels of the scores; None where the output holds labels."""
         if self._is_label:
-            return None
+            return None if self._drawing is None else 1  # black and white: one probability, 0 or 255
         return 1 if self._axis is None else self._shape[self._axis]
 
     @property
@@ -160,7 +165,7 @@ class ForeignNet:
     def _holds_labels(self, output: Array) -> bool:
         """Whole numbers that are no grey values of a probability."""
         maker = self._view.maker(self._view.before_layout(self.output, "Cast"))
-        if maker is not None and maker.op_type in ("ArgMax", "TopK"):
+        if self._drawing is not None or (maker is not None and maker.op_type in ("ArgMax", "TopK")):
             return True
         return output.dtype.kind in "iub" and value_range(self._view, self.output) not in SCALES
 

@@ -54,7 +54,9 @@ def test_one_command_makes_a_proven_int8_artifact(foreign, data, tmp_path, capsy
     assert measured["drop_points"] <= 2
     assert measured["iou_against"] == "masks"
     assert made[2]["calibration"]["images"] == 10
-    assert Artifact.open(tmp_path / "cells-int8-openvino").measured == measured
+    kept = dict(Artifact.open(tmp_path / "cells-int8-openvino").measured)
+    assert kept.pop("speed")["int8"] == measured.pop("speed")["int8"], "why INT8 is no faster is worded with flags"
+    assert kept == measured
 
 
 def test_a_plain_folder_calibrates_and_verifies_by_agreement(built, data, tmp_path, capsys):

@@ -223,6 +223,9 @@ READ: dict[str, Callable[[], Form]] = {
         sure(THREE),
     ),
     "ArgMax inside, as float": lambda: Form(Graph().put("ArgMax", axis=1).put("Cast", to=1).model(), plane),
+    "ArgMax inside of two classes, as 0 and 255": lambda: Form(
+        Graph(2).put("ArgMax", axis=1).put("Mul", np.int64(255)).put("Cast", to=UINT8).model(UINT8), over(127), TWO
+    ),
     "ArgMax that takes the last of equal ones": lambda: Form(
         Graph().put("ArgMax", axis=1, select_last_index=1).model(INT64), plane, said="no confidence"
     ),
@@ -359,6 +362,30 @@ def pixels_twice() -> onnx.ModelProto:
     return graph.model()
 
 
+def stretched(sigmoid: bool = True, eps: float = 1e-8, **axes: Any) -> onnx.ModelProto:
+    """As U-2-Net's authors write their masks: (d - min) / (max - min)."""
+    graph = Graph(1)
+    d = graph.put("Sigmoid").at if sigmoid else graph.at
+    least = graph.put("ReduceMin", keepdims=1, **axes).at
+    graph.at = d
+    most = graph.put("ReduceMax", keepdims=1, **axes).at
+    whole = graph.put("Sub", least).put("Add", np.float32(eps)).at
+    graph.at = d
+    assert most
+    return graph.put("Sub", least).put("Div", whole).model()
+
+
+def in_colors(kind: type = np.uint8) -> onnx.ModelProto:
+    graph = Graph().put("ArgMax", axis=1, keepdims=0)
+    graph.put("Gather", np.array([[0, 0, 0], [255, 0, 0], [0, 255, 0]], kind), first=True)
+    return graph.model(UINT8 if kind is np.uint8 else 1, (1, H, W, 3))
+
+
+def drawn(op: str, value: Any, kind: int = 1) -> onnx.ModelProto:
+    """Labels as grey values."""
+    return Graph().put("ArgMax", axis=1).put("Cast", to=kind).put(op, value).model(kind)
+
+
 BOXES, MASKS = values("boxes", ("n", 4)), values("masks", ("n", 1, 28, 28))
 DECLINED: dict[str, tuple[Callable[[], onnx.ModelProto], SpecFlags, str]] = {
     "BatchNormalization in training mode": (lambda: batch_norm(True), THREE, r"BatchNormalization.*net\.eval\(\)"),
@@ -390,6 +417,17 @@ DECLINED: dict[str, tuple[Callable[[], onnx.ModelProto], SpecFlags, str]] = {
         lambda: Graph(5).put("ArgMax", axis=1, select_last_index=1).model(INT64),
         THREE,
         "holds labels, up to 4, for 3 classes.*in `classes`",
+    ),
+    "labels drawn as grey values": (
+        lambda: drawn("Mul", np.float32(127)),
+        THREE,
+        "'t3' is a drawing of the labels.*ArgMax 'ArgMax_1' .*Mul 'Mul_3' multiplies them.*scores 'y' as its output",
+    ),
+    "labels drawn in colours": (in_colors, THREE, "a drawing of the labels.*Gather 'Gather_2' .*table of colours.*'y'"),
+    "scores stretched picture by picture, as U-2-Net's masks are": (
+        stretched,
+        TWO,
+        "is stretched picture by picture: the Reduce.* of the whole picture.*with 't1' as its output",
     ),
     "an output larger than the input": (
         lambda: Graph().resize().model(),
@@ -429,6 +467,61 @@ DECLINED: dict[str, tuple[Callable[[], onnx.ModelProto], SpecFlags, str]] = {
     "a classifier": (lambda: outputs(values("logits", (1, 1000))), THREE, "a classifier.*semantic segmentation"),
     "depth": (lambda: outputs(values("predicted_depth", (1, H, W))), TWO, "measures depth.*semantic segmentation"),
 }
+
+
+DRAWN: dict[str, Callable[[], onnx.ModelProto]] = {
+    "/ 2": lambda: drawn("Div", np.float32(2)),
+    "/ 255": lambda: drawn("Div", np.float32(255)),
+    "* 127, int64": lambda: drawn("Mul", np.int64(127), INT64),
+    "* 127, uint8": lambda: drawn("Mul", np.uint8(127), UINT8),
+    "+ 1": lambda: drawn("Add", np.int64(1), INT64),
+    "2 -": lambda: Graph().put("ArgMax", axis=1).put("Sub", np.int64(2), first=True).model(INT64),
+    "a table of grey values": lambda: (
+        Graph().put("ArgMax", axis=1).put("Gather", np.uint8([0, 128, 255]), first=True).model(UINT8)
+    ),
+    "colours as float": lambda: in_colors(np.float32),
+}
+
+
+@pytest.mark.parametrize("flags", [THREE, TWO], ids=["three classes", "two"])
+@pytest.mark.parametrize("name", DRAWN)
+def test_labels_that_were_made_to_be_looked_at_are_declined(name, flags, tmp_path):
+    onnx.save_model(DRAWN[name](), str(tmp_path / "net.onnx"))
+    with pytest.raises(SpecError, match=r"is a drawing of the labels .*extract_model cuts the file there"):
+        source_net(tmp_path / "net.onnx", flags)
+
+
+@pytest.mark.parametrize("sigmoid", [True, False], ids=["sigmoid", "logits"])
+@pytest.mark.parametrize("axes", [{}, {"axes": [2, 3]}, {"axes": [1, 2, 3]}, {"axes": [-1, -2]}], ids=str)
+def test_scores_that_depend_on_the_whole_picture_are_declined(axes, sigmoid, tmp_path):
+    onnx.save_model(stretched(sigmoid, **axes), str(tmp_path / "net.onnx"))
+    with pytest.raises(SpecError, match="is stretched picture by picture"):
+        source_net(tmp_path / "net.onnx", TWO)
+
+
+def test_the_way_forward_for_a_drawing_is_one(tmp_path):
+    """The file, cut where the message says, is read."""
+    for build, flags in ((DRAWN["/ 2"], THREE), (in_colors, THREE), (stretched, TWO)):
+        onnx.save_model(build(), str(tmp_path / "net.onnx"))
+        with pytest.raises(SpecError) as told:
+            source_net(tmp_path / "net.onnx", flags)
+        found = re.search(r"with (?:the scores )?'(\w+)' as its output", str(told.value))
+        assert found is not None
+        onnx.utils.extract_model(str(tmp_path / "net.onnx"), str(tmp_path / "cut.onnx"), ["x"], [found[1]])
+        assert source_net(tmp_path / "cut.onnx", flags).spec.task == ("binary" if flags is TWO else "multiclass")
+
+
+def test_the_largest_of_the_classes_is_not_that_of_a_picture(tmp_path):
+    """A softmax that is written out subtracts the largest logit of each pixel."""
+    graph = Graph()
+    y = graph.at
+    largest = graph.put("ReduceMax", axes=[1], keepdims=1).at
+    graph.at = y
+    powers = graph.put("Sub", largest).put("Exp").at
+    total = graph.put("ReduceSum", np.array([1], np.int64), keepdims=1).at
+    graph.at = powers
+    onnx.save_model(graph.put("Div", total).model(), str(tmp_path / "net.onnx"))
+    assert source_net(tmp_path / "net.onnx", sure(THREE)).spec.has_threshold
 
 
 @pytest.mark.parametrize("name", DECLINED)
