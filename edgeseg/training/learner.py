@@ -19,6 +19,7 @@ from edgeseg.training.ema import Ema
 from edgeseg.training.losses.losses import Loss
 from edgeseg.training.memory import advice, fitting_batch, ran_out_of_memory
 from edgeseg.training.objective import Objective
+from edgeseg.training.precision import DepthwiseGradientsInFloat
 from edgeseg.training.settings import TrainSettings
 from edgeseg.training.start import deploy
 
@@ -123,7 +124,9 @@ class Learner:
     def _loss(self, batch: Sequence[Tensor]) -> Tensor:
         images, *truth = batch
         images = images.contiguous(memory_format=torch.channels_last)
-        return self.objective(self.model(images), images, *truth)
+        with DepthwiseGradientsInFloat():
+            outputs = self.model(images)
+        return self.objective(outputs, images, *truth)
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the next step depends on, random numbers included."""

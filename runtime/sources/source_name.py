@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from edgeseg.errors import SourceError
 
@@ -28,7 +28,11 @@ def plain_name(text: str) -> str:
     if parts.netloc not in _HOSTS_OF_FILES:
         raise SourceError(f"{text} is a file of another machine. Mount its folder and give the path.")
     path = parts.path + (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
-    return url2pathname(path) if "\\" in str(Path("/")) else unquote(path)
+    if os.name != "nt":
+        return unquote(path)
+    from urllib.request import url2pathname  # brings HTTP and TLS along, which a run of a file does not need
+
+    return url2pathname(path)
 
 
 def about_no_source(text: str) -> str:
