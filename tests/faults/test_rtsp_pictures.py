@@ -100,6 +100,15 @@ def test_damaged_pictures_are_counted_and_never_shown(fault_camera: StartCamera,
     assert len(seen) > 10
 
 
+def test_a_camera_that_pads_its_slices_is_shown_from_its_second_key_frame(fault_camera: StartCamera) -> None:
+    with Watched([fault_camera("padded").url], LIMITS) as watched:
+        seen = watched.frames(20, START_S)
+    assert all(one.whole for one in seen)
+    assert seen[0].marks is not None
+    assert seen[0].marks.number == 12
+    assert [event.kind for event in watched.events] == ["connected"]
+
+
 @pytest.mark.parametrize("codec", ["h264", "h265"])
 def test_pictures_that_refer_to_a_missing_one_are_not_shown(fault_camera: StartCamera, codec: str) -> None:
     with Watched([fault_camera("holes", codec=codec).url], LIMITS) as watched:

@@ -6,8 +6,11 @@ import shutil
 import time
 from pathlib import Path
 
+import cv2
+import marked_picture
 import pytest
 from fault_camera import StartCamera
+from snapshot_camera import SnapshotCamera
 from tls_front import Certificates, TlsFront, fingerprint
 from watched import Watched
 
@@ -125,6 +128,26 @@ def test_https_is_verified_too(own: Path) -> None:
         with Watched([address], Limits(5, 10)) as camera:
             camera.wait_for("end", lambda: camera.error, START_S)
     assert camera.events[0].reason == "certificate"
+
+
+def test_a_snapshot_over_https_takes_a_certificate_as_a_stream_does(own: Path) -> None:
+    """Cameras sign their own: refused with the fingerprint, and taken by it or by any name where that is asked for."""
+    with SnapshotCamera("admin:hunter22", "MD5") as served, TlsFront(own, served.port) as front:
+        served.body = cv2.imencode(".jpg", marked_picture.draw(3, 288, 480))[1].tobytes()
+        address = f"https://admin:hunter22@127.0.0.1:{front.port}/snapshot.jpg"
+        with Watched([address], Limits(5, 10)) as camera:
+            camera.wait_for("end", lambda: camera.error, START_S)
+        assert served.asked == []
+        (event,) = camera.events
+        assert (event.kind, event.reason) == ("failed", "certificate")
+        assert fingerprint(own) in event.message
+        assert "hunter22" not in str(event) + str(camera.error)
+        for trust in (Trust(fingerprint=fingerprint(own)), Trust(insecure=True)):
+            with Watched([address], Limits(5, 10, trust=trust)) as camera:
+                assert camera.frames(1, START_S)[0].size == (288, 480)
+        with Watched([address], Limits(5, 10, trust=Trust(fingerprint="ab" * 32))) as camera:
+            camera.wait_for("end", lambda: camera.error, START_S)
+        assert "not the pinned one" in camera.events[0].message
 
 
 def test_flags_that_make_no_sense_are_refused(tmp_path: Path, own: Path) -> None:

@@ -14,7 +14,6 @@ What stands on the command line comes before what stands in the file.
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,6 +86,8 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _words(path: Path, flags: dict[str, argparse.Action], key: str, value: object) -> list[str]:
     if key not in flags or key == "config":
+        import difflib
+
         near = difflib.get_close_matches(key, {*flags, "artifact"} - {"config"}, 1)
         hint = f" Did you mean {near[0]}?" if near else " Keys are flags of edgeseg run without their dashes."
         raise UserError(f"{path}: there is no key {key!r}.{hint}")

@@ -17,6 +17,7 @@ from edgeseg.runtime.cameras.capture.h264_gaps import GapWatch
 from edgeseg.runtime.cameras.capture.h265_gaps import GapWatch265
 from edgeseg.runtime.cameras.capture.output import Output
 from edgeseg.runtime.cameras.capture.stream_fault import StreamFault, fault_from_av
+from edgeseg.runtime.cameras.capture.strict_decoder import StrictDecoder, is_undamaged
 from edgeseg.runtime.cameras.capture.tls import check_certificate, tls_options
 from edgeseg.runtime.cameras.capture.tls_trust import SYSTEM, Trust
 from edgeseg.runtime.frames.square_pixels import square_bgr, square_size
@@ -82,6 +83,7 @@ class AvReader:
         stream.codec_context.thread_type = "SLICE"
         stream.codec_context.flags |= av.codec.context.Flags.low_delay
         self._stream, self._name = stream, stream.codec_context.name
+        self._decoder = StrictDecoder(av, stream.codec_context)
         self.fps = float(stream.average_rate) if stream.average_rate else None
         format_name = self._container.format.name.split(",")[0]
         duration = self._container.duration
@@ -109,11 +111,11 @@ class AvReader:
             arrived_s, idle_s = time.monotonic(), idle_s + waited_s
             if packet.size and (packet.is_corrupt or (gaps and gaps.has_gap(memoryview(packet)))):
                 whole, missing = False, True
-            frames = self._decode(packet)
+            frames = self._decoder.decode(packet)
             if missing and not frames:
                 output.count_damaged()  # FFmpeg's H.265 decoder gives nothing for it
             for frame in frames:
-                whole = frame is not None and not frame.is_corrupt and (whole or frame.key_frame)
+                whole = is_undamaged(frame) and (whole or frame.key_frame)
                 missing = missing and not whole
                 if not whole:
                     output.count_damaged()
@@ -156,13 +158,6 @@ class AvReader:
                     began_s = time.monotonic()
         except (self._av.error.FFmpegError, OSError) as error:
             raise fault_from_av(self._av, error) from None
-
-    def _decode(self, packet: Any) -> list[Any]:
-        """Pictures; None for what cannot be decoded."""
-        try:
-            return list(packet.decode())
-        except self._av.error.FFmpegError:
-            return [None]
 
     def _open(
         self, kind: str, target: str, options: dict[str, str], timeouts_s: tuple[float, float], trust: Trust

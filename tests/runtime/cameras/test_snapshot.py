@@ -156,6 +156,47 @@ def test_a_stream_behind_the_name_of_a_picture_is_read_as_a_stream() -> None:
             assert watched.frames_come(3)
 
 
+@pytest.mark.parametrize("digest", ["", "MD5"])
+def test_a_stream_of_jpegs_with_a_login_is_a_source(digest: str) -> None:
+    with SnapshotCamera(f"admin:{PASSWORD}", digest) as camera:
+        camera.headers["Content-Type"] = "multipart/x-mixed-replace; boundary=b"
+        part = b"--b\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg(9))
+        camera.body = (part + jpeg(9) + b"\r\n") * 3
+        with Watched(camera.url("video.cgi", f"admin:{PASSWORD}")) as watched:
+            assert watched.frames_come(3)
+        assert PASSWORD not in str(watched.events)
+        with Watched(camera.url("video.cgi", "admin:wrong-word")) as watched:
+            assert wait_for(lambda: watched.error is not None)
+        assert "401" in str(watched.error)
+        assert "wrong-word" not in str(watched.error)
+
+
+@pytest.mark.parametrize(("body", "kind"), [(b"", "image/jpeg"), (jpeg(9)[:-200], "image/jpeg"), (b"<html>", "")])
+def test_what_is_never_a_picture_is_lost_and_waited_for(body: bytes, kind: str) -> None:
+    with SnapshotCamera() as camera:
+        camera.body, camera.headers = body, {"Content-Type": kind} if kind else {}
+        with Watched(camera.url(), limits=Limits(timeout_s=0.6, open_timeout_s=1)) as watched:
+            assert wait_for(lambda: bool(watched.events))
+            assert (watched.events[0].kind, watched.events[0].reason) == ("lost", "damaged")
+            assert "no whole picture" in watched.events[0].message
+            camera.body, camera.headers = jpeg(9), {"Content-Type": "image/jpeg"}
+            assert watched.frames_come(1)
+        assert watched.error is None
+        assert [frame.image.shape for frame in watched.frames][:1] == [(48, 64, 3)]
+
+
+def test_a_server_that_drips_is_lost_in_time() -> None:
+    with SnapshotCamera() as camera:
+        camera.drip_s = 0.05
+        began_s = time.monotonic()
+        with Watched(camera.url(), limits=Limits(timeout_s=0.6, open_timeout_s=1)) as watched:
+            assert wait_for(lambda: bool(watched.events))
+            assert watched.events[0].kind != "connected"
+            camera.drip_s = 0
+            assert watched.frames_come(1)
+        assert time.monotonic() - began_s < 60
+
+
 def test_a_rate_of_ones_own_is_for_what_has_none() -> None:
     assert SourceSettings("http://cam/snapshot.jpg", fps=0.2).fps == 0.2
     for source in ("rtsp://user:pw@cam/1", "street.mp4", "test://cells"):

@@ -174,3 +174,15 @@ def test_a_format_without_an_engine_is_refused(tiny_artifact: ArtifactMaker) -> 
 def test_options_out_of_range_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(UserError, match=next(iter(options))):
         EngineOptions(**options)  # type: ignore[arg-type]
+
+
+def test_opening_openvino_imports_no_converter_and_leaves_it_in_reach(tiny_artifact: ArtifactMaker) -> None:
+    code = (
+        "import sys; from edgeseg.artifact import Artifact; from edgeseg.runtime.engines.engine import open_engine;"
+        "open_engine(Artifact.open(sys.argv[1])); before = 'openvino.tools.ovc' in sys.modules;"
+        "import openvino, openvino.tools.ovc;"
+        "model = openvino.convert_model(sys.argv[2]); print(before, len(model.inputs))"
+    )
+    paths = [str(tiny_artifact("openvino").path), str(tiny_artifact("onnx").model_path)]
+    answer = subprocess.run([sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True)
+    assert answer.stdout.split() == ["False", "1"]
