@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from linear_model import ArtifactMaker
 from PIL import Image
+from virtual_screen import virtual_screen
 
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
@@ -24,6 +26,7 @@ from edgeseg.image import read_image
 from edgeseg.runtime.frames.frame import Frame
 from edgeseg.runtime.sinks.save_target import SaveTarget, save_target
 from edgeseg.runtime.sources.paced import PacedSource
+from edgeseg.runtime.sources.source import open_source
 from edgeseg.runtime.sources.video import VideoSource
 
 
@@ -211,3 +214,25 @@ class TestPace:
         assert summary["stages"]["sink window"]["count"] == frames
         assert summary["sink_dropped"] == {"window": 0}
         assert 0.5 < summary["seconds"] < 5
+
+    @pytest.mark.skipif(shutil.which("Xvfb") is None, reason="no display can be had (apt install xvfb)")
+    @pytest.mark.skipif("x11grab" not in av.formats_available, reason="this PyAV cannot read the screen")
+    def test_what_a_window_shows_is_the_picture_with_its_masks(self, tiny: Artifact, photo: Path) -> None:
+        drawn = photo.with_name("drawn.png")
+        assert main(["run", str(tiny.path), "--source", str(photo), "--save", str(drawn)]) == 0
+        words = [sys.executable, "-m", "edgeseg", "run", str(tiny.path), "--source", str(photo), "--show"]
+        with virtual_screen() as display:
+            running = subprocess.Popen(words, env={**os.environ, "DISPLAY": display})
+            try:
+                with open_source(f"screen://{display}?fps=10") as screen:
+                    assert any(shows(frame.image, read_image(drawn)) for frame in screen if running.poll() is None)
+                assert running.wait(30) == 0
+            finally:
+                running.kill()
+                running.wait()
+
+
+def shows(screen: np.ndarray, picture: np.ndarray) -> bool:
+    """Whether a picture stands somewhere on a screen."""
+    found = cv2.matchTemplate(screen, picture, cv2.TM_SQDIFF)
+    return bool(found.min() < 4 * picture.size)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 from http_server import WebCamera
+from virtual_screen import virtual_screen
 
 from edgeseg.errors import SourceError
 from edgeseg.runtime.cameras.capture_process import Limits
@@ -336,21 +334,6 @@ def launched() -> set[int]:
 
 
 # The screen
-
-
-@contextmanager
-def virtual_screen() -> Iterator[str]:
-    """A display of its own, 320x240."""
-    reading, writing = os.pipe()
-    words = ["Xvfb", "-displayfd", str(writing), "-screen", "0", "320x240x24", "-nolisten", "tcp"]
-    process = subprocess.Popen(words, pass_fds=[writing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    os.close(writing)
-    try:
-        with os.fdopen(reading) as number:
-            yield f":{number.readline().strip()}"
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.mark.skipif(not shutil.which("Xvfb"), reason="no Xvfb here to be looked at")
