@@ -1,6 +1,6 @@
 """What a step of `edgeseg train` costs beside the bare forward, backward and optimiser step.
 
-    python benchmarks/training_step.py [--steps 60 --imgsz 256 --crop 192 --batch 8 --width 1]
+    python benchmarks/training_step.py [--steps 60 --imgsz 256 --crop 192 --batch 8 --model unet --width 1]
 
 Both train the same network on the same batches, in turns, so that the machine's load meets both.
 The bare step is torch alone: network, cross-entropy, backward, AdamW, in the same precision.
@@ -54,6 +54,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("steps", 60), ("imgsz", 256), ("crop", 192), ("batch", 8), ("images", 64), ("workers", 0)):
         parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
+    parser.add_argument("--model", default="unet", help="default unet; --width is for that one")
     parser.add_argument("--width", type=float, default=1.0)
     parser.add_argument("--amp", default="auto", choices=("auto", "no", "bf16"))
     return parser.parse_args()
@@ -63,7 +64,8 @@ def _trainer(scratch: Path, args: argparse.Namespace) -> Trainer:
     data = Dataset.open(scratch / "data")
     settings = TrainSettings(
         out=scratch / "run",
-        options={"width": args.width},
+        model=args.model,
+        options={"width": args.width} if args.model == "unet" else {},
         epochs=1000,
         batch=args.batch,
         crop=(args.crop, args.crop),

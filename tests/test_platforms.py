@@ -208,3 +208,17 @@ def test_the_page_names_every_verb_and_system() -> None:
             cells = [cell.strip() for cell in line.strip("|").split("|")]
             assert len(cells) == 4
             assert all(cell.startswith(("tested", "written for", "untried", "not there")) for cell in cells[1:]), line
+
+
+@pytest.mark.long
+def test_a_network_of_the_zoo_is_made_and_run_without_posix(tmp_path: Path, photos: Path, data_dir: Path) -> None:
+    file = data_dir / "models/selfie_segmentation.tflite"
+    if not file.is_file():
+        pytest.skip(f"no {file}")
+    code = f"os.environ['XDG_CACHE_HOME'] = {str(tmp_path / 'cache')!r}\n"
+    code += "from edgeseg.cli import main; sys.exit(main(sys.argv[1:]))"
+    for words in (["zoo", "people", "--file", file], ["zoo"], ["run", "people", "--source", photos, "--save-masks", "m"]):
+        answer = without_posix(code, tmp_path, *words)
+        assert answer.returncode == 0, answer.stderr
+    assert len(list((tmp_path / "m").iterdir())) == 3
+    assert "ready" in without_posix(code, tmp_path, "zoo").stdout

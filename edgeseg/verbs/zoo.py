@@ -110,7 +110,8 @@ def _card_lines(entry: ZooEntry) -> Iterator[tuple[str, str]]:
     if figures.miou:
         yield "mIoU", f"{figures.miou:.3f} ({figures.on})"
     for size, score in figures.by_size.items():
-        yield "object IoU", f"{score:.2f} {size}"
+        where = f" ({figures.by_size_on})" if figures.by_size_on else ""
+        yield "object IoU", f"{score:.2f} {size}{where}"
     for engine, core_ms in figures.core_ms.items():
         yield "CPU time", f"{core_ms:.1f} core-ms a frame, {engine}"
     yield "proven on", entry.proof

@@ -57,12 +57,14 @@ class Figures:
         miou: on the pictures of ``on``, of the fp32 artifact.
         on: the data, split and count.
         by_size: IoU of single objects, by the size of their object in the picture.
+        by_size_on: the data of that, where it is other data.
         core_ms: CPU time of a frame on the machine that the page names, by engine and precision.
     """
 
     miou: float
     on: str
     by_size: Mapping[str, float] = field(default_factory=dict)
+    by_size_on: str = ""
     core_ms: Mapping[str, float] = field(default_factory=dict)
 
 

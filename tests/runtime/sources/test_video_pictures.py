@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
+from av.bitstream import BitStreamFilterContext
 
 from edgeseg.runtime.frames.square_pixels import square_size
 from edgeseg.runtime.sources.source import open_source
@@ -109,3 +110,20 @@ def test_square_pixels_are_left_as_they_are_bit_for_bit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("aspect", [None, Fraction(0), Fraction(1), Fraction(1, 500), Fraction(500)])
 def test_an_impossible_ratio_is_a_damaged_header(aspect: Fraction | None) -> None:
     assert square_size(240, 320, aspect) == (240, 320)
+
+
+def test_wide_pixels_of_a_turned_picture_are_made_square_before_it_is_turned(data_dir: Path, tmp_path: Path) -> None:
+    """The ratio is that of the stored picture: what was wide becomes high."""
+    turned, wide = data_dir / "field/14-video/phone90.mp4", tmp_path / "wide.mp4"
+    with av.open(str(turned)) as read_from, av.open(str(wide), "w") as container:
+        stored = read_from.streams.video[0]
+        copied = container.add_stream_from_template(stored)
+        headers = BitStreamFilterContext("h264_metadata=sample_aspect_ratio=16/11", stored, copied)
+        for packet in read_from.demux(stored):
+            for changed in headers.filter(packet if packet.size else None):
+                changed.stream = copied
+                container.mux(changed)
+    plain, found = read(turned)[0], read(wide)[0]
+    assert plain.shape == (240, 320, 3)
+    assert found.shape == (round(240 * 16 / 11), 320, 3)
+    assert np.abs(cv2.resize(found, (320, 240), interpolation=cv2.INTER_AREA).astype(int) - plain).mean() < 4
