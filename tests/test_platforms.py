@@ -217,7 +217,8 @@ def test_a_network_of_the_zoo_is_made_and_run_without_posix(tmp_path: Path, phot
         pytest.skip(f"no {file}")
     code = f"os.environ['XDG_CACHE_HOME'] = {str(tmp_path / 'cache')!r}\n"
     code += "from edgeseg.cli import main; sys.exit(main(sys.argv[1:]))"
-    for words in (["zoo", "people", "--file", file], ["zoo"], ["run", "people", "--source", photos, "--save-masks", "m"]):
+    segment = ["run", "people", "--source", photos, "--save-masks", "m"]
+    for words in (["zoo", "people", "--file", file], ["zoo"], segment):
         answer = without_posix(code, tmp_path, *words)
         assert answer.returncode == 0, answer.stderr
     assert len(list((tmp_path / "m").iterdir())) == 3
