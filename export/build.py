@@ -43,8 +43,15 @@ def onnx_artifact(
     with writing_artifact(path, manifest) as staged:
         onnx.save_model(deployed_graph(source.proto, source.spec, outputs), str(staged / ONNX.model_file))
         comparison = _parity(source, staged, manifest, samples, place.progress)
-    notes = (f"{exporter} wrote the ONNX file.",) if (exporter := source.origin.get("exporter")) else ()
-    return ExportResult(Artifact.open(path), comparison, notes=notes)
+    return ExportResult(Artifact.open(path), comparison, notes=_name_exporter(source))
+
+
+def _name_exporter(source: SourceNet) -> tuple[str, ...]:
+    """Say what wrote the ONNX file, and why where it was not the first that was tried."""
+    exporter, why = (source.origin.get(name) for name in ("exporter", "exporter_because"))
+    if exporter is None:
+        return ()
+    return (f"{exporter} wrote the ONNX file{f', because {why}' if why else '.'}",)
 
 
 def openvino_artifact(source: SourceNet, parent: Artifact, place: OutputOptions, samples: Samples) -> ExportResult:

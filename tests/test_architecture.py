@@ -25,6 +25,11 @@ from edgeseg.runtime.sources.selection import Selection
 from edgeseg.runtime.trt.build_settings import BuildSettings
 from edgeseg.verbs.flags.names import COMMANDS, OTHER_NAMES, SAME_NAMES, find_flag
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOMS = (
     "edgeseg.errors",
     "edgeseg.console",
@@ -76,6 +81,7 @@ ROOMS = (
     "edgeseg.export.tflite",
     "edgeseg.export.hubs",
     "edgeseg.export.ir",
+    "edgeseg.export.specs",
     "edgeseg.export.source",
     "edgeseg.export.trace",
     "edgeseg.export",
@@ -335,6 +341,30 @@ def test_only_one_module_makes_an_openvino_core() -> None:
         if isinstance(node, ast.Attribute) and (node.attr == "Core" or ast.unparse(node) == "openvino.compile_model")
     ]
     assert found == ["runtime/engines/openvino_core.py"]
+
+
+def test_no_folder_of_the_tests_is_taken_for_a_package_that_is_missing() -> None:
+    """A folder beside those on the tests' path is a package for Python, unless there is a real one of its name."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    hidden = {
+        child.name for folder in settings["tool"]["pytest"]["ini_options"]["pythonpath"] for child in _folders(folder)
+    }
+    wanted = {
+        str(node.args[0].value).partition(".")[0]
+        for top in ("edgeseg", "export", "runtime", "calibration")
+        for path in (ROOT / top).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("require", "importlib.import_module")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+    }
+    assert {"torch", "tflite", "onnx"} <= wanted
+    assert not hidden & wanted
+
+
+def _folders(folder: str) -> list[Path]:
+    return [child for child in (ROOT / folder).iterdir() if child.is_dir()]
 
 
 def verb_flags() -> set[str]:

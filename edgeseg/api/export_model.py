@@ -35,6 +35,7 @@ def export_model(
     *,
     spec: ModelSpec | None = None,
     weights: str | Path | None = None,
+    ignore_weights: Sequence[str] = (),
     data: str | Path | None = None,
     mask_values: GivenValues | None = None,
     format: str = OPENVINO.name,
@@ -61,6 +62,8 @@ def export_model(
         spec: what the network takes and gives. Needed where it brings none, as a module or somebody else's ONNX file;
             for one that brings its own only size, threshold and ignore index may differ.
         weights: a file with the weights of a network that a call builds (``.pth``, ``.ckpt``, ``.safetensors``, ...).
+        ignore_weights: parts in that file that the network has not and that its results do not depend on, by their
+            names, such as ``decoder_boundary``; auxiliary heads are known without it.
         data: a data folder, or a folder of images, to compare masks on; None: synthetic pictures.
         mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the data says it.
         format: ``openvino``, ``onnx``, ``tensorrt``, or one that another package brings (docs/engines.md).
@@ -103,8 +106,8 @@ def export_model(
     net = net.path if isinstance(net, Artifact) else net
     need_to_export(net if isinstance(net, str | Path) else None, format, int8=False)
     from edgeseg.export.forms import ExportOptions, export_forms
-    from edgeseg.export.source.foreign_spec import SpecFlags
     from edgeseg.export.source.source_net import SourceRequest
+    from edgeseg.export.specs.foreign_spec import SpecFlags
     from edgeseg.proof.publishing import OutputOptions
 
     options = ExportOptions(
@@ -120,7 +123,8 @@ def export_model(
     folder = as_path(out) or default_out(net, weights)
     check_writable(folder)
     shown = report_to(progress)
-    request = SourceRequest(SpecFlags(logits=logits, upsample=upsample), spec, None, weights, name, shown)
+    flags = SpecFlags(logits=logits, upsample=upsample)
+    request = SourceRequest(flags, spec, None, weights, name, shown, tuple(ignore_weights))
     source = read_network(net, request)
     place = OutputOptions(folder, name or source.name, shown)
     warn = partial(warnings.warn, category=DataWarning, stacklevel=5)

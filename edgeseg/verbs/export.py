@@ -77,12 +77,23 @@ def _add_cut_arguments(group: argparse._ArgumentGroup) -> None:
         "--weights", type=Path, metavar="FILE", help="weights of a network that MODEL builds: 'package.module:build()'"
     )
     group.add_argument(
+        "--ignore-weights",
+        type=_names,
+        default=(),
+        metavar="NAME,...",
+        help="parts in --weights that MODEL leaves out and its results do not depend on; auxiliary heads are known",
+    )
+    group.add_argument(
         "--drop-levels",
         type=whole(0, 64),
         metavar="N",
         help="cut the levels below level N of a checkpoint's U-Net (edgeseg inspect --levels says which); needs --data",
     )
     group.add_argument("--depth", type=whole(1, 64), metavar="N", help="cut a U-Net++ to N levels below the finest")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
@@ -108,7 +119,8 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.export.source.source_net import SourceRequest
 
     def read() -> SourceNet:
-        request = SourceRequest(read_spec(args), None, _read_cut(args), args.weights, args.name, bar_on_tty)
+        cut, ignored = _read_cut(args), args.ignore_weights
+        request = SourceRequest(read_spec(args), None, cut, args.weights, args.name, bar_on_tty, ignored)
         return read_network(args.model, request)
 
     options = _read_options(args, model_format, int8, tensorrt)

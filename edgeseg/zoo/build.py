@@ -30,8 +30,8 @@ def build_artifact(entry: ZooEntry, weights: Path, folder: Path, model_format: s
         OutputError: the folder cannot be written.
     """
     from edgeseg.export.forms import ExportOptions, export_forms
-    from edgeseg.export.source.foreign_spec import SpecFlags
     from edgeseg.export.source.model_kinds import source_net
+    from edgeseg.export.specs.foreign_spec import SpecFlags
     from edgeseg.proof.publishing import OutputOptions
 
     source = source_net(weights, SpecFlags(), None, entry.spec)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
 
 from edgeseg.console.extras import require
 from edgeseg.errors import UserError
@@ -172,7 +173,18 @@ def _call(found: Any, call: Call) -> Any:
     try:
         return found(*call.arguments, **call.keywords)
     except Exception as error:  # the code of others may end in anything
-        raise UserError(f"{call.text} failed: {_told(error)}.{_signature(found, error)}") from error
+        more = f"{_download(error)}{_signature(found, error)}"
+        raise UserError(f"{call.text} failed: {_told(error)}.{more}") from error
+
+
+def _download(error: Exception) -> str:
+    """What helps where a network fetches the weights of its encoder while it is built."""
+    if not isinstance(error, URLError | ConnectionError):
+        return ""
+    return (
+        " It downloads while it is built, usually weights of an encoder that `weights` would replace. Give the "
+        "argument that keeps it from that, or write a function that builds it without."
+    )
 
 
 def _signature(found: Any, error: Exception) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgeseg.errors import CheckpointError
+from edgeseg.errors import CheckpointError, UserError
 from edgeseg.export.checkpoints.state_dicts import StateDict, is_averaged
+from edgeseg.export.checkpoints.surplus import absent_part, is_beside
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +33,7 @@ class Match:
         missing, unexpected: names without a partner.
         shapes: for each name with another shape, (of the file, of the network).
         beside: names of the file that are not under ``prefix``.
+        surplus: parts that the network does not have and that may be left out.
     """
 
     state: StateDict
@@ -41,10 +43,11 @@ class Match:
     unexpected: tuple[str, ...]
     shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]
     beside: tuple[str, ...] = ()
+    surplus: tuple[str, ...] = ()
 
     @property
     def fits(self) -> bool:
-        """Whether every tensor of the network is there, and nothing else."""
+        """Whether every tensor of the network is there, and nothing else that results may depend on."""
         return not (self.missing or self.unexpected or self.shapes)
 
     @property
@@ -63,7 +66,9 @@ class Match:
         return len(self.missing) + len(self.unexpected) + len(self.shapes)
 
 
-def load_weights(model: nn.Module, found: Sequence[StateDict], path: Path, what: str) -> list[str]:
+def load_weights(
+    model: nn.Module, found: Sequence[StateDict], path: Path, what: str, ignored: Sequence[str] = ()
+) -> list[str]:
     """Put the weights of a file into a network, all of them or none.
 
     Args:
@@ -71,22 +76,28 @@ def load_weights(model: nn.Module, found: Sequence[StateDict], path: Path, what:
         found: what the file holds, the likeliest first; the first that fits is taken.
         path: the file, for messages.
         what: how the network was built, for messages.
+        ignored: parts of the network that trained and that this one has not, by their names; auxiliary heads are
+            known without it.
 
     Returns:
         A sentence for each thing that a person should know.
 
     Raises:
         CheckpointError: none of them fits; the message lists what does not meet, and says a likely cause.
+        UserError: a name of ``ignored`` that nothing in the file has.
     """
     if not found:
         raise CheckpointError(f"{path} holds no weights by name. Give a file that torch.save wrote of a state_dict().")
     wanted = dict(model.state_dict())
-    matches = [_match(state, prefix, wanted) for state in found for prefix in _prefixes(state, wanted)]
-    match = next((one for one in matches if one.fits), None)
+    matches = [_match(state, prefix, wanted, ignored) for state in found for prefix in _prefixes(state, wanted)]
+    fitting = sorted((one for one in matches if one.fits), key=lambda one: bool(one.surplus))
+    match = next(iter(fitting), None)
     if match is None:
         raise CheckpointError(_refusal(min(matches, key=lambda one: one.misses), wanted, path, what))
     model.load_state_dict(dict(match.tensors), strict=False)
-    return list(_notes(match, [one for one in matches if one.fits and one is not match], path))
+    if strange := [name for name in ignored if name not in match.surplus]:
+        raise UserError(f"`ignore_weights` names {strange[0]!r}, and no part of that name is left over in {path}.")
+    return list(_notes(match, [one for one in fitting if one is not match], path))
 
 
 def _prefixes(state: StateDict, wanted: Mapping[str, Any]) -> list[str]:
@@ -108,7 +119,7 @@ def _plain(tensors: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _match(state: StateDict, prefix: str, wanted: Mapping[str, Any]) -> Match:
+def _match(state: StateDict, prefix: str, wanted: Mapping[str, Any], ignored: Sequence[str]) -> Match:
     names = _plain(state.tensors)
     inner = {name.removeprefix(prefix): state.tensors[own] for name, own in names.items() if name.startswith(prefix)}
     beside = tuple(own for name, own in names.items() if not name.startswith(prefix))
@@ -122,8 +133,24 @@ def _match(state: StateDict, prefix: str, wanted: Mapping[str, Any]) -> Match:
         if tuple(tensor.shape) != tuple(wanted[name].shape)
     }
     missing = tuple(name for name in wanted if name not in tensors and not name.endswith(_COUNTERS))
-    unexpected = tuple(names[prefix + name] for name in inner if name not in targets and not name.endswith(_COUNTERS))
-    return Match(state, prefix, tensors, missing, unexpected, shapes, beside)
+    over = {name: one for name, one in inner.items() if name not in targets and not name.endswith(_COUNTERS)}
+    surplus = _surplus(over, {name: wanted[own] for name, own in targets.items()}, ignored)
+    unexpected = tuple(names[prefix + name] for name in over if not _is_under(name, surplus))
+    return Match(state, prefix, tensors, missing, unexpected, shapes, beside, surplus)
+
+
+def _surplus(over: Mapping[str, Any], wanted: Mapping[str, Any], ignored: Sequence[str]) -> tuple[str, ...]:
+    """The parts of ``over`` that may be left out."""
+    parts: dict[str, dict[str, Any]] = {}
+    for name, tensor in over.items():
+        if (part := absent_part(name, wanted)) is not None:
+            parts.setdefault(part, {})[name] = tensor
+    named = [name for name in ignored if any(_is_under(one, [name]) for one in over)]
+    return (*named, *(part for part, inside in parts.items() if part not in named and is_beside(part, inside, wanted)))
+
+
+def _is_under(name: str, parts: Sequence[str]) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in parts)
 
 
 def _common_prefix(names: Iterable[str]) -> str:
@@ -139,7 +166,12 @@ def _notes(match: Match, others: Sequence[Match], path: Path) -> Iterator[str]:
         yield f"{path} holds weights averaged over training; those ({place}) were taken, as what is evaluated."
     elif others:
         yield f"{path} holds several sets of weights that fit; {place} were taken, not {others[0].place}."
-    elif match.beside:
+    if match.surplus:
+        yield (
+            f"{path} holds weights of {_some(match.surplus)}, which the network as it is built here does not have: they "
+            "were left out."
+        )
+    if match.beside and not (match.is_averaged or others):
         yield f"{path} holds {_some(match.beside)} beside the network, which does not need it."
 
 
@@ -171,10 +203,16 @@ def _cause(match: Match, wanted: Mapping[str, Any]) -> str:
         return "Probably it is built narrower or wider than it was trained; give the arguments of its training."
     if not match.missing and not match.shapes:
         return (
-            "Everything that this builds is there, and more: probably it was trained with a part that this leaves out, "
-            "such as auxiliary heads. Build it with the arguments of its training."
+            "Everything that this builds is there, and more: probably it was trained with a part that this leaves out. "
+            "Build it with the arguments of its training; or name the parts that its results do not depend on: "
+            f"`ignore_weights={_parts(match, wanted)}`."
         )
     return f"{same} of {len(wanted)} agree: probably it was trained with other arguments, or is another architecture."
+
+
+def _parts(match: Match, wanted: Mapping[str, Any]) -> tuple[str, ...]:
+    names = [name.removeprefix(match.prefix) for name in _plain(match.unexpected)]
+    return tuple(dict.fromkeys(absent_part(name, _plain(wanted)) or name for name in names))
 
 
 def _only_first_sides(shapes: Mapping[str, tuple[tuple[int, ...], tuple[int, ...]]]) -> bool:

@@ -29,7 +29,7 @@ class AgreedNet:
     Attributes:
         module: to one tensor of the size of its input.
         what: what it is called in messages.
-        flags: by the fields of :class:`~edgeseg.export.source.foreign_spec.SpecFlags`.
+        flags: by the fields of :class:`~edgeseg.export.specs.foreign_spec.SpecFlags`.
         parents: SHA-256 of its weights, by role.
         notes: a sentence for each thing that a person should know.
     """
@@ -51,7 +51,7 @@ def open_folder(path: Path, said: Mapping[str, Any]) -> AgreedNet:
 
     Args:
         path: a folder that :func:`is_hub_folder` knows.
-        said: by a person, by the fields of :class:`~edgeseg.export.source.foreign_spec.SpecFlags`.
+        said: by a person, by the fields of :class:`~edgeseg.export.specs.foreign_spec.SpecFlags`.
 
     Raises:
         MissingExtra: the library is not installed; the message carries the pip command.

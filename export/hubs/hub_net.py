@@ -36,7 +36,7 @@ class HubNet:
         module: normalised float32 ``[1, C, H, W]`` to one tensor of H and W.
         what: what it is called in messages.
         says: what the library says for sure, by the fields of
-            :class:`~edgeseg.export.source.foreign_spec.SpecFlags`; what contradicts it is a mistake.
+            :class:`~edgeseg.export.specs.foreign_spec.SpecFlags`; what contradicts it is a mistake.
         assumes: what is taken where nobody says otherwise.
         notes: a sentence for each thing that a person should know, and before it the field it is about: who says that
             field need not read it. Empty: everybody should.

@@ -14,9 +14,9 @@ from edgeseg.export.checkpoints.state_dicts import StateDict, find_state_dicts
 from edgeseg.export.checkpoints.weight_file import read_weight_file
 from edgeseg.export.hubs.agreement import describe_built
 from edgeseg.export.hubs.known_module import TORCHVISION, complete_keywords, torchvision_arguments, without_weights
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.module_source import TorchNet, open_module
 from edgeseg.export.source.source_net import SourceNet, SourceRequest
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.files.atomic import file_sha256
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def open_torchvision(text: str, request: SourceRequest) -> SourceNet:
 
 def _open_filled(module: nn.Module, found: Sequence[StateDict], text: str, request: SourceRequest) -> SourceNet:
     assert request.weights is not None
-    notes = load_weights(module, found, request.weights, text)
+    notes = load_weights(module, found, request.weights, text, request.ignore_weights)
     parents = {"weights": file_sha256(request.weights)}
     name = request.name or plain_name(request.weights)
     return open_built(TorchNet(module, name, text, parents, notes=tuple(notes)), request)

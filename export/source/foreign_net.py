@@ -19,6 +19,7 @@ from edgeseg.errors import SpecError
 from edgeseg.export.graphs.deployed_graph import NORMALISED
 from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.graphs.simplify import simplify, without_dead_nodes
+from edgeseg.export.graphs.upsampling import UPSAMPLINGS, append_resize
 from edgeseg.export.reading.attach import Attached, attach_logits, attach_planes, keep_from_quantisers
 from edgeseg.export.reading.drawn import read_drawing, refuse_drawing, refuse_stretched
 from edgeseg.export.reading.entry import Entry, expect_one_output, read_entry
@@ -34,7 +35,6 @@ from edgeseg.export.source.first_nonfinite import nonfinite_source
 from edgeseg.export.source.onnx_file import expect_float
 from edgeseg.export.source.original import Original, Own, Reading, Results, own_threshold
 from edgeseg.export.source.reference_engine import prediction_from_logits, sigmoid, softmax
-from edgeseg.export.source.upsampling import UPSAMPLINGS, append_resize
 from edgeseg.image import Float32, fit, normalise
 from edgeseg.proof.samples import synthetic_samples
 from edgeseg.spec import ModelSpec
@@ -128,7 +128,7 @@ class ForeignNet:
 
         Args:
             spec: what the network means.
-            upsample: of :data:`~edgeseg.export.source.upsampling.UPSAMPLINGS`, for scores smaller than the input.
+            upsample: of :data:`~edgeseg.export.graphs.upsampling.UPSAMPLINGS`, for scores smaller than the input.
 
         Raises:
             SpecError: the output is not of the spec or not finite, or no reading of it gives the network's own masks.
@@ -151,6 +151,12 @@ class ForeignNet:
         if self._tail.kind != NOTHING:
             self._use(Tail(self.output))
             return self.bare(spec, upsample)
+        if self._own is not None:
+            raise SpecError(
+                f"Brought to ONNX, this network gives other results than itself, by {worst:.3g} of their range. Where "
+                "torch runs it, its forward() probably decides by the values of its input, and an export keeps one "
+                "branch only: use torch.where, or take the decision out."
+            )
         raise SpecError(
             f"Bringing this file to one form and reading its output {self.output!r} changed its results by "
             f"{worst:.3g} of their range. Export it again, at opset 17 and with logits as output."

@@ -19,12 +19,12 @@ from edgeseg.export.hubs.agreement import is_hub_folder, open_folder
 from edgeseg.export.hubs.hub_name import is_hub_name, refuse_hub_name
 from edgeseg.export.ir.ir_net import convert_ir, open_ir
 from edgeseg.export.source.factory_source import open_factory, open_torchvision
-from edgeseg.export.source.foreign_spec import SpecFlags, check_complete
 from edgeseg.export.source.module_source import open_agreed
 from edgeseg.export.source.onnx_source import Origin, open_onnx_source, read_graph
 from edgeseg.export.source.own_source import open_artifact, open_checkpoint
 from edgeseg.export.source.program_source import open_exported_program, open_torchscript
 from edgeseg.export.source.source_net import DepthCut, LevelCut, SourceNet, SourceRequest
+from edgeseg.export.specs.foreign_spec import SpecFlags, check_complete
 from edgeseg.export.tflite.read_lite import open_lite
 from edgeseg.files.foreign_kind import describe_foreign, is_torch_export, is_torchscript
 from edgeseg.files.model_name import read_model
@@ -180,6 +180,8 @@ def _check_request(kind: ModelKind[M], model: M, request: SourceRequest) -> None
     if request.cut is not None and "cut" not in kind.takes:
         field = "depth" if isinstance(request.cut, DepthCut) else "drop_levels"
         raise UserError(f"`{field}` cuts checkpoints (.pt); {model} is not one. Export its checkpoint again.")
+    if request.ignore_weights and request.weights is None:
+        raise UserError("`ignore_weights` names parts of a file of weights; give that file: `weights`.")
     if request.weights is not None and "weights" not in kind.takes:
         raise UserError(
             f"`weights` are put into a network that a call builds, such as 'package.module:build()'; {model} is "

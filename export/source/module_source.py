@@ -18,11 +18,11 @@ from edgeseg.export.hubs.agreement import AgreedNet
 from edgeseg.export.reading.graph_view import Array
 from edgeseg.export.source.finite_net import check_activations, check_weights
 from edgeseg.export.source.foreign_net import ForeignNet, probe_inputs
-from edgeseg.export.source.foreign_spec import SpecFlags, add_known, foreign_spec
 from edgeseg.export.source.onnx_from_torch import does_not_run, onnx_by_any_exporter
 from edgeseg.export.source.original import Own
 from edgeseg.export.source.source_net import STAGE_TORCH, SourceNet, SourceRequest
-from edgeseg.export.source.unsaid_task import expect_said
+from edgeseg.export.specs.foreign_spec import SpecFlags, add_known, foreign_spec
+from edgeseg.export.specs.unsaid_task import expect_said
 from edgeseg.image import Float32
 from edgeseg.spec import ModelSpec
 
@@ -101,7 +101,8 @@ def open_module(net: TorchNet, request: SourceRequest) -> SourceNet:
     parents = dict(net.parents) or {"torch": weights_sha256(model)}
     parts = (net.name, bare.spec, bare.proto, reading.logits, STAGE_TORCH, parents)
     notes = [*net.notes, *([chosen.note] if chosen.note else []), *bare.notes]
-    origin = {"exporter": exported.exporter, **({"output": chosen.output} if chosen.output else {})}
+    facts = {"exporter": exported.exporter, "exporter_because": exported.why, "output": chosen.output}
+    origin = {name: value for name, value in facts.items() if value}
     return SourceNet(*parts, predict=reading.predict, notes=tuple(notes), is_foreign=True, origin=origin)
 
 

@@ -46,10 +46,12 @@ class Exported:
     Attributes:
         proto: with input ``input`` and output ``logits`` at opset 17.
         exporter: what wrote it.
+        why: what the one before it said, where it was not the first that was tried.
     """
 
     proto: Any
     exporter: str
+    why: str = ""
 
 
 def onnx_by_any_exporter(model: nn.Module, spec: ModelSpec) -> Exported:
@@ -62,16 +64,16 @@ def onnx_by_any_exporter(model: nn.Module, spec: ModelSpec) -> Exported:
     scripted = isinstance(model, torch.jit.ScriptModule) or any(
         isinstance(layer, torch.jit.ScriptModule) for layer in model.modules()
     )
-    said = "it is TorchScript"
+    said = "the network is TorchScript."
     if not scripted:
         try:
             return Exported(onnx_from_module(model, spec), DYNAMO)
         except CheckpointError as error:
-            said = str(error)
+            said = f"{DYNAMO} said: {error}"
     try:
-        return Exported(_onnx_by_torchscript(model, spec), TORCHSCRIPT)
+        return Exported(_onnx_by_torchscript(model, spec), TORCHSCRIPT, said)
     except CheckpointError as error:
-        raise error if scripted else CheckpointError(f"{said} The TorchScript exporter: {error}") from None
+        raise error if scripted else CheckpointError(f"{said} The TorchScript exporter said: {error}") from None
 
 
 def _onnx_by_torchscript(model: nn.Module, spec: ModelSpec) -> Any:
@@ -90,7 +92,7 @@ def _onnx_by_torchscript(model: nn.Module, spec: ModelSpec) -> Any:
                 output_names=["logits"],
             )
         except Exception as error:  # it raises whatever its tracer met
-            raise CheckpointError(f"torch cannot export this network to ONNX: {_first_line(error)}.") from error
+            raise CheckpointError(f"torch cannot export this network to ONNX: {_root(error)}.") from error
     return onnx.load_model_from_string(written.getvalue())
 
 
@@ -116,7 +118,7 @@ def onnx_from_module(model: nn.Module, spec: ModelSpec) -> Any:
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, torch._dynamo.exc.TorchDynamoException, RuntimeError) as error:
-            raise CheckpointError(f"torch cannot export this network to ONNX: {_first_line(error)}") from error
+            raise CheckpointError(f"torch cannot export this network to ONNX: {_root(error)}.") from error
     return _lower(program.model_proto)
 
 
@@ -159,3 +161,10 @@ def _lower(proto: Any) -> Any:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n", maxsplit=1)[0]
+
+
+def _root(error: BaseException) -> str:
+    """What the first error of a chain said: what torch wraps around it are hints for its own developers."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return _first_line(error).rstrip(". ")

@@ -15,11 +15,11 @@ from edgeseg.export.reading.entry import Entry, keep_output, read_entry
 from edgeseg.export.reading.other_kinds import refuse_other_kinds
 from edgeseg.export.reading.own_graph import plain_graph
 from edgeseg.export.source.foreign_net import ForeignNet, probe_inputs, strip_deployment
-from edgeseg.export.source.foreign_spec import SpecFlags, add_known, check_complete, foreign_spec, take_pixels
 from edgeseg.export.source.onnx_file import embedded_spec, expect_float, open_onnx
 from edgeseg.export.source.original import Own
 from edgeseg.export.source.source_net import STAGE_FILE, SourceNet, SourceRequest
-from edgeseg.export.source.unsaid_task import expect_said
+from edgeseg.export.specs.foreign_spec import SpecFlags, add_known, check_complete, foreign_spec, take_pixels
+from edgeseg.export.specs.unsaid_task import expect_said
 from edgeseg.spec import ModelSpec
 
 _MOST_CLASSES = 256

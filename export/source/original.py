@@ -11,12 +11,12 @@ import onnx
 
 from edgeseg.errors import SpecError
 from edgeseg.export.graphs.ort_session import make_run
+from edgeseg.export.graphs.upsampling import enlarge_logits
 from edgeseg.export.reading.entry import Entry
 from edgeseg.export.reading.graph_view import Array
 from edgeseg.export.reading.meaning import LABELS, LOGITS, Meaning
 from edgeseg.export.reading.tail import ARGMAX, NOTHING, THRESHOLD, Tail
 from edgeseg.export.source.reference_engine import prediction_from_logits
-from edgeseg.export.source.upsampling import enlarge_logits
 from edgeseg.image import Float32, UInt8
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec

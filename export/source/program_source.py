@@ -6,9 +6,9 @@ from pathlib import Path
 
 from edgeseg.export.checkpoints.saved_program import input_size, load_exported_program, load_torchscript
 from edgeseg.export.source.factory_source import plain_name
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.module_source import TorchNet, open_module
 from edgeseg.export.source.source_net import SourceNet, SourceRequest
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.files.atomic import file_sha256
 
 

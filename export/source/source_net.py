@@ -11,8 +11,8 @@ import onnx
 
 from edgeseg.console.progress import Progress, no_progress
 from edgeseg.export.graphs.ort_session import Forward
-from edgeseg.export.source.foreign_spec import SpecFlags, agree_with, change_spec, describe_spec
 from edgeseg.export.source.reference_engine import Predict
+from edgeseg.export.specs.foreign_spec import SpecFlags, agree_with, change_spec, describe_spec
 from edgeseg.masks.mask_values import GivenValues
 from edgeseg.spec import ModelSpec
 
@@ -95,6 +95,7 @@ class SourceRequest:
         weights: a file with the weights of a network that a call builds.
         name: what a network that comes from no file is called; None: after what builds it.
         progress: of what a cut measures.
+        ignore_weights: parts in the file of weights that the network has not and that are left out.
     """
 
     flags: SpecFlags
@@ -103,6 +104,7 @@ class SourceRequest:
     weights: Path | None = None
     name: str | None = None
     progress: Progress = no_progress
+    ignore_weights: tuple[str, ...] = ()
 
     @property
     def said(self) -> SpecFlags:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgeseg.export.source.foreign_spec import SpecFlags
+from edgeseg.export.specs.foreign_spec import SpecFlags
 
 # The authors normalise (x - mean) / std on 0..255 and then divide by 255 once more.
 AUTHORS = SpecFlags(

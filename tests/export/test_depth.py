@@ -14,9 +14,9 @@ from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
 from edgeseg.export.graphs.ort_session import make_forward
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
 from edgeseg.export.source.source_net import DepthCut
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.models.unetpp import UNetPlusPlus
 from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import save_checkpoint

@@ -144,8 +144,8 @@ class TestText:
 
     def test_a_spec_with_a_mark_is_read(self, data_dir: Path) -> None:
         pytest.importorskip("onnx")
-        from edgeseg.export.source.foreign_spec import SpecFlags
-        from edgeseg.export.source.spec_file import merge_flags
+        from edgeseg.export.specs.foreign_spec import SpecFlags
+        from edgeseg.export.specs.spec_file import merge_flags
 
         path = data_dir / "field" / "18-bom" / "spec.json"
         assert path.read_bytes().startswith(b"\xef\xbb\xbf")

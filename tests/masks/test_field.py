@@ -120,8 +120,8 @@ def test_colours_may_stand_in_the_yaml(field: Path, tmp_path: Path) -> None:
 
 
 def test_spec_and_classes_with_a_byte_order_mark(field: Path) -> None:
-    from edgeseg.export.source.foreign_spec import SpecFlags, class_names
-    from edgeseg.export.source.spec_file import merge_flags
+    from edgeseg.export.specs.foreign_spec import SpecFlags, class_names
+    from edgeseg.export.specs.spec_file import merge_flags
 
     flags = merge_flags(SpecFlags(), field / "18-bom" / "spec.json")
     assert (flags.classes, flags.color_order) == (("background", "road"), "rgb")

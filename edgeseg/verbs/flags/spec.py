@@ -12,7 +12,7 @@ from edgeseg.spec import TASKS
 from edgeseg.verbs.flags.masks import add_mask_arguments
 
 if TYPE_CHECKING:
-    from edgeseg.export.source.foreign_spec import SpecFlags
+    from edgeseg.export.specs.foreign_spec import SpecFlags
 
 
 def add_spec_arguments(group: argparse._ArgumentGroup) -> None:
@@ -59,8 +59,8 @@ def read_spec(args: argparse.Namespace) -> SpecFlags:
     Raises:
         SpecError: the file is missing or makes no sense.
     """
-    from edgeseg.export.source.foreign_spec import SpecFlags, class_names
-    from edgeseg.export.source.spec_file import merge_flags
+    from edgeseg.export.specs.foreign_spec import SpecFlags, class_names
+    from edgeseg.export.specs.spec_file import merge_flags
 
     given = SpecFlags(
         task=args.task,

@@ -18,8 +18,8 @@ from edgeseg.errors import CheckpointError, SpecError
 from edgeseg.export.checkpoints.saved_program import load_exported_program, load_torchscript
 from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.foreign_net import probe_inputs
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.files.foreign_kind import is_torch_export, is_torchscript
 
 FLAGS = SpecFlags(classes=("a", "b", "c"), imgsz=(32, 48), mean=(0,), std=(1,), color_order="rgb")

@@ -18,9 +18,9 @@ from edgeseg.export.hubs.known_module import complete_keywords, torchvision_argu
 from edgeseg.export.hubs.saved_transform import FILE, read_transform
 from edgeseg.export.hubs.smp_folder import encoder_pixels
 from edgeseg.export.hubs.table import find_hub
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import open_source
 from edgeseg.export.source.source_net import SourceRequest
+from edgeseg.export.specs.foreign_spec import SpecFlags
 
 SMP = {"_model_class": "Unet", "encoder_name": "resnet18", "encoder_weights": None, "in_channels": 3, "classes": 3}
 SEGFORMER = {"architectures": ["SegformerForSemanticSegmentation"], "model_type": "segformer"}

@@ -21,8 +21,8 @@ from edgeseg.export.build import onnx_artifact, openvino_artifact
 from edgeseg.export.graphs.ort_session import make_run
 from edgeseg.export.ir.ir_net import convert_ir, open_ir
 from edgeseg.export.source.foreign_net import probe_inputs
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import synthetic_samples
 from edgeseg.runtime.engines.openvino_core import shared_core

@@ -13,9 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from edgeseg.cli import main
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
 from edgeseg.export.source.onnx_file import open_onnx, read_onnx
+from edgeseg.export.specs.foreign_spec import SpecFlags
 
 H, W = 16, 24
 FLAGS = SpecFlags(classes=("a", "b", "c"), mean=(0.5,) * 3, std=(0.2,) * 3, color_order="rgb")

@@ -23,9 +23,9 @@ from edgeseg.console.quiet import quiet
 from edgeseg.errors import SpecError
 from edgeseg.export.build import onnx_artifact
 from edgeseg.export.graphs.deployed_graph import deployed_graph
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
 from edgeseg.export.source.source_net import SourceNet
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.image import normalise
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import synthetic_samples

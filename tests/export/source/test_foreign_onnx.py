@@ -15,10 +15,10 @@ from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.opset import read_opset
 from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.foreign_net import softmax
-from edgeseg.export.source.foreign_spec import SpecFlags, class_names
 from edgeseg.export.source.model_kinds import source_net
 from edgeseg.export.source.onnx_file import refuse_rounds
 from edgeseg.export.source.source_net import SourceNet
+from edgeseg.export.specs.foreign_spec import SpecFlags, class_names
 
 H, W = 16, 24
 FLAGS = SpecFlags(classes=("a", "b", "c"), mean=(0.5,) * 3, std=(0.2,) * 3, color_order="rgb")

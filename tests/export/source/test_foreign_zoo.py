@@ -23,12 +23,12 @@ from edgeseg.errors import ArtifactError, SpecError, UserError
 from edgeseg.export.build import onnx_artifact, openvino_artifact
 from edgeseg.export.graphs.opset import read_opset
 from edgeseg.export.graphs.ort_session import make_forward
+from edgeseg.export.graphs.upsampling import append_resize, enlarge_logits
 from edgeseg.export.source.foreign_net import probe_inputs
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
 from edgeseg.export.source.source_net import SourceNet
-from edgeseg.export.source.spec_file import flags_of_json, merge_flags
-from edgeseg.export.source.upsampling import append_resize, enlarge_logits
+from edgeseg.export.specs.foreign_spec import SpecFlags
+from edgeseg.export.specs.spec_file import flags_of_json, merge_flags
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import synthetic_samples
 

@@ -13,10 +13,10 @@ from torch import nn
 import edgeseg
 from edgeseg.cli import main
 from edgeseg.errors import DataWarning
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
 from edgeseg.export.source.module_source import module_source
 from edgeseg.export.source.usual_readings import Better, find_better_reading, name_reading, usual_readings
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.proof.samples import samples_from
 from edgeseg.spec import ModelSpec
 

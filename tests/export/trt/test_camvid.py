@@ -8,8 +8,8 @@ import pytest
 
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
+from edgeseg.export.specs.foreign_spec import SpecFlags
 
 CHECKPOINT = Path(__file__).parents[3] / "examples" / "camvid" / "lite-unet.pt"
 MAX_DROP_POINTS, MAX_CLASS_DROP_POINTS = 0.2, 1.0

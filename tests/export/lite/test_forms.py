@@ -15,8 +15,8 @@ from people import RECORDED
 from edgeseg.errors import SpecError
 from edgeseg.export.graphs.ort_session import make_run
 from edgeseg.export.source.foreign_net import probe_inputs
-from edgeseg.export.source.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.export.tflite.read_lite import read_lite
 
 H, W = 32, 48

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from edgeseg.export.source.foreign_spec import SpecFlags
+from edgeseg.export.specs.foreign_spec import SpecFlags
 
 SELFIE = "models/selfie_segmentation.tflite"
 PEOPLE = SpecFlags(classes=("background", "person"), color_order="rgb", mean=(0.0,), std=(1.0,))

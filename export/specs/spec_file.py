@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import SpecError
-from edgeseg.export.source.foreign_spec import SpecFlags, add_known, class_names
-from edgeseg.export.source.upsampling import UPSAMPLINGS
+from edgeseg.export.graphs.upsampling import UPSAMPLINGS
+from edgeseg.export.specs.foreign_spec import SpecFlags, add_known, class_names
 from edgeseg.files.input_file import read_text
 from edgeseg.palette import parse_color
 from edgeseg.spec import COLOR_ORDERS, RESIZES, TASKS, Threshold
