@@ -168,8 +168,8 @@ def _notes(match: Match, others: Sequence[Match], path: Path) -> Iterator[str]:
         yield f"{path} holds several sets of weights that fit; {place} were taken, not {others[0].place}."
     if match.surplus:
         yield (
-            f"{path} holds weights of {_some(match.surplus)}, which the network as it is built here does not have: they "
-            "were left out."
+            f"{path} holds weights of {_some(match.surplus)}, which the network as it is built here does not have: "
+            "they were left out."
         )
     if match.beside and not (match.is_averaged or others):
         yield f"{path} holds {_some(match.beside)} beside the network, which does not need it."

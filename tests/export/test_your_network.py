@@ -25,6 +25,7 @@ class UNet(nn.Module):
         return self.up(self.down(x))
 """
 ELSEWHERE = {
+    "Published projects, a line each",
     "A Hugging Face folder",
     "A folder of segmentation_models.pytorch",
     "A network of torchvision",

@@ -30,6 +30,10 @@ class Zoo:
 def pair():
     return Plain(), None
 
+def downloads():
+    from torch.hub import load_state_dict_from_url
+    load_state_dict_from_url("http://127.0.0.1:9/backbone.pth")
+
 def broken():
     raise RuntimeError("no  such\\nbackbone")
 
@@ -75,6 +79,7 @@ def test_classes_functions_and_ready_networks_are_built(call, classes, nets):
         ("Zoo.build('other')", "gives a NoneType"),
         ("broken", "broken failed: RuntimeError: no such backbone"),
         ("number", "is a int, which builds no network"),
+        ("downloads", r"downloads failed: URLError.* It downloads while it is built, .*`weights` would replace"),
     ],
 )
 def test_a_call_that_gives_no_network_gets_a_sentence(call, message, nets):

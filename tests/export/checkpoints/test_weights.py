@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from edgeseg.errors import CheckpointError
+from edgeseg.errors import CheckpointError, UserError
 from edgeseg.export.checkpoints.fit import load_weights
 from edgeseg.export.checkpoints.state_dicts import find_state_dicts
 from edgeseg.export.checkpoints.weight_file import read_weight_file
@@ -120,7 +120,6 @@ def test_files_of_before_1_6_and_safetensors_are_read(tmp_path):
         ),
         ({"channels": 1}, r"stem.0.weight \[4, 1, 3, 3\].*had 1 channels, and this builds a network for 3"),
         ({"width": 8}, r"of another shape stem.0.weight .*\(13 in all\).*narrower or wider"),
-        ({"aux": True}, "unexpected aux.weight, aux.bias.*auxiliary heads"),
     ],
 )
 def test_weights_of_another_network_are_listed_with_the_likely_cause(options, message, tmp_path):
@@ -129,6 +128,57 @@ def test_weights_of_another_network_are_listed_with_the_likely_cause(options, me
     with pytest.raises(CheckpointError, match=message):
         into(trained(**options), net, tmp_path / "a.pth")
     assert all(torch.equal(one, before[name]) for name, one in net.state_dict().items()), "nothing was put in"
+
+
+HEADS = {
+    "an auxiliary head": {"aux.weight": torch.ones(3, 4, 1, 1), "aux.bias": torch.ones(3)},
+    "a head with a channel a class": {"conv_out16.conv.weight": torch.ones(3, 4, 1, 1)},
+    "a head with one channel": {"seghead_d.conv.weight": torch.ones(1, 4, 3, 3)},
+    "a loss with weights": {"criterion.weight": torch.ones(3)},
+}
+PARTS = {
+    "attention": {"att1.psi.weight": torch.ones(1, 4, 1, 1)},
+    "a deeper encoder": {"body.2.weight": torch.ones(4, 4, 3, 3)},
+    "a head that is no head": {"outer.conv.weight": torch.ones(64, 4, 1, 1)},
+}
+
+
+@pytest.mark.parametrize("part", HEADS)
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_heads_that_are_not_built_are_left_out_and_listed(part, prefix, tmp_path):
+    net, name = Net(), next(iter(HEADS[part])).partition(".")[0]
+    (note,) = into(under(prefix, {**STATE, **HEADS[part]}), net, tmp_path / "a.pth")
+    assert f"holds weights of {name}, which the network as it is built here does not have" in note
+    assert torch.equal(net.head.weight, STATE["head.weight"])
+    assert into(trained(aux=True), Net(aux=True), tmp_path / "a.pth") == [], "built with it, it is not left out"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_parts_that_results_may_depend_on_are_left_out_only_by_name(part, tmp_path):
+    name = next(iter(PARTS[part])).rpartition(".")[0].removesuffix(".conv")
+    name = name.partition(".")[0] if part == "attention" else name
+    states = under("module.", {**STATE, **PARTS[part]})
+    torch.save(states, tmp_path / "a.pth")
+    found = find_state_dicts(read_weight_file(tmp_path / "a.pth"))
+    with pytest.raises(CheckpointError, match=rf"and more.*`ignore_weights=\('{re.escape(name)}',\)`"):
+        load_weights(Net(), found, tmp_path / "a.pth", "nets:Net()")
+    net = Net()
+    (note,) = load_weights(net, found, tmp_path / "a.pth", "nets:Net()", (name,))
+    assert f"holds weights of {name}," in note
+    assert torch.equal(net.head.weight, STATE["head.weight"])
+
+
+def test_only_what_is_left_over_can_be_ignored(tmp_path):
+    torch.save({**STATE, **HEADS["an auxiliary head"]}, tmp_path / "a.pth")
+    found = find_state_dicts(read_weight_file(tmp_path / "a.pth"))
+    with pytest.raises(UserError, match="`ignore_weights` names 'decoder', and no part"):
+        load_weights(Net(), found, tmp_path / "a.pth", "nets:Net()", ("decoder",))
+    partly = {name: one for name, one in STATE.items() if not name.startswith("body")}
+    torch.save(partly, tmp_path / "b.pth")
+    with pytest.raises(CheckpointError, match="missing body"):
+        load_weights(
+            Net(), find_state_dicts(read_weight_file(tmp_path / "b.pth")), tmp_path / "b.pth", "nets:Net()", ("body",)
+        )
 
 
 def test_missing_names_are_counted_and_other_architectures_are_said(tmp_path):

@@ -16,8 +16,8 @@ from sinet_spec import AUTHORS
 from edgeseg.errors import SpecError
 from edgeseg.export.build import onnx_artifact, openvino_artifact, reference_stage
 from edgeseg.export.graphs.opset import read_opset
-from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.export.source.model_kinds import source_net
+from edgeseg.export.specs.foreign_spec import SpecFlags
 from edgeseg.proof.compare import compare
 from edgeseg.proof.publishing import OutputOptions
 from edgeseg.proof.samples import samples_from
