@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgeseg.console.progress import Progress, no_progress
+from edgeseg.datasets.alignment import MOST_COMPARED, Edges, find_misfit
 from edgeseg.datasets.contact_sheet import Cell, choose_shown, draw_sheet
 from edgeseg.datasets.convert import DEFAULT_SPLIT, Missing
 from edgeseg.datasets.findings import Finding, LookedAt, find_faults
@@ -116,8 +118,8 @@ def check_set(
     with progress("check", len(found.pictures)) as tick:
         for number, picture in enumerate(found.pictures):
             one, image, mask = look_at(picture, len(found.classes), missing)
-            looked.append(one)
-            if image is not None and (number in shown or one.wrong or one.specks):
+            looked.append(one if number < MOST_COMPARED else dataclasses.replace(one, edges=None))
+            if image is not None and (number in shown or one.wrong or one.specks or one.misfit):
                 cells.append(Cell.make(number, one, image, mask))
             tick()
     findings = find_faults(found, looked, missing, near_bits)
@@ -143,6 +145,7 @@ def look_at(
     except DataError as error:
         wrong = str(error)
         image = image if image is not None else _image_alone(picture)
+    edges = None if image is None or mask is None else Edges.find(image, mask)
     one = LookedAt(
         name=name,
         split=split,
@@ -155,6 +158,9 @@ def look_at(
         specks=0 if mask is None else count_specks(mask),
         bare=picture.render is None and not picture.wrong,
         wrong=wrong,
+        fit=None if edges is None else edges.fit,
+        misfit=None if edges is None else find_misfit(edges),
+        edges=None if edges is None else edges.shrink(),
     )
     return one, image, mask
 

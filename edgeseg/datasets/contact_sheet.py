@@ -16,6 +16,7 @@ from edgeseg.errors import OutputError
 from edgeseg.image import UInt8, resize_mask
 from edgeseg.palette import default_palette
 
+SHOWN_KINDS = ("wrong", "mask", "specks", "place", "exchanged")
 SHOWN, MOST_WRONG, COLUMNS = 24, 12, 4
 CELL_WIDTH, CELL_HEIGHT, TITLE = 320, 240, 24
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
@@ -77,11 +78,10 @@ def draw_sheet(
     Raises:
         OutputError: the ending is that of no image.
     """
-    noted = {
-        Path(file).name for finding in findings if finding.kind in ("wrong", "mask", "specks") for file in finding.files
-    }
-    bad = [cell for cell in cells if cell.wrong]
-    ordered = [*bad[:MOST_WRONG], *[cell for cell in cells if not cell.wrong]][: SHOWN + MOST_WRONG]
+    noted = {Path(file).name for finding in findings if finding.kind in SHOWN_KINDS for file in finding.files}
+    bad = [cell for cell in cells if cell.wrong or cell.name in noted]
+    first = {cell.number for cell in bad}
+    ordered = [*bad[:MOST_WRONG], *[cell for cell in cells if cell.number not in first]][: SHOWN + MOST_WRONG]
     table = _color_table(classes, colors)
     drawn = [_draw_cell(cell, table, cell.wrong or cell.name in noted) for cell in ordered]
     blank = np.full((CELL_HEIGHT + TITLE, CELL_WIDTH, 3), _DARK, np.uint8)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.datasets.alignment import Misfit, SmallEdges, find_exchanged, least_fit_of
 from edgeseg.datasets.convert import Missing
 from edgeseg.datasets.formats.labelled_set import VOID, LabelledSet
 from edgeseg.datasets.near_duplicates import find_near
@@ -29,7 +30,7 @@ class Finding:
 
     Attributes:
         kind: one word for it: ``wrong``, ``missing``, ``leak``, ``near_leak``, ``duplicate``, ``near_duplicate``,
-            ``judge``, ``class``, ``mask``, ``specks``, ``sequence``.
+            ``judge``, ``class``, ``mask``, ``specks``, ``place``, ``exchanged``, ``sequence``.
         sentence: what it is, with names of files.
         files: all of them.
         serious: what is trained or scored on the set would not mean what it says.
@@ -61,6 +62,9 @@ class LookedAt:
         specks: how many areas of a few pixels its mask has, where they are too many.
         bare: it has no labels.
         wrong: what is wrong with it.
+        fit: how well the borders of its mask lie on its edges; None where it has too few of them.
+        misfit: how its mask would lie better, or None.
+        edges: for a comparison with other pictures, or None.
     """
 
     name: str
@@ -74,6 +78,9 @@ class LookedAt:
     specks: int = 0
     bare: bool = False
     wrong: str = ""
+    fit: float | None = None
+    misfit: Misfit | None = None
+    edges: SmallEdges | None = None
 
 
 def find_faults(
@@ -88,6 +95,7 @@ def find_faults(
         lambda: _judged(found, looked),
         lambda: _classes(found, looked),
         lambda: _masks(found, looked),
+        lambda: _places(looked),
         lambda: _sequences(looked),
     )
     return tuple(finding for make in makers for finding in make())
@@ -217,6 +225,25 @@ def _is_mostly_void(counts: npt.NDArray[np.int64]) -> bool:
     return bool(counts[VOID] > MOST_BLIND_SHARE * counts.sum())
 
 
+def _places(looked: Sequence[LookedAt]) -> Iterator[Finding]:
+    """Masks that lie beside their pictures, and those of other pictures."""
+    least = least_fit_of([one.fit for one in looked if one.fit is not None])
+    compared = [one for one in looked if one.edges is not None]
+    edges = [one.edges for one in compared if one.edges is not None]
+    exchanged = {compared[at].name: compared[mask] for at, mask in find_exchanged(edges, least)}
+    if exchanged:
+        pairs = [f"{_short(name)} (that of {_short(of.name)})" for name, of in exchanged.items()]
+        sentence = f"{len(pairs)} masks look like those of other pictures, which they fit better: {_join(pairs)}."
+        yield Finding("exchanged", sentence, tuple(exchanged))
+    moved = [one for one in looked if one.misfit is not None and one.misfit.fit > least and one.name not in exchanged]
+    if moved:
+        told = [f"{_short(one.name)} ({one.misfit.how})" for one in moved if one.misfit is not None]
+        turned = any(one.misfit is not None and "degrees" in one.misfit.how for one in moved)
+        about = " Look at the EXIF orientation of the pictures." if turned else ""
+        sentence = f"{len(moved)} masks would lie better on their pictures otherwise: {_join(told)}.{about}"
+        yield Finding("place", sentence, tuple(one.name for one in moved))
+
+
 def _sequences(looked: Sequence[LookedAt]) -> Iterator[Finding]:
     """Frames of one sequence on both sides, as names tell it."""
     splits: dict[str, set[str]] = {}
@@ -235,8 +262,12 @@ def _sequences(looked: Sequence[LookedAt]) -> Iterator[Finding]:
 
 
 def _list(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(_short(name) for name in names[:MOST_NAMED]) + more
+    return _join([_short(name) for name in names])
+
+
+def _join(words: Sequence[str]) -> str:
+    more = f" and {len(words) - MOST_NAMED} more" if len(words) > MOST_NAMED else ""
+    return ", ".join(words[:MOST_NAMED]) + more
 
 
 def _short(name: str) -> str:
