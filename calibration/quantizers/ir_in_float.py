@@ -21,7 +21,7 @@ from edgeseg.calibration.equalisation.record import read_from_ir
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
-from edgeseg.graphs.ir_file import logits_output, read_ir, save_ir
+from edgeseg.graphs.ir_file import constant_of, logits_output, read_ir, save_ir
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.openvino_core import shared_core
 
@@ -132,18 +132,8 @@ def _copy(node: Any, inputs: list[Any]) -> Any:
 
 def _constant(value: Any) -> Any:
     """A constant of this value's own, or None when it is computed from the input."""
-    openvino = require("openvino", "export")
-    nodes, constants = [value.get_node()], True
-    for node in nodes:
-        constants = constants and node.get_type_name() != "Parameter"
-        nodes.extend(before.get_node() for before in node.input_values())
-        if not constants:
-            return None
-    if nodes[0].get_type_name() == "Constant":
-        data = nodes[0].data
-    else:
-        data = shared_core("export").compile_model(openvino.Model([value], []), "CPU")()[0]
-    return openvino.op.Constant(np.array(data)).output(0)
+    data = constant_of(value)
+    return None if data is None else require("openvino", "export").op.Constant(data).output(0)
 
 
 def _undo_bias(node: Any, originals: dict[str, Any]) -> None:

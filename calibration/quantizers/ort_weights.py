@@ -1,30 +1,24 @@
 """Scales of weights for ONNX Runtime on CPUs: as fine as no 16-bit sum overflows.
 
-Without VNNI the x86 kernels multiply unsigned codes of activations with signed ones of weights, and add two products
-in 16 bits, cut to what they hold: ``vpmaddubsw``. The two are neighbours in the order (row, column, input channel), in
-which MLAS packs the weights of a convolution. So what has to fit is each pair, 255 times the sum of its codes of one
-sign, and not every code alone: a large weight beside a small one may have eight bits. Weights of seven bits, 64 and 64,
-are the worst case of it.
-
-Depthwise kernels extend each code to 16 bits first and add in 32, on every processor: eight bits. NEON kernels add two
-products in 16 bits as well, but of codes from -128 to 127, where 127 twice still fits.
+What has to fit is each pair of weights, see :mod:`~edgeseg.calibration.rounding.pairs`: neighbours in the order (row,
+column, input channel), in which MLAS packs the weights of a convolution. NEON kernels add two products in 16 bits as
+well, but of codes from -128 to 127, where 127 twice still fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.calibration.rounding.pairs import EIGHT_BITS, SEVEN_BITS, Pairs, is_depthwise, scales_that_fit
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
 from edgeseg.image import Float32
 
-EIGHT_BITS, SEVEN_BITS = 127, 64
-MOST_OF_A_PAIR = 128
-"""Sum of the codes of one sign in a pair: 255 * 128 fits 16 bits, 255 * 129 does not."""
+PAIRS = Pairs()
 
 
 def choose_scales(model: Any) -> dict[str, Float32]:
@@ -43,7 +37,8 @@ def choose_scales(model: Any) -> dict[str, Float32]:
     for node in model.graph.node:
         name = node.input[1] if node.op_type == "Conv" else ""
         if name in constants and name not in others:
-            found = _scales(to_array(constants[name]), _groups(node))
+            weights = to_array(constants[name])
+            found = scales_that_fit(weights, None if is_depthwise(weights.shape, _groups(node)) else PAIRS)
             scales[name] = np.maximum(scales.get(name, found), found)
     return scales
 
@@ -53,7 +48,7 @@ def scales_of_eight_bits(model: Any) -> dict[str, Float32]:
     to_array = require("onnx.numpy_helper", "export").to_array
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     names = {node.input[1] for node in model.graph.node if node.op_type == "Conv"} & set(constants)
-    return {name: _of_channels(to_array(constants[name]), EIGHT_BITS) for name in sorted(names)}
+    return {name: scales_that_fit(to_array(constants[name]), None) for name in sorted(names)}
 
 
 def expect_no_overflow(model: Any) -> None:
@@ -89,46 +84,9 @@ def _fits(codes: npt.NDArray[np.int8], node: Any) -> bool:
     largest = int(np.abs(codes.astype(np.int64)).max(initial=0))
     if node is None or node.op_type != "Conv":
         return largest <= SEVEN_BITS
-    if _is_depthwise(codes, _groups(node)):
+    if is_depthwise(codes.shape, _groups(node)):
         return largest <= EIGHT_BITS
-    return max(int(sums.max(initial=0)) for sums in _sums_of_pairs(codes.astype(np.int64))) <= MOST_OF_A_PAIR
-
-
-def _scales(weights: Float32, groups: int) -> Float32:
-    """The least scale of each output with which no pair of codes overflows once it is rounded, at most that of 7 bits.
-
-    Sums of two rounded numbers exceed those of the numbers by one at most, so pairs are to give 127 before.
-    """
-    values = weights.astype(np.float64)
-    largest = np.abs(values).reshape(len(values), -1).max(1)
-    scales = largest / EIGHT_BITS
-    if not _is_depthwise(weights, groups):
-        pairs = np.maximum(*(sums.max(1) for sums in _sums_of_pairs(values)))
-        scales = np.minimum(np.maximum(scales, pairs / (MOST_OF_A_PAIR - 1)), largest / SEVEN_BITS)
-    return _usable(scales)
-
-
-def _of_channels(weights: Float32, largest_code: int) -> Float32:
-    return _usable(np.abs(weights.astype(np.float64)).reshape(len(weights), -1).max(1) / largest_code)
-
-
-def _usable(scales: npt.NDArray[np.float64]) -> Float32:
-    """Give weights that are all zero a scale of 1, as :mod:`onnxruntime.quantization` does."""
-    found: Float32 = scales.astype(np.float32)
-    return np.where(found < np.finfo(np.float32).tiny, np.float32(1), found)
-
-
-def _sums_of_pairs(weights: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    """Of each output (outputs, pairs): what the positive weights of a pair come to, and what the negative ones do."""
-    packed = np.moveaxis(weights, 1, -1).reshape(len(weights), -1)
-    pairs = np.pad(packed, ((0, 0), (0, packed.shape[1] % 2))).reshape(len(weights), -1, 2)
-    for signed in (pairs, -pairs):
-        yield np.maximum(signed, 0).sum(2)
-
-
-def _is_depthwise(weights: npt.NDArray[Any], groups: int) -> bool:
-    """As MLAS decides it: one input and one output a group, and more than one group."""
-    return groups > 1 and weights.shape[1] == 1 and len(weights) == groups
+    return PAIRS.fit(codes)
 
 
 def _groups(node: Any) -> int:

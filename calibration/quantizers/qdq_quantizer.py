@@ -16,7 +16,7 @@ from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.bias_correction import SHOWN_IMAGES, correct_biases
 from edgeseg.calibration.quantizers.onnx_in_float import OnnxInFloat
 from edgeseg.calibration.quantizers.onnx_ranges import METHODS, Ranges, check_weights, find_ranges
-from edgeseg.calibration.quantizers.ort_weights import MOST_OF_A_PAIR, scales_of_eight_bits
+from edgeseg.calibration.quantizers.ort_weights import PAIRS, scales_of_eight_bits
 from edgeseg.calibration.quantizers.qdq_from_onnx import (
     QdqStyle,
     choose_weight_scales,
@@ -26,7 +26,6 @@ from edgeseg.calibration.quantizers.qdq_from_onnx import (
 )
 from edgeseg.calibration.quantizers.quantizer import expect_parent
 from edgeseg.calibration.quantizers.recipe import Recipe
-from edgeseg.calibration.rounding.compensated import Pairs
 from edgeseg.calibration.rounding.onnx_rounded import Rounded, round_onnx
 from edgeseg.console.extras import require
 from edgeseg.errors import ArtifactError
@@ -130,7 +129,7 @@ class QdqQuantizer:
         key = f"{parent.files[parent.model_path.name]} {images.digest} {recipe.equalize}"
         if key not in self._rounded:
             scales = {**scales_of_eight_bits(model), **choose_weight_scales(model, self.style)}
-            pairs = Pairs(MOST_OF_A_PAIR) if self.style.fine_pairs else None
+            pairs = PAIRS if self.style.fine_pairs else None
             self._rounded[key] = round_onnx(model, scales, quantisable_layers(model, self.style), images, pairs)
         return self._rounded[key]
 

@@ -13,7 +13,7 @@ from edgeseg.errors import UserError
 
 METHODS = ("minmax", "entropy", "percentile", "mse")
 AUTO = "auto"
-DIGEST_VERSION = "edgeseg calibration 1"
+DIGEST_VERSION = "edgeseg calibration 2"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Recipe:
         correct_bias: whether biases make up for the shift that rounding leaves in the mean of a layer's outputs.
         round_weights: whether weights are rounded together, so that what a layer gives changes least, see
             :mod:`edgeseg.calibration.rounding.compensated`; only with corrected biases, as the mean is left to them.
-            For ONNX Runtime alone; other encodings take the nearest.
+            For ONNX Runtime and OpenVINO; TensorRT's encoding takes the nearest.
     """
 
     method: str = "minmax"

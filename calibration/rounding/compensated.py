@@ -8,30 +8,18 @@ the mean of an output goes into the bias.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from edgeseg.calibration.rounding.pairs import EIGHT_BITS, Pairs
 from edgeseg.image import Float32
 
 Float64 = npt.NDArray[np.float64]
 
 DAMPING = 0.01
 """Share of the mean variance that is added to each, so that what was hardly seen is not relied on."""
-LARGEST = 127
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Codes of which two have a bound in common, see :mod:`edgeseg.calibration.quantizers.ort_weights`.
-
-    Attributes:
-        most: what the codes of one sign in a pair come to, at most.
-    """
-
-    most: int
 
 
 def round_weights(weights: Float32, scales: Float32, covariance: Float64, pairs: Pairs | None = None) -> Float32:
@@ -41,7 +29,7 @@ def round_weights(weights: Float32, scales: Float32, covariance: Float64, pairs:
         weights: (outputs, inputs of one group, rows, columns).
         scales: (outputs,), above 0.
         covariance: (groups, inputs of one group * rows * columns, the same) of what each group reads.
-        pairs: a bound for weights that are neighbours in the order (row, column, input).
+        pairs: a bound that neighbours have in common.
 
     Returns:
         Weights of the same shape, each a multiple of its scale, -127 to 127 times.
@@ -51,7 +39,7 @@ def round_weights(weights: Float32, scales: Float32, covariance: Float64, pairs:
     order = np.argsort(-np.diagonal(covariance, axis1=1, axis2=2), axis=1, kind="stable")
     sorted_rows = np.take_along_axis(rows, order[:, np.newaxis], 2)
     taken = np.take_along_axis(np.take_along_axis(covariance, order[:, :, np.newaxis], 1), order[:, np.newaxis], 2)
-    partners = _partners(weights.shape, order) if pairs else None
+    partners = _partners(pairs.neighbours(weights.shape[1], size // weights.shape[1]), order) if pairs else None
     codes = _round_in_turn(sorted_rows, _how_errors_spread(taken), partners, pairs.most if pairs else 0)
     found = np.empty_like(codes)
     np.put_along_axis(found, np.broadcast_to(order[:, np.newaxis], codes.shape), codes, 2)
@@ -78,7 +66,7 @@ def _round_in_turn(rows: Float64, spread: Float64, partners: Any, most: int) -> 
     codes = np.zeros_like(rows)
     groups = np.arange(len(rows))
     for at in range(rows.shape[2]):
-        low, high = -float(LARGEST), float(LARGEST)
+        low, high = -float(EIGHT_BITS), float(EIGHT_BITS)
         if partners is not None:
             other = codes[groups, :, partners[:, at]]  # 0 where that one is still to come
             other = np.where((partners[:, at] < 0)[:, np.newaxis], 0, other)
@@ -89,13 +77,8 @@ def _round_in_turn(rows: Float64, spread: Float64, partners: Any, most: int) -> 
     return codes
 
 
-def _partners(shape: tuple[int, ...], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _partners(neighbours: npt.NDArray[np.int64], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Where in ``order`` (groups, n) the neighbour of each is, -1 where it has none."""
-    size = order.shape[1]
-    packed = np.arange(size).reshape(shape[1], -1).T.ravel()
-    neighbours = np.full(size, -1)
-    even = size - size % 2
-    neighbours[packed[0:even:2]], neighbours[packed[1:even:2]] = packed[1:even:2], packed[0:even:2]
     places = np.argsort(order, axis=1)
     wanted = neighbours[order]
     found: npt.NDArray[np.int64] = np.where(wanted < 0, -1, np.take_along_axis(places, np.maximum(wanted, 0), 1))

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
@@ -63,6 +66,19 @@ def save_ir(model: Any, path: Path) -> None:
         openvino.save_model(model, path, compress_to_fp16=False)
     except RuntimeError as error:
         raise OSError(str(error).strip()) from error
+
+
+def constant_of(value: Any) -> npt.NDArray[Any] | None:
+    """Return what an output of a node is where it does not hang on the model's input, else None."""
+    nodes = [value.get_node()]
+    for node in nodes:
+        if node.get_type_name() == "Parameter":
+            return None
+        nodes.extend(before.get_node() for before in node.input_values())
+    if nodes[0].get_type_name() == "Constant":
+        return np.array(nodes[0].data)
+    openvino = require("openvino", "export")
+    return np.array(shared_core("export").compile_model(openvino.Model([value], []), "CPU")()[0])
 
 
 def _fits_model_api(spec: ModelSpec) -> bool:

@@ -6,6 +6,7 @@ import cv2
 import nncf
 import numpy as np
 import pytest
+from nncf.quantization.advanced_parameters import OverflowFix
 from nncf.quantization.range_estimator import RangeEstimatorParameters, RangeEstimatorParametersSet
 
 from edgeseg.artifact import Artifact
@@ -59,7 +60,9 @@ def test_the_usual_method_is_what_nncf_does_when_nothing_is_asked():
     assert USUAL_METHOD == USUAL.method == OpenVinoQuantizer.methods[0] == "minmax"
     assert range_settings("minmax", signed=False) == {
         "preset": nncf.QuantizationPreset.PERFORMANCE,
-        "advanced_parameters": nncf.AdvancedQuantizationParameters(),
+        "advanced_parameters": nncf.AdvancedQuantizationParameters(
+            overflow_fix=OverflowFix.DISABLE, disable_bias_correction=True
+        ),
     }
 
 
@@ -108,12 +111,12 @@ def test_a_method_that_nncf_has_not_is_refused_with_those_it_has(built, dark, tm
 def test_the_artifact_says_how_ranges_were_found(built: tuple[Artifact, ...]):
     facts = built[2].artifact.calibration
     assert facts["ranges"] == ESTIMATORS["minmax"].about
-    assert facts["algorithm"] == "nncf.quantize, performance preset, accurate bias correction"
+    assert facts["algorithm"] == "nncf.quantize, performance preset, 7 to 8-bit weights per channel"
 
 
 def test_values_of_both_signs_get_a_range_with_two_bounds():
     assert not is_signed({"Convolution", "Relu"})
     assert is_signed({"Convolution", "PRelu"})
-    assert algorithm("minmax", signed=False) == "nncf.quantize, performance preset, accurate bias correction"
-    assert algorithm("mse", signed=False) == "nncf.quantize, mixed preset, accurate bias correction"
-    assert algorithm("minmax", signed=True) == "nncf.quantize, mixed preset, no bias correction"
+    assert algorithm("minmax", signed=False) == "nncf.quantize, performance preset, 7 to 8-bit weights per channel"
+    assert algorithm("mse", signed=False) == "nncf.quantize, mixed preset, 7 to 8-bit weights per channel"
+    assert algorithm("minmax", signed=True) == "nncf.quantize, mixed preset, 7 to 8-bit weights per channel"

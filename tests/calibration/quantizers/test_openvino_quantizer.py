@@ -13,11 +13,18 @@ from quantizer_contract import EncodingContract, EvenedChannels
 from edgeseg.artifact import Artifact
 from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.ir_finite import check_ir
+from edgeseg.calibration.quantizers.openvino_quantizer import OpenVinoQuantizer
+from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.rounding.ir_rounded import Weights, is_coded
 from edgeseg.errors import ArtifactError
 from edgeseg.graphs.ir_file import read_ir, save_ir
 from edgeseg.proof.publishing import ExportResult
 
 pytestmark = pytest.mark.isa
+
+
+def is_layer(node: Any) -> bool:
+    return "Convolution" in node.get_type_name() and is_coded(node)
 
 
 def node_of(model: Any, name: str) -> Any:
@@ -42,6 +49,26 @@ class TestOpenVinoEncoding(EvenedChannels, EncodingContract):
     def test_the_artifact_records_what_decided_it(self, int8: ExportResult) -> None:
         assert int8.artifact.calibration["algorithm"].startswith("nncf.quantize")
         assert int8.artifact.calibration["images"] == 10
+
+    def test_the_first_layer_has_more_than_seven_bits_and_every_pair_fits(self, int8: ExportResult) -> None:
+        """NNCF alone gives the layer that reads pixels 64 levels of a sign, and the others what overflows."""
+        nodes = [node for node in read_ir(int8.artifact.model_path).get_ordered_ops() if is_layer(node)]
+        largest = []
+        for node in nodes:
+            codes = node.input_value(1).get_node().input_value(0).get_node().input_value(0).get_node().data
+            weights = Weights.read(node, codes.astype(np.float32))
+            assert weights is not None
+            assert weights.pairs is None or weights.pairs.fit(weights.rows)
+            largest.append(np.abs(weights.rows).max())
+        assert len(nodes) >= 3
+        assert largest[0] > 64
+
+    def test_all_convolutions_are_rounded_together_and_corrected(
+        self, int8: ExportResult, parent: Artifact, images: Any, tmp_path: Path
+    ) -> None:
+        assert int8.artifact.calibration["compensated_layers"] >= 3
+        nearest = OpenVinoQuantizer().quantize(parent, images, Recipe(correct_bias=False), tmp_path, lambda: None)
+        assert nearest["compensated_layers"] == 0
 
     def is_float(self, folder: Path, layer: str) -> bool:
         node = node_of(read_ir(folder / "model.xml"), layer)

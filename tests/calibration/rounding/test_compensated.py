@@ -10,8 +10,10 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from edgeseg.calibration.rounding.compensated import Pairs, round_weights
-from edgeseg.calibration.rounding.onnx_rounded import Rounded, _Kernel, replace_weights
+from edgeseg.calibration.rounding.compensated import round_weights
+from edgeseg.calibration.rounding.kernel import Kernel
+from edgeseg.calibration.rounding.onnx_rounded import Rounded, geometry_of, replace_weights
+from edgeseg.calibration.rounding.pairs import Pairs
 
 Float64 = npt.NDArray[np.float64]
 SHAPES = [((8, 6, 3, 3), 1), ((8, 5, 1, 1), 1), ((12, 1, 3, 3), 12), ((6, 3, 3, 3), 2)]
@@ -100,7 +102,7 @@ def test_a_kernel_sees_what_it_is_multiplied_with(
     graph = helper.make_graph([node], "g", ends[:1], ends[1:], [numpy_helper.from_array(weights, "w")])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": image})[0]
-    patches = _Kernel(node, weights)._patches(image[0], np.random.default_rng(1))
+    patches = Kernel("conv", "x", weights, geometry_of(node)).patches(image[0], np.random.default_rng(1))
     made = np.einsum("gpk,gok->gop", patches, weights.reshape(groups, 12 // groups, -1)).reshape(12, -1)
     np.testing.assert_allclose(np.sort(made, 1), np.sort(expected.reshape(12, -1), 1), atol=1e-4)
 
