@@ -120,7 +120,8 @@ class QdqQuantizer:
     def encode(self, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> Any:
         """Quantise in memory; see :class:`~edgeseg.calibration.quantizers.onnx_in_float.OnnxQuantizer`."""
         model, _ = self._float_model(parent, images, recipe)
-        return qdq_from_onnx(model, self.ranges(parent, model, images, recipe), self.style, recipe.keep_float)
+        ranges, rounded = self.ranges(parent, model, images, recipe), self._round(parent, model, images, recipe)
+        return qdq_from_onnx(model, ranges, self.style, recipe.keep_float, rounded=rounded)
 
     def _round(self, parent: Artifact, model: Any, images: CalibrationSet, recipe: Recipe) -> Mapping[str, Rounded]:
         """Round the weights of every layer, once for the same weights and images; none where the recipe says so."""

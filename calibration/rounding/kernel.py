@@ -75,6 +75,12 @@ class Kernel:
         alone = is_depthwise(self.weights.shape, self._geometry.groups)
         return round_weights(self.weights, scales, covariance, None if alone else pairs)
 
+    def shift(self, rounded: Float32) -> Float64:
+        """Compute by how much the mean of each output is off with rounded weights, (outputs,)."""
+        off = (rounded - self.weights).reshape(*self._sums.shape[:1], -1, self._sums.shape[1]).astype(np.float64)
+        found: Float64 = (off @ (self._sums / self._count)[:, :, np.newaxis]).reshape(-1)
+        return found
+
     def patches(self, values: Float32, random: np.random.Generator) -> Float32:
         """Cut (groups, places, inputs of one group * rows * columns) out of (C, H, W)."""
         sides, how = self.weights.shape[2:], self._geometry

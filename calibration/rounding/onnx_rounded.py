@@ -12,6 +12,7 @@ import numpy as np
 from edgeseg.calibration.equalisation.factors import choose_shown
 from edgeseg.calibration.equalisation.onnx_steps import IMAGE_RANK, attribute
 from edgeseg.calibration.images.calibration_set import CalibrationSet
+from edgeseg.calibration.rounding.compensated import Float64
 from edgeseg.calibration.rounding.kernel import SHOWN_IMAGES, Geometry, Kernel
 from edgeseg.calibration.rounding.pairs import Pairs
 from edgeseg.console.extras import require
@@ -28,11 +29,13 @@ class Rounded:
         layer: name of the one node that reads them.
         values: as they were shaped, multiples of the scales.
         scales: (outputs,).
+        shift: by how much they move the mean of each output (outputs,).
     """
 
     layer: str
     values: Float32
     scales: Float32
+    shift: Float64
 
 
 def round_onnx(
@@ -54,7 +57,8 @@ def round_onnx(
     _look(model, list(kernels.values()), images)
     found = {}
     for name, kernel in kernels.items():
-        found[name] = Rounded(kernel.layer, kernel.round(scales[name], pairs), scales[name])
+        values = kernel.round(scales[name], pairs)
+        found[name] = Rounded(kernel.layer, values, scales[name], kernel.shift(values))
     return found
 
 
@@ -111,7 +115,7 @@ def geometry_of(node: Any) -> Geometry:
 def replace_weights(
     model: Any, rounded: Mapping[str, Rounded], layers: Collection[str]
 ) -> tuple[Any, dict[str, Float32]]:
-    """Put rounded weights into a copy of ``model``, for ``layers`` alone.
+    """Put rounded weights into a copy of ``model``, for ``layers`` alone; their biases make up for the shift.
 
     Returns:
         The copy, and the scales of what was replaced by the name of the weights.
@@ -120,7 +124,22 @@ def replace_weights(
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     used = {name: one for name, one in rounded.items() if one.layer in layers}
+    shifts = _shifts(model, {one.layer: one.shift for one in used.values()})
     for tensor in copy.graph.initializer:
         if tensor.name in used:
             tensor.CopyFrom(onnx.numpy_helper.from_array(used[tensor.name].values, tensor.name))
+        elif tensor.name in shifts:
+            values = onnx.numpy_helper.to_array(tensor)
+            changed = (values - shifts[tensor.name]).astype(values.dtype)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(changed, tensor.name))
     return copy, {name: one.scales for name, one in used.items()}
+
+
+def _shifts(model: Any, by_layer: Mapping[str, Float64]) -> dict[str, Float64]:
+    """By the name of the bias, where a layer has one that is nobody else's."""
+    reads = Counter(name for node in model.graph.node for name in node.input)
+    return {
+        node.input[2]: by_layer[node.name]
+        for node in model.graph.node
+        if node.name in by_layer and len(node.input) > 2 and reads[node.input[2]] == 1
+    }

@@ -107,12 +107,38 @@ def test_a_kernel_sees_what_it_is_multiplied_with(
     np.testing.assert_allclose(np.sort(made, 1), np.sort(expected.reshape(12, -1), 1), atol=1e-4)
 
 
+def test_the_mean_of_a_rounded_layer_is_kept_by_its_bias() -> None:
+    """Rounding leaves the mean to the bias; also where nothing else corrects it, as while layers are ranked."""
+    random = np.random.default_rng(0)
+    weights = random.normal(0, 1, (4, 3, 3, 3)).astype(np.float32)
+    node = helper.make_node("Conv", ["x", "w", "b"], ["y"], name="conv")
+    kernel = Kernel("conv", "x", weights, geometry_of(node))
+    image = random.uniform(0, 2, (1, 3, 12, 12)).astype(np.float32)
+    kernel.see(image, random)
+    scales = np.full(4, 0.5, np.float32)
+    values = kernel.round(scales, None)
+    rounded = {"w": Rounded("conv", values, scales, kernel.shift(values))}
+    tensors = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.zeros(4, np.float32), "b")]
+    ends = [helper.make_tensor_value_info("x", 1, image.shape), helper.make_tensor_value_info("y", 1, None)]
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    means = [channel_means(one, image) for one in (model, replace_weights(model, rounded, ["conv"])[0])]
+    np.testing.assert_allclose(means[1], means[0], atol=1e-4)
+    assert np.abs(rounded["w"].shift).max() > 0.02
+
+
+def channel_means(model: Any, image: Any) -> Any:
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": image})[0].mean((0, 2, 3))
+
+
 def test_layers_in_float_keep_their_weights() -> None:
     tensors = [numpy_helper.from_array(np.full((2, 1, 1, 1), number, np.float32), f"w{number}") for number in (1, 2)]
     nodes = [helper.make_node("Conv", ["x", f"w{number}"], [f"y{number}"], name=f"conv{number}") for number in (1, 2)]
     model = helper.make_model(helper.make_graph(nodes, "g", [], [], tensors))
     scales = np.ones(2, np.float32)
-    rounded = {f"w{n}": Rounded(f"conv{n}", np.full((2, 1, 1, 1), 9, np.float32), scales) for n in (1, 2)}
+    rounded = {f"w{n}": Rounded(f"conv{n}", np.full((2, 1, 1, 1), 9, np.float32), scales, np.zeros(2)) for n in (1, 2)}
     changed, used = replace_weights(model, rounded, ["conv2"])
     found = {tensor.name: numpy_helper.to_array(tensor).max() for tensor in changed.graph.initializer}
     assert (found, list(used)) == ({"w1": 1, "w2": 9}, ["w2"])
