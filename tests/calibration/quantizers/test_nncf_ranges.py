@@ -15,6 +15,7 @@ from edgeseg.calibration.quantizers.int8_ir_from_ir import int8_ir_from_ir
 from edgeseg.calibration.quantizers.nncf_ranges import ESTIMATORS, USUAL_METHOD, algorithm, is_signed, range_settings
 from edgeseg.calibration.quantizers.openvino_quantizer import OpenVinoQuantizer
 from edgeseg.calibration.quantizers.recipe import USUAL, Recipe
+from edgeseg.calibration.rounding.ir_rounded import is_coded
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import UserError
 from edgeseg.graphs.ir_file import read_ir
@@ -94,6 +95,21 @@ def test_why_nncfs_own_settings_are_not_used_as_they_are(built, dark, pixels, se
         images = nncf.Dataset(dark.images[1:], dark.tensor)
         quantised = nncf.quantize(read_ir(built[1].artifact.model_path), images, advanced_parameters=own)
     assert input_range(quantised)[0] > np.median(pixels), "most of the image is clipped"
+
+
+def test_why_nncfs_own_weights_are_not_used(built, dark):
+    """Seen in NNCF 3.4: seven bits for the layer that reads pixels, eight that overflow without VNNI for others."""
+    with quiet():
+        quantised = nncf.quantize(read_ir(built[1].artifact.model_path), nncf.Dataset(dark.images[:2], dark.tensor))
+    layers = [node for node in quantised.get_ordered_ops() if is_coded_convolution(node)]
+    codes = [layer.input_value(1).get_node().input_value(0).get_node().input_value(0).get_node() for layer in layers]
+    largest = [np.abs(one.data.astype(int)).max() for one in codes]
+    assert largest[0] <= 64, "mended: overflow_fix need not be given"
+    assert max(largest[1:]) == 127, "mended"
+
+
+def is_coded_convolution(node):
+    return node.get_type_name() == "Convolution" and is_coded(node)
 
 
 def test_weights_are_never_clipped():
