@@ -39,6 +39,7 @@ WORKER = tuple(module_command("edgeseg.verbs.run"))
 def run(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes; both are exit code 0."""
     settings = read_settings(args.words)
+    _expect_source(settings)
     if settings.source.live:
         from edgeseg.runtime.system.address_space import check_address_space
 
@@ -46,6 +47,29 @@ def run(args: argparse.Namespace) -> int:
         if settings.supervise and os.name == "posix":
             return _supervise(args.words, settings)
     return segment(settings)
+
+
+def _expect_source(settings: RunSettings) -> None:
+    """Find out whether there is such a source before a network of the zoo is fetched and converted for it.
+
+    Raises:
+        SourceError: there is none.
+        EnvironmentFault: this system lacks what its address needs.
+    """
+    if len(settings.artifact.parts) > 1:
+        return
+    from edgeseg.zoo.find import find_state
+    from edgeseg.zoo.registry import find_entry
+
+    entry = find_entry(settings.artifact)
+    if entry is None or find_state(entry) == "ready":
+        return
+    from edgeseg.runtime.sources.source import open_source
+
+    source = open_source(settings.source.source, lambda _sentence: None, lambda _event: None)
+    if not source.live:  # a camera is connected to where it is entered, and not before
+        with source:
+            pass
 
 
 def segment(settings: RunSettings, pulse: Pulse | None = None) -> int:

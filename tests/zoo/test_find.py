@@ -55,6 +55,19 @@ def test_it_is_made_once_and_said(own: OwnZoo, counted: list[str]) -> None:
     assert first.is_relative_to(own.cache)
 
 
+@pytest.mark.parametrize("source", ["7", "nothing.mp4", "cam://1", "empty"])
+def test_nothing_is_fetched_for_a_source_that_is_not_there(
+    own: OwnZoo, counted: list[str], source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty").mkdir()
+    assert main(["run", "own", "--source", source]) == 2
+    said = capsys.readouterr().err
+    assert "fetching" not in said
+    assert source in said
+    assert counted == []
+    assert not list(own.cache.rglob("*.whl"))
+
+
 def test_what_lies_here_under_that_name_comes_first_and_that_is_said(own: OwnZoo, counted: list[str]) -> None:
     Path("own").mkdir()
     path, said = told("own")
