@@ -115,6 +115,18 @@ def test_the_page_has_the_figures_of_the_records() -> None:
     assert {name: float(score) for name, score in rows} == {name: entry.figures.miou for name, entry in ZOO.items()}
 
 
+def test_the_page_has_the_speeds_of_the_records() -> None:
+    table = PAGE.read_text(encoding="utf-8").split("## Speed and INT8")[1].split("\n\n| ")[1].replace("*", "")
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in table.splitlines() if "|" in line
+    ]
+    found = {
+        row[0].split("`")[1]: {name: float(value) for name, value in zip(head[1:4], row[1:4], strict=True)}
+        for row in rows
+    }
+    assert found == {name: dict(entry.figures.core_ms) for name, entry in ZOO.items() if entry.figures.core_ms}
+
+
 def test_the_page_trains_as_the_record_says() -> None:
     page = PAGE.read_text(encoding="utf-8").replace("\\\n    ", "")
     line = name_flags(f"`{PEOPLE_HD.train}`")
