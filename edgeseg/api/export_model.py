@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,13 @@ def export_model(
     net: nn.Module | str | Path | Artifact,
     *,
     spec: ModelSpec | None = None,
+    classes: Sequence[str] | None = None,
+    imgsz: int | tuple[int, int] | None = None,
+    color_order: str | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    task: str | None = None,
+    example: Any = None,
     weights: str | Path | None = None,
     ignore_weights: Sequence[str] = (),
     data: str | Path | None = None,
@@ -59,8 +66,12 @@ def export_model(
             checkpoint, of an ONNX file, or of an fp32 ``onnx`` artifact; or a call such as
             ``package.module:build(arch='x')``, whose code is imported, from the current directory too. All kinds are in
             docs/your-network.md.
-        spec: what the network takes and gives. Needed where it brings none, as a module or somebody else's ONNX file;
+        spec: what the network takes and gives, where it brings none, as a module or somebody else's ONNX file;
             for one that brings its own only size, threshold and ignore index may differ.
+        classes, imgsz, color_order, mean, std, task: the parts of a spec that are known, in place of ``spec``. Of a
+            module, what is left out follows from it (the number of classes) or is assumed (ImageNet's mean and std),
+            and a warning says which; mean and std are for values of 0..1, one a channel or one for all.
+        example: a tensor or an array ``[1, C, H, W]`` as the network takes it, which gives ``imgsz``.
         weights: a file with the weights of a network that a call builds (``.pth``, ``.ckpt``, ``.safetensors``, ...).
         ignore_weights: parts in that file that the network has not and that its results do not depend on, by their
             names, such as ``decoder_boundary``; auxiliary heads are known without it.
@@ -123,12 +134,40 @@ def export_model(
     folder = as_path(out) or default_out(net, weights)
     check_writable(folder)
     shown = report_to(progress)
-    flags = SpecFlags(logits=logits, upsample=upsample)
+    parts = {"classes": classes, "imgsz": imgsz, "color_order": color_order, "mean": mean, "std": std, "task": task}
+    flags = SpecFlags(logits=logits, upsample=upsample, **read_parts(parts, spec, example))
     request = SourceRequest(flags, spec, None, weights, name, shown, tuple(ignore_weights))
     source = read_network(net, request)
     place = OutputOptions(folder, name or source.name, shown)
     warn = partial(warnings.warn, category=DataWarning, stacklevel=5)
     return export_forms(source, options, place, warn=warn)[-1].artifact
+
+
+def read_parts(parts: Mapping[str, Any], spec: ModelSpec | None, example: Any) -> dict[str, Any]:
+    """Read the parts of a spec that were given on their own.
+
+    Raises:
+        UserError: there is a whole spec beside them, or one is not what its name says.
+    """
+    given = {name: value for name, value in parts.items() if value is not None}
+    if spec is not None and (given or example is not None):
+        raise UserError(f"`spec` says it all; leave `{next(iter(given), 'example')}` out, or say it in `spec`.")
+    for name in ("classes", "mean", "std"):
+        if name in given:
+            many = not isinstance(given[name], str | int | float)
+            given[name] = tuple(given[name]) if many else (given[name],)
+    if example is not None and "imgsz" not in given:
+        shape = tuple(getattr(example, "shape", ()))
+        if len(shape) != 4:
+            raise UserError(
+                f"`example` is a tensor or an array [1, C, H, W]; found {list(shape) or type(example).__name__}."
+            )
+        given["imgsz"] = shape[2:]
+    if isinstance(size := given.get("imgsz"), int):
+        given["imgsz"] = (size, size)
+    elif size is not None and (len(size) != 2 or not all(isinstance(side, int) for side in size)):
+        raise UserError(f"`imgsz` is (H, W) in whole pixels, or one number for both; found {size!r}.")
+    return given
 
 
 def read_network(net: Any, request: SourceRequest) -> SourceNet:
@@ -141,6 +180,7 @@ def read_network(net: Any, request: SourceRequest) -> SourceNet:
     Raises:
         SpecError, CheckpointError, ArtifactError, UserError: see :func:`export_model`.
     """
+    from edgeseg.export.source.assumed_spec import open_in_memory
     from edgeseg.export.source.factory_source import open_built
     from edgeseg.export.source.model_kinds import open_source
     from edgeseg.export.source.module_source import TorchNet
@@ -152,11 +192,10 @@ def read_network(net: Any, request: SourceRequest) -> SourceNet:
             "A network is a torch.nn.Module, the path of a file, or a call such as 'package.module:build()'; found "
             f"{type(net).__name__}."
         )
-    if request.spec is None:
-        raise UserError("A module does not say what its pixels and classes mean; give `spec`, a ModelSpec.")
     if request.weights is not None:
         raise UserError("`weights` are put into a network that a call builds; load them into this module first.")
-    return open_built(TorchNet(net, request.name or type(net).__name__.lower()), request)
+    name = request.name or type(net).__name__.lower()
+    return open_in_memory(net, name, request) if request.spec is None else open_built(TorchNet(net, name), request)
 
 
 def default_out(net: Any, weights: Path | None = None) -> Path:

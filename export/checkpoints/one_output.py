@@ -82,6 +82,11 @@ def choose_output(net: nn.Module, found: Any, asked: str | None, spec: ModelSpec
     return Chosen(OneOutput(net, place).eval(), _name(place), "" if asked is not None else note)
 
 
+def list_results(found: Any) -> dict[str, torch.Tensor]:
+    """List the tensors in what a network gives, by their names or numbers with dots between them."""
+    return {_name(place): one for place, one in _list_tensors(found, ())}
+
+
 def _list_tensors(found: Any, place: Place) -> list[tuple[Place, torch.Tensor]]:
     if isinstance(found, torch.Tensor):
         return [(place, found)]

@@ -157,5 +157,5 @@ def _choose_output(model: nn.Module, probe: Float32, asked: str | None, spec: Mo
         with torch.inference_mode():
             found = model(torch.from_numpy(probe))
     except Exception as error:  # the code of others may end in anything
-        raise SpecError(does_not_run(spec, error)) from error
+        raise SpecError(does_not_run((spec.height, spec.width), error)) from error
     return choose_output(model, found, asked, spec, is_said)

@@ -128,7 +128,7 @@ def _check_output(torch: Any, model: nn.Module, example: Any, spec: ModelSpec) -
         with torch.inference_mode():
             found = tuple(model(example).shape)
     except RuntimeError as error:
-        raise SpecError(does_not_run(spec, error)) from None
+        raise SpecError(does_not_run((spec.height, spec.width), error)) from None
     if found != (1, spec.logit_channels, spec.height, spec.width):
         raise SpecError(
             f"The network gives {found} at {size}; its spec says {spec.logit_channels} logits a pixel. "
@@ -136,10 +136,10 @@ def _check_output(torch: Any, model: nn.Module, example: Any, spec: ModelSpec) -
         )
 
 
-def does_not_run(spec: ModelSpec, error: BaseException) -> str:
-    """Say that a network does not take the size of its spec."""
+def does_not_run(size: tuple[int, int], error: BaseException) -> str:
+    """Say that a network does not take a size."""
     return (
-        f"The network does not run at {spec.height}x{spec.width}: {_first_line(error)}. "
+        f"The network does not run at {size[0]}x{size[1]}: {_first_line(error)}. "
         "Give `imgsz=(H, W)` in multiples of its stride, usually 32."
     )
 

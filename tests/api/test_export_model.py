@@ -12,6 +12,7 @@ from fitted import SPEC, fitted_net, scene, write_dataset
 from torch import nn
 
 import edgeseg
+from edgeseg.errors import DataWarning
 from edgeseg.export.source.onnx_from_torch import onnx_from_checkpoint
 
 
@@ -46,6 +47,44 @@ def test_the_module_stays_as_it_was(tmp_path):
     assert net.training
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
     assert next(net.parameters()).dtype == torch.float64
+
+
+def test_what_nobody_says_of_a_module_follows_from_it_or_is_assumed_and_said(tmp_path):
+    net = fitted_net()
+    whole = edgeseg.export_model(net, spec=SPEC, format="onnx", out=tmp_path / "whole")
+    with pytest.warns(DataWarning) as warned:
+        artifact = edgeseg.export_model(net, example=torch.zeros(1, 3, 64, 96), format="onnx", out=tmp_path)
+    said = " ".join(str(one.message) for one in warned)
+    assert "RGB with ImageNet's mean and std is assumed" in said
+    assert "they are called class0, class1, class2" in said
+    assert artifact.spec == SPEC.replace(classes=("class0", "class1", "class2"))
+    image, _ = scene(7)
+    with edgeseg.load(artifact) as some, edgeseg.load(whole) as all_of_it:
+        np.testing.assert_array_equal(some(image).labels, all_of_it(image).labels)
+
+
+def test_what_is_said_of_a_module_is_taken_without_a_warning(tmp_path):
+    said = {"classes": ["a", "b", "c"], "imgsz": (64, 96), "color_order": "bgr", "mean": 0.5, "std": (0.5, 0.25, 0.5)}
+    artifact = edgeseg.export_model(fitted_net(), **said, format="onnx", out=tmp_path)
+    wanted = SPEC.replace(classes=("a", "b", "c"), color_order="bgr", mean=(0.5,) * 3, std=(0.5, 0.25, 0.5))
+    assert artifact.spec == wanted
+
+
+@pytest.mark.filterwarnings("ignore::edgeseg.errors.DataWarning")
+def test_one_channel_in_is_grey_and_one_out_is_a_binary_task(tmp_path):
+    torch.manual_seed(2)
+    spec = edgeseg.export_model(nn.Conv2d(1, 1, 3, padding=1), imgsz=32, format="onnx", out=tmp_path).spec
+    assert (spec.task, spec.classes, spec.color_order) == ("binary", ("background", "foreground"), "gray")
+    assert (spec.height, spec.width) == (32, 32)
+
+
+def test_parts_of_a_spec_are_taken_of_a_file_too(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(onnx_from_checkpoint(fitted_net(), SPEC).SerializeToString())
+    parts = {"classes": SPEC.classes, "color_order": "rgb", "mean": SPEC.mean, "std": SPEC.std}
+    assert edgeseg.export_model(path, **parts, format="onnx").spec == SPEC
+    with pytest.raises(edgeseg.SpecError, match="Still needed: `mean="):
+        edgeseg.export_model(path, classes=SPEC.classes, color_order="rgb")
 
 
 def test_equal_weights_are_known_as_one_network_and_others_are_not(tmp_path):
@@ -106,7 +145,29 @@ class NotFinite(nn.Module):
         (Two(), {}, edgeseg.SpecError, "nothing says which are its logits"),
         (NotFinite(), {}, edgeseg.CheckpointError, "of this network has NaN or infinity in its scale"),
         (nn.Conv2d(3, 5, 1), {}, edgeseg.SpecError, "has 5 channel.* with 3 classes needs"),
-        (nn.Conv2d(3, 3, 1), {"spec": None}, edgeseg.UserError, "give `spec`, a ModelSpec"),
+        (
+            nn.Conv2d(3, 3, 1),
+            {"spec": None},
+            edgeseg.UserError,
+            r"which size .* `imgsz=\(H, W\)`, or `example`",
+        ),
+        (
+            nn.Conv2d(3, 3, 1),
+            {"classes": ("a", "b", "c")},
+            edgeseg.UserError,
+            "`spec` says it all; leave `classes` out",
+        ),
+        (nn.Conv2d(3, 3, 1), {"spec": None, "example": 3}, edgeseg.UserError, "`example` is a tensor .* found int"),
+        (nn.Conv2d(3, 3, 1), {"spec": None, "imgsz": "64"}, edgeseg.UserError, r"`imgsz` is \(H, W\) .* found '64'"),
+        (
+            nn.Conv2d(3, 3, 1),
+            {"spec": None, "imgsz": 64, "mean": 0},
+            edgeseg.SpecError,
+            "`mean=.*` and `std=",
+        ),
+        (nn.Conv2d(3, 3, 1), {"spec": None, "imgsz": 64, "classes": ("a", "b")}, edgeseg.SpecError, "gives 3 channel"),
+        (nn.Conv2d(4, 3, 1), {"spec": None, "imgsz": 64}, edgeseg.SpecError, "does not run at 64x64.* 4 channels"),
+        (Two(), {"spec": None, "imgsz": 64}, edgeseg.SpecError, "several results .* Say `classes="),
         (nn.Conv2d(3, 3, 1), {"format": "tflite"}, edgeseg.UserError, "`format` is one of onnx, openvino, tensorrt"),
         (nn.Conv2d(3, 3, 1), {"half": True}, edgeseg.UserError, "`half=True` is for TensorRT"),
         (nn.Conv2d(3, 3, 1), {"name": "../x"}, edgeseg.UserError, "`name` is a plain name"),

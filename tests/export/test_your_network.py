@@ -84,7 +84,7 @@ def whole(folder: Path) -> None:
 
 MADE: dict[str, tuple[Callable[[Path], None], list[str]]] = {
     "A file of weights and the code of its network": (weights, ["best", "again"]),
-    "A module in Python": (module, ["unet"]),
+    "A module in Python": (module, ["unet", "parts", "little"]),
     "ONNX": (onnx_file, ["net"]),
     "TorchScript": (scripted, ["scripted"]),
     "A program of torch.export": (program, ["program"]),
