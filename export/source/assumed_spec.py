@@ -45,7 +45,7 @@ def complete(module: nn.Module, flags: SpecFlags) -> tuple[SpecFlags, tuple[str,
     """
     if flags.imgsz is None:
         raise UnsaidError(
-            "Nobody said which size of picture this network takes. Give `imgsz=(H, W)`, or `example`, a tensor "
+            "Nobody said which size of picture this network takes. Give `imgsz=(H, W)`, or an example, a tensor "
             "[1, C, H, W] as it takes them.",
             ("imgsz",),
         )

@@ -149,7 +149,7 @@ class NotFinite(nn.Module):
             nn.Conv2d(3, 3, 1),
             {"spec": None},
             edgeseg.UserError,
-            r"which size .* `imgsz=\(H, W\)`, or `example`",
+            r"which size .* `imgsz=\(H, W\)`, or an example",
         ),
         (
             nn.Conv2d(3, 3, 1),
