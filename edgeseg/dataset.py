@@ -321,7 +321,10 @@ def _void_of_sets(found: DataLayout, void: int | None, asked: int | None) -> int
     """The value of void where values are sets of classes; 255 is a set of eight."""
     count = len(found.classes)
     if count > MAX_MULTILABEL:
-        raise DataError(f"Masks hold sets of at most {MAX_MULTILABEL} classes, one a bit; {found.root} names {count}.")
+        raise DataError(
+            f"Masks hold sets of at most {MAX_MULTILABEL} classes, as a pixel is one byte with a bit a class; "
+            f"{found.root} names {count}. Make a data folder of each {MAX_MULTILABEL} of them."
+        )
     if asked is None and not found.void_said and count == MAX_MULTILABEL:
         return None
     if void is not None and void < 1 << count:

@@ -208,9 +208,10 @@ def _check_classes(spec: ModelSpec) -> None:
         raise SpecError(f"A model needs 2 to {MAX_CLASSES} classes (uint8 labels); found {len(names)}.")
     if spec.task == "multilabel" and len(names) > MAX_MULTILABEL:
         raise SpecError(
-            f"A multilabel task has at most {MAX_MULTILABEL} classes, one a bit of the label; found {len(names)}. "
-            f"Export the network in parts of {MAX_MULTILABEL} outputs, or say `task='multiclass'` if one class a pixel "
-            "is meant."
+            f"A multilabel task has at most {MAX_MULTILABEL} classes, as a pixel's label is one byte (in every engine, "
+            f"mask file and stream) with a bit a class; found {len(names)}. Cut the network into parts of up to "
+            f"{MAX_MULTILABEL} classes, as docs/models.md shows under 'More than 8 classes', or say "
+            "`task='multiclass'` if one class a pixel is meant."
         )
     if spec.task == "binary" and len(names) != 2:
         raise SpecError(f"A binary task has two classes, background and foreground; found {list(names)}.")
