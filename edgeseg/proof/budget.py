@@ -47,6 +47,8 @@ class Budget:
         max_crossing: percent of all answers (a pixel's, or of each class where several may show) that may lie on the
             other side of their threshold; None: any, as each of them is a changed pixel of another limit; not applied
             where no threshold decides.
+        asked: names of the limits that somebody gave: one that does not apply is then *cannot tell*, and not passed
+            over.
     """
 
     max_drop: float | None = None
@@ -59,6 +61,7 @@ class Budget:
     max_gain: float | None = None
     max_confidence_change: float = MAX_CONFIDENCE_CHANGE
     max_crossing: float | None = None
+    asked: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         for name in LIMITS:

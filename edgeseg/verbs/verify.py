@@ -68,11 +68,11 @@ def run(args: argparse.Namespace) -> int:
             mask_values=args.mask_values,
             device=args.device,
             precision=args.precision,
-            budget=Budget(**given, require_held=args.require_held),
+            budget=Budget(**given, require_held=args.require_held, asked=frozenset(given)),
             progress=progress,
         )
     limits = limit_drop(args.max_drop, held=args.require_held)
-    limits = replace(limits, **given)
+    limits = replace(limits, **given, asked=frozenset(given))
     found = list_judgements(comparison, limits)
     text = [reword(comparison_text(comparison)), *(f"{name}\n{judgement_table(one)}" for name, one in found.items())]
     values = {name: [judged.to_dict() for judged in one] for name, one in found.items()}

@@ -277,3 +277,26 @@ def test_limits_need_pictures_and_a_name(tiny_artifact: ArtifactMaker, tmp_path:
             check(tiny_artifact("onnx"), **asked)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"The limits of a budget are max_drop, .*; found max_loss"):
         check(tiny_artifact("onnx"), data=tmp_path, limits={"max_loss": 1})
+
+
+def test_a_limit_that_nothing_can_be_held_against_is_said(
+    tiny_artifact: ArtifactMaker, tmp_path: Path, data: Path, labelled: bool
+) -> None:
+    made = prove(tiny_artifact("onnx", confidence=False), tmp_path / "tiny-int8-onnx", data)
+    asked = "max_class_change" if labelled else "max_class_drop"
+    found = check(made, data=data, limits={**ANY, "max_confidence_change": 1, "max_crossing": 1})
+    told = {one.field: str(one) for one in found.judgements if "not measured" in one.what}
+    assert {one.verdict for one in found.judgements if one.field in told} == {"cannot tell"}
+    assert set(told) == {"max_confidence_change", "max_crossing", asked, *(() if labelled else ("max_boundary_drop",))}
+    assert told["max_confidence_change"].startswith("confidence was not measured: the model gives no confidence")
+    assert not found.failed
+    assert set(told) <= set(fields(check(made, data=data, limits=ANY | {"max_crossing": 1}, require_held=True).missed))
+
+
+def test_verify_says_it_too(tiny_artifact: ArtifactMaker, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artifact = str(tiny_artifact("onnx", confidence=False).path)
+    command = ["verify", artifact, artifact, "--data", str(data), "--max-confidence-change", "1"]
+    main(command)
+    assert "confidence, not measured" in capsys.readouterr().out
+    assert main([*command, "--require-held"]) == 1
+    assert "confidence was not measured: the model gives no confidence" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from edgeseg.proof.judges.class_change import judge_class_change
 from edgeseg.proof.judges.confidence import judge_confidence
 from edgeseg.proof.judges.crossing import judge_crossing
 from edgeseg.proof.judges.gain import judge_gain
+from edgeseg.proof.judges.not_judged import judge_asked
 from edgeseg.proof.judges.outlines import judge_outlines
 from edgeseg.proof.judges.unseen_classes import judge_unseen_classes
 from edgeseg.proof.judges.whole import judge_whole
@@ -53,8 +54,9 @@ def judge(comparison: Comparison, stage: StageScore, budget: Budget) -> list[Jud
     >>> [one.verdict for limit in (5, 30) for one in judge(found, found.stages[1], Budget(max_drop=limit))[:1]]
     ['missed', 'cannot tell']
     """
-    found = (one(comparison, stage, budget) for one in JUDGES)
-    return [judgement for judgement in found if judgement is not None]
+    applied = (one(comparison, stage, budget) for one in JUDGES)
+    found = [judgement for judgement in applied if judgement is not None]
+    return [*found, *judge_asked(comparison, budget, {one.field for one in found})]
 
 
 def list_judgements(comparison: Comparison, budget: Budget) -> dict[str, list[Judgement]]:

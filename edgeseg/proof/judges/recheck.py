@@ -52,6 +52,7 @@ class Rechecked:
                 self._unknown("max_change", budget.change()) if one.field == "max_change" else one for one in found
             ]
         if self.confidence_unknown:
+            found = [one for one in found if one.field not in ("max_confidence_change", "max_crossing")]
             found.append(self._unknown("max_confidence_change", budget.max_confidence_change))
             if budget.max_crossing is not None:
                 found.append(self._unknown("max_crossing", budget.max_crossing))
@@ -196,4 +197,4 @@ def choose_budget(artifact: Artifact, given: Mapping[str, float], require_held: 
     for one in artifact.measured.get("judgements", ()):
         recorded[one["field"]] = math.inf if one["limit"] is None else float(one["limit"])
     known: dict[str, Any] = {name: limit for name, limit in recorded.items() if name in LIMITS}
-    return Budget(**{**known, **given}, require_held=require_held)
+    return Budget(**{**known, **given}, require_held=require_held, asked=frozenset(given))
