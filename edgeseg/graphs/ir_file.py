@@ -71,10 +71,14 @@ def save_ir(model: Any, path: Path) -> None:
 def constant_of(value: Any) -> npt.NDArray[Any] | None:
     """Return what an output of a node is where it does not hang on the model's input, else None."""
     nodes = [value.get_node()]
+    seen = {nodes[0].get_name()}
     for node in nodes:
         if node.get_type_name() == "Parameter":
             return None
-        nodes.extend(before.get_node() for before in node.input_values())
+        for before in (one.get_node() for one in node.input_values()):
+            if before.get_name() not in seen:  # behind n branches that join again a node is reached in 2^n ways
+                seen.add(before.get_name())
+                nodes.append(before)
     if nodes[0].get_type_name() == "Constant":
         return np.array(nodes[0].data)
     openvino = require("openvino", "export")
