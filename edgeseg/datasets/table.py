@@ -17,7 +17,7 @@ from edgeseg.datasets.formats import (
     yolo,
 )
 from edgeseg.datasets.formats.labelled_set import LabelledSet, Reader, ReadOptions
-from edgeseg.datasets.pixels import beside, cityscapes, ours, voc
+from edgeseg.datasets.pixels import beside, cityscapes, image_folder, ours, voc
 from edgeseg.errors import DataError
 
 READERS: tuple[Reader, ...] = (
@@ -32,6 +32,7 @@ READERS: tuple[Reader, ...] = (
     label_studio.READER,
     via.READER,
     huggingface.READER,
+    image_folder.READER,
     tar_shards.READER,
     archive.READER,
     beside.READER,
@@ -67,7 +68,7 @@ def about_unknown(path: Path) -> str:
     if not path.exists():
         return f"There is no data folder {path}."
     found = sorted(entry.name for entry in path.iterdir())[:6] if path.is_dir() else [path.name]
-    known = ", ".join(dict.fromkeys(reader.title for reader in READERS))
+    known = ", ".join(dict.fromkeys(one.title for one in READERS if one is not archive.READER))
     return (
         f"{path} holds labels of no format that is read; found {', '.join(found) or 'nothing'}. Known are: {known}. "
         "Put pictures into images/ and masks of the same names into masks/."

@@ -340,3 +340,47 @@ def test_what_was_said_is_recorded_so_that_it_is_opened_again(tmp_path: Path) ->
     assert data.recorded_values == {"7": "box", "14": "disc"}
     again = Dataset.open(root, data.ignore_index, data.recorded_values)
     assert np.array_equal(again.read(again.pairs("train")[0])[1], draw_labels(0))
+
+
+class TestTables:
+    def write(self, root: Path, name: str, text: str) -> Path:
+        for seed in range(3):
+            write_picture(root / f"train/photo{seed}.png", draw_image(seed))
+            write_picture(root / f"train/x{seed}y.png", draw_labels(seed))
+        (root / "train" / name).write_text(BOM + text, encoding="utf-8")
+        return name_classes(root)
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("metadata.csv", "file_name,mask_file_name\r\nphoto0.png,x0y.png\r\nphoto2.png,x2y.png\r\n"),
+            ("metadata.csv", "split,label,image\ntrain,x0y.png,photo0.png\ntrain,x2y.png,photo2.png\n"),
+            (
+                "metadata.jsonl",
+                '{"file_name": "photo0.png", "mask": "x0y.png"}\n\n{"file_name": "photo2.png", "mask": "x2y.png"}\n',
+            ),
+        ],
+    )
+    def test_a_table_names_pictures_and_masks(self, tmp_path: Path, name: str, text: str) -> None:
+        root = self.write(tmp_path, name, text)
+        for place in (root, root / "train" / name):
+            if place.is_file():
+                (root / "train/classes.txt").write_text("\n".join(CLASSES), encoding="utf-8")
+            found = read_set(place)
+            assert found.format == "pictures and masks of a metadata table"
+            assert (found.classes, len(found.pictures)) == (CLASSES, 2)
+            assert_as_drawn(found)
+
+    def test_a_file_that_is_not_there_is_named_with_its_row(self, tmp_path: Path) -> None:
+        root = self.write(
+            tmp_path, "metadata.csv", "file_name,mask_file_name\nphoto0.png,x0y.png\nphoto1.png,../q.png\n"
+        )
+        with pytest.raises(
+            DataError, match=r"metadata\.csv, row 2: mask_file_name names '\.\./q\.png', which is no file"
+        ):
+            read_set(root)
+
+    def test_a_table_of_captions_is_none(self, tmp_path: Path) -> None:
+        write_picture(tmp_path / "0.png", draw_image(0))
+        (tmp_path / "metadata.csv").write_text("file_name,text\n0.png,a road\n", encoding="utf-8")
+        assert find_reader(tmp_path) is None

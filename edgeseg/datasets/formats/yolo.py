@@ -78,13 +78,15 @@ def read(path: Path, options: ReadOptions) -> LabelledSet:
     root = _root_of(values, yaml) if yaml else path
     names = _read_names(values, yaml) if yaml else list(read_classes(root / "classes.txt"))
     classes = ClassTable.build((name for name in names if name is not None), options, yaml or root)
-    found = {image: split for split, images in _find_splits(values, root, yaml or root).items() for image in images}
+    splits = _find_splits(values, root, yaml or root)
+    listed = [(image, split) for split, images in splits.items() for image in images]
+    found = dict(listed)
     if not found:
         raise DataError(f"{yaml or root} names no picture: neither train nor val has one. Are the folders right?")
     texts = {image: text for image in found if (text := _label_file(image)).is_file()}
     said: list[str] = []
     pictures = tuple(
-        _read_picture(image, split, texts.get(image), root, names, classes, said) for image, split in found.items()
+        _read_picture(image, split, texts.get(image), root, names, classes, said) for image, split in listed
     )
     notes = list(classes.notes)
     if not texts:

@@ -184,6 +184,16 @@ def write_saved(root: Path) -> None:
         stream.write_table(table)
 
 
+def write_image_folder(root: Path) -> None:
+    rows = []
+    for picture in pictures(root / "train/photos"):
+        write_mask(root / "train/drawn" / f"m{picture.name}", street())
+        names = {"image_file_name": f"photos/{picture.name}", "label_file_name": f"drawn/m{picture.name}"}
+        rows.append(json.dumps(names, ensure_ascii=False))
+    (root / "train/metadata.jsonl").write_text("\r\n".join(rows), encoding="utf-8-sig")
+    (root / "classes.txt").write_text("\r\n".join(CLASSES), encoding="utf-8-sig")
+
+
 def write_shards(root: Path) -> None:
     write_ours(root.with_name("unpacked"))
     edgeseg.shard_dataset(root.with_name("unpacked"), out=root, shard_mb=0.02)
@@ -202,6 +212,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "Label Studio": ("label-studio", write_label_studio),
     "VIA": ("via", write_via),
     "parquet": ("huggingface", write_parquet),
+    "imagefolder": ("imagefolder", write_image_folder),
     "shards": ("shards", write_shards),
     "save_to_disk": ("huggingface", write_saved),
 }

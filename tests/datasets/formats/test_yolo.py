@@ -231,3 +231,8 @@ def test_a_turned_photo_is_labelled_as_it_is_seen(tmp_path: Path) -> None:
     write(root / "labels" / "train" / "b.txt", LINES)
     (root / "images" / "train" / "a b é.png").unlink()
     assert np.array_equal(mask_of(next(p for p in read(READER, root).pictures if p.image == turned)), street())
+
+
+def test_one_folder_for_both_splits_is_in_both(tmp_path: Path) -> None:
+    root = folder(tmp_path, yaml="train: images/train\nval: images/train\nnames: [car, road]\n")
+    assert [picture.split for picture in read(READER, root).pictures] == ["train", "val"]
