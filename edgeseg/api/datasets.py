@@ -28,6 +28,7 @@ def convert_dataset(
     accept_colors: bool = False,
     missing: Missing = "refuse",
     skip_wrong: bool = False,
+    multilabel: bool = False,
     progress: OnProgress | None = None,
 ) -> Conversion:
     """Write labelled pictures of any format that is read as a data folder of our layout.
@@ -42,6 +43,8 @@ def convert_dataset(
         accept_colors: a meaning of colours or grey steps that can only be guessed is meant.
         missing: pictures without labels: ``refuse`` the set, take them for ``background``, or ``skip`` them.
         skip_wrong: leave out pictures whose labels are wrong, instead of refusing the set.
+        multilabel: a pixel may show several classes: drawn objects that cover one another all stay, as a folder of
+            masks a class, ``masks/train/CLASS/NAME.png``.
         progress: called with a description, a count and its end.
 
     Returns:
@@ -57,8 +60,11 @@ def convert_dataset(
         (('background', 'box', 'disc'), {'train': 8, 'val': 8})
     """
     from edgeseg.datasets.convert import write_dataset
+    from edgeseg.datasets.several import write_several
 
     found = _read(data, classes, mask_values, colors, accept_colors)
+    if multilabel:
+        return write_several(found, Path(out), missing=missing, skip_wrong=skip_wrong, progress=report_to(progress))
     return write_dataset(found, Path(out), missing=missing, skip_wrong=skip_wrong, progress=report_to(progress))
 
 

@@ -110,8 +110,7 @@ def write_dataset(
     """
     if missing not in MISSING:
         raise DataError(f"`missing` is one of {', '.join(MISSING)}; found {missing!r}.")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise OutputError(f"{out} exists and holds something. Choose another folder, or remove it.")
+    check_free(out)
     pictures, left_out = choose_labelled(found, missing)
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -127,6 +126,12 @@ def write_dataset(
                 out.rmdir()
             staged.rename(out)
     return done
+
+
+def check_free(out: Path) -> None:
+    """Raise OutputError where a folder to write holds something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out} exists and holds something. Choose another folder, or remove it.")
 
 
 def choose_labelled(found: LabelledSet, missing: Missing) -> tuple[list[LabelledPicture], list[str]]:
@@ -192,7 +197,7 @@ class _Writer:
                     wrong.append(str(error))
                 tick()
         if wrong and (not skip_wrong or len(wrong) == len(pictures)):
-            raise WrongLabelsError(_about_wrong(self.found, wrong, len(pictures)), wrong)
+            raise WrongLabelsError(about_wrong(self.found, wrong, len(pictures)), wrong)
         return wrong
 
     def _write_one(self, name: str, picture: LabelledPicture) -> None:
@@ -202,23 +207,10 @@ class _Writer:
         for folder in (place.parent, self.folder / "images" / split):
             folder.mkdir(parents=True, exist_ok=True)
         place.write_bytes(mask_png(mask, self.palette))
-        self._write_image(picture.image, image, self.folder / "images" / split / name)
+        write_image(picture.image, image, self.folder / "images" / split / name, self.link)
         if picture.group is not None:
             self.groups[name] = picture.group
         self.counts.append((split, picture.labels[0] if picture.labels else Path(f"{name}.png"), value_counts(mask)))
-
-    def _write_image(self, source: Path | bytes, image: UInt8, target: Path) -> None:
-        """As it is where its kind is read, else as PNG."""
-        if isinstance(source, bytes):
-            suffix = suffix_of(source)
-            data = source if suffix else cv2.imencode(".png", image)[1].tobytes()
-            target.with_name(f"{target.name}{suffix or '.png'}").write_bytes(data)
-        elif is_gif(source):
-            target.with_name(f"{target.name}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
-        else:
-            place = target.with_name(f"{target.name}{source.suffix.lower()}")
-            if not self.link or not _link(source, place):
-                shutil.copyfile(source, place)
 
     def splits(self) -> dict[str, int]:
         """Count the pictures of each split."""
@@ -263,6 +255,21 @@ class _Writer:
         (self.folder / name).write_text(text + "\n", encoding="utf-8")
 
 
+def write_image(source: Path | bytes, image: UInt8, target: Path, link: bool) -> None:
+    """Write a picture as it is where its kind is read, else as PNG; ``target`` gets its ending."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(source, bytes):
+        suffix = suffix_of(source)
+        data = source if suffix else cv2.imencode(".png", image)[1].tobytes()
+        target.with_name(f"{target.name}{suffix or '.png'}").write_bytes(data)
+    elif is_gif(source):
+        target.with_name(f"{target.name}.png").write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    else:
+        place = target.with_name(f"{target.name}{source.suffix.lower()}")
+        if not link or not _link(source, place):
+            shutil.copyfile(source, place)
+
+
 def _link(source: Path, place: Path) -> bool:
     """Link to a file, so that no copy is needed; False where this system or file system has no links."""
     try:
@@ -272,7 +279,8 @@ def _link(source: Path, place: Path) -> bool:
     return True
 
 
-def _about_wrong(found: LabelledSet, wrong: Sequence[str], count: int) -> str:
+def about_wrong(found: LabelledSet, wrong: Sequence[str], count: int) -> str:
+    """Say which pictures cannot be used, by file, and the way on."""
     lines = [f"{len(wrong)} of {count} pictures of {found.root}, read as {found.format}, cannot be used:"]
     lines += wrong[:MOST_NAMED]
     if len(wrong) > MOST_NAMED:

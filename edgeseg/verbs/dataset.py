@@ -62,6 +62,11 @@ def _add_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument_group("wrong labels").add_argument(
         "--skip-wrong", action="store_true", help="leave out pictures whose labels are wrong"
     )
+    parser.add_argument(
+        "--multilabel",
+        action="store_true",
+        help="a pixel may show several classes: drawn objects that cover one another all stay",
+    )
     _add_output(parser)
 
 
@@ -208,6 +213,7 @@ def _convert(args: argparse.Namespace) -> int:
             accept_colors=args.accept_colors,
             missing=args.missing,
             skip_wrong=args.skip_wrong,
+            multilabel=args.multilabel,
             progress=progress,
         )
     return _print_conversion(done, args.json)

@@ -20,8 +20,9 @@ from edgeseg.datasets.shapes.objects import (
     check_points,
     describe_outline,
     render_objects,
+    render_planes,
 )
-from edgeseg.datasets.shapes.outline import Points, names_pixels
+from edgeseg.datasets.shapes.outline import Bools, Points, names_pixels
 from edgeseg.datasets.shapes.picture_files import PictureFiles, name_inside
 from edgeseg.errors import DataError
 from edgeseg.files.image_size import peek_size
@@ -207,13 +208,18 @@ class Draft:
         ]
         wrong, size = _shorten(self.wrong), self.size
 
-        def render() -> UInt8:
+        def measure() -> tuple[int, int]:
             if wrong:
                 raise DataError(" ".join(wrong))
-            height, width = size or find_size(image, name)
-            return render_objects(objects, height, width, smaller_above)
+            return size or find_size(image, name)
 
-        return LabelledPicture(name, image, split, render, labels, wrong=wrong)
+        def render() -> UInt8:
+            return render_objects(objects, *measure(), smaller_above)
+
+        def planes() -> dict[int, Bools]:
+            return render_planes(objects, *measure())
+
+        return LabelledPicture(name, image, split, render, labels, wrong=wrong, planes=planes)
 
 
 def _shorten(wrong: Sequence[str]) -> tuple[str, ...]:

@@ -53,6 +53,8 @@ class LabelledPicture:
         group: what belongs together and must not be torn apart by a split (a drive, a patient), where the format
             says it; None: as the names tell it.
         wrong: sentences that say what is wrong with the labels, each with the name of the file.
+        planes: gives where each label shows, HW bool by label, whatever covers it; None where labels are masks of one
+            class a pixel.
     """
 
     name: str
@@ -62,6 +64,7 @@ class LabelledPicture:
     labels: tuple[Path, ...] = ()
     group: str | None = None
     wrong: tuple[str, ...] = ()
+    planes: Callable[[], Mapping[int, npt.NDArray[np.bool_]]] | None = None
 
     @property
     def image_name(self) -> str:

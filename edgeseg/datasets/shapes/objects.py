@@ -132,6 +132,27 @@ def render_objects(objects: Sequence[LabelledObject], height: int, width: int, s
     return mask
 
 
+def render_planes(objects: Sequence[LabelledObject], height: int, width: int) -> dict[int, Bools]:
+    """Draw the objects of each label over one another, whatever else covers them.
+
+    Returns:
+        HW bool by label, of those that occur.
+
+    Example:
+        >>> square = np.array([[0.5, 0.5], [3.5, 0.5], [3.5, 2.5], [0.5, 2.5]])
+        >>> planes = render_planes([LabelledObject(1, Outline((square,))), LabelledObject(2, Outline((square,)))], 4, 4)
+        >>> {label: int(plane.sum()) for label, plane in planes.items()}
+        {1: 6, 2: 6}
+    """
+    planes: dict[int, Bools] = {}
+    for each in objects:
+        patch = each.shape.draw(height, width)
+        plane = planes.setdefault(each.label, np.zeros((height, width), bool))
+        rows, columns = patch.mask.shape
+        plane[patch.top : patch.top + rows, patch.left : patch.left + columns] |= patch.mask
+    return planes
+
+
 def check_points(points: Points, size: tuple[int, int] | None) -> None:
     """Refuse coordinates that cannot be meant.
 

@@ -37,7 +37,7 @@ scale seconds seed show
 slots source spec std stem_stride steps task teacher tls_ca tls_fingerprint tls_insecure trace trace_images trace_out
 trust upsample upsampling val_every value_range version_compatible weights width
 """
-_DATASET_NAMES = "accept_colors by colors missing shard_mb sheet skip_wrong test val"
+_DATASET_NAMES = "accept_colors by colors missing multilabel shard_mb sheet skip_wrong test val"
 SAME_NAMES = frozenset(f"{_NAMES} {_DATASET_NAMES}".split())
 """Settings whose flag has the same name, with dashes."""
 
