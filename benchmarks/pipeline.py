@@ -228,7 +228,7 @@ def _logits_ir(model_path: Path, target: Path) -> Path:
 
     model = openvino.Core().read_model(model_path)
     node = model.output("labels").get_node()
-    while node.get_type_name() != "TopK":
+    while node.get_type_name() not in ("TopK", "Less"):  # Less: what ReduceMin and Select stand on instead of ArgMax
         node = node.input_value(0).get_node()
     cut = openvino.Model([node.input_value(0)], model.get_parameters(), "logits")
     cut.output(0).get_tensor().set_names({"logits"})

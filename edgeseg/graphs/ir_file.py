@@ -93,13 +93,18 @@ def logits_output(model: Any) -> Any:
     """Find the last float value on the way to the labels: before ArgMax, before the threshold, or the logits."""
     names = {name for output in model.outputs for name in output.get_names()}
     value = model.output("labels" if "labels" in names else "logits").get_node().input_value(0)
-    while not value.get_element_type().is_real():
+    while not value.get_element_type().is_real() or _is_index(value.get_node()):
         value = value.get_node().input_value(0)
     if (node := value.get_node()).get_type_name() == "ReduceSum" and node.get_friendly_name().startswith(SURROUNDINGS):
         while node.get_type_name() != "GreaterEqual":  # bits of a multilabel task are summed after the threshold
             node = node.input_value(0).get_node()
         return node.input_value(0)
     return value
+
+
+def _is_index(node: Any) -> bool:
+    """Tell whether a node belongs to the comparison that stands for ArgMax and gives the index as a float."""
+    return node.get_type_name() in ("ReduceMin", "Select") and node.get_friendly_name().startswith(SURROUNDINGS)
 
 
 def _model_api_info(spec: ModelSpec) -> dict[str, str]:

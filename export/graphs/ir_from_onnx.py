@@ -11,6 +11,7 @@ import onnx
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
+from edgeseg.export.graphs.ir_argmax import replace_argmax
 from edgeseg.formats import OPENVINO
 from edgeseg.graphs.ir_file import describe_ir, save_ir
 from edgeseg.spec import ModelSpec
@@ -39,6 +40,7 @@ def ir_from_onnx(onnx_path: Path, ir_path: Path, spec: ModelSpec, outputs: Seque
             model = openvino.convert_model(onnx_path)
         except failures as error:
             raise ArtifactError(_refusal(str(error), onnx_path)) from error
+    replace_argmax(model)
     describe_ir(model, spec, outputs)
     save_ir(model, ir_path)
 
