@@ -104,7 +104,8 @@ def logits_output(model: Any) -> Any:
 
 def _is_index(node: Any) -> bool:
     """Tell whether a node belongs to the comparison that stands for ArgMax and gives the index as a float."""
-    return node.get_type_name() in ("ReduceMin", "Select") and node.get_friendly_name().startswith(SURROUNDINGS)
+    is_comparison = node.get_type_name() in ("ReduceMin", "Select")
+    return is_comparison and bool(node.get_friendly_name().startswith(SURROUNDINGS))
 
 
 def _model_api_info(spec: ModelSpec) -> dict[str, str]:

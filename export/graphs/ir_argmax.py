@@ -38,7 +38,7 @@ def _is_argmax(squeeze: Any) -> bool:
     if squeeze.get_type_name() != "Squeeze" or not squeeze.get_friendly_name().startswith(SURROUNDINGS):
         return False
     best = squeeze.input_value(0).get_node()
-    return best.get_type_name() == "TopK" and best.get_attributes()["axis"] == 1
+    return bool(best.get_type_name() == "TopK" and best.get_attributes()["axis"] == 1)
 
 
 def _replace(squeeze: Any) -> None:
