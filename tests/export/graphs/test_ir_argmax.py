@@ -17,6 +17,7 @@ from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.ir_argmax import replace_argmax
 from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
 from edgeseg.graphs.ir_file import logits_output, read_ir
+from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
 Build = Callable[[Any], Any]
@@ -52,7 +53,7 @@ def test_the_first_of_equal_scores_is_the_label(classes: int, layout: Build, pre
     model = argmax_model(classes, layout)
     assert replace_argmax(model) == 1
     assert "TopK" not in {node.get_type_name() for node in model.get_ops()}
-    compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
+    compiled = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": precision})
     random = np.random.default_rng(classes)
     for values in (1, 2, 5, 100):  # few values: many are equal; one: all are
         scores = random.integers(0, values, (1, classes, 9, 33)).astype(np.float32) - values // 2
@@ -88,5 +89,5 @@ def test_an_artifact_has_no_topk_and_its_logits_are_found(tmp_path: Path) -> Non
     assert "TopK" not in {node.get_type_name() for node in model.get_ops()}
     assert logits_output(model).get_node().get_type_name() == "Convolution"
     picture = np.random.default_rng(0).integers(0, 3, (1, 8, 8, 3), np.uint8)  # of few values: many are equal
-    labels = openvino.Core().compile_model(model, "CPU")(picture)["labels"]
+    labels = shared_core().compile_model(model, "CPU")(picture)["labels"]
     assert np.array_equal(labels, picture.argmax(3))
