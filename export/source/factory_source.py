@@ -35,7 +35,8 @@ def open_factory(text: str, request: SourceRequest) -> SourceNet:
     """
     call = parse_call(text)
     if request.weights is None:
-        return open_built(TorchNet(build_network(call), request.name or call.name, text), request)
+        note = f"No `weights` were given: {text} is exported with those that the call itself gave it."
+        return open_built(TorchNet(build_network(call), request.name or call.name, text, notes=(note,)), request)
     loaded = read_weight_file(request.weights)
     call = replace(call, keywords=complete_keywords(call.module, call.keywords))
     return _open_filled(build_network(call), find_state_dicts(loaded), text, request)

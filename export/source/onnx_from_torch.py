@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -137,9 +138,16 @@ def _check_output(torch: Any, model: nn.Module, example: Any, spec: ModelSpec) -
 
 
 def does_not_run(size: tuple[int, int], error: BaseException) -> str:
-    """Say that a network does not take a size."""
+    """Say that a network does not take a size, or asks for a device that is not there."""
+    said = _told(error)
+    if re.search(r"cuda|nvidia", said, re.IGNORECASE):
+        return (
+            f"The network asks for a GPU while it runs ({said}), because its code names that device. Where it was "
+            "saved whole, save it again from the processor, as net.cpu() before torch.jit.trace; else take the device "
+            "of its input."
+        )
     return (
-        f"The network does not run at {size[0]}x{size[1]}: {_first_line(error)}. "
+        f"The network does not run at {size[0]}x{size[1]}: {said}. "
         "Give `imgsz=(H, W)` in multiples of its stride, usually 32."
     )
 
@@ -161,6 +169,13 @@ def _lower(proto: Any) -> Any:
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n", maxsplit=1)[0]
+
+
+def _told(error: BaseException) -> str:
+    """What an error says, of one in TorchScript the cause below it."""
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()] or [type(error).__name__]
+    cause = next((line for line in lines if re.match(r"\w*Error: ", line)), lines[-1])
+    return (cause if "TorchScript interpreter" in lines[0] else lines[0])[:300].rstrip(". ")
 
 
 def _root(error: BaseException) -> str:

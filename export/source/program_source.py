@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edgeseg.errors import SpecError
 from edgeseg.export.checkpoints.saved_program import input_size, load_exported_program, load_torchscript
 from edgeseg.export.source.factory_source import plain_name
 from edgeseg.export.source.module_source import TorchNet, open_module
@@ -32,6 +33,24 @@ def open_exported_program(path: Path, request: SourceRequest) -> SourceNet:
     """
     module = load_exported_program(path)
     shape = input_size(module)
+    _expect_size(path, shape, request.said.imgsz)
     known = SpecFlags(imgsz=(shape[2], shape[3])) if shape is not None and len(shape) == 4 else SpecFlags()
     parents = {"exported-program": file_sha256(path)}
     return open_module(TorchNet(module, request.name or plain_name(path), str(path), parents, known), request)
+
+
+def _expect_size(path: Path, shape: tuple[int, ...] | None, asked: tuple[int, int] | None) -> None:
+    """Refuse another size than the one that a program was made for."""
+    if shape is None or len(shape) != 4:
+        return
+    count, _, height, width = shape
+    if count != 1:
+        raise SpecError(
+            f"{path} takes {count} pictures at once and no other number. Make it for one: "
+            f"torch.export.export(net, (torch.zeros(1, {shape[1]}, {height}, {width}),))."
+        )
+    if asked not in (None, (height, width)):
+        raise SpecError(
+            f"{path} is a program for pictures of {height}x{width} alone. Leave `imgsz` out, or make it for "
+            f"another size: torch.export.export(net, (torch.zeros(1, {shape[1]}, H, W),))."
+        )

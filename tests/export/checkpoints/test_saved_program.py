@@ -181,3 +181,47 @@ def test_compiled_code_in_a_program_is_not_run(tmp_path):
     change(tmp_path / "a.pt2", "archive_format", bytes, {"a/data/aotinductor/model/x.so": b"\x7fELF"})
     with pytest.raises(CheckpointError, match="holds compiled code"):
         load_exported_program(tmp_path / "a.pt2")
+
+
+class OnGpu(nn.Module):
+    """Code that names a device, as a trace made on a GPU has it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x) + torch.zeros(1, 3, 1, 1, device="cuda")
+
+
+def of_four(path: Path) -> None:
+    torch.export.save(torch.export.export(Net().eval(), (torch.zeros(4, 3, 32, 48),)), path)
+
+
+def of_another_size(path: Path) -> None:
+    torch.export.save(torch.export.export(Net().eval(), (torch.zeros(1, 3, 64, 96),)), path)
+
+
+def on_gpu(path: Path) -> None:
+    torch.jit.script(OnGpu().eval()).save(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("make", "name", "message"),
+    [
+        (of_four, "net.pt2", r"takes 4 pictures at once.*export\(net, \(torch.zeros\(1, 3, 32, 48\),\)\)"),
+        (of_another_size, "net.pt2", r"for pictures of 64x96 alone. Leave `imgsz` out"),
+        pytest.param(
+            on_gpu,
+            "net.pt",
+            r"asks for a GPU while it runs \(.*save it again from the processor",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="here is the GPU that it asks for"),
+        ),
+    ],
+    ids=["four at once", "another size", "a GPU"],
+)
+def test_a_program_for_other_pictures_or_another_device_says_so(make, name, message, tmp_path):
+    make(tmp_path / name)
+    with pytest.raises(SpecError, match=message):
+        source_net(tmp_path / name, FLAGS)
