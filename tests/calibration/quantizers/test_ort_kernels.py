@@ -262,10 +262,10 @@ def test_any_kernel_can_be_had_in_float(images: CalibrationSet, tmp_path: Path) 
 
 
 def test_layers_are_ranked_by_what_exact_arithmetic_makes_of_the_file(images: CalibrationSet, tmp_path: Path) -> None:
-    """No INT8 kernel has a part in the ranking, so none is checked for it; each weight has its nearest code."""
+    """No INT8 kernel has a part in the ranking, so none is checked for it; weights are rounded as the file has them."""
     parent, quantizer = fp32(pooled(kernel_shape=[2, 2]), tmp_path), OrtQuantizer()
     others = quantizer.layers(parent)[1:]
-    recipe = Recipe(keep_float=frozenset(others), round_weights=False)
+    recipe = Recipe(keep_float=frozenset(others))
     written, _ = quantise(parent, images, tmp_path, recipe)
     picture = images.tensor(images.images[0])
     (ranked,) = OnnxInFloat(quantizer, parent, images, Recipe()).logits(others, [picture])
