@@ -79,7 +79,6 @@ def _add_cut_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--ignore-weights",
         type=_names,
-        default=(),
         metavar="NAME,...",
         help="parts in --weights that MODEL leaves out and its results do not depend on; auxiliary heads are known",
     )
@@ -119,7 +118,7 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.export.source.source_net import SourceRequest
 
     def read() -> SourceNet:
-        cut, ignored = _read_cut(args), args.ignore_weights
+        cut, ignored = _read_cut(args), args.ignore_weights or ()
         request = SourceRequest(read_spec(args), None, cut, args.weights, args.name, bar_on_tty, ignored)
         return read_network(args.model, request)
 
