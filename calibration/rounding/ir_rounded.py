@@ -17,7 +17,7 @@ import numpy as np
 from edgeseg.calibration.equalisation.factors import choose_shown
 from edgeseg.calibration.equalisation.ir_steps import CONVOLUTIONS, IMAGE_RANK, name_output
 from edgeseg.calibration.images.calibration_set import CalibrationSet
-from edgeseg.calibration.rounding.kernel import SHOWN_IMAGES, Geometry, Kernel
+from edgeseg.calibration.rounding.kernel import SHOWN_IMAGES, Geometry, Kernel, can_be_together
 from edgeseg.calibration.rounding.pairs import Pairs, is_depthwise, scales_that_fit
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
@@ -133,7 +133,7 @@ def _kernels(layers: Mapping[str, Any]) -> Iterator[tuple[str, Kernel]]:
         if node.get_type_name() not in ("Convolution", "GroupConvolution") or values is None:
             continue
         weights = values.reshape(-1, *values.shape[-3:])
-        if node.input_value(0).get_partial_shape().rank.get_length() == IMAGE_RANK:
+        if node.input_value(0).get_partial_shape().rank.get_length() == IMAGE_RANK and can_be_together(weights):
             groups = values.shape[0] if values.ndim > IMAGE_RANK else 1
             yield name, Kernel(name, name_output(node.input_value(0)), weights, _geometry(node, groups))
 

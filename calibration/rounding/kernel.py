@@ -14,6 +14,13 @@ from edgeseg.image import Float32
 SHOWN_IMAGES = 16
 PLACES = 400
 """Of one image, at which what a kernel reads is looked at."""
+MOST_INPUTS = 4608
+"""Inputs of one output, 512 channels of 3x3: more have a covariance of gigabytes, and so many that errors even out."""
+
+
+def can_be_together(weights: Float32) -> bool:
+    """Tell whether weights (outputs, inputs of one group, rows, columns) are few enough to be rounded together."""
+    return bool(weights[0].size <= MOST_INPUTS)
 
 
 @dataclass(frozen=True)

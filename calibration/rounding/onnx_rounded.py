@@ -13,7 +13,7 @@ from edgeseg.calibration.equalisation.factors import choose_shown
 from edgeseg.calibration.equalisation.onnx_steps import IMAGE_RANK, attribute
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.rounding.compensated import Float64
-from edgeseg.calibration.rounding.kernel import SHOWN_IMAGES, Geometry, Kernel
+from edgeseg.calibration.rounding.kernel import SHOWN_IMAGES, Geometry, Kernel, can_be_together
 from edgeseg.calibration.rounding.pairs import Pairs
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
@@ -70,7 +70,7 @@ def _kernels(model: Any, wanted: set[str], layers: Collection[str]) -> Iterator[
     for node in model.graph.node:
         if node.op_type == "Conv" and node.name in layers and node.input[1] in constants and reads[node.input[1]] == 1:
             weights = to_array(constants[node.input[1]])
-            if weights.ndim == IMAGE_RANK:
+            if weights.ndim == IMAGE_RANK and can_be_together(weights):
                 yield node.input[1], Kernel(node.name, node.input[0], weights, geometry_of(node))
 
 

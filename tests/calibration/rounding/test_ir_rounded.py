@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import openvino
 import pytest
+from onnx import helper, numpy_helper
 
-from edgeseg.calibration.rounding.ir_rounded import PAIRS, Weights, is_coded, round_ir, write_codes
+from edgeseg.calibration.rounding.ir_rounded import PAIRS, Weights, _kernels, is_coded, round_ir, write_codes
+from edgeseg.calibration.rounding.onnx_rounded import _kernels as onnx_kernels
 from edgeseg.runtime.engines.openvino_core import shared_core
 
 operations = openvino.opset13
@@ -100,6 +102,18 @@ def test_codes_are_as_large_as_fits_and_no_larger(layer: str) -> None:
         assert PAIRS.fit(weights.rows)
         assert largest.min() >= 64
         assert largest.max() > 64, "some pair has more than seven bits"
+
+
+@pytest.mark.parametrize(("inputs", "together"), [(512, ["layer"]), (513, [])])
+def test_a_kernel_whose_covariance_takes_gigabytes_is_rounded_to_the_nearest(inputs: int, together: list[str]) -> None:
+    """A head of 2048 channels, as of a ResNet, would need 2.7 GB several times over."""
+    image = operations.parameter((1, inputs, 4, 4), np.float32, "image")
+    node = convolution(image, constant(2, inputs, 3, 3))
+    assert [name for name, _ in _kernels({"layer": node})] == together
+    weights = numpy_helper.from_array(np.zeros((2, inputs, 3, 3), np.float32), "w")
+    conv = helper.make_node("Conv", ["x", "w"], ["y"], name="layer")
+    model = helper.make_model(helper.make_graph([conv], "g", [], [], [weights]))
+    assert [kernel.layer for _, kernel in onnx_kernels(model, {"w"}, ["layer"])] == together
 
 
 def test_a_bound_is_of_two_inputs_at_one_place() -> None:
