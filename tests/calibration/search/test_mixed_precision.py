@@ -85,7 +85,7 @@ def test_layers_that_a_person_keeps_in_float_stay_there(outlier, images, samples
 
 def test_when_nothing_helps_the_guilty_and_the_next_step_are_named(outlier, images, samples, tmp_path):
     place = OutputOptions(tmp_path / "out", "x")
-    impossible = Budget(0.0, 0.0, 0.0)
+    impossible = Budget(0.0, 0.0, 0.0, max_change=0.0)
     with pytest.raises(GateFailed) as failure:
         int8_artifact(outlier["openvino"], images, place, samples, impossible)
     text = str(failure.value)
