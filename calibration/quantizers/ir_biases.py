@@ -19,8 +19,10 @@ from edgeseg.calibration.equalisation.ir_steps import CONVOLUTIONS, name_output
 from edgeseg.calibration.rounding.ir_rounded import is_coded
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
+from edgeseg.graphs.ir_file import logits_output
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.openvino_core import shared_core
+from edgeseg.spec import ModelSpec
 
 Float64 = npt.NDArray[np.float64]
 Tensors = dict[str, npt.NDArray[Any]]
@@ -48,6 +50,32 @@ def correct_ir_biases(model: Any, quantised: Any, pictures: Sequence[UInt8]) -> 
         for layer, shift in _walk(quantised, ends, pictures, expected):
             _shift_bias(ends[layer], shift)
     return len(ends)
+
+
+def keeps_more_labels(model: Any, corrected: Any, plain: Any, pictures: Sequence[UInt8], spec: ModelSpec) -> bool:
+    """Tell whether a corrected model gives at least as many labels of the float ``model`` as the ``plain`` one does.
+
+    Where a layer's values are lost below one step, their mean is not: put into the bias, it moves the labels of all
+    pixels alike, for which values that are lost do less harm.
+
+    Args:
+        model: in float. The three are not changed.
+        corrected, plain: quantised.
+        pictures: network inputs (1, H, W, C).
+        spec: how logits become labels.
+    """
+    wanted, one, other = (_labels(each, pictures, spec) for each in (model, corrected, plain))
+    return bool(np.mean(one != wanted) <= np.mean(other != wanted))
+
+
+def _labels(model: Any, pictures: Sequence[UInt8], spec: ModelSpec) -> npt.NDArray[Any]:
+    openvino = require("openvino", "export")
+    with quiet():
+        copy = model.clone()
+        cut = openvino.Model([logits_output(copy)], copy.get_parameters())
+        compiled = shared_core("export").compile_model(cut, "CPU", AS_THE_FILE_SAYS)
+    found = np.concatenate([np.array(compiled(picture)[0]) for picture in pictures])
+    return found.argmax(1) if spec.task == "multiclass" else found > 0
 
 
 def _is_layer(node: Any) -> bool:

@@ -15,7 +15,7 @@ from edgeseg.calibration.equalisation.record import describe_equalised, write_in
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.bias_correction import SHOWN_IMAGES
 from edgeseg.calibration.quantizers.int8_ir_from_ir import has_signed_activations, int8_ir_from_ir, quantisable_layers
-from edgeseg.calibration.quantizers.ir_biases import correct_ir_biases
+from edgeseg.calibration.quantizers.ir_biases import correct_ir_biases, keeps_more_labels
 from edgeseg.calibration.quantizers.ir_finite import check_ir
 from edgeseg.calibration.quantizers.ir_in_float import IrInFloat
 from edgeseg.calibration.quantizers.nncf_ranges import ESTIMATORS, algorithm, range_estimator
@@ -54,10 +54,15 @@ class OpenVinoQuantizer:
         signed = has_signed_activations(model)
         corrects = recipe.correct_bias and not signed
         together = corrects and recipe.round_weights
-        compensated = write_codes(quantised, self._round(parent, model, images, recipe.equalize, together))
+        plain = quantised.clone() if corrects else quantised
+        write_codes(plain, self._round(parent, model, images, recipe.equalize, False))
+        compensated = corrected = 0
         if corrects:
-            shown = choose_shown(images.images, SHOWN_IMAGES)
-            correct_ir_biases(model, quantised, [images.tensor(path) for path in shown])
+            pictures = [images.tensor(path) for path in choose_shown(images.images, SHOWN_IMAGES)]
+            compensated = write_codes(quantised, self._round(parent, model, images, recipe.equalize, together))
+            corrected = correct_ir_biases(model, quantised, pictures)
+            if not keeps_more_labels(model, quantised, plain, pictures, parent.spec):
+                quantised, compensated, corrected = plain, 0, 0
         describe_ir(quantised, parent.spec, parent.outputs)
         write_into_ir(quantised, exponents)
         save_ir(quantised, out / OPENVINO.model_file)
@@ -66,6 +71,7 @@ class OpenVinoQuantizer:
             "ranges": range_estimator(recipe.method).about,
             **describe_equalised(exponents),
             "compensated_layers": compensated,
+            "corrected_layers": corrected,
         }
 
     def in_float(self, parent: Artifact, plain: Artifact, images: CalibrationSet, recipe: Recipe) -> IrInFloat:
