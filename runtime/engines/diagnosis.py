@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any
 
 from edgeseg.console.installation import install_line, reinstall_line
@@ -35,6 +34,8 @@ def openvino_rows() -> list[Row]:
 
 def installed_version(package: str) -> str | None:
     """Read the version of a distribution; None where it is not installed."""
+    from importlib import metadata  # slow to import, and seldom asked
+
     with contextlib.suppress(metadata.PackageNotFoundError):
         return metadata.version(package)
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -220,19 +221,32 @@ class TestPace:
     def test_what_a_window_shows_is_the_picture_with_its_masks(self, tiny: Artifact, photo: Path) -> None:
         drawn = photo.with_name("drawn.png")
         assert main(["run", str(tiny.path), "--source", str(photo), "--save", str(drawn)]) == 0
-        words = [sys.executable, "-m", "edgeseg", "run", str(tiny.path), "--source", str(photo), "--show"]
+        still = still_video(photo, seconds=60)
+        words = [sys.executable, "-m", "edgeseg", "run", str(tiny.path), "--source", str(still), "--show"]
         with virtual_screen() as display:
             running = subprocess.Popen(words, env={**os.environ, "DISPLAY": display})
             try:
                 with open_source(f"screen://{display}?fps=10") as screen:
-                    assert any(shows(frame.image, read_image(drawn)) for frame in screen if running.poll() is None)
-                assert running.wait(30) == 0
+                    pictures = (frame.image for frame in itertools.islice(screen, 600) if running.poll() is None)
+                    assert any(shows(picture, read_image(drawn)) for picture in pictures)
             finally:
                 running.kill()
                 running.wait()
 
 
+def still_video(photo: Path, seconds: int) -> Path:
+    """A video without loss that shows one picture for so long."""
+    path, picture = photo.with_name("still.mkv"), read_image(photo)
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("ffv1", rate=5)
+        stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], "bgr0"
+        for _ in range(5 * seconds):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "bgr24").reformat(format="bgr0")))
+        file.mux(stream.encode())
+    return path
+
+
 def shows(screen: np.ndarray, picture: np.ndarray) -> bool:
     """Whether a picture stands somewhere on a screen."""
     found = cv2.matchTemplate(screen, picture, cv2.TM_SQDIFF)
-    return bool(found.min() < 4 * picture.size)
+    return bool(found.min() < 200 * picture.size)  # the pointer may stand in it; without its masks it is 2600 apart

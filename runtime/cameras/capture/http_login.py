@@ -9,7 +9,6 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Sequence
-from urllib.request import parse_http_list, parse_keqv_list
 
 from edgeseg.runtime.cameras.capture.stream_fault import StreamFault
 
@@ -112,5 +111,7 @@ def _quote(value: str) -> str:
 
 def _read_challenge(text: str) -> tuple[str, dict[str, str]]:
     scheme, _, rest = text.strip().partition(" ")
+    from urllib.request import parse_http_list, parse_keqv_list  # brings http.client and more along
+
     pairs = [pair for pair in parse_http_list(rest) if "=" in pair]
     return scheme.lower(), {name.lower(): value for name, value in parse_keqv_list(pairs).items()}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import ssl
 import time
 from dataclasses import dataclass
-from email.message import Message
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from edgeseg.runtime.cameras.capture.http_login import HttpLogin
 from edgeseg.runtime.cameras.capture.stream_fault import StreamFault
 from edgeseg.runtime.cameras.capture.tls import check_certificate, pin_fault
 from edgeseg.runtime.cameras.capture.tls_trust import SYSTEM, Trust
+
+if TYPE_CHECKING:  # slow to import, and needed by a camera of pictures alone
+    import http.client
+    from email.message import Message
 
 MOST_BYTES = 64 << 20
 _CHUNK = 1 << 16
@@ -108,6 +110,8 @@ class HttpPictures:
 
     def _ask(self, headers: dict[str, str], due_s: float) -> http.client.HTTPResponse:
         """Send a request; a connection that was kept and is closed by now is no fault, and another one is opened."""
+        import http.client
+
         is_kept = self._connection is not None
         try:
             return self._send(headers, due_s)
@@ -143,6 +147,9 @@ class HttpPictures:
         return self._connection
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
+        import http.client
+        import ssl
+
         parts = urlsplit(self._target)
         host, port, trust = parts.hostname or "", parts.port, self._trust
         if parts.scheme != "https":
@@ -174,6 +181,8 @@ class HttpPictures:
 
     def _read(self, response: http.client.HTTPResponse, due_s: float) -> bytes:
         """Read a body whole; however slowly it drips, it is over by then."""
+        import http.client
+
         pieces: list[bytes] = []
         size = 0
         try:
@@ -198,6 +207,9 @@ class HttpPictures:
         return b"".join(pieces)
 
     def _fault(self, error: Exception) -> StreamFault:
+        import http.client
+        import ssl
+
         if isinstance(error, ssl.SSLCertVerificationError):
             try:
                 check_certificate(self._target, self._trust)
