@@ -214,7 +214,7 @@ def test_the_page_names_every_verb_and_system() -> None:
 def test_a_network_of_the_zoo_is_made_and_run_without_posix(tmp_path: Path, photos: Path, data_dir: Path) -> None:
     file = data_dir / "models/selfie_segmentation.tflite"
     if not file.is_file():
-        pytest.skip(f"no {file}")
+        pytest.skip(f"{file} is not in the data that is here")
     code = f"os.environ['XDG_CACHE_HOME'] = {str(tmp_path / 'cache')!r}\n"
     code += "from edgeseg.cli import main; sys.exit(main(sys.argv[1:]))"
     segment = ["run", "people", "--source", photos, "--save-masks", "m"]

@@ -34,7 +34,7 @@ def people(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache with the network in it, made of the file and no network."""
     file = data_dir / "models" / "selfie_segmentation.tflite"
     if not file.is_file():
-        pytest.skip(f"no {file}")
+        pytest.skip(f"{file} is not in the data that is here")
     cache = tmp_path_factory.mktemp("people")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache))

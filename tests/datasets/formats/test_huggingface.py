@@ -17,7 +17,7 @@ from edgeseg.datasets.formats.huggingface import READER
 from edgeseg.datasets.formats.labelled_set import ReadOptions
 from edgeseg.errors import DataError, MissingExtra
 
-arrow = pytest.importorskip("pyarrow")
+arrow = pytest.importorskip("pyarrow", reason="tables of Hugging Face need the extra `huggingface`")
 parquet = pytest.importorskip("pyarrow.parquet")
 CLASSES = ("background", "car", "road")
 MASKS = [np.random.default_rng(seed).integers(0, 3, (HEIGHT, WIDTH)).astype(np.uint8) for seed in (0, 1)]

@@ -179,7 +179,7 @@ def write_parquet(root: Path) -> None:
 def write_saved(root: Path) -> None:
     table = table_of_pictures(root)
     write_json(root / "train/state.json", {"_data_files": [{"filename": "data-00000-of-00001.arrow"}]})
-    arrow = pytest.importorskip("pyarrow")
+    arrow = pytest.importorskip("pyarrow", reason="tables of Hugging Face need the extra `huggingface`")
     with arrow.ipc.new_stream(str(root / "train/data-00000-of-00001.arrow"), table.schema) as stream:
         stream.write_table(table)
 
