@@ -14,7 +14,7 @@ from edgeseg.calibration.evidence import gather_proof, measure_speed
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.images.parts import Parts
 from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
-from edgeseg.calibration.quantizers.recipe import USUAL, Recipe, calibration_digest
+from edgeseg.calibration.quantizers.recipe import USUAL, Recipe, calibration_digest, recipe_for
 from edgeseg.calibration.search.journal import Journal, journal_path, short_key
 from edgeseg.calibration.search.method_choice import MethodChoice
 from edgeseg.calibration.search.rescue import rescue
@@ -61,7 +61,7 @@ def int8_artifact(
     quantizer = quantizer_for(model_format)
     expect_parent(quantizer, parent)
     methods = recipe if isinstance(recipe, MethodChoice) else None
-    recipe = recipe.recipe if isinstance(recipe, MethodChoice) else recipe
+    recipe = recipe_for(parent, recipe.recipe if isinstance(recipe, MethodChoice) else recipe)
     job = Job(quantizer, parent, images, samples, recipe, place)
     path = artifact_dir(place.out, place.name, "int8", model_format)
     manifest = job.manifest()

@@ -13,7 +13,7 @@ from edgeseg.calibration.images.parts import Parts, choose_parts, keep_reserved,
 from edgeseg.calibration.images.set_file import weight_digests
 from edgeseg.calibration.int8_artifact import int8_artifact
 from edgeseg.calibration.quantizers.quantizer import expect_parent, quantizer_for
-from edgeseg.calibration.quantizers.recipe import AUTO, USUAL, Recipe
+from edgeseg.calibration.quantizers.recipe import AUTO, USUAL, Recipe, recipe_for
 from edgeseg.calibration.search.journal import journal_path
 from edgeseg.calibration.search.method_choice import MethodChoice, choose_method, method_trials
 from edgeseg.console.progress import Progress, no_progress
@@ -186,6 +186,6 @@ def choose_recipe(
     quantizer = quantizer_for(model_format)
     expect_parent(quantizer, parent)
     with method_trials(quantizer, parent, images, parts.choosing, progress) as try_recipe:
-        base = Recipe(USUAL.method, asked.keep_float)
+        base = recipe_for(parent, Recipe(USUAL.method, asked.keep_float))
         chosen = choose_method(quantizer, try_recipe, asked.budget, base, parts.note)
     return chosen if parts.are_apart else replace(chosen, looks=len(chosen.tries))

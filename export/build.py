@@ -10,6 +10,7 @@ from typing import Any
 import onnx
 
 from edgeseg.artifact import Artifact, artifact_dir, writing_artifact
+from edgeseg.calibration.quantizers.recipe import TUNED
 from edgeseg.console.progress import Progress
 from edgeseg.export.graphs.deployed_graph import deployed_graph, deployed_outputs
 from edgeseg.export.source.reference_engine import ReferenceEngine
@@ -117,6 +118,8 @@ def _parity(
         manifest["measured"]["origin"] = dict(source.origin)
     if source.trained_on is not None:
         manifest["measured"]["trained_on"] = dict(source.trained_on)
+    if source.is_tuned:
+        manifest["measured"][TUNED] = True
     if source.cut is not None:
         manifest["measured"]["dropped_levels"] = source.cut.to_dict()
     if source.depth is not None:

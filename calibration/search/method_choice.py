@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edgeseg.artifact import Artifact
@@ -109,13 +109,13 @@ def choose_method(
     measured_on = ""
     for method in quantizer.methods:
         try:
-            comparison = try_recipe(Recipe(method, base.keep_float))
+            comparison = try_recipe(replace(base, method=method))
         except ArtifactError as error:
             tries.append(MethodTry(method, refused=str(error)))
             continue
         tries.append(_try(method, comparison, budget))
         measured_on = _list_images(comparison)
-    return MethodChoice(Recipe(_best(tries), base.keep_float), tuple(tries), measured_on, note)
+    return MethodChoice(replace(base, method=_best(tries)), tuple(tries), measured_on, note)
 
 
 def _try(method: str, comparison: Comparison, budget: Budget) -> MethodTry:

@@ -11,6 +11,9 @@ OpenVINO:
   where nothing is negative, else -128..127; in front of convolutions and interpolations, and both
   sides of sums and products.
 
+The export rounds the weights of other networks together instead, and corrects their biases. Those of a network that
+was tuned here stay on this grid, see :func:`edgeseg.calibration.quantizers.recipe.recipe_for`.
+
 NNCF's own torch networks train under torch 2.13 too, but their rounding is a C++ extension that the
 first use compiles: a minute of CPU, a compiler on the user's machine, and a lock that is left behind
 when that is interrupted and that everybody later waits for.

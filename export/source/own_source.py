@@ -76,7 +76,7 @@ def open_checkpoint(path: Path, request: SourceRequest) -> SourceNet:
     check_activations(model, probe_inputs(spec), path)
     known = loaded.training.get("trained_on")
     parts = (loaded.name, spec, proto, torch_forward(model), STAGE_TORCH, parents, facts, depth)
-    return SourceNet(*parts, trained_on=known)
+    return SourceNet(*parts, trained_on=known, is_tuned=bool(loaded.training.get("qat")))
 
 
 def _without_levels(

@@ -43,6 +43,7 @@ class SourceNet:
         takes_pixels: it takes uint8 pixels and prepares them itself.
         trained_on: which pictures it learned from, see :func:`edgeseg.files.trained_on.record_training`; None where the
             file does not say.
+        is_tuned: it was trained under the rounding of INT8.
         origin: plain values about how it became ONNX, for the manifest: its exporter, and which output was taken.
     """
 
@@ -59,6 +60,7 @@ class SourceNet:
     is_foreign: bool = False
     takes_pixels: bool = False
     trained_on: Mapping[str, Any] | None = None
+    is_tuned: bool = False
     origin: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ from edgeseg.training.checkpoint import read_checkpoint, save_checkpoint
 from edgeseg.training.loop import train
 from edgeseg.training.settings import TrainSettings
 
-FACTOR = 200.0
+FACTOR = 400.0
 BLOCKS = (*(f"encoder.stages.{number}" for number in range(5)), *(f"decoder.{number}" for number in range(4)))
 COLORS = ((60, 200, 160), (60, 170, 190))
 

@@ -13,7 +13,7 @@ from hard_to_quantise import disc_data, hard_checkpoint
 import edgeseg
 from edgeseg.calibration.images.load_set import load_set
 from edgeseg.calibration.int8_artifact import int8_artifact
-from edgeseg.calibration.quantizers.recipe import Recipe
+from edgeseg.calibration.quantizers.recipe import Recipe, recipe_for
 from edgeseg.cli import main
 from edgeseg.dataset import Dataset
 from edgeseg.errors import DataWarning
@@ -70,19 +70,26 @@ def exported(checkpoint: Path, data: Path, out: Path) -> tuple[float, float]:
     return before["mean_iou"], after["mean_iou"]
 
 
-@pytest.mark.xfail(
-    reason="since OpenVINO's weights are edgeseg's own, tuning is worse than none: 0.853 in float, 0.712 in INT8"
-)
 @pytest.mark.long
 def test_tuning_gives_back_what_int8_lost(data: Dataset, hard: Path, tuned: Path, tmp_path: Path) -> None:
-    """Measured with NNCF's own weights: 0.905 in float, 0.849 in INT8; after tuning 0.943 and 0.922; the same tuning
-    without rounding left INT8 at 0.835. With weights rounded together INT8 loses nothing of it before, either."""
+    """Measured: 0.890 in float, 0.538 in INT8; after tuning 0.850 and 0.834."""
     in_float, in_int8 = exported(hard, data.root, tmp_path / "hard")
     tuned_float, tuned_int8 = exported(tuned / "best.pt", data.root, tmp_path / "tuned")
-    assert tuned_int8 > in_int8
-    assert tuned_float - tuned_int8 < max(0.03, 0.7 * (in_float - in_int8))
+    assert in_float - in_int8 > 0.02, "the network is not hard to quantise; the test shows nothing"
+    assert tuned_int8 - in_int8 > 0.5 * (in_float - in_int8)
+    assert tuned_float - tuned_int8 < 0.7 * (in_float - in_int8)
     simulated = read_checkpoint(tuned / "best.pt")["training"]["val_miou"]
     assert simulated == pytest.approx(tuned_int8, abs=0.03), "training does not round as the export does"
+
+
+def test_an_export_keeps_the_weights_and_biases_that_were_tuned(data: Dataset, tuned: Path, tmp_path: Path) -> None:
+    fp32 = edgeseg.export_model(tuned / "best.pt", data=data.root, out=tmp_path)
+    assert recipe_for(fp32, Recipe("mse")) == Recipe("mse", correct_bias=False, round_weights=False)
+
+
+def test_another_network_gets_what_was_asked_for(data: Dataset, hard: Path, tmp_path: Path) -> None:
+    fp32 = edgeseg.export_model(hard, data=data.root, out=tmp_path)
+    assert recipe_for(fp32, Recipe()) == Recipe()
 
 
 def test_the_checkpoint_is_a_plain_one(tuned: Path, hard: Path) -> None:
