@@ -43,7 +43,7 @@ def prove_models(
     Args:
         paths: the reference first; an artifact alone is its own reference.
         data: folder, split, ignore index and mask values, see :func:`~edgeseg.proof.samples.samples_from`.
-        options: the device and precision that are to be proven.
+        options: the device and precision that are to be proven; without a precision the one that they run in there.
         budget: what may be lost there.
         progress: ticks once an image.
 
@@ -57,7 +57,7 @@ def prove_models(
     for artifact in others:
         expect_writable(artifact)
     with contextlib.ExitStack() as stack:
-        reference, spec = open_form(paths[0], stack)
+        reference, spec = open_form(paths[0], stack, "f32")
         expect_same_classes([paths[0], *(one.path for one in others)], [spec, *(one.spec for one in others)])
         proven = [_open(artifact, options, stack) for artifact in others]
         stages = name_apart([reference, *(one.stage for one in proven)])

@@ -22,6 +22,9 @@ from edgeseg.proof.compare import Comparison, compare
 from edgeseg.proof.publishing import artifact_stage, engine_stage
 from edgeseg.proof.samples import Samples, UnreadableImageError, samples_from
 from edgeseg.proof.stage import Stage
+from edgeseg.runtime.engines.engine import EngineOptions, open_with
+from edgeseg.runtime.engines.placement import placement_of
+from edgeseg.runtime.engines.precision import FLOATS
 from edgeseg.spec import ModelSpec
 
 VerifyData = tuple[Path, str | None, int | None, GivenValues | None]
@@ -112,15 +115,19 @@ def expect_same_classes(paths: Sequence[Path], specs: Sequence[ModelSpec]) -> No
             )
 
 
-def open_form(path: Path, stack: contextlib.ExitStack) -> tuple[Stage, ModelSpec]:
-    """Open a checkpoint or an artifact, as it is proven without more ado; ``stack`` closes it.
+def open_form(path: Path, stack: contextlib.ExitStack, precision: str | None = None) -> tuple[Stage, ModelSpec]:
+    """Open a checkpoint, or an artifact in the precision that it runs in or in another; ``stack`` closes it.
 
     Raises:
         CheckpointError, ArtifactError: it cannot be opened.
     """
     if path.suffix not in CHECKPOINT_SUFFIXES or path.is_dir():
         artifact = Artifact.open(path)
-        return artifact_stage(artifact, stack), artifact.spec
+        options = EngineOptions(precision=precision)
+        engine = open_with(artifact, options)
+        computed_in = placement_of(engine, options).precision
+        name = f"{artifact.format} {artifact.precision}" + (f", {computed_in}" if computed_in in FLOATS[1:] else "")
+        return artifact_stage(artifact, stack, name, engine), artifact.spec
     require("torch", "export")
     from edgeseg.training.checkpoint import load_model
 

@@ -72,6 +72,7 @@ def check(
     max_slowdown: float = 0.15,
     save_baseline: str | Path | None = None,
     device: str = "CPU",
+    precision: str | None = None,
     on_event: OnEvent = log_event,
     progress: OnProgress | None = None,
 ) -> Checked:
@@ -95,6 +96,7 @@ def check(
         max_slowdown: share by which it may be larger.
         save_baseline: save the latency ratio of this machine.
         device: the engine's own name of a device.
+        precision: of the layers in float, see :func:`edgeseg.load`; None: the one that it was proven in.
         on_event: is told when the masks were not proven on this device; the logger ``edgeseg`` by default.
         progress: called with a description, a count and its end.
 
@@ -122,25 +124,25 @@ def check(
         raise UserError("Limits of a budget are held on pictures: give `data`, what the artifact was verified on.")
     opened = open_artifact(artifact)
     choose_budget(opened, given, require_held)
-    labels = check_runs(opened, device, on_event)
+    labels = check_runs(opened, device, on_event, precision)
     masks = MaskCheck()
     if data is not None:
         before = None if reference is None else open_artifact(reference)
-        place = CheckData(data, ignore_index, mask_values, device)
+        place = CheckData(data, ignore_index, mask_values, device, precision)
         with report_to(progress)("check", 0) as tick:
             masks = check_masks(opened, place, given, require_held, before, tick)
     gates = [*masks.gates]
     if max_latency_ms is not None:
-        gates.append(_check_latency(opened, max_latency_ms, device))
+        gates.append(_check_latency(opened, max_latency_ms, device, precision))
     found, ratio = _check_baseline(opened, _path(baseline), saving, max_slowdown)
     return Checked(opened, labels, (*gates, *found), ratio, masks.judgements, masks.missed, masks.misses)
 
 
-def _check_latency(artifact: Artifact, max_latency_ms: float, device: str) -> Gate:
+def _check_latency(artifact: Artifact, max_latency_ms: float, device: str, precision: str | None) -> Gate:
     from edgeseg.runtime.measure.bench import bench_in_turns
     from edgeseg.runtime.measure.check import Gate
 
-    latency = bench_in_turns([artifact], LATENCY_S, device)[0]
+    latency = bench_in_turns([artifact], LATENCY_S, device, precision)[0]
     sentence = f"p95 was {latency.p95_ms:.2f} ms over {latency.runs} runs."
     return Gate("median latency in ms", max_latency_ms, latency.p50_ms, sentence)
 

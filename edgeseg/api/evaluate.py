@@ -23,6 +23,7 @@ def evaluate(
     split: str = "val",
     threshold: Threshold | None = None,
     device: str = "CPU",
+    precision: str | None = None,
     ignore_index: int | None = None,
     on_event: OnEvent = log_event,
     mask_values: GivenValues | None = None,
@@ -36,6 +37,7 @@ def evaluate(
         split: which split.
         threshold: in 0..1, or one a class by its name, instead of the model's own.
         device: the engine's own name of a device.
+        precision: of the layers in float, see :func:`edgeseg.load`; None: the one that it was proven in.
         ignore_index: mask value that is not scored; None: the model's.
         on_event: is told when the masks were not proven on this device; the logger ``edgeseg`` by default.
         mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the data says it.
@@ -64,5 +66,5 @@ def evaluate(
     opened = open_artifact(artifact)
     dataset = open_dataset(Path(data), opened, ignore_index, mask_values)
     shown = report_to(progress)("evaluate", len(dataset.pairs(split)))
-    with open_predictor(opened, threshold, device, on_event) as predict, shown as tick:
+    with open_predictor(opened, threshold, device, on_event, precision) as predict, shown as tick:
         return measure(predict, dataset, split, by_size=True, progress=tick)

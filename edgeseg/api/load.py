@@ -29,7 +29,7 @@ def load(
     threshold: Threshold | None = None,
     slots: int = 1,
     threads: int | None = None,
-    precision: str = "f32",
+    precision: str | None = None,
     on_event: OnEvent = log_event,
 ) -> Model:
     """Open an artifact with the engine that it was made for.
@@ -42,7 +42,9 @@ def load(
         slots: inferences at the same time. One is fastest for an image at a time; two or more for
             :meth:`Model.predict <edgeseg.api.model.Model.predict>` over many.
         threads: CPU threads for all slots together; None for every core.
-        precision: ``f32`` computes float layers as verification did; ``auto`` lets the engine choose.
+        precision: of the layers in float: ``f32``, ``bf16``, ``f16``, or ``auto``, what the engine likes. None: the one
+            that the artifact was proven in last on this kind of device, ``f32`` unless :func:`edgeseg.verify` or an
+            export for this machine proved another.
         on_event: is told what happens to compiled models and cameras, and that the masks were not proven on this device
             or in this precision; the logger ``edgeseg`` by default.
 

@@ -35,7 +35,8 @@ def verify(
 
     With ``device`` or ``precision`` the artifacts after the first are run there; the first runs as it was proven, and
     one artifact alone is its own reference. When they stay within the budget, that is written into their
-    ``edgeseg.json``, and :func:`edgeseg.load` and ``edgeseg run`` say no more that they were not proven there.
+    ``edgeseg.json``: from then on they run in that precision on such a device unless another is asked for, and
+    :func:`edgeseg.load` and ``edgeseg run`` say no more that they were not proven there.
 
     Args:
         models: checkpoints of edgeseg train and artifacts of one network, the reference first.
@@ -46,8 +47,8 @@ def verify(
         mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``; None: as the data says it.
         device: the engine's own name of the device that is to be proven; None: ``CPU``, and nothing is written unless
             ``precision`` is given.
-        precision: ``f32`` or ``auto``, what the engine likes; None: ``f32``, and nothing is written unless ``device``
-            is given.
+        precision: ``f32``, ``bf16``, ``f16``, or ``auto``, what the engine likes; None: as they run there, and nothing
+            is written unless ``device`` is given.
         budget: what may be lost there; None: what INT8 may lose.
         progress: called with a description, a count and its end.
 
@@ -79,7 +80,7 @@ def verify(
         from edgeseg.export.verify import compare_models
 
         return compare_models(paths, images, report_to(progress))
-    return _prove(paths, images, EngineOptions(device or "CPU", precision=precision or "f32"), budget, progress)
+    return _prove(paths, images, EngineOptions(device or "CPU", precision=precision), budget, progress)
 
 
 def _prove(

@@ -13,7 +13,8 @@ from edgeseg.formats import find_format
 from edgeseg.proof.compare import Comparison, StageScore, finite
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import toolchain
-from edgeseg.runtime.engines.placement import MODEL_DIGITS, Placement, model_digest
+from edgeseg.runtime.engines.placement import Placement
+from edgeseg.runtime.engines.precision import FLOATS, MODEL_DIGITS, RUNS_IN, model_digest
 
 WHERE = ("device", "precision", "hardware")
 
@@ -69,6 +70,9 @@ def describe_proof(
 def add_proof(artifact: Artifact, proof: dict[str, Any]) -> Artifact:
     """Write a proof into ``measured.proven`` of an artifact, in the place of an older one of the same place.
 
+    From then on the artifact runs in that precision on such a device, see
+    :func:`~edgeseg.runtime.engines.precision.read_preferred`.
+
     The artifact's identity as a parent is the digest of its manifest; ``manifest_before`` keeps what that was.
 
     Raises:
@@ -81,5 +85,7 @@ def add_proof(artifact: Artifact, proof: dict[str, Any]) -> Artifact:
         measured = manifest.setdefault("measured", {})
         others = [one for one in measured.get("proven", ()) if any(one.get(key) != proof[key] for key in WHERE)]
         measured["proven"] = [*others, {**proof, "manifest_before": before}]
+        if proof["precision"] in FLOATS:
+            measured[RUNS_IN] = {**measured.get(RUNS_IN, {}), proof["device"]: proof["precision"]}
 
     return update_manifest(artifact, change)

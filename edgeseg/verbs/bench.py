@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edgeseg.console.quantities import number_above, whole
 from edgeseg.console.terminal import say_lines
 from edgeseg.console.wording import reword, reword_values
+from edgeseg.verbs.flags.engine import add_device_arguments
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.bench import BenchResult
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--against", type=Path, metavar="ARTIFACT", help="time both in turns and say whether this one is faster"
     )
-    group.add_argument("--device", default="CPU", help="engine's name of a device")
+    add_device_arguments(group)
     parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.against is not None:
         return _against(args)
-    result = bench_engine(Artifact.open(args.artifact), args.seconds, args.slots, args.device)
+    result = bench_engine(Artifact.open(args.artifact), args.seconds, args.slots, args.device, args.precision)
     say_lines(json.dumps(result.to_dict(), indent=2) if args.json else _text(result))
     return 0
 
@@ -59,7 +60,7 @@ def _text(result: BenchResult) -> str:
     settled = "settled" if result.settled else "not settled"
     return "\n".join(
         [
-            f"{result.artifact} on {result.device}, {result.cpu}, {result.cores} cores",
+            f"{result.artifact} in {result.precision} on {result.device}, {result.cpu}, {result.cores} cores",
             f"latency     p50 {latency.p50_ms:.2f}  p90 {latency.p90_ms:.2f}  p95 {latency.p95_ms:.2f}  "
             f"p99 {latency.p99_ms:.2f}  min {latency.min_ms:.2f}  max {latency.max_ms:.2f} ms  "
             f"({latency.runs} runs, {settled} after {result.warm_up_runs})",

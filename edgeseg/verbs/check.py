@@ -11,6 +11,7 @@ from edgeseg.console.quantities import number, number_above
 from edgeseg.console.terminal import complain, say, say_lines
 from edgeseg.errors import GateFailed
 from edgeseg.verbs.flags.budget import RECORDED, add_budget_arguments, read_limits
+from edgeseg.verbs.flags.engine import add_device_arguments
 from edgeseg.verbs.flags.masks import add_mask_arguments
 
 EXAMPLES = (
@@ -38,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     latency.add_argument(
         "--max-slowdown", type=number(0, 1000), default=0.15, metavar="S", help="share of --baseline's ratio"
     )
-    parser.add_argument_group("engine").add_argument("--device", default="CPU", help="engine's name of a device")
+    add_device_arguments(parser.add_argument_group("engine"))
     parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
             max_slowdown=args.max_slowdown,
             save_baseline=args.save_baseline,
             device=args.device,
+            precision=args.precision,
             on_event=event_to_stderr,
             progress=progress,
         )

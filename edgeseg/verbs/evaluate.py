@@ -13,6 +13,7 @@ from edgeseg.console.terminal import say_lines, visible
 from edgeseg.console.text_table import format_table
 from edgeseg.console.wording import reword
 from edgeseg.files.atomic import check_writable
+from edgeseg.verbs.flags.engine import add_device_arguments
 from edgeseg.verbs.flags.masks import add_mask_arguments
 from edgeseg.verbs.flags.threshold import read_threshold
 
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="T",
         help="confidence threshold in 0..1, or one a class, sky=0.7,road=0.4 (default: the model's)",
     )
-    engine.add_argument("--device", default="CPU", help="engine's name of a device")
+    add_device_arguments(engine)
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="write results.json and its pictures there")
     output.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
             split=args.split,
             threshold=args.conf,
             device=args.device,
+            precision=args.precision,
             ignore_index=args.ignore_index,
             on_event=event_to_stderr,
             mask_values=args.mask_values,

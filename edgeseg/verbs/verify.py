@@ -12,6 +12,7 @@ from edgeseg.console.progress import bar_on_tty, show_progress
 from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
+from edgeseg.runtime.engines.precision import PRECISIONS
 from edgeseg.verbs.flags.budget import MEASURED, add_budget_arguments, read_limits
 from edgeseg.verbs.flags.masks import add_mask_arguments
 
@@ -36,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     proof.add_argument("--device", metavar="NAME", help="engine's name of the device that is proven (default: CPU)")
     proof.add_argument(
         "--precision",
-        choices=("f32", "auto"),
-        help="what is proven there: f32, or auto, what the engine likes (default: f32)",
+        choices=PRECISIONS,
+        help="what is proven there, and run in from then on; auto: what the engine likes (default: as it runs there)",
     )
     trace = parser.add_argument_group("trace")
     trace.add_argument("--trace", action="store_true", help="compare layer by layer and name the first that diverges")
@@ -81,7 +82,9 @@ def run(args: argparse.Namespace) -> int:
     check_budget(comparison, limits)
     if args.device or args.precision:
         for model in args.models[1:] or args.models:
-            complain(f"proven  {model}: {_last_proof(model)}, written into its edgeseg.json")
+            complain(
+                f"proven  {model}: {_last_proof(model)}, written into its edgeseg.json; it runs so there from now on"
+            )
     return 0
 
 

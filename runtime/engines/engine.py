@@ -14,7 +14,7 @@ quantised files carry inside (:data:`ENGINE_KEY`), which is still there when a f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -26,12 +26,12 @@ from edgeseg.formats import find_format
 from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.logits import LOGITS, LogitsReader, gives_logits_alone, lone_logits_shape
+from edgeseg.runtime.engines.precision import PRECISIONS, choose_precision
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec
 
 INPUT, LABELS, CONFIDENCE = "image", "labels", "confidence"
-PRECISIONS = ("f32", "auto")
 ENGINE_KEY = "edgeseg.engine"
 ONNXRUNTIME, OPENVINO, TENSORRT = (find_format(name).tag for name in ("onnx", "openvino", "tensorrt"))
 """:data:`ENGINE_KEY` in ONNX ``metadata_props`` (or ``rt_info``) says which engine a file was encoded for."""
@@ -86,8 +86,9 @@ class EngineOptions:
         slots: how many requests are to run at the same time.
         cache_dir: where compiled models are kept, or None for the user's cache folder.
         threads: CPU threads for all slots together, or None for every usable core.
-        precision: ``f32`` computes float layers in float32, as verification did; ``auto`` lets
-            the engine choose (bfloat16 on CPUs with AMX: faster, and masks may differ).
+        precision: that float layers are computed in: ``f32``, ``bf16``, ``f16``, or ``auto``, what the engine likes
+            (bfloat16 on CPUs with AMX: faster, and masks may differ). None: the one that the artifact was proven in,
+            see :func:`~edgeseg.runtime.engines.precision.read_preferred`; engines are given what that is.
         may_build: whether TensorRT may build the engine for this device when there is none that fits.
         on_event: is told what happens to compiled models that were kept.
     """
@@ -96,7 +97,7 @@ class EngineOptions:
     slots: int = 1
     cache_dir: Path | None = None
     threads: int | None = None
-    precision: str = "f32"
+    precision: str | None = None
     may_build: bool = True
     on_event: OnEvent = event_to_stderr
 
@@ -106,7 +107,7 @@ class EngineOptions:
         for name, value in (("slots", self.slots), ("threads", self.threads)):
             if value is not None and not (isinstance(value, int) and 1 <= value <= 1024):
                 raise UserError(f"{name} must be 1 to 1024; found {value!r}.")
-        if self.precision not in PRECISIONS:
+        if self.precision is not None and self.precision not in PRECISIONS:
             raise UserError(f"precision must be one of {', '.join(PRECISIONS)}; found {self.precision!r}.")
 
 
@@ -117,7 +118,7 @@ def open_engine(
     slots: int = 1,
     cache_dir: Path | None = None,
     threads: int | None = None,
-    precision: str = "f32",
+    precision: str | None = None,
     may_build: bool = True,
 ) -> Engine:
     """Compile an artifact with the engine it was made for.
@@ -136,7 +137,8 @@ def open_engine(
 @checked
 def open_with(artifact: Artifact, options: EngineOptions) -> Engine:
     """Do as :func:`open_engine` does."""
-    engine: Engine = find_format(artifact.format).load("engine")(artifact, options)
+    precision = choose_precision(artifact, options.device, options.precision, options.on_event)
+    engine: Engine = find_format(artifact.format).load("engine")(artifact, replace(options, precision=precision))
     return engine
 
 

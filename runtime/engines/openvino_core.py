@@ -19,6 +19,7 @@ from typing import Any
 from edgeseg.console.extras import require
 
 _CONVERTER = "openvino.tools.ovc"
+_CAPABILITIES = {"FP32": "f32", "BF16": "bf16", "FP16": "f16"}
 
 
 def load_openvino(extra: str = "openvino") -> ModuleType:
@@ -54,6 +55,14 @@ def shared_core(extra: str = "openvino") -> Any:
     """
     load_openvino(extra)
     return _core()
+
+
+def openvino_precisions(device: str) -> tuple[str, ...]:
+    """List what OpenVINO computes layers in float in on a device; empty where it does not tell, or has none such."""
+    with contextlib.suppress(RuntimeError):
+        found = shared_core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+        return tuple(name for capability, name in _CAPABILITIES.items() if capability in found)
+    return ()
 
 
 @functools.cache

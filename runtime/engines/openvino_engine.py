@@ -31,7 +31,8 @@ from edgeseg.runtime.engines.engine import (
 from edgeseg.runtime.engines.logits import LOGITS, Logits, LogitsReader
 from edgeseg.runtime.engines.openvino_core import load_openvino, shared_core
 from edgeseg.runtime.engines.openvino_store import ModelStore
-from edgeseg.runtime.engines.placement import Placement, cpu_placement, device_kind
+from edgeseg.runtime.engines.placement import Placement, cpu_placement
+from edgeseg.runtime.engines.precision import device_kind
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.system.machine import usable_cores
 from edgeseg.spec import ModelSpec
@@ -152,7 +153,7 @@ def _config(options: EngineOptions) -> dict[str, Any]:
     config: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT" if options.slots > 1 else "LATENCY"}
     if options.precision != "auto":
         # Without this, CPUs with AMX compute fp32 models in bfloat16 and masks stop matching.
-        config["INFERENCE_PRECISION_HINT"] = options.precision
+        config["INFERENCE_PRECISION_HINT"] = options.precision or "f32"
     if options.device.upper() == "CPU":
         config["NUM_STREAMS"] = options.slots
         config["INFERENCE_NUM_THREADS"] = options.threads or usable_cores()
@@ -173,11 +174,9 @@ def _placement(model: Any, asked: EngineOptions) -> Placement:
 
 def _precision(model: Any, asked: EngineOptions) -> str:
     """Of the compiled model; AUTO does not tell it, but obeys what it was given."""
-    if asked.precision != "auto":
-        return asked.precision
     with contextlib.suppress(RuntimeError):
         return str(model.get_property("INFERENCE_PRECISION_HINT").get_type_name())
-    return "auto"
+    return asked.precision or "f32"
 
 
 def _property(core: Any, device: str, name: str) -> str:

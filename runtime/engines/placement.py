@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgeseg.artifact import REPORTS, Artifact
+from edgeseg.artifact import Artifact
 from edgeseg.runtime.engines.engine import Engine, EngineOptions, open_with
+from edgeseg.runtime.engines.precision import device_kind, read_proofs
 from edgeseg.runtime.events.event import Event
 from edgeseg.runtime.system.machine import this_cpu
-
-MODEL_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -52,21 +47,12 @@ class Placement:
 def placement_of(engine: Engine, options: EngineOptions) -> Placement:
     """Ask an engine where it computes; what it does not tell is taken to be as it was asked for."""
     found = getattr(engine, "placement", None)
-    return found if isinstance(found, Placement) else Placement(device_kind(options.device), options.precision)
+    return found if isinstance(found, Placement) else Placement(device_kind(options.device), options.precision or "f32")
 
 
 def cpu_placement(precision: str = "f32") -> Placement:
     """Name this machine's processor."""
     return Placement("CPU", precision, this_cpu().name)
-
-
-def device_kind(device: str) -> str:
-    """Name the kind of a device, without its number.
-
-    >>> device_kind("GPU.0"), device_kind("cuda:1"), device_kind("CPU")
-    ('GPU', 'CUDA', 'CPU')
-    """
-    return re.split("[.:]", device)[0].upper()
 
 
 def proven_placements(artifact: Artifact) -> list[Placement]:
@@ -75,17 +61,9 @@ def proven_placements(artifact: Artifact) -> list[Placement]:
     A proof in a stand-in for the engine, as TensorRT's, is one on the CPU.
     """
     found = [Placement("CPU", "f32", str(artifact.measured.get("cpu", "")))]
-    proofs = artifact.measured.get("proven")
-    for proof in proofs if isinstance(proofs, list) else ():
-        if isinstance(proof, Mapping) and proof.get("model") == model_digest(artifact):
-            found.append(Placement(*(str(proof.get(name, "")) for name in ("device", "precision", "hardware"))))
+    for proof in read_proofs(artifact):
+        found.append(Placement(*(str(proof.get(name, "")) for name in ("device", "precision", "hardware"))))
     return found
-
-
-def model_digest(artifact: Artifact) -> str:
-    """Compute sixteen hex digits that stand for all files of a model, and not for its reports."""
-    files = {name: digest for name, digest in artifact.files.items() if name not in REPORTS}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:MODEL_DIGITS]
 
 
 def open_told(artifact: Artifact, options: EngineOptions) -> Engine:
@@ -116,5 +94,5 @@ def _proving_call(artifact: Artifact, options: EngineOptions, here: Placement) -
     usual = EngineOptions()
     device = options.device if here.device == device_kind(options.device) else here.device.lower()
     given = {"device": device, "precision": options.precision}
-    words = [f", {name}={value!r}" for name, value in given.items() if value != getattr(usual, name)]
+    words = [f", {name}={value!r}" for name, value in given.items() if value not in (None, getattr(usual, name))]
     return f"edgeseg.verify([{str(artifact.path)!r}], DIR{''.join(words)})"

@@ -21,7 +21,11 @@ from edgeseg.spec import Threshold
 
 @checked
 def open_predictor(
-    artifact: Artifact, threshold: Threshold | None = None, device: str = "CPU", on_event: OnEvent = event_to_stderr
+    artifact: Artifact,
+    threshold: Threshold | None = None,
+    device: str = "CPU",
+    on_event: OnEvent = event_to_stderr,
+    precision: str | None = None,
 ) -> Predictor:
     """Open a predictor that applies the threshold of ``artifact``, or another.
 
@@ -30,13 +34,16 @@ def open_predictor(
         threshold: in 0..1, see :func:`~edgeseg.runtime.engines.threshold.threshold_for`.
         device: the engine's own name of a device.
         on_event: is told what happens to compiled models, and of a device that the masks were not proven on.
+        precision: see :class:`~edgeseg.runtime.engines.engine.EngineOptions`.
 
     Raises:
         UserError: ``threshold`` is out of range or needs an output that is not there, or no such device.
         ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
     """
     apply_threshold = threshold_for(artifact, threshold)
-    return Predictor(open_told(artifact, EngineOptions(device, on_event=on_event)), apply_threshold)
+    return Predictor(
+        open_told(artifact, EngineOptions(device, precision=precision, on_event=on_event)), apply_threshold
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from edgeseg.errors import UserError
 from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import Engine, EngineOptions, Slot, open_engine
-from edgeseg.runtime.engines.placement import open_told
+from edgeseg.runtime.engines.placement import open_told, placement_of
 from edgeseg.runtime.system.machine import load_average, this_cpu
 from edgeseg.spec import ModelSpec
 
@@ -55,6 +55,7 @@ class BenchResult:
 
     Attributes:
         artifact, device, cpu, cores: what ran where.
+        precision: that its layers in float were computed in, as the engine tells it.
         slots: requests in flight for the throughput.
         latency: one request at a time, engine opened for latency.
         warm_up_runs, settled: runs before measuring, and whether two batches of six agreed within 5 %.
@@ -74,6 +75,7 @@ class BenchResult:
     throughput_fps: float
     core_ms: float
     load_before: float | None
+    precision: str = "f32"
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -93,10 +95,13 @@ class BenchResult:
 
 
 @checked
-def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, device: str = "CPU") -> BenchResult:
+def bench_engine(
+    artifact: Artifact, seconds: float = 5.0, slots: int = 2, device: str = "CPU", precision: str | None = None
+) -> BenchResult:
     """Measure latency for half of ``seconds`` and throughput for the other half.
 
-    Standard error is told when the masks were not proven on this device.
+    Standard error is told when the masks were not proven on this device, or in this ``precision`` (see
+    :class:`~edgeseg.runtime.engines.engine.EngineOptions`).
 
     Raises:
         UserError: ``seconds`` is not positive, or an option is out of range.
@@ -105,28 +110,33 @@ def bench_engine(artifact: Artifact, seconds: float = 5.0, slots: int = 2, devic
     if not 0 < seconds <= 3600:
         raise UserError(f"`seconds` must lie between 0 and 3600; found {seconds:g}.")
     load, cpu = load_average(), this_cpu()
-    with closing(open_told(artifact, EngineOptions(device))) as engine:
+    options = EngineOptions(device, precision=precision)
+    with closing(open_told(artifact, options)) as engine:
+        computed_in = placement_of(engine, options).precision
         slot = engine.open_slot()
         warm_up_runs, settled = warm_up(slot, engine.spec)
         latency = summarize_latency(time_runs(slot, engine.spec, seconds / 2))
-    with closing(open_engine(artifact, device, slots)) as engine:
+    with closing(open_engine(artifact, device, slots, precision=precision)) as engine:
         fps, core_ms = throughput(engine, seconds / 2, slots)
     name = artifact.path.name
-    return BenchResult(name, device, cpu.name, cpu.cores, slots, latency, warm_up_runs, settled, fps, core_ms, load)
+    figures = latency, warm_up_runs, settled, fps, core_ms, load
+    return BenchResult(name, device, cpu.name, cpu.cores, slots, *figures, computed_in)
 
 
 @checked
-def bench_in_turns(artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU") -> list[Latency]:
+def bench_in_turns(
+    artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU", precision: str | None = None
+) -> list[Latency]:
     """Measure latencies of several artifacts, one run of each in turn, so that noise meets all of them alike.
 
     Args: see :func:`rounds_in_turns`.
     """
-    return [summarize_latency(times) for times in rounds_in_turns(artifacts, seconds, device).T]
+    return [summarize_latency(times) for times in rounds_in_turns(artifacts, seconds, device, precision).T]
 
 
 @checked
 def rounds_in_turns(
-    artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU"
+    artifacts: Sequence[Artifact], seconds: float = 5.0, device: str = "CPU", precision: str | None = None
 ) -> npt.NDArray[np.float64]:
     """Time single runs in seconds, (rounds, artifacts): the values of a row were taken one after the other.
 
@@ -134,9 +144,11 @@ def rounds_in_turns(
         artifacts: all stay open together.
         seconds: for all of them together; there are at least 20 rounds.
         device: the engines' name of a device.
+        precision: see :class:`~edgeseg.runtime.engines.engine.EngineOptions`.
     """
     with ExitStack() as stack:
-        engines = [stack.enter_context(closing(open_engine(artifact, device))) for artifact in artifacts]
+        opened = (open_engine(artifact, device, precision=precision) for artifact in artifacts)
+        engines = [stack.enter_context(closing(engine)) for engine in opened]
         slots = [engine.open_slot() for engine in engines]
         for slot, engine in zip(slots, engines, strict=True):
             warm_up(slot, engine.spec)

@@ -65,20 +65,23 @@ class Gate:
 
 
 @checked
-def check_runs(artifact: Artifact, device: str = "CPU", on_event: OnEvent = event_to_stderr) -> int:
+def check_runs(
+    artifact: Artifact, device: str = "CPU", on_event: OnEvent = event_to_stderr, precision: str | None = None
+) -> int:
     """Open the engine and segment a few pictures; returns how many labels occurred.
 
     Args:
         artifact: what runs.
         device: the engine's own name of a device.
         on_event: is told when its masks were not proven there.
+        precision: see :class:`~edgeseg.runtime.engines.engine.EngineOptions`.
 
     Raises:
         EngineError: it fails, gives labels that are no class, or two answers to one picture.
     """
     spec = artifact.spec
     pictures = [np.repeat(p, 3, 2) if spec.channels == 1 else p for p in realistic_inputs(spec, 3)]
-    with open_predictor(artifact, None, device, on_event) as predict:
+    with open_predictor(artifact, None, device, on_event, precision) as predict:
         first, second = ([predict(picture) for picture in pictures] for _ in range(2))
     if any(not np.array_equal(a, b) for a, b in zip(first, second, strict=True)):
         raise EngineError(f"{artifact.path.name} gives two different masks for one picture on {device}.")
@@ -95,6 +98,7 @@ def iou_gate(
     max_drop: float = DEFAULT_MAX_DROP,
     *,
     device: str = "CPU",
+    precision: str | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> Gate:
     """Measure mIoU points lost on this machine against the figure recorded in the artifact, on the same pictures.
@@ -108,7 +112,7 @@ def iou_gate(
     recorded = read_recorded(artifact)
     pairs = find_pictures(artifact, recorded, dataset)
     threshold = shown_threshold(artifact.spec, CONFIDENCE in artifact.outputs) if recorded.is_shown else None
-    with Predictor(open_engine(artifact, device), threshold) as predict:
+    with Predictor(open_engine(artifact, device, precision=precision), threshold) as predict:
         evaluation = evaluate(predict, dataset, recorded.split, pairs=pairs, progress=progress)
     if evaluation.images != recorded.images:
         raise DataError(

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
+from edgeseg.runtime.engines.precision import PRECISIONS
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.settings import SourceSettings
 from edgeseg.spec import Threshold
@@ -31,7 +32,8 @@ class RunSettings:
             model's own.
         device: the engine's name of a device.
         slots: inferences at the same time.
-        precision: ``f32``, masks as verified, or ``auto``, faster on CPUs with AMX.
+        precision: of the layers in float, see :class:`~edgeseg.runtime.engines.engine.EngineOptions`; None for the one
+            that the artifact was proven in.
         may_build: whether TensorRT may build an engine where none fits this device.
         status_every_s: how often a camera's run says how it goes; 0 for never.
         supervise: run a camera in a worker that is replaced when it crashes or hangs.
@@ -58,7 +60,7 @@ class RunSettings:
     threshold: Threshold | None = None
     device: str = "CPU"
     slots: int = 2
-    precision: str = "f32"
+    precision: str | None = None
     may_build: bool = True
     status_every_s: float = 60.0
     supervise: bool = True
@@ -77,6 +79,8 @@ class RunSettings:
             several = self.threshold if isinstance(self.threshold, Mapping) else {"": self.threshold}
             for value in several.values():
                 number().expect("threshold", value)
+        if self.precision is not None and self.precision not in PRECISIONS:
+            raise UserError(f"`precision` is one of {', '.join(PRECISIONS)}; found {self.precision!r}.")
         whole(1, MOST_SLOTS).expect("slots", self.slots)
         whole().expect("restarts", self.restarts)
         number(0).expect("status_every_s", self.status_every_s)

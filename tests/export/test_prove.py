@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +20,17 @@ from edgeseg.errors import ArtifactError, GateFailed, OutputError, UserError
 from edgeseg.proof.budget import Budget
 from edgeseg.proof.proven import add_proof
 from edgeseg.proof.publishing import ExportResult
+from edgeseg.runtime.engines import openvino_core
 from edgeseg.runtime.engines.engine import EngineOptions, open_engine
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.engines.placement import (
     Placement,
-    model_digest,
     placement_of,
     proven_placements,
     unproven_event,
 )
+from edgeseg.runtime.engines.precision import RUNS_IN, model_digest, read_preferred
+from edgeseg.runtime.events.event import Event
 
 Captured = pytest.CaptureFixture[str]
 Built = tuple[ExportResult, ExportResult, ExportResult]
@@ -45,6 +48,12 @@ def bfloat16() -> None:
     """OpenVINO chooses bfloat16 here when it may."""
     if shared_core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name() != "bf16":
         pytest.skip("this processor computes in float32 whatever it may choose")
+
+
+def precision_of(artifact: Artifact) -> str:
+    """What an engine computes in that is asked for nothing."""
+    with closing(open_engine(Artifact.open(artifact.path))) as engine:
+        return placement_of(engine, EngineOptions()).precision
 
 
 class OnGpu:
@@ -134,8 +143,54 @@ class TestBfloat16:
         assert proof["mean_iou"] == after.confusion.mean_iou
         assert proof["reference"] == "openvino int8"
         assert set(proof["toolchain"]) == {"edgeseg", "openvino", "nncf"}
-        assert opened.measured | {"proven": None} == {**int8.measured, "proven": None}, "nothing else changed"
+        kept = {name: value for name, value in opened.measured.items() if name not in ("proven", RUNS_IN)}
+        assert (kept, opened.measured[RUNS_IN]) == (int8.measured, {"CPU": "bf16"}), "nothing else changed"
         assert [place.precision for place in proven_placements(opened)] == ["f32", "bf16"]
+
+    def test_what_was_proven_in_bfloat16_runs_in_bfloat16(self, int8: Artifact, data: Path, capsys: Captured) -> None:
+        words = ["evaluate", str(int8.path), "--data", str(data), "--json"]
+
+        def score(*more: str) -> str:
+            assert main([*words, *more]) == 0
+            said = capsys.readouterr()
+            assert "proven" not in said.err
+            return str(json.loads(said.out)["mean_iou"])
+
+        before = score()
+        edgeseg.verify([int8], data, precision="bf16", budget=LOOSE)
+        assert precision_of(int8) == "bf16"
+        assert score() == score("--precision", "bf16")
+        assert score("--precision", "f32") == before
+        (stage,) = edgeseg.verify([int8.path], data).stages
+        assert stage.name == "openvino int8, bf16"
+        assert main(["bench", str(int8.path), "--seconds", "0.2"]) == 0
+        assert capsys.readouterr().out.startswith("blobs-int8-openvino in bf16 on CPU")
+        assert main(["check", str(int8.path)]) == 0
+        edgeseg.verify([int8], data, precision="f32", budget=LOOSE)
+        assert precision_of(int8) == "f32"
+        assert [place.precision for place in proven_placements(Artifact.open(int8.path))] == ["f32", "bf16", "f32"]
+
+    def test_a_processor_without_bfloat16_computes_in_float32_and_says_so(
+        self, int8: Artifact, data: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        edgeseg.verify([int8], data, precision="bf16", budget=LOOSE)
+        monkeypatch.setattr(openvino_core, "openvino_precisions", lambda device: ("f32",))
+        told: list[Event] = []
+        opened = edgeseg.load(int8.path, on_event=told.append)
+        opened.close()
+        (event,) = told
+        assert (event.kind, event.reason, event.facts["proven"]) == ("precision", "precision", "bf16")
+        assert event.message == "it was proven in bf16, which CPU has no instructions for; it is computed in f32."
+        with pytest.raises(UserError, match=r"OpenVINO computes in f32 on CPU here; found `precision='bf16'`"):
+            edgeseg.load(int8.path, precision="bf16")
+
+    def test_a_preference_without_its_proof_is_not_followed(self, int8: Artifact, data: Path) -> None:
+        edgeseg.verify([int8], data, precision="bf16", budget=LOOSE)
+        proven = Artifact.open(int8.path)
+        unproven = {**proven.measured, "proven": [{**proven.measured["proven"][0], "model": "of other files"}]}
+        assert read_preferred(proven, "CPU") == "bf16"
+        assert read_preferred(replace(proven, measured=unproven), "CPU") == "f32"
+        assert read_preferred(proven, "GPU") == "f32"
 
     def test_a_second_proof_replaces_the_first(self, int8: Artifact, data: Path) -> None:
         for _ in range(2):

@@ -54,12 +54,14 @@ class CheckData:
         path: of the folder.
         ignore_index, mask_values: how masks are read; None: as they were then.
         device: the engine's own name of a device.
+        precision: see :class:`~edgeseg.runtime.engines.engine.EngineOptions`.
     """
 
     path: Path
     ignore_index: int | None = None
     mask_values: GivenValues | None = None
     device: str = "CPU"
+    precision: str | None = None
 
 
 def check_masks(
@@ -94,11 +96,13 @@ def check_masks(
     most = limits.get("max_drop", DEFAULT_MAX_DROP)
     if record is None and reference is None:
         _expect_no_limits(artifact, limits, require_held)
-        return MaskCheck((iou_gate(artifact, dataset, most, device=data.device, progress=tick),))
+        return MaskCheck(
+            (iou_gate(artifact, dataset, most, device=data.device, precision=data.precision, progress=tick),)
+        )
     pairs = find_pictures(artifact, recorded, dataset)
     dataset.check_masks(recorded.split, pairs)
     samples = samples_of_pairs(dataset, recorded.split, pairs, str(data.path))
-    found = _measure(artifact, samples, record, reference, data.device, tick)
+    found = _measure(artifact, samples, record, reference, data, tick)
     gate = hold_iou(artifact, recorded, found.comparison.stages[1].confusion, str(dataset.root), most)
     if not found.same_masks:
         _expect_same_masks(artifact, limits, require_held)
@@ -124,7 +128,7 @@ def _check_unlabelled(
     if record is None and reference is None:
         read_recorded(artifact)  # says that there is nothing
     samples = samples_of_images(find_images(artifact, data.path), str(data.path))
-    return _judge(_measure(artifact, samples, record, reference, data.device, tick), budget)
+    return _judge(_measure(artifact, samples, record, reference, data, tick), budget)
 
 
 def _measure(
@@ -132,11 +136,11 @@ def _measure(
     samples: Samples,
     record: ImageRecord | None,
     reference: Artifact | None,
-    device: str,
+    data: CheckData,
     tick: Tick,
 ) -> Rechecked:
     with contextlib.ExitStack() as stack:
-        stage = artifact_stage(artifact, stack, engine=open_engine(artifact, device))
+        stage = artifact_stage(artifact, stack, engine=open_engine(artifact, data.device, precision=data.precision))
         if reference is None:
             assert record is not None
             return recheck(stage, artifact.spec, record, samples, tick)

@@ -13,6 +13,7 @@ from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.selection import Region, Selection
 from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, MOST_FPS, SourceSettings
+from edgeseg.verbs.flags.engine import add_device_arguments
 from edgeseg.verbs.flags.threshold import read_threshold
 
 SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
@@ -112,14 +113,8 @@ def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="T",
         help="pixels under this confidence lose their class (0..1, or CLASS=T,CLASS=T; default: the model's)",
     )
-    group.add_argument("--device", default="CPU", help="engine's name of a device")
+    add_device_arguments(group)
     group.add_argument("--slots", type=whole(1, MOST_SLOTS), default=2, metavar="N", help="inferences at the same time")
-    group.add_argument(
-        "--precision",
-        choices=("f32", "auto"),
-        default="f32",
-        help="f32: masks as verified; auto: faster on CPUs with AMX, masks may differ",
-    )
     group.add_argument(
         "--no-build", action="store_true", help="TensorRT: fail, naming what differs, instead of building an engine"
     )
