@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edgeseg.runtime.events.event import Event, OnEvent
+from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.frames.handoff import HandoffCounts
 from edgeseg.runtime.frames.source_protocol import Source
 from edgeseg.runtime.frames.timing import Percentiles, Stage
 from edgeseg.runtime.sinks.sink import Sink, SinkThread
-from edgeseg.runtime.slot_thread import Done, Ended
+from edgeseg.runtime.slot_thread import STAGES, Done, Ended
 from edgeseg.runtime.summary import Summary
 
 POLL_S = 0.1
@@ -36,14 +38,16 @@ class Collector:
 
     Attributes:
         frames: results that went to the sinks.
+        unchanged: those of them whose mask was taken over from an earlier frame.
         sinks: their threads, from :meth:`open_sinks` on.
     """
 
     def __init__(self, live: bool, room: threading.Semaphore, on_event: OnEvent) -> None:
-        self.frames = 0
+        self.frames = self.unchanged = 0
         self.sinks: list[SinkThread] = []
         self._live, self._room, self._on_event = live, room, on_event
-        self._stages = {name: Stage() for name in ("resize", "infer", "post", "latency")}
+        self._stages = {name: Stage() for name in (*STAGES, "latency")}
+        self._last: dict[str, Prediction] = {}
         self._reports: queue.SimpleQueue[Done | Exception | Ended | SinkLost] = queue.SimpleQueue()
         self._waiting: dict[int, Done] = {}
         self._failure: Exception | None = None
@@ -112,6 +116,8 @@ class Collector:
             stopped: whether the end was asked for.
         """
         stages = {name: stage.percentiles() for name, stage in {"decode": decode, **self._stages}.items()}
+        if not stages["detect"].count:
+            del stages["detect"]  # every frame was to be inferred
         return Summary(
             frames=self.frames,
             seconds=seconds,
@@ -124,6 +130,7 @@ class Collector:
             skipped=source.skipped,
             ended_early=source.ended_early,
             stopped=stopped,
+            skipped_unchanged=self.unchanged,
         )
 
     def _start_sink(self, sink: Sink) -> SinkThread:
@@ -139,13 +146,24 @@ class Collector:
     def _deliver_in_order(self, done: Done, on_frame: Callable[[], object]) -> None:
         self._waiting[done.number] = done
         while (following := self._waiting.pop(self.frames, None)) is not None:
+            prediction, latency_s = self._complete(following)
             for sink in self.sinks:
-                sink.put(following.frame, following.prediction, following.latency_s * 1e3)
-            for name, stage in self._stages.items():
-                stage.record(getattr(following, f"{name}_s"))
+                sink.put(following.frame, prediction, latency_s * 1e3)
+            for name, seconds in following.seconds.items():
+                self._stages[name].record(seconds)
+            self._stages["latency"].record(latency_s)
             self.frames += 1
             self._room.release()
             on_frame()
+
+    def _complete(self, done: Done) -> tuple[Prediction, float]:
+        """The mask of a frame, its own or that of the one before it, and how long it took to be there."""
+        source = done.frame.source
+        if done.prediction is not None:
+            self._last[source] = done.prediction
+            return done.prediction, done.ready_s - done.frame.time_s
+        self.unchanged += 1
+        return replace(self._last[source], reused=True), time.monotonic() - done.frame.time_s
 
     def _go_on_without(self, lost: SinkLost) -> Exception | None:
         """Its error when it was the last one and the source is a file."""

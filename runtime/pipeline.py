@@ -20,10 +20,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
 from edgeseg.errors import EngineError
+from edgeseg.runtime.analysis.changes import WhenChanged
 from edgeseg.runtime.collector import POLL_S, Collector
 from edgeseg.runtime.engines.engine import Engine
 from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
+from edgeseg.runtime.frame_gate import FrameGate
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.frames.handoff import Handoff
 from edgeseg.runtime.frames.source_protocol import Feeds, Source
@@ -51,6 +53,7 @@ class Pipeline:
         threshold: from :func:`edgeseg.runtime.engines.threshold.threshold_for`.
         max_frames: stop after this many results.
         on_event: called when an output stops or goes on.
+        when_changed: infer only frames that differ from the last one that was inferred; the others get its mask.
 
     Attributes:
         stuck: after :meth:`run`, whether an inference or a sink has not returned although it was time to stop.
@@ -65,6 +68,7 @@ class Pipeline:
         threshold: ApplyThreshold = Prediction.copy,
         max_frames: int | None = None,
         on_event: OnEvent = event_to_stderr,
+        when_changed: WhenChanged | None = None,
     ) -> None:
         self.stuck = self._has_run = False
         self._source = source
@@ -74,8 +78,9 @@ class Pipeline:
         self._room = threading.Semaphore(2 * slots + 2)
         self._collector = Collector(source.live, self._room, on_event)
         self._decode = Stage()
+        gate = FrameGate(self._inbox, when_changed)
         self._slots = [
-            SlotThread(engine.open_slot(), engine.spec, threshold, self._inbox, self._room, self._collector.report)
+            SlotThread(engine.open_slot(), engine.spec, threshold, gate, self._room, self._collector.report)
             for _ in range(slots)
         ]
         self._stopping, self._stop_s, self._stuck_s = False, -math.inf, math.inf
@@ -84,6 +89,11 @@ class Pipeline:
     def frames(self) -> int:
         """Results so far."""
         return self._collector.frames
+
+    @property
+    def unchanged(self) -> int:
+        """Results so far whose mask was taken over from an earlier frame."""
+        return self._collector.unchanged
 
     @property
     def busy_s(self) -> float:

@@ -1,32 +1,41 @@
-"""Inference: a frame out of the inbox, through a slot, to whoever collects results."""
+"""Inference: a frame through the gate, through a slot, to whoever collects results."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edgeseg.image import fit
 from edgeseg.runtime.engines.engine import Slot
 from edgeseg.runtime.engines.threshold import ApplyThreshold
+from edgeseg.runtime.frame_gate import FrameGate, Taken
 from edgeseg.runtime.frames.frame import Frame, Prediction
-from edgeseg.runtime.frames.handoff import Handoff
 from edgeseg.runtime.frames.timing import clock_s
 from edgeseg.spec import ModelSpec
+
+STAGES = ("detect", "convert", "resize", "infer", "post")
+"""What a slot's thread does, in this order."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """A result, its number in the order of the frames, and how long each stage took."""
+    """What became of a frame.
+
+    Attributes:
+        number: in the order of the frames.
+        frame: itself.
+        prediction: None where it takes over what was said of the frame before it.
+        seconds: how long each of :data:`STAGES` took that it went through.
+        ready_s: when it was done, on the monotonic clock.
+    """
 
     number: int
     frame: Frame
-    prediction: Prediction
-    resize_s: float
-    infer_s: float
-    post_s: float
-    latency_s: float
+    prediction: Prediction | None
+    seconds: Mapping[str, float]
+    ready_s: float
 
 
 class Ended:
@@ -40,7 +49,7 @@ class SlotThread:
         slot: used by this thread only.
         spec: of the network.
         threshold: makes the prediction that is given out.
-        inbox: where frames come from.
+        gate: where frames come from.
         room: acquired before each frame, so that not too many are on their way to the sinks.
         report: called with each :class:`Done`, with what the slot raised, and at last with :class:`Ended`.
     """
@@ -50,12 +59,12 @@ class SlotThread:
         slot: Slot,
         spec: ModelSpec,
         threshold: ApplyThreshold,
-        inbox: Handoff[Frame],
+        gate: FrameGate,
         room: threading.Semaphore,
         report: Callable[[Done | Exception | Ended], object],
     ) -> None:
         self._slot, self._spec, self._threshold = slot, spec, threshold
-        self._inbox, self._room, self._report = inbox, room, report
+        self._gate, self._room, self._report = gate, room, report
         self._began_s: float | None = None
 
     def start(self) -> None:
@@ -69,21 +78,28 @@ class SlotThread:
 
     def _run(self) -> None:
         try:
-            while self._room.acquire() and (taken := self._inbox.take()) is not None:
+            while self._room.acquire() and (taken := self._gate.take()) is not None:
                 self._began_s = time.monotonic()
-                self._report(self._infer(*taken))
+                self._report(self._deal_with(taken))
                 self._began_s = None
         except Exception as error:
             self._report(error)
         self._report(Ended())
 
-    def _infer(self, number: int, frame: Frame) -> Done:
+    def _deal_with(self, taken: Taken) -> Done:
+        seconds = {} if taken.detect_s is None else {"detect": taken.detect_s}
+        prediction = self._infer(taken.frame, seconds) if taken.is_due else None
+        return Done(taken.number, taken.frame, prediction, seconds, time.monotonic())
+
+    def _infer(self, frame: Frame, seconds: dict[str, float]) -> Prediction:
         start = clock_s()
-        fit(frame.image, self._spec, out=self._slot.input)
+        image = frame.image
+        converted = clock_s()
+        fit(image, self._spec, out=self._slot.input)
         resized = clock_s()
         raw = self._slot.run()
         inferred = clock_s()
         prediction = self._threshold(raw)
-        end = clock_s()
-        latency_s = time.monotonic() - frame.time_s
-        return Done(number, frame, prediction, resized - start, inferred - resized, end - inferred, latency_s)
+        seconds.update(convert=converted - start, resize=resized - converted, infer=inferred - resized)
+        seconds["post"] = clock_s() - inferred
+        return prediction

@@ -15,7 +15,8 @@ class Summary:
     Attributes:
         frames: results that went to the sinks.
         seconds: from the first read until the last sink had finished.
-        stages: ``decode``, ``resize``, ``infer``, ``post``, ``latency`` (frame to mask) and one ``sink NAME`` a sink.
+        stages: ``decode``, ``detect`` (has it changed), ``convert`` (to BGR), ``resize``, ``infer``, ``post``,
+            ``latency`` (frame to mask) and one ``sink NAME`` a sink.
         received: frames that the source got, whole, while this ran.
         dropped: live frames that no slot was free for.
         stale: live frames that came, or would have been inferred, too late to be of use.
@@ -24,6 +25,7 @@ class Summary:
         skipped: damaged pictures of the source.
         ended_early: the file stopped before its announced end.
         stopped: :meth:`edgeseg.runtime.pipeline.Pipeline.stop` ended the run.
+        skipped_unchanged: results whose mask was taken over from an earlier frame, since which nothing had changed.
     """
 
     frames: int
@@ -37,6 +39,7 @@ class Summary:
     skipped: int
     ended_early: bool
     stopped: bool
+    skipped_unchanged: int = 0
 
     @property
     def fps(self) -> float:

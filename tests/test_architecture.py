@@ -47,6 +47,7 @@ ROOMS = (
     "edgeseg.runtime.events",
     "edgeseg.runtime.system",
     "edgeseg.runtime.frames",
+    "edgeseg.runtime.analysis",
     "edgeseg.runtime.engines",
     "edgeseg.runtime.trt",
     "edgeseg.runtime.cameras.capture",

@@ -14,6 +14,7 @@ from edgeseg.api.stream import Stream, StreamSettings
 from edgeseg.artifact import Artifact
 from edgeseg.errors import DataError, SourceError, UserError
 from edgeseg.image import fit, unfit
+from edgeseg.runtime.analysis.changes import WhenChanged, read_when_changed
 from edgeseg.runtime.engines.engine import Engine
 from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import OnEvent
@@ -116,6 +117,7 @@ class Model:
         every: int = 1,
         max_fps: float | None = None,
         max_frames: int | None = None,
+        when_changed: WhenChanged | bool | float | None = None,
     ) -> Stream:
         """Segment a camera or a file, frame by frame.
 
@@ -128,6 +130,9 @@ class Model:
             every: one frame of so many.
             max_fps: at most so many frames a second, in the time of the recording or of the camera.
             max_frames: end after so many results.
+            when_changed: infer only frames of which so many percent differ from the last one that was inferred (True:
+                0.5), and give the others its labels, see :attr:`Result.reused`; or
+                :class:`~edgeseg.runtime.analysis.changes.WhenChanged` settings. None: every frame.
 
         Returns:
             An iterator over :class:`~edgeseg.runtime.frames.frame.Frame` and :class:`Result`. Leaving the loop, or
@@ -151,7 +156,7 @@ class Model:
             raise SourceError(f"`source` is a path, an address or a camera's number as text; found {source!r}.")
         how = (self._engine, self._threshold, self.slots, self._on_event)
         chosen = SourceSettings(str(source), Selection(every, max_fps))
-        return Stream(StreamSettings(*how, chosen, max_frames))
+        return Stream(StreamSettings(*how, chosen, max_frames, read_when_changed(when_changed)))
 
     def _in_order(
         self, images: Iterator[Image], rgb: bool, on_error: Callable[[Image, DataError], object] | None

@@ -75,6 +75,11 @@ class Result:
         return self.spec.classes
 
     @property
+    def reused(self) -> bool:
+        """Whether the labels are those of an earlier frame of a stream, since which nothing changed that counts."""
+        return self.prediction.reused
+
+    @property
     def names(self) -> Mapping[int, str]:
         """Name of every label that can occur, ``unknown`` included where no class has that meaning.
 

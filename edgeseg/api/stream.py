@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from edgeseg.api.result import Result
 from edgeseg.image import unfit
+from edgeseg.runtime.analysis.changes import WhenChanged
 from edgeseg.runtime.engines.engine import Engine, Slot
 from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import Event, OnEvent
@@ -32,6 +33,7 @@ class StreamSettings:
     on_event: OnEvent
     source: SourceSettings
     max_frames: int | None
+    when_changed: WhenChanged | None = None
 
 
 class Stream:
@@ -114,7 +116,8 @@ def _run(settings: StreamSettings, summaries: list[Summary]) -> Generator[tuple[
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_selected(settings.source, report, settings.on_event))
         slots = _OwnSlots(settings.engine)
-        pipeline = Pipeline(slots, source, settings.slots, settings.threshold, settings.max_frames, settings.on_event)
+        how = (settings.threshold, settings.max_frames, settings.on_event, settings.when_changed)
+        pipeline = Pipeline(slots, source, settings.slots, *how)
         mailbox = _Mailbox(source.live)
         failures: list[Exception] = []
         thread = threading.Thread(
@@ -149,5 +152,5 @@ def _work(pipeline: Pipeline, mailbox: _Mailbox, summaries: list[Summary], failu
 
 
 def _make_result(frame: Frame, prediction: Prediction, spec: ModelSpec) -> Result:
-    labels = unfit(prediction.labels, spec, (frame.image.shape[0], frame.image.shape[1]))
+    labels = unfit(prediction.labels, spec, frame.size)
     return Result(labels, frame.image, spec, prediction)

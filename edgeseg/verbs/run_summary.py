@@ -111,6 +111,9 @@ def _losses(summary: Summary) -> Sequence[str]:
     sinks = [f"{name} dropped {count}" for name, count in summary.sink_dropped.items() if count and name not in ASIDE]
     notes = [f"dropped {summary.dropped}", f"skipped {summary.skipped}", *sinks]
     notes += [f"{name} failed" for name in summary.sink_errors]
+    if summary.skipped_unchanged:
+        share = 100 * summary.skipped_unchanged / summary.frames
+        notes.append(f"skipped unchanged {summary.skipped_unchanged} ({share:.0f} %)")
     if summary.stale:
         notes.append(f"stale {summary.stale}")
     if summary.ended_early:

@@ -29,6 +29,20 @@ class Frame:
     media_s: float | None = None
     pts_s: float | None = None
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of :attr:`image`."""
+        return self.image.shape[0], self.image.shape[1]
+
+    @property
+    def luma(self) -> UInt8:
+        """HW uint8, how bright each pixel is: green of a BGR image, the largest part of its luma (Rec. ITU-R BT.601).
+
+        It need not have the orientation of :attr:`image`.
+        """
+        green: UInt8 = self.image[..., 1]
+        return green
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -39,10 +53,12 @@ class Prediction:
             (:mod:`edgeseg.multilabel`).
         confidence: HW uint8, ``round(255 * p)``, or None when the model has no such output; KHW, a plane a class, for
             a multilabel task.
+        reused: whether it was computed for an earlier frame, since which nothing changed that counts.
     """
 
     labels: UInt8
     confidence: UInt8 | None = None
+    reused: bool = False
 
     def copy(self) -> Prediction:
         """Copy the arrays into memory of their own, for use after the slot runs again."""

@@ -57,9 +57,8 @@ class RunSession:
         with ExitStack() as held:
             self.source = held.enter_context(open_selected(settings.source, report, on_event, paced))
             self._engine = _open_engine(settings, artifact, on_event)
-            self.pipeline = Pipeline(
-                self._engine, self.source, settings.slots, threshold, settings.max_frames, on_event
-            )
+            limits = (settings.max_frames, on_event, settings.when_changed)
+            self.pipeline = Pipeline(self._engine, self.source, settings.slots, threshold, *limits)
             address, stop = settings.source.source, self.pipeline.stop
             self.sinks = open_sinks(outputs, artifact, self.source, address, on_event, report, stop)
             held.callback(self._close_engine)

@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
+from edgeseg.runtime.analysis.changes import WhenChanged
 from edgeseg.runtime.engines.precision import PRECISIONS
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.settings import SourceSettings
@@ -28,6 +29,7 @@ class RunSettings:
         source: what is read.
         outputs: where masks go.
         max_frames: end after so many results; None for never.
+        when_changed: infer only frames that differ from the last one that was inferred; None for every frame.
         threshold: pixels under this confidence lose their class, 0..1, or one a class by its name; None for the
             model's own.
         device: the engine's name of a device.
@@ -57,6 +59,7 @@ class RunSettings:
     source: SourceSettings
     outputs: OutputSettings = field(default_factory=OutputSettings)
     max_frames: int | None = None
+    when_changed: WhenChanged | None = None
     threshold: Threshold | None = None
     device: str = "CPU"
     slots: int = 2

@@ -23,7 +23,7 @@ class Status:
     def __init__(self, pipeline: Pipeline, period_s: float, on_event: OnEvent) -> None:
         self._pipeline, self._period_s, self._on_event = pipeline, period_s, on_event
         self._said_s = 0.0
-        self._frames_then = 0
+        self._frames_then = self._unchanged_then = 0
 
     def tell(self) -> None:
         """Call it after each result."""
@@ -34,6 +34,7 @@ class Status:
         elif self._period_s and now - self._said_s >= self._period_s:
             self._say(now - self._said_s)
             self._said_s, self._frames_then = now, self._pipeline.frames
+            self._unchanged_then = self._pipeline.unchanged
 
     def _say(self, seconds: float) -> None:
         frames, lost = self._pipeline.frames, self._pipeline.lost
@@ -43,5 +44,8 @@ class Status:
             f"{frames} frames, {fps:.1f} a second, {age.p50_ms:.0f} ms old (p99 {age.p99_ms:.0f}), "
             f"dropped {lost['dropped']}, stale {lost['stale']}."
         )
+        if unchanged := self._pipeline.unchanged:
+            message = f"{message[:-1]}, skipped unchanged {unchanged} ({unchanged - self._unchanged_then} of the last)."
+            lost = {**lost, "skipped_unchanged": unchanged}
         facts = {"frames": frames, "fps": round(fps, 2), "age_p50_ms": age.p50_ms, "age_p99_ms": age.p99_ms, **lost}
         self._on_event(Event("status", "pipeline", message, facts=facts))

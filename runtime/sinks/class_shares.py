@@ -17,7 +17,7 @@ def class_shares(frame: Frame, labels: UInt8, spec: ModelSpec) -> dict[str, floa
     Pixels under the threshold of a model without a background class are ``unknown``. Classes of a multilabel task
     overlap, so that their shares may add up to less or to more than 1.
     """
-    at = placement((frame.image.shape[0], frame.image.shape[1]), spec)
+    at = placement(frame.size, spec)
     inside = labels[at.top : at.top + at.height, at.left : at.left + at.width]
     counts = np.bincount(inside.ravel(), minlength=256) / inside.size
     every = np.arange(256, dtype=np.uint8)

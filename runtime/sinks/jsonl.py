@@ -26,8 +26,9 @@ class JsonlSink(ClosableSink):
 
     ``source`` (the camera's name or the file, without credentials), ``index``, ``time`` (UTC, when the frame was
     captured or read), ``media_s`` (time in the recording, null when live), ``name``, ``latency_ms`` (frame to mask),
-    ``classes`` (share of the picture a class, 0..1; pixels under the threshold of a model without a background class
-    are ``unknown``; classes of a multilabel task overlap, and may add up to less or to more than 1).
+    ``reused`` (whether the mask is that of an earlier frame, since which nothing changed), ``classes`` (share of the
+    picture a class, 0..1; pixels under the threshold of a model without a background class are ``unknown``; classes of
+    a multilabel task overlap, and may add up to less or to more than 1).
 
     Args:
         path: a file, or a pipe or device.
@@ -80,5 +81,6 @@ class JsonlSink(ClosableSink):
             "media_s": None if frame.media_s is None else round(frame.media_s, 4),
             "name": frame.name,
             "latency_ms": round(latency_ms, 3),
+            "reused": prediction.reused,
             "classes": class_shares(frame, prediction.labels, self._spec),
         }

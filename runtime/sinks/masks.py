@@ -54,7 +54,7 @@ class MaskSink(ClosableSink):
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Write the mask of the frame at the frame's size, as a PNG of label values with the palette."""
         self._expect_open()
-        height, width = frame.image.shape[:2]
+        height, width = frame.size
         mask = unfit(prediction.labels, self._spec, (height, width))
         with writing(self._folder / (frame.name or f"{frame.index:06d}")):
             self._mask_folder(frame).put(frame.name, frame.index, mask_png(mask, self._palette))

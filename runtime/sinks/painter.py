@@ -27,7 +27,7 @@ class Painter:
 
     def paint(self, frame: Frame, prediction: Prediction) -> UInt8:
         """Paint a new BGR picture of the frame's size."""
-        height, width = frame.image.shape[:2]
+        height, width = frame.size
         picture = overlay(frame.image, unfit(prediction.labels, self._spec, (height, width)), self._table)
         if self._legend and not draw_legend(picture, self._spec):
             self._tell(width, height)

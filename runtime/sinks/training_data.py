@@ -67,7 +67,7 @@ class TrainingDataSink(MaskSink):
             write_class_names(self._folder, self._spec, self._least is not None)
         self._has_begun = True
         labels = prediction.labels if self._least is None else mark_unsure(prediction, self._spec, self._least)
-        mask = unfit(labels, self._spec, frame.image.shape[:2])
+        mask = unfit(labels, self._spec, frame.size)
         with writing(self._folder / (frame.name or f"{frame.index:06d}")):
             picture = None if self._frames is None else cv2.imencode(".png", frame.image, FAST_PNG)[1].tobytes()
             self._mask_folder(frame).put(frame.name, frame.index, mask_png(mask, self._palette), picture)

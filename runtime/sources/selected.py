@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Iterator
@@ -125,7 +124,7 @@ class SelectedSource:
             self._refuse(frame, misfit)
             return None
         self._fits = True
-        return dataclasses.replace(frame, image=part)
+        return frame if part is None else _with_image(frame, part)
 
     def _may_refuse(self, frame: Frame) -> bool:
         return self._fits or len(self.names) > 1 if self.live else bool(frame.name)
@@ -157,7 +156,10 @@ class SelectedSource:
         self._due_s[frame.source] = (due_s if now_s - due_s < period_s else now_s) + period_s
         return True
 
-    def _part(self, frame: Frame) -> UInt8:
+    def _part(self, frame: Frame) -> UInt8 | None:
+        """Cut and turn the picture; None where it is used as it is, which needs not be converted for that."""
+        if not self._selection.rotate and self._selection.region is None:
+            return None
         image = frame.image
         if turn := self._selection.rotate:
             image = np.asarray(cv2.rotate(image, TURNS[turn]), np.uint8)
@@ -170,6 +172,10 @@ class SelectedSource:
                 f"{frame.name or frame.source} gives {width}x{height} pixels. Choose a region inside it."
             )
         return image[region.y : region.y + region.height, region.x : region.x + region.width]
+
+
+def _with_image(frame: Frame, image: UInt8) -> Frame:
+    return Frame(image, frame.index, frame.time_s, frame.source, frame.name, frame.media_s, frame.pts_s)
 
 
 class SelectedFeed(SelectedSource):

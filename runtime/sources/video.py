@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from edgeseg.errors import SourceError
 from edgeseg.files.input_file import open_regular
 from edgeseg.image import UInt8
 from edgeseg.runtime.frames.frame import Frame
+from edgeseg.runtime.frames.late_frame import LateFrame, luma_view
 from edgeseg.runtime.frames.square_pixels import square_bgr, square_size
 from edgeseg.runtime.sources.gif import with_times
 from edgeseg.runtime.sources.video_boxes import ends_inside_a_box
@@ -69,6 +71,7 @@ class VideoSource:
         self.total: int | None = _frame_count(self._container, self._stream, self.fps)
         self.skipped = 0
         self._closed, self._reading = False, threading.Lock()
+        self._converters = threading.local()
         self.waiting = self.ended_early = False
         self._own_duration_s = _duration_s(self._container, self._stream)
         self._reached_s: dict[bool, float] = {True: 0.0, False: 0.0}  # by pictures, by sound
@@ -88,7 +91,6 @@ class VideoSource:
         """Do nothing: nothing waits here for longer than a picture takes."""
 
     def __iter__(self) -> Iterator[Frame]:
-        reformatter = self._av.video.reformatter.VideoReformatter()
         start: float | None = None
         before_s = float("inf")
         index = given = 0
@@ -99,13 +101,25 @@ class VideoSource:
                 if not self._stream.frames:  # Matroska tells no duration of a last picture that is shown for long
                     self._longest_s = max(self._longest_s, at - before_s)
                 before_s = at
-                image = _upright(picture, reformatter, self._aspect)
-                yield Frame(image, index, time.monotonic(), str(self._path), media_s=at - start)
+                yield self._frame(picture, index, at - start)
                 given += 1
             index += 1
         if not given:
             raise SourceError(f"{self._path} holds no readable picture ({index} damaged). Copy it again.")
         self._check_end(index)
+
+    def _frame(self, picture: Any, index: int, media_s: float) -> Frame:
+        height, width = square_size(picture.height, picture.width, self._aspect)
+        turned = round(picture.rotation) % 180 == 90
+        size = (width, height) if turned else (height, width)
+        convert = partial(self._convert, picture)
+        return LateFrame(convert, size, luma_view(picture), index, time.monotonic(), str(self._path), media_s)
+
+    def _convert(self, picture: Any) -> UInt8:
+        """Make BGR of a picture, in any thread: each has a converter of its own."""
+        if not hasattr(self._converters, "own"):
+            self._converters.own = self._av.video.reformatter.VideoReformatter()
+        return _upright(picture, self._converters.own, self._aspect)
 
     def _pictures(self) -> Iterator[Any]:
         """Decoded frames; None for each damaged one."""

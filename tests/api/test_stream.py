@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import edgeseg
+from edgeseg.errors import UserError
 from edgeseg.image import fit
 from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.sources.source import open_source
@@ -119,3 +120,13 @@ def test_the_threshold_is_that_of_the_model(place: Path) -> None:
         for again, (_, result) in zip(source, model.stream("street.mp4"), strict=True):
             fit(again.image, model.spec, out=slot.input)
             assert np.array_equal(result.prediction.labels, apply(slot.run()).labels)
+
+
+def test_labels_are_kept_while_nothing_changes(model: edgeseg.Model) -> None:
+    always = [result for _, result in model.stream("street.mp4")]
+    found = [result for _, result in model.stream("street.mp4", when_changed=100)]
+    assert [result.reused for result in found[:3]] == [False, True, True]
+    assert np.array_equal(found[1].labels, always[0].labels)
+    assert not any(result.reused for result in always)
+    with pytest.raises(UserError, match="when_changed"):
+        model.stream("street.mp4", when_changed="often")  # type: ignore[arg-type]

@@ -306,7 +306,7 @@ def test_max_frames_is_exact(tiny_spec: ModelSpec, live: bool) -> None:
 def test_times_are_measured(tiny_spec: ModelSpec) -> None:
     engine = FakeEngine(tiny_spec, delay_s=lambda: 0.03)
     summary = Pipeline(engine, Pictures(20), slots=2).run([Kept(delay_s=0.005)])
-    assert set(summary.stages) == {"decode", "resize", "infer", "post", "latency", "sink kept"}
+    assert set(summary.stages) == {"decode", "convert", "resize", "infer", "post", "latency", "sink kept"}
     assert {stage.count for name, stage in summary.stages.items() if name != "decode"} == {20}
     assert 30 <= summary.stages["infer"].p50_ms < 60
     assert summary.stages["infer"].p50_ms <= summary.stages["infer"].p95_ms

@@ -277,3 +277,16 @@ def test_a_run_of_a_file_imports_nothing_that_it_does_not_need(tiny_artifact: Ar
     code = f"import sys, edgeseg.cli as cli; cli.main({words}); print([m for m in {needless} if m in sys.modules])"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_mask_is_kept_while_nothing_changes_and_that_is_counted(artifact: Path, clip: Path, tmp_path: Path) -> None:
+    lines = tmp_path / "o.jsonl"
+    kept = ("--when-changed", "--change", "100", "--refresh", "1000", "--jsonl", lines)
+    answer = run(artifact, "--source", clip, *kept, "--json")
+    summary = json.loads(answer.stdout)
+    assert (summary["frames"], summary["skipped_unchanged"], summary["stages"]["infer"]["count"]) == (40, 39, 1)
+    assert [json.loads(line)["reused"] for line in lines.read_text().splitlines()] == [False] + [True] * 39
+    assert "skipped unchanged 39 (98 %)" in run(artifact, "--source", clip, *kept[:5]).stdout
+    refused = run(artifact, "--source", clip, "--refresh", "1")
+    assert refused.returncode == 2
+    assert "--refresh says when --when-changed infers" in refused.stderr

@@ -25,8 +25,8 @@ from dataclasses import dataclass, field
 from edgeseg.console.command import edgeseg_command
 
 _NAMES = """
-amp batch boundary_objects boundary_weights classes color_order conf config crop data deep_supervision depth device
-distill_temperature distill_weight
+amp batch boundary_objects boundary_weights change classes color_order conf config crop data deep_supervision
+depth device distill_temperature distill_weight
 dla drop_levels ema encoder_lr engine_file epochs eval_data every file format fps gpu_resize half hardware_compatible
 ignore_index ignore_weights imgsz int8 jsonl jsonl_every jsonl_keep keep keep_float levels log_json logits loss lr
 mask_values masks_keep
@@ -35,7 +35,7 @@ max_drop max_fps max_gain max_frames mean method min_confidence model name out o
 pretrained qat reference require_held resize restarts roi rotate save save_baseline save_every save_frames save_masks
 scale seconds seed show
 slots source spec std stem_stride steps task teacher tls_ca tls_fingerprint tls_insecure trace trace_images trace_out
-trust upsample upsampling val_every value_range version_compatible weights width
+trust upsample upsampling val_every value_range version_compatible weights when_changed width
 """
 _DATASET_NAMES = "accept_colors by colors missing multilabel shard_mb sheet skip_wrong test val"
 SAME_NAMES = frozenset(f"{_NAMES} {_DATASET_NAMES}".split())
@@ -49,6 +49,7 @@ OTHER_NAMES = {
     "legend": "--no-legend",
     "level": "--opt-level",
     "may_build": "--no-build",
+    "refresh_s": "--refresh",
     "region": "--roi",
     "search": "--no-search",
     "set_file": "-o",

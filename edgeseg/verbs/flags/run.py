@@ -8,12 +8,14 @@ from pathlib import Path
 from edgeseg.console.command import edgeseg_command
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
+from edgeseg.runtime.analysis.changes import WhenChanged
 from edgeseg.runtime.cameras.capture.tls_trust import Trust
 from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.selection import Region, Selection
 from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, MOST_FPS, SourceSettings
 from edgeseg.verbs.flags.engine import add_device_arguments
+from edgeseg.verbs.flags.names import find_flag
 from edgeseg.verbs.flags.threshold import read_threshold
 
 SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
@@ -58,7 +60,44 @@ def _add_source_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--tls-ca", metavar="FILE", help="PEM file: who may sign certificates of rtsps:// and https://")
     group.add_argument("--tls-fingerprint", metavar="SHA256", help="take this certificate of a camera and no other")
     group.add_argument("--tls-insecure", action="store_true", help="take any certificate, that of an eavesdropper too")
+    _add_change_arguments(group)
     group.add_argument("--max-frames", type=whole(1), metavar="N", help="stop after this many frames")
+
+
+def _add_change_arguments(group: argparse._ArgumentGroup) -> None:
+    usual = WhenChanged()
+    group.add_argument(
+        "--when-changed",
+        action="store_true",
+        help="fixed cameras: infer only when something has changed, and keep the mask until then",
+    )
+    group.add_argument(
+        "--change",
+        type=number(0, 100),
+        metavar="PERCENT",
+        help=f"of the picture that must have changed for --when-changed (default: {usual.change:g})",
+    )
+    group.add_argument(
+        "--refresh",
+        type=number_above(0, 86400),
+        metavar="S",
+        help=f"with --when-changed infer at least so often (default: {usual.refresh_s:g})",
+    )
+
+
+def read_change(args: argparse.Namespace) -> WhenChanged | None:
+    """Read when a mask is to be computed anew; None for with every frame.
+
+    Raises:
+        UserError: how much must change is given, and not that it matters.
+    """
+    given = {"change": args.change, "refresh_s": args.refresh}
+    given = {name: value for name, value in given.items() if value is not None}
+    if not args.when_changed:
+        for name in given:
+            raise UserError(f"{find_flag(name)} says when --when-changed infers; give that too, or leave it out.")
+        return None
+    return WhenChanged(**given)
 
 
 def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
@@ -155,6 +194,7 @@ def settings_from(args: argparse.Namespace) -> RunSettings:
         source=_source_settings(args),
         outputs=_output_settings(args),
         max_frames=args.max_frames,
+        when_changed=read_change(args),
         threshold=args.conf,
         device=args.device,
         slots=args.slots,

@@ -1,0 +1,1 @@
+"""What pictures show beside what a network says of them."""

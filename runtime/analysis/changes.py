@@ -1,0 +1,129 @@
+"""Whether a picture has changed enough since the last inference for its mask to be worth another one.
+
+A fixed camera shows the same picture most of the time. The detector compares brightness in a coarse grid with that of
+the picture that was inferred *last*, not with the picture before: a shadow that creeps adds up until it counts. Means
+over cells keep the noise of a sensor and of a codec out; how many cells have changed, and not the mean change of the
+picture, is what a person in a corner moves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from edgeseg.console.quantities import number, number_above
+from edgeseg.errors import UserError
+from edgeseg.image import UInt8
+from edgeseg.runtime.frames.frame import Frame
+
+COLUMNS = 64
+"""Cells in a row, of a picture that is wide enough for it; as many rows as make them square."""
+SAMPLES = 4
+"""Pixels that are looked at along each side of a cell: the noise of 16 of them is a quarter of one's."""
+LEVELS = 8
+"""A cell whose mean brightness moved by more of 255 has changed."""
+
+
+@dataclass(frozen=True)
+class WhenChanged:
+    """When a mask is computed anew, and not taken over from an earlier frame.
+
+    Attributes:
+        change: percent of the picture that must have changed since the last inference, 0..100; 0 is any change.
+        refresh_s: infer at least so often, whatever is seen to change.
+
+    Raises:
+        UserError: a value that cannot be meant.
+
+    >>> WhenChanged()
+    WhenChanged(change=0.5, refresh_s=2.0)
+    """
+
+    change: float = 0.5
+    refresh_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        number(0, 100).expect("change", self.change)
+        number_above(0, 86400).expect("refresh_s", self.refresh_s)
+
+
+def read_when_changed(given: WhenChanged | bool | float | None) -> WhenChanged | None:
+    """Make settings of what a program may give: True for the defaults, a number of percent, or none.
+
+    >>> read_when_changed(True) == WhenChanged(), read_when_changed(1.5), read_when_changed(False)
+    (True, WhenChanged(change=1.5, refresh_s=2.0), None)
+    """
+    if given is None or given is False:
+        return None
+    if given is True:
+        return WhenChanged()
+    if isinstance(given, WhenChanged):
+        return given
+    if not isinstance(given, int | float):
+        raise UserError(f"`when_changed` is True, a number of percent or WhenChanged settings; found {given!r}.")
+    return WhenChanged(given)
+
+
+class ChangeDetector:
+    """Says of each frame of any number of cameras whether it is to be inferred.
+
+    Args:
+        settings: how much change counts, and how often it is inferred anyway.
+
+    Example:
+        >>> detector = ChangeDetector(WhenChanged(refresh_s=10))
+        >>> dark, bright = np.zeros((90, 160, 3), np.uint8), np.full((90, 160, 3), 200, np.uint8)
+        >>> [detector.is_due(Frame(picture, 0, 0.1 * n, "camera")) for n, picture in enumerate((dark, dark, bright))]
+        [True, False, True]
+    """
+
+    def __init__(self, settings: WhenChanged) -> None:
+        self._settings = settings
+        self._last: dict[str, tuple[UInt8, float]] = {}
+
+    def is_due(self, frame: Frame) -> bool:
+        """Tell whether a frame differs from the last one of its camera that was due; the first one is due."""
+        return self.judge(frame.source, shrink(frame.luma), moment_s(frame))
+
+    def judge(self, source: str, small: UInt8, at_s: float) -> bool:
+        """Tell the same of a picture that is shrunken already."""
+        before, then_s = self._last.get(source, (None, 0.0))
+        is_recent = 0 <= at_s - then_s < self._settings.refresh_s
+        is_comparable = before is not None and is_recent and before.shape == small.shape
+        if is_comparable and changed_percent(small, before) <= self._settings.change:
+            return False
+        self._last[source] = (small, at_s)
+        return True
+
+
+def moment_s(frame: Frame) -> float:
+    """Give the time of a frame in its recording, or when it was captured."""
+    return frame.time_s if frame.media_s is None else frame.media_s
+
+
+def shrink(luma: UInt8) -> UInt8:
+    """Reduce brightness to means over square cells, :data:`COLUMNS` in a row.
+
+    Args:
+        luma: HW uint8, a view with any strides.
+
+    >>> shrink(np.zeros((576, 768), np.uint8)).shape
+    (48, 64)
+    """
+    height, width = luma.shape
+    columns = min(COLUMNS, max(1, width // SAMPLES))
+    rows = max(1, min(height, round(height * columns / width)))
+    step = max(1, width // (columns * SAMPLES))
+    seen = np.ascontiguousarray(luma[step // 2 :: step, step // 2 :: step])
+    return np.asarray(cv2.resize(seen, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def changed_percent(small: UInt8, other: UInt8) -> float:
+    """Compute how much of a picture differs by more than :data:`LEVELS`, in percent.
+
+    >>> changed_percent(np.zeros((2, 2), np.uint8), np.array([[0, 8], [9, 255]], np.uint8))
+    50.0
+    """
+    return 100.0 * int(np.count_nonzero(cv2.absdiff(small, other) > LEVELS)) / small.size
