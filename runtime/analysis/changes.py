@@ -89,13 +89,17 @@ class ChangeDetector:
 
     def judge(self, source: str, small: UInt8, at_s: float) -> bool:
         """Tell the same of a picture that is shrunken already."""
-        before, then_s = self._last.get(source, (None, 0.0))
-        is_recent = 0 <= at_s - then_s < self._settings.refresh_s
-        is_comparable = before is not None and is_recent and before.shape == small.shape
-        if is_comparable and changed_percent(small, before) <= self._settings.change:
+        last = self._last.get(source)
+        if last is not None and self._is_kept(*last, small, at_s):
             return False
         self._last[source] = (small, at_s)
         return True
+
+    def _is_kept(self, before: UInt8, then_s: float, small: UInt8, at_s: float) -> bool:
+        """Whether what was inferred then still stands."""
+        is_recent = 0 <= at_s - then_s < self._settings.refresh_s
+        is_same_size = before.shape == small.shape
+        return is_recent and is_same_size and changed_percent(small, before) <= self._settings.change
 
 
 def moment_s(frame: Frame) -> float:

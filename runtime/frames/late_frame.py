@@ -50,7 +50,7 @@ class LateFrame(Frame):
         self.__dict__.update(own, _size=size, _luma=luma, _convert=convert, _image=None, _lock=threading.Lock())
 
     @property
-    def image(self) -> UInt8:  # type: ignore[override]
+    def image(self) -> UInt8:
         """HWC uint8 BGR; never written to."""
         with self.__dict__["_lock"]:
             if self.__dict__["_image"] is None:
