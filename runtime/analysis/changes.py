@@ -108,7 +108,7 @@ def moment_s(frame: Frame) -> float:
 
 
 def shrink(luma: UInt8) -> UInt8:
-    """Reduce brightness to means over square cells, :data:`COLUMNS` in a row.
+    """Compute mean brightness over square cells, :data:`COLUMNS` in a row.
 
     Args:
         luma: HW uint8, a view with any strides.
