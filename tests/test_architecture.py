@@ -56,6 +56,7 @@ ROOMS = (
     "edgeseg.runtime.recording",
     "edgeseg.runtime.sinks.lines",
     "edgeseg.runtime.sinks",
+    "edgeseg.runtime.tiles",
     "edgeseg.runtime",
     "edgeseg.runtime.service",
     "edgeseg.runtime.session",

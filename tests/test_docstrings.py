@@ -14,7 +14,7 @@ from house import package_folders
 
 WORDS = """
 Add Allocate Alternate Answer Append Ask Begin Blend Bound Bring Build Call Capture Cast Change Check Choose Clean
-Close Colour Compare Compile Complete Compute Convert Convolve Copy Correct Count Create Cut Decline Decode
+Close Colour Compare Compile Complete Compute Convert Convolve Copy Correct Count Cover Create Cut Decline Decode
 Delete Describe
 Digest Dim Do Double Draw Drop Encode End Enlarge Enter Estimate Even Exit Expand Export Fetch Fill Find Finish
 Fold Follow

@@ -5,21 +5,28 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from edgeseg.api.images import Image, Images, list_inputs, load_image
 from edgeseg.api.result import Result, flip_channels
-from edgeseg.api.slots import SlotPool
 from edgeseg.api.stream import Stream, StreamSettings
 from edgeseg.artifact import Artifact
 from edgeseg.errors import DataError, SourceError, UserError
-from edgeseg.image import fit, unfit
+from edgeseg.image import UInt8, fit, unfit
 from edgeseg.runtime.analysis.changes import WhenChanged, read_when_changed
 from edgeseg.runtime.engines.engine import Engine
+from edgeseg.runtime.engines.slot_pool import SlotPool
 from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import OnEvent
+from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.sources.selection import Selection
 from edgeseg.runtime.sources.settings import SourceSettings
+from edgeseg.runtime.tiles.grid import make_grid
+from edgeseg.runtime.tiles.picture import LoadedPicture
+from edgeseg.runtime.tiles.predictor import plan_for
+from edgeseg.runtime.tiles.segment import infer_in, segment_whole
+from edgeseg.runtime.tiles.tiling import TilePlan, Tiling
 from edgeseg.spec import ModelSpec
 
 
@@ -43,6 +50,7 @@ class Model:
         self.artifact, self.slots = artifact, slots
         self._engine, self._threshold, self._on_event = engine, threshold, on_event
         self._pool = SlotPool(engine, slots)
+        self._plans: dict[Tiling, TilePlan] = {}
 
     @property
     def spec(self) -> ModelSpec:
@@ -59,34 +67,76 @@ class Model:
         """Whether :meth:`close` was called."""
         return self._pool.closed
 
-    def __call__(self, image: Image, *, rgb: bool = False) -> Result:
+    def __call__(self, image: Image, *, rgb: bool = False, tile: bool | int | Tiling = False) -> Result:
         """Segment one image.
 
         Args:
             image: its file, or HWC uint8, BGR as OpenCV reads it.
             rgb: the array is RGB, as Pillow and imageio read it.
+            tile: do not resize the image, but cut it into overlapping tiles of the network's size, all slots at work.
+                True: with the overlap that the network needs; or that overlap in pixels; or a
+                :class:`~edgeseg.runtime.tiles.tiling.Tiling`.
 
         Raises:
             DataError: no readable image, or not an HWC uint8 array.
+            UserError: an overlap larger than half a tile.
             EngineError: the model is closed, or its engine failed.
 
         Example:
             >>> import numpy as np
             >>> model(np.zeros((90, 120, 3), np.uint8)).labels.shape
             (90, 120)
+            >>> model(np.zeros((900, 1200, 3), np.uint8), tile=True).labels.shape
+            (900, 1200)
         """
         self._pool.expect_open()
+        plan = self.plan_tiles(tile) if tile is not False else None
         given, path = load_image(image)
         rgb = rgb and path is None
         bgr = flip_channels(given, rgb)
+        if plan is not None:
+            prediction = self._threshold(self._segment_tiles(bgr, plan))
+            return Result(prediction.labels, given, self.spec, prediction, rgb, path)
         with self._pool.lend() as slot:
             fit(bgr, self.spec, out=slot.input)
             prediction = self._threshold(slot.run())
         labels = unfit(prediction.labels, self.spec, (bgr.shape[0], bgr.shape[1]))
         return Result(labels, given, self.spec, prediction, rgb, path)
 
+    def plan_tiles(self, tile: bool | int | Tiling = True) -> TilePlan:
+        """Choose the tiles that ``tile`` stands for; how far the network sees is measured where its file does not tell.
+
+        Args:
+            tile: see :meth:`__call__`.
+
+        Returns:
+            Their size, overlap and grid, and whether the result is that of the whole picture in one inference.
+
+        Raises:
+            UserError: an overlap larger than half a tile, or no overlap at all.
+
+        Example:
+            >>> model.plan_tiles(32).overlap
+            32
+        """
+        self._pool.expect_open()
+        tiling = _read_tiling(tile)
+        if tiling not in self._plans:
+            infer = infer_in(self._pool, self.spec)
+            self._plans[tiling] = plan_for(tiling, infer, self.spec, self.artifact.path.name, self.artifact)
+        return self._plans[tiling]
+
+    def _segment_tiles(self, bgr: UInt8, plan: TilePlan) -> Prediction:
+        grid = make_grid(bgr.shape[0], bgr.shape[1], plan)
+        return segment_whole(LoadedPicture(bgr), grid, infer_in(self._pool, self.spec), self.slots, self.spec)
+
     def predict(
-        self, images: Images, *, rgb: bool = False, on_error: Callable[[Image, DataError], object] | None = None
+        self,
+        images: Images,
+        *,
+        rgb: bool = False,
+        tile: bool | int | Tiling = False,
+        on_error: Callable[[Image, DataError], object] | None = None,
     ) -> Iterator[Result]:
         """Segment many images, all slots at work, and give the results in the order of the images.
 
@@ -95,6 +145,7 @@ class Model:
         Args:
             images: a folder, a glob, or any iterable of files and HWC uint8 arrays.
             rgb: arrays are RGB.
+            tile: cut them into tiles, see :meth:`__call__`.
             on_error: is told of an image that cannot be read, which is then left out; without it the error is raised.
 
         Raises:
@@ -108,7 +159,10 @@ class Model:
             b.png (360, 480)
         """
         self._pool.expect_open()
-        return self._in_order(list_inputs(images), rgb, on_error)
+        plan = self.plan_tiles(tile) if tile is not False else None
+        segment = partial(self, rgb=rgb, tile=tile)
+        # A picture in tiles has work for all slots, so that one more is read ahead and no others.
+        return self._in_order(list_inputs(images), segment, 1 if plan else 2 * self.slots, on_error)
 
     def stream(
         self,
@@ -159,15 +213,19 @@ class Model:
         return Stream(StreamSettings(*how, chosen, max_frames, read_when_changed(when_changed)))
 
     def _in_order(
-        self, images: Iterator[Image], rgb: bool, on_error: Callable[[Image, DataError], object] | None
+        self,
+        images: Iterator[Image],
+        segment: Callable[[Image], Result],
+        ahead: int,
+        on_error: Callable[[Image, DataError], object] | None,
     ) -> Iterator[Result]:
-        """Read and segment twice as many at a time as there are slots: reading hides behind inference."""
+        """Read and segment several at a time, twice as many as there are slots: reading hides behind inference."""
         waiting: deque[tuple[Image, Future[Result]]] = deque()
-        with ThreadPoolExecutor(2 * self.slots, "edgeseg-predict") as workers:
+        with ThreadPoolExecutor(ahead, "edgeseg-predict") as workers:
             try:
                 for image in images:
-                    waiting.append((image, workers.submit(self, image, rgb=rgb)))
-                    if len(waiting) > 2 * self.slots:
+                    waiting.append((image, workers.submit(segment, image)))
+                    if len(waiting) > ahead:
                         yield from _first_of(waiting, on_error)
                 while waiting:
                     yield from _first_of(waiting, on_error)
@@ -187,6 +245,16 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.artifact.path.name}{', closed' if self.closed else ''})"
+
+
+def _read_tiling(tile: bool | int | Tiling) -> Tiling:
+    if isinstance(tile, Tiling):
+        return tile
+    if tile is True:
+        return Tiling()
+    if isinstance(tile, bool) or not isinstance(tile, int):
+        raise UserError(f"`tile` is True, an overlap in pixels or a Tiling; found {tile!r}.")
+    return Tiling(tile)
 
 
 def _first_of(

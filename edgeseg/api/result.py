@@ -48,7 +48,8 @@ class Result:
             bit k is set where the pixel shows class k, so that :meth:`mask` is what to read.
         image: HWC uint8, the image in the channel order in which it was given, BGR when it was read from a file.
         spec: the model's contract.
-        prediction: the same at the network's size, as the engine gave it.
+        prediction: the same at the network's size, as the engine gave it; at the image's size where that was cut into
+            tiles.
         rgb: whether ``image`` is RGB.
         path: the file that the image was read from, or None.
 
@@ -241,6 +242,8 @@ class Result:
         return f"Result({width}x{height}: {', '.join(f'{name} {share:.1%}' for share, name in found)})"
 
     def _unfit(self, plane: UInt8) -> UInt8:
+        if plane.shape == self.labels.shape:  # of a picture that was cut into tiles
+            return plane
         return unfit(plane, self.spec, (self.labels.shape[0], self.labels.shape[1]))
 
     def _label(self, name: str | int) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "edgeseg run ARTIFACT --source street.mp4 --save overlay.mp4",
     "edgeseg run ARTIFACT --source 'photos/*.jpg' --save-masks masks",
+    "edgeseg run ARTIFACT --source ortho.tif --tile --save-masks masks",
     "edgeseg run ARTIFACT --source rtsp://camera/stream --save out.mkv --save-every 10min --keep 20GB",
 )
 __all__ = ["EXAMPLES", "add_arguments", "run"]
@@ -39,6 +40,8 @@ WORKER = tuple(module_command("edgeseg.verbs.run"))
 def run(args: argparse.Namespace) -> int:
     """Run until the source ends or a signal comes; both are exit code 0."""
     settings = read_settings(args.words)
+    if settings.tile is not None:
+        return segment_tiled(settings)
     _expect_source(settings)
     if settings.source.live:
         from edgeseg.runtime.system.address_space import check_address_space
@@ -100,6 +103,19 @@ def segment(settings: RunSettings, pulse: Pulse | None = None) -> int:
     return 0
 
 
+def segment_tiled(settings: RunSettings) -> int:
+    """Segment pictures in tiles, and print the summary."""
+    from edgeseg.runtime.events.event_log import Log
+    from edgeseg.runtime.session.tiled import run_tiled
+    from edgeseg.verbs.run_summary import print_tiled_summary
+
+    log = Log(settings.log_json)
+    with _show_tiles() as on_tile:
+        summary = run_tiled(settings, on_tile, log.event, log.sentence)
+    print_tiled_summary(summary, settings)
+    return 0
+
+
 def work() -> int:
     """Do the work of a supervised run, as a process of its own."""
     from edgeseg.cli import complain_of_fault, guard_errors
@@ -157,6 +173,23 @@ def _show_progress(session: RunSession, settings: RunSettings, log: Log) -> Iter
     known = [count for count in (settings.max_frames, session.source.total) if count is not None]
     with tqdm(total=min(known, default=None), unit="frame", dynamic_ncols=True) as bar:
         yield bar.update
+
+
+@contextmanager
+def _show_tiles() -> Iterator[Callable[[int, int], object]]:
+    """A bar on a terminal, with the time that is left."""
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(unit="tile", dynamic_ncols=True) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from edgeseg.runtime.events.redact import redact_values
 from edgeseg.runtime.events.standard_streams import ReaderGone, print_result
 from edgeseg.runtime.session.session import RunSession
 from edgeseg.runtime.session.settings import RunSettings
+from edgeseg.runtime.session.tiled import TiledSummary
 from edgeseg.runtime.sinks.class_shares import ShareSink
 from edgeseg.runtime.sinks.likeness import Unlike
 from edgeseg.runtime.sinks.likeness_watch import LikenessSink
@@ -47,6 +48,19 @@ def print_summary(summary: Summary, settings: RunSettings, session: RunSession, 
         taken = False
     if not taken:
         log.event(Event("note", "output", "nothing reads standard output, so the summary is lost."))
+
+
+def print_tiled_summary(summary: TiledSummary, settings: RunSettings) -> None:
+    """Print the summary of a run over pictures in tiles."""
+    if settings.summary_json:
+        say_lines(json.dumps(redact_values(summary.to_dict())))
+        return
+    lines = [str(summary), *(f"written: {path}" for path in redact_values(summary.written))]
+    if not summary.written:
+        found = sorted(((share, name) for name, share in summary.shares.items() if share > 0), reverse=True)
+        lines.append(f"found: {', '.join(f'{name} {100 * share:.1f} %' for share, name in found)}")
+        lines.append("Nothing was asked to be saved: masks go to --save-masks, overlays to --save.")
+    say_lines(visible_lines("\n".join(lines)))
 
 
 def list_written(settings: RunSettings, summary: Summary) -> list[str]:

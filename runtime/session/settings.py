@@ -15,6 +15,7 @@ from edgeseg.runtime.analysis.changes import WhenChanged
 from edgeseg.runtime.engines.precision import PRECISIONS
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.settings import SourceSettings
+from edgeseg.runtime.tiles.tiling import Tiling
 from edgeseg.spec import Threshold
 
 MOST_SLOTS = 64
@@ -43,6 +44,8 @@ class RunSettings:
         restarts: of the worker in ten minutes, before its supervisor gives up.
         log_json: events as JSON lines.
         summary_json: the summary as JSON.
+        tile: pictures keep their own scale and are cut into tiles, see :mod:`edgeseg.runtime.session.tiled`; None:
+            they are resized to the network.
         config: the file that these settings come from, over which nothing may be written.
 
     Raises:
@@ -72,6 +75,7 @@ class RunSettings:
     log_json: bool = False
     summary_json: bool = False
     config: Path | None = None
+    tile: Tiling | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.artifact, Path):

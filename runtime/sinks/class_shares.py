@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.image import UInt8, placement
 from edgeseg.multilabel import class_plane
@@ -19,7 +20,16 @@ def class_shares(frame: Frame, labels: UInt8, spec: ModelSpec) -> dict[str, floa
     """
     at = placement(frame.size, spec)
     inside = labels[at.top : at.top + at.height, at.left : at.left + at.width]
-    counts = np.bincount(inside.ravel(), minlength=256) / inside.size
+    return count_shares(np.bincount(inside.ravel(), minlength=256), spec)
+
+
+def count_shares(pixels: npt.NDArray[np.int64], spec: ModelSpec) -> dict[str, float]:
+    """Compute the share of each class from the number of pixels of each label, (256,).
+
+    >>> count_shares(np.bincount([0, 1, 1, 1], minlength=256), ModelSpec("multiclass", ("sky", "road"), 64, 64))
+    {'sky': 0.25, 'road': 0.75}
+    """
+    counts = pixels / max(int(pixels.sum()), 1)
     every = np.arange(256, dtype=np.uint8)
     shares = {
         name: round(float(counts[class_plane(every, spec, index)].sum()), 5) for index, name in enumerate(spec.classes)

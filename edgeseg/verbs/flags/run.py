@@ -17,6 +17,7 @@ from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, MOST_FPS, Source
 from edgeseg.verbs.flags.engine import add_device_arguments
 from edgeseg.verbs.flags.names import find_flag
 from edgeseg.verbs.flags.threshold import read_threshold
+from edgeseg.verbs.flags.tile import add_tile_arguments, read_tiling
 
 SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
 """Who gives one of these in the place of the artifact means it as the source."""
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "artifact", type=Path, nargs="?", metavar="ARTIFACT", help="artifact directory made by edgeseg export"
     )
     _add_source_arguments(parser.add_argument_group("source"))
+    add_tile_arguments(parser.add_argument_group("pictures of any size"))
     _add_output_arguments(parser.add_argument_group("output"))
     _add_engine_arguments(parser.add_argument_group("engine"))
     _add_service_arguments(parser.add_argument_group("around the clock"))
@@ -207,6 +209,7 @@ def settings_from(args: argparse.Namespace) -> RunSettings:
         log_json=args.log_json,
         summary_json=args.json,
         config=args.config,
+        tile=read_tiling(args.tile, args.tile_edges),
     )
 
 

@@ -1,0 +1,254 @@
+"""A run over pictures of any size, tile by tile, from its settings to its summary."""
+
+from __future__ import annotations
+
+import glob
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeseg.artifact import Artifact, artifact_folder
+from edgeseg.errors import DataError, SourceError, UserError
+from edgeseg.files.image_files import list_images, match_images
+from edgeseg.runtime.engines.engine import EngineOptions
+from edgeseg.runtime.engines.placement import open_told
+from edgeseg.runtime.engines.slot_pool import SlotPool
+from edgeseg.runtime.engines.threshold import threshold_for
+from edgeseg.runtime.events.event import Event, OnEvent, event_to_stderr
+from edgeseg.runtime.output_check import check_outputs
+from edgeseg.runtime.session.settings import RunSettings
+from edgeseg.runtime.sinks.class_shares import count_shares
+from edgeseg.runtime.sinks.mask_folder import MaskFolder, mask_origin
+from edgeseg.runtime.sinks.pictures import overlay_name
+from edgeseg.runtime.sinks.save_target import SaveTarget, save_target
+from edgeseg.runtime.sources.files_read import source_files
+from edgeseg.runtime.sources.image_sequence import natural_order
+from edgeseg.runtime.sources.kind import CAMERA, IMAGE, IMAGES
+from edgeseg.runtime.sources.source import Report, report_to_stderr
+from edgeseg.runtime.tiles.files import Output, load_picture, mask_output, overlay_output
+from edgeseg.runtime.tiles.grid import make_grid
+from edgeseg.runtime.tiles.picture import Picture
+from edgeseg.runtime.tiles.predictor import plan_for
+from edgeseg.runtime.tiles.segment import infer_in, segment_bands
+from edgeseg.runtime.tiles.tiling import TilePlan
+
+_OUTPUTS = ("show", "save_every", "keep", "masks_keep", "jsonl", "save_frames", "min_confidence")
+_SELECTION = ("every", "max_fps", "rotate", "region")
+
+OnTile = Callable[[int, int], object]
+"""Called with the tiles that are done and those that are known of."""
+
+
+@dataclass
+class TiledSummary:
+    """What a run over pictures in tiles did.
+
+    Attributes:
+        plan: size and overlap of its tiles.
+        pictures: how many were segmented.
+        skipped: how many could not be read.
+        tiles: how many were inferred.
+        empty_tiles: tiles without data, which were not.
+        pixels: of all pictures.
+        seconds: from the first picture to the last.
+        written: files and folders.
+        shares: part of all pixels of each class, by name.
+    """
+
+    plan: TilePlan
+    pictures: int = 0
+    skipped: int = 0
+    tiles: int = 0
+    empty_tiles: int = 0
+    pixels: int = 0
+    seconds: float = 0.0
+    written: list[str] = field(default_factory=list)
+    shares: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def tiles_per_s(self) -> float:
+        """Tiles inferred a second."""
+        return self.tiles / self.seconds if self.seconds else 0.0
+
+    @property
+    def megapixels_per_s(self) -> float:
+        """Million pixels of the pictures a second, everything counted: reading, overlap, writing."""
+        return self.pixels / 1e6 / self.seconds if self.seconds else 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        plan = self.plan
+        return {
+            "tile": list(plan.tile),
+            "overlap": plan.overlap,
+            "exact": plan.is_exact,
+            "pictures": self.pictures,
+            "skipped": self.skipped,
+            "tiles": self.tiles,
+            "empty_tiles": self.empty_tiles,
+            "pixels": self.pixels,
+            "seconds": self.seconds,
+            "tiles_per_s": self.tiles_per_s,
+            "megapixels_per_s": self.megapixels_per_s,
+            "written": self.written,
+            "classes": self.shares,
+        }
+
+    def __str__(self) -> str:
+        speed = f"{self.tiles_per_s:.1f} tiles a second, {self.megapixels_per_s:.2f} megapixels a second"
+        head = f"{self.pictures} pictures, {self.tiles} tiles in {self.seconds:.2f} s: {speed}"
+        notes = [f"{self.skipped} pictures skipped"] if self.skipped else []
+        notes += [f"{self.empty_tiles} tiles without data"] if self.empty_tiles else []
+        return "\n".join([head, str(self.plan), *notes])
+
+
+def run_tiled(
+    settings: RunSettings,
+    on_tile: OnTile = lambda _done, _total: None,
+    on_event: OnEvent = event_to_stderr,
+    report: Report = report_to_stderr,
+) -> TiledSummary:
+    """Segment every picture of a source at its own scale, and write what was asked for.
+
+    A picture of several that cannot be read is reported and left out. What is written of a picture is whole or not
+    there, whenever this ends.
+
+    Args:
+        settings: of the run, with a ``tile``.
+        on_tile: is told how far it is, from any thread.
+        on_event: takes what happens.
+        report: takes sentences about single pictures.
+
+    Raises:
+        UserError: what does not go with tiles, or an overlap larger than half of one.
+        SourceError, DataError: no picture there, or none that can be read.
+        OutputError: something cannot be written.
+    """
+    paths, target = _check(settings)
+    artifact = Artifact.open(settings.artifact)
+    threshold = threshold_for(artifact, settings.threshold)
+    options = EngineOptions(
+        settings.device,
+        settings.slots,
+        precision=settings.precision,
+        may_build=settings.may_build,
+        on_event=on_event,
+    )
+    with closing(SlotPool(open_told(artifact, options), settings.slots)) as pool:
+        spec, tiling = artifact.spec, settings.tile
+        assert tiling is not None
+        plan = plan_for(tiling, infer_in(pool, spec), spec, artifact.path.name, artifact)
+        run = _Run(settings, artifact, plan, target, on_event)
+        infer = infer_in(pool, spec, threshold)
+        summary = run.go(paths, infer, on_tile, report)
+    return summary
+
+
+class _Run:
+    def __init__(
+        self, settings: RunSettings, artifact: Artifact, plan: TilePlan, target: SaveTarget | None, on_event: OnEvent
+    ) -> None:
+        self._settings, self._spec, self._target = settings, artifact.spec, target
+        self.summary = TiledSummary(plan)
+        self._labels = np.zeros(256, np.int64)
+        self._done = self._total = 0
+        folder, source = settings.outputs.save_masks, settings.source.source
+
+        def say(kind: str, message: str, reason: str = "", **facts: object) -> None:
+            on_event(Event(kind, "masks", message, reason, facts))
+
+        self._masks = MaskFolder(folder, mask_origin(source), False, None, say) if folder else None
+
+    def go(self, paths: list[Path], infer: Any, on_tile: OnTile, report: Report) -> TiledSummary:
+        summary, began_s = self.summary, time.monotonic()
+        for index, path in enumerate(paths):
+            try:
+                with closing(load_picture(path)) as picture:
+                    self._segment(picture, path, index, infer, on_tile)
+            except DataError as error:
+                if len(paths) == 1:
+                    raise
+                summary.skipped += 1
+                report(f"skipped: {error}")
+        summary.seconds = time.monotonic() - began_s
+        if not summary.pictures:
+            raise SourceError(f"None of the {len(paths)} images of {self._settings.source.source} could be read.")
+        summary.written = self._list_written()
+        summary.shares = count_shares(self._labels, self._spec)
+        return summary
+
+    def _segment(self, picture: Picture, path: Path, index: int, infer: Any, on_tile: OnTile) -> None:
+        summary, grid = self.summary, make_grid(*picture.size, self.summary.plan)
+        self._total += len(grid)
+        counts = np.zeros_like(self._labels)
+        empty = 0
+
+        def tick() -> None:
+            self._done += 1
+            on_tile(self._done, self._total)
+
+        with ExitStack() as stack:
+            writers = [stack.enter_context(output) for output in self._outputs(path, index)]
+            for band in segment_bands(picture, grid, infer, self._settings.slots, self._spec, tick):
+                for write in writers:
+                    write(band)
+                counts += np.bincount(band.labels.ravel(), minlength=256)
+                empty += band.skipped
+        self._labels += counts
+        summary.pictures += 1
+        summary.tiles += len(grid) - empty
+        summary.empty_tiles += empty
+        summary.pixels += picture.size[0] * picture.size[1]
+
+    def _outputs(self, path: Path, index: int) -> Iterator[Output]:
+        if self._masks is not None:
+            yield mask_output(self._masks, path.name, index, self._spec)
+        if self._target is not None:
+            folder = self._target.folder
+            place = self._target.picture if folder is None else folder / overlay_name(path, folder)
+            assert place is not None
+            yield overlay_output(place, self._spec, self._settings.outputs.legend)
+
+    def _list_written(self) -> list[str]:
+        found = [self._settings.outputs.save_masks, self._target.path if self._target else None]
+        return [str(path) for path in found if path is not None and path.exists()]
+
+
+def _check(settings: RunSettings) -> tuple[list[Path], SaveTarget | None]:
+    """Find out what can be known to be wrong before the work, and which pictures there are."""
+    outputs, source = settings.outputs, settings.source
+    if source.kind not in (CAMERA, IMAGE, IMAGES) and "://" not in source.source and not Path(source.source).exists():
+        raise SourceError(f"There is no picture and no folder {source.source}. Check the path.")
+    if source.kind not in (IMAGE, IMAGES):
+        what = "a camera" if source.kind == CAMERA else "a video"
+        raise UserError(
+            f"`tile` is for pictures, and {source.source} is {what}: its frames are resized to the network. For the "
+            "frame's own scale export the network with its size, `imgsz=(HEIGHT, WIDTH)`, or run it on a part, "
+            "`roi`; single frames that were saved as pictures can be cut into tiles."
+        )
+    given = [name for name in _OUTPUTS if getattr(outputs, name)]
+    given += [name for name in _SELECTION if getattr(source.selection, name) not in (None, 0, 1)]
+    if given or settings.max_frames is not None:
+        name = given[0] if given else "max_frames"
+        raise UserError(f"`{name}` does not go with `tile`: masks go to `save_masks`, overlays to `save`.")
+    target = save_target(outputs.save, source.source) if outputs.save else None
+    if target is not None and target.video is not None:
+        raise UserError(f"`save={target.video.name!r}` is a video and does not go with `tile`. Name a folder.")
+    others = [artifact_folder(settings.artifact), *([settings.config] if settings.config else [])]
+    files = [target.picture] if target is not None and target.picture is not None else []
+    check_outputs(files, outputs.save_masks, source.source, others, target.folder if target else None)
+    return _list_pictures(source.source), target
+
+
+def _list_pictures(source: str) -> list[Path]:
+    path = Path(source)
+    if path.is_dir():
+        return natural_order(list_images(path))
+    if path.is_file():
+        return [path]
+    return natural_order(match_images(source) if glob.has_magic(source) else source_files(source))

@@ -1,0 +1,1 @@
+from tiles_nets import make_net, scene  # noqa: F401
