@@ -233,9 +233,9 @@ def _check(settings: RunSettings) -> tuple[list[Path], SaveTarget | None]:
         )
     given = [name for name in _OUTPUTS if getattr(outputs, name)]
     given += [name for name in _SELECTION if getattr(source.selection, name) not in (None, 0, 1)]
-    if given or settings.max_frames is not None:
-        name = given[0] if given else "max_frames"
-        raise UserError(f"`{name}` does not go with `tile`: masks go to `save_masks`, overlays to `save`.")
+    given += [name for name in ("max_frames", "when_changed") if getattr(settings, name) is not None]
+    if given:
+        raise UserError(f"`{given[0]}` does not go with `tile`: masks go to `save_masks`, overlays to `save`.")
     target = save_target(outputs.save, source.source) if outputs.save else None
     if target is not None and target.video is not None:
         raise UserError(f"`save={target.video.name!r}` is a video and does not go with `tile`. Name a folder.")
