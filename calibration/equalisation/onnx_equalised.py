@@ -15,7 +15,7 @@ from edgeseg.calibration.equalisation.same_logits import Run, computes_the_same
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
-from edgeseg.graphs.onnx_graph import LOGITS
+from edgeseg.graphs.cut_labels import LOGITS, expose_logits
 from edgeseg.image import Float32, UInt8
 from edgeseg.runtime.engines.ort_session import open_session
 
@@ -44,13 +44,8 @@ def equalise_onnx(model: Any, images: CalibrationSet) -> tuple[Any, Mapping[str,
 
 
 def _logits(model: Any) -> Run:
-    onnx = require("onnx", "export")
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    if LOGITS not in {output.name for output in copy.graph.output}:
-        copy.graph.output.append(onnx.helper.make_tensor_value_info(LOGITS, onnx.TensorProto.FLOAT, None))
     with quiet():
-        session = open_session(copy.SerializeToString(), spins=False)
+        session = open_session(expose_logits(model).SerializeToString(), spins=False)
 
     def run(image: UInt8) -> Float32:
         found: Float32 = session.run([LOGITS], {"image": image})[0]

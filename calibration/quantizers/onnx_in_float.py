@@ -13,8 +13,8 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.quantizer import Quantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
-from edgeseg.console.extras import require
-from edgeseg.graphs.onnx_graph import LOGITS, load_graph
+from edgeseg.graphs.cut_labels import LOGITS, expose_logits
+from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.ort_session import NOTHING, open_session
 
@@ -52,7 +52,4 @@ class OnnxInFloat:
 
 def _session_to_logits(model: Any) -> Any:
     """ONNX Runtime without optimisations, which computes Q/DQ exactly, with the logits as an output."""
-    onnx = require("onnx", "export")
-    if LOGITS not in {output.name for output in model.graph.output}:
-        model.graph.output.append(onnx.helper.make_tensor_value_info(LOGITS, onnx.TensorProto.FLOAT, None))
-    return open_session(model.SerializeToString(), NOTHING)
+    return open_session(expose_logits(model).SerializeToString(), NOTHING)

@@ -15,7 +15,6 @@ from edgeseg.given import checked
 
 SURROUNDINGS = "edgeseg/"
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
-LOGITS = "logits"
 FLOAT = 1
 
 
@@ -73,10 +72,10 @@ def is_surrounding(node: Any) -> bool:
 
 
 def head_layers(graph: Any) -> frozenset[str]:
-    """Find the last layers with weights before the logits: nothing weighted follows them."""
+    """Find the last layers with weights before the outputs: nothing weighted follows them."""
     makers = map_makers(graph)
     heads: set[str] = set()
-    waiting, seen = [LOGITS], set()
+    waiting, seen = [output.name for output in graph.output], set()
     while waiting:
         node = makers.get(waiting.pop())
         if node is None or node.name in seen:

@@ -14,6 +14,9 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from edgeseg.errors import UserError
+from edgeseg.export.graphs.late_crop import Crop, find_crop
+from edgeseg.export.graphs.simplify import without_dead_nodes
+from edgeseg.graphs.cut_labels import CUT, UNCUT
 from edgeseg.graphs.onnx_graph import SURROUNDINGS
 from edgeseg.image import normalisation
 from edgeseg.runtime.engines.logits import LOGITS, log_odds
@@ -49,7 +52,8 @@ def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str]
             node.name = f"{SURROUNDINGS}{NET}{node.name.removeprefix(behind)}"
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     before = _preprocessing(spec, _Builder(opset), graph.input[0].name)
-    after = _postprocessing(spec, _Builder(opset), graph.output[0].name, outputs)
+    crop = None if LOGITS in outputs else find_crop(graph)
+    after = _postprocessing(spec, _Builder(opset, crop), graph.output[0].name, outputs)
     nodes = [*before.nodes, *graph.node, *after.nodes]
     deployed = helper.make_graph(
         nodes,
@@ -64,6 +68,8 @@ def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str]
     helper.set_model_props(model, {SPEC_KEY: spec.to_json()})
     model.producer_name = "edgeseg"
     _drop_remarks(model.graph)
+    if crop is not None:  # what cut the logits leads nowhere now
+        model = without_dead_nodes(model)
     onnx.checker.check_model(model)
     return model
 
@@ -105,10 +111,15 @@ def check_outputs(asked: list[str]) -> list[str]:
 
 
 class _Builder:
-    """Collects nodes and constants; each node is named after its result."""
+    """Collects nodes and constants; each node is named after its result.
 
-    def __init__(self, opset: int) -> None:
-        self.opset = opset
+    Attributes:
+        logits: what labels are made of: the logits, or where a crop moves behind the labels, those before it.
+    """
+
+    def __init__(self, opset: int, crop: Crop | None = None) -> None:
+        self.opset, self.crop = opset, crop
+        self.logits = UNCUT if crop else LOGITS
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -118,8 +129,21 @@ class _Builder:
         return result
 
     def constant(self, name: str, values: Any) -> str:
-        self.constants.append(numpy_helper.from_array(np.asarray(values), f"edgeseg/{name}"))
-        return f"edgeseg/{name}"
+        full = f"edgeseg/{name.removeprefix('edgeseg/')}"
+        if full not in {tensor.name for tensor in self.constants}:
+            self.constants.append(numpy_helper.from_array(np.asarray(values), full))
+        return full
+
+    def give(self, op: str, inputs: Sequence[str], output: str, spec: ModelSpec, **attributes: Any) -> None:
+        """Add the last node before an output; a crop comes behind it, on its bytes."""
+        if self.crop is None:
+            self.add(op, inputs, output, **attributes)
+            return
+        whole = self.add(op, inputs, f"{UNCUT}_{output}", **attributes)
+        top, left = self.crop.top, self.crop.left
+        numbers = {"start": [top, left], "stop": [top + spec.height, left + spec.width], "axes": [-2, -1]}
+        cut = [self.constant(CUT.format(what), np.array(values, np.int64)) for what, values in numbers.items()]
+        self.add("Slice", [whole, *cut], output)
 
 
 def _preprocessing(spec: ModelSpec, build: _Builder, net_input: str) -> _Builder:
@@ -139,13 +163,13 @@ def _postprocessing(spec: ModelSpec, build: _Builder, net_output: str, outputs: 
     if tuple(outputs) == (LOGITS,):
         _lone_logits(spec, build, net_output)
         return build
-    build.add("Identity", [net_output], LOGITS)
+    build.add("Identity", [build.crop.logits if build.crop else net_output], build.logits)
     if spec.task == "binary":
         _binary(spec, build, outputs)
     elif spec.task == "multilabel":
         _multilabel(spec, build)
     else:
-        _multiclass(build, outputs)
+        _multiclass(spec, build, outputs)
     return build
 
 
@@ -160,32 +184,32 @@ def _lone_logits(spec: ModelSpec, build: _Builder, net_output: str) -> None:
 
 
 def _binary(spec: ModelSpec, build: _Builder, outputs: Sequence[str]) -> None:
-    logit = build.add("Squeeze", ["logits", build.constant("class_axis", np.array([1], np.int64))], "edgeseg/logit")
+    logit = build.add("Squeeze", [build.logits, build.constant("class_axis", np.array([1], np.int64))], "edgeseg/logit")
     limit = build.constant("limit", log_odds(spec)[1])
     foreground = build.add("GreaterOrEqual", [logit, limit], "edgeseg/foreground")
-    build.add("Cast", [foreground], "labels", to=TensorProto.UINT8)
+    build.give("Cast", [foreground], "labels", spec, to=TensorProto.UINT8)
     if "confidence" in outputs:
-        _as_uint8(build, build.add("Sigmoid", [logit], "edgeseg/probability"))
+        _as_uint8(spec, build, build.add("Sigmoid", [logit], "edgeseg/probability"))
 
 
 def _multilabel(spec: ModelSpec, build: _Builder) -> None:
     """A bit a class, and each class's own probability."""
     limits = log_odds(spec).reshape(1, -1, 1, 1)
-    shown = build.add("GreaterOrEqual", ["logits", build.constant("limit", limits)], "edgeseg/shown")
+    shown = build.add("GreaterOrEqual", [build.logits, build.constant("limit", limits)], "edgeseg/shown")
     shown = build.add("Cast", [shown], "edgeseg/shown_as_float", to=TensorProto.FLOAT)
     bits = build.constant("bits", np.float32(2) ** np.arange(spec.num_classes, dtype=np.float32).reshape(1, -1, 1, 1))
     weighed = build.add("Mul", [shown, bits], "edgeseg/weighed")
     axis = build.constant("class_axis", np.array([1], np.int64))
     summed = build.add("ReduceSum", [weighed, axis], "edgeseg/label", keepdims=0)
-    build.add("Cast", [summed], "labels", to=TensorProto.UINT8)
-    _as_uint8(build, build.add("Sigmoid", ["logits"], "edgeseg/probability"))
+    build.give("Cast", [summed], "labels", spec, to=TensorProto.UINT8)
+    _as_uint8(spec, build, build.add("Sigmoid", [build.logits], "edgeseg/probability"))
 
 
-def _multiclass(build: _Builder, outputs: Sequence[str]) -> None:
-    best = build.add("ArgMax", ["logits"], "edgeseg/best", axis=1, keepdims=0)
-    build.add("Cast", [best], "labels", to=TensorProto.UINT8)
+def _multiclass(spec: ModelSpec, build: _Builder, outputs: Sequence[str]) -> None:
+    best = build.add("ArgMax", [build.logits], "edgeseg/best", axis=1, keepdims=0)
+    build.give("Cast", [best], "labels", spec, to=TensorProto.UINT8)
     if "confidence" in outputs:
-        _as_uint8(build, _largest_probability(build))
+        _as_uint8(spec, build, _largest_probability(build))
 
 
 def _largest_probability(build: _Builder) -> str:
@@ -195,17 +219,18 @@ def _largest_probability(build: _Builder) -> str:
     """
     axis = build.constant("class_axis", np.array([1], np.int64))
     if build.opset < 18:  # axes of ReduceMax are an attribute up to opset 17 and an input from 18 on
-        largest = build.add("ReduceMax", ["logits"], "edgeseg/largest", axes=[1], keepdims=1)
+        largest = build.add("ReduceMax", [build.logits], "edgeseg/largest", axes=[1], keepdims=1)
     else:
-        largest = build.add("ReduceMax", ["logits", axis], "edgeseg/largest", keepdims=1)
-    powers = build.add("Exp", [build.add("Sub", ["logits", largest], "edgeseg/away")], "edgeseg/powers")
+        largest = build.add("ReduceMax", [build.logits, axis], "edgeseg/largest", keepdims=1)
+    powers = build.add("Exp", [build.add("Sub", [build.logits, largest], "edgeseg/away")], "edgeseg/powers")
     summed = build.add("ReduceSum", [powers, axis], "edgeseg/sum", keepdims=0)
     return build.add("Reciprocal", [summed], "edgeseg/probability")
 
 
-def _as_uint8(build: _Builder, probability: str) -> None:
+def _as_uint8(spec: ModelSpec, build: _Builder, probability: str) -> None:
     scaled = build.add("Mul", [probability, build.constant("uint8_range", np.float32(255))], "edgeseg/percent")
-    build.add("Cast", [build.add("Round", [scaled], "edgeseg/rounded")], "confidence", to=TensorProto.UINT8)
+    rounded = build.add("Round", [scaled], "edgeseg/rounded")
+    build.give("Cast", [rounded], "confidence", spec, to=TensorProto.UINT8)
 
 
 def _output_info(name: str, spec: ModelSpec, outputs: Sequence[str]) -> onnx.ValueInfoProto:

@@ -35,6 +35,7 @@ from edgeseg.export.source.first_nonfinite import nonfinite_source
 from edgeseg.export.source.onnx_file import expect_float
 from edgeseg.export.source.original import Original, Own, Reading, Results, own_threshold
 from edgeseg.export.source.reference_engine import prediction_from_logits, sigmoid, softmax
+from edgeseg.graphs.cut_labels import expose_logits
 from edgeseg.image import Float32, fit, normalise
 from edgeseg.proof.samples import synthetic_samples
 from edgeseg.spec import ModelSpec
@@ -343,7 +344,7 @@ def strip_deployment(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     expect_float(model)
     with quiet():
-        typed = shape_inference.infer_shapes(model)
+        typed = shape_inference.infer_shapes(expose_logits(model))
         return onnx.utils.Extractor(typed).extract_model([NORMALISED], ["logits"])
 
 

@@ -22,6 +22,7 @@ from edgeseg.export.trace.form import (
     Tensors,
     is_comparable,
 )
+from edgeseg.graphs.cut_labels import expose_logits
 from edgeseg.image import Float32, UInt8
 from edgeseg.runtime.engines.engine import INPUT, LABELS
 from edgeseg.runtime.engines.ort_session import EVERYTHING, NOTHING, open_session, translate_errors
@@ -51,7 +52,7 @@ class OnnxForm:
         self._fused = fused
         self._forward = forward
         with quiet():
-            self._model = shape_inference.infer_shapes(model)
+            self._model = shape_inference.infer_shapes(expose_logits(model))
         self._graph = self._model.graph
         self.quantised = any(node.op_type == "DequantizeLinear" for node in self._graph.node)
 

@@ -23,6 +23,7 @@ from edgeseg.export.trace.form import (
     Tensors,
     is_comparable,
 )
+from edgeseg.graphs.ir_file import logits_output
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import INPUT, LABELS
 from edgeseg.runtime.engines.openvino_core import shared_core
@@ -44,6 +45,7 @@ class OpenVinoForm:
     def __init__(self, name: str, model: Any) -> None:
         self.name = name
         self._model = model.clone()  # which drops some second names of tensors, once
+        _expose_logits(self._model)
         self.quantised = any(node.get_type_name() == "FakeQuantize" for node in self._nodes)
 
     @cached_property
@@ -131,6 +133,14 @@ class OpenVinoForm:
 def _model(ports: list[Any], parameters: list[Any]) -> Any:
     operations = require("openvino.opset13", "export")
     return require("openvino", "export").Model([operations.result(port) for port in ports], parameters)
+
+
+def _expose_logits(model: Any) -> None:
+    """Give the logits of the picture their name where the labels are cut and not the logits."""
+    if LOGITS not in _ports(model):
+        port = logits_output(model)
+        port.get_tensor().set_names({LOGITS})
+        model.add_results([require("openvino.opset13", "export").result(port)])
 
 
 def _name(node: Any) -> str:
