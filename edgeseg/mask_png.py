@@ -33,12 +33,22 @@ def mask_png(mask: UInt8, palette: Sequence[tuple[int, int, int]]) -> bytes:
     """
     grey = cv2.imencode(".png", mask)[1].tobytes()
     size_and_depth = grey[16:25]
-    colors = [*palette, *[(0, 0, 0)] * (256 - len(palette))]
-    if len(palette) <= VOID:
-        colors[VOID] = _VOID_COLOR
+    colors = void_palette(palette)
     header = _chunk(b"IHDR", size_and_depth + bytes([_PALETTE_KIND]) + grey[26:29])
     table = _chunk(b"PLTE", bytes(value for color in colors for value in color))
     return grey[: _HEADER.start] + header + table + grey[_HEADER.stop :]
+
+
+def void_palette(palette: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Complete a palette to 256 colours of RGB, as :func:`mask_png` has them.
+
+    >>> void_palette([(0, 0, 0), (128, 0, 0)])[255]
+    (224, 224, 192)
+    """
+    colors = [*palette, *[(0, 0, 0)] * (256 - len(palette))]
+    if len(palette) <= VOID:
+        colors[VOID] = _VOID_COLOR
+    return colors
 
 
 def _chunk(name: bytes, body: bytes) -> bytes:

@@ -20,7 +20,19 @@ from edgeseg.artifact import Artifact
 pytestmark = pytest.mark.long
 
 CHECKPOINT = ROOT / "edgeseg" / "assets" / "cells.pt"
-EXTRAS = ("", "onnxruntime", "openvino", "tensorrt", "train", "export", "pretrained", "labels", "huggingface", "all")
+EXTRAS = (
+    "",
+    "onnxruntime",
+    "openvino",
+    "tensorrt",
+    "train",
+    "export",
+    "pretrained",
+    "labels",
+    "huggingface",
+    "geo",
+    "all",
+)
 EVERY = frozenset(EXTRAS)
 MAKES = frozenset({"export", "all"})
 LEARNS = frozenset({"train", "all"})

@@ -15,21 +15,21 @@ from pathlib import Path
 from edgeseg.errors import DataError
 from edgeseg.files.tiff_page import TiffPage, read_pages
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 ORIENTATION, _SAMPLES, _STRIP_ROWS, _PLANAR, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT = 274, 277, 278, 284, 317, 322, 323
 _EXTRA_SAMPLES, _SAMPLE_FORMAT = 338, 339
 _SHAPE = (_WIDTH, _HEIGHT, _COMPRESSION, _STRIP_ROWS, _PREDICTOR, _TILE_WIDTH, _TILE_HEIGHT)
 
-_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, CMYK, _YCBCR = 0, 1, 2, 3, 5, 6
 _DEPTHS = {
     _WHITE_IS_ZERO: (1, 8, 16),
     _BLACK_IS_ZERO: (1, 8, 10, 12, 14, 16),
     _RGB: (8, 10, 12, 14, 16),
     _PALETTE: (1, 4, 8),
-    _CMYK: (8,),
+    CMYK: (8,),
     _YCBCR: (8,),
 }
-_COLOURS = {_RGB: 3, _CMYK: 4, _YCBCR: 3}
+_COLOURS = {_RGB: 3, CMYK: 4, _YCBCR: 3}
 _KNOWN_COMPRESSIONS = {1, 2, 3, 4, 5, 7, 8, 32773, 32946}
 _OTHER_COMPRESSIONS = {
     6: "old-style JPEG",
@@ -115,7 +115,7 @@ def prepare_tiff(data: bytes, path: Path, as_indices: bool = False, number: int 
 
 
 def _prepare(page: TiffPage, path: Path, as_indices: bool) -> TiffPicture:
-    photometric = page.first(_PHOTOMETRIC, -1)
+    photometric = page.first(PHOTOMETRIC, -1)
     bits = _depth(page, _BLACK_IS_ZERO if as_indices and photometric == _PALETTE else photometric, path)
     _check_compression(page.first(_COMPRESSION, 1), path)
     page.check_whole()
@@ -123,7 +123,7 @@ def _prepare(page: TiffPage, path: Path, as_indices: bool) -> TiffPicture:
     changes = {ORIENTATION: 1}
     negative = photometric == _WHITE_IS_ZERO and bits == 16
     if negative or (as_indices and photometric in (_WHITE_IS_ZERO, _PALETTE)):
-        changes[_PHOTOMETRIC] = _BLACK_IS_ZERO
+        changes[PHOTOMETRIC] = _BLACK_IS_ZERO
     samples = page.first(_SAMPLES, 1)
     if samples > _COLOURS.get(photometric, 1):
         changes[_EXTRA_SAMPLES] = 1  # alpha that is in the colours already: OpenCV leaves them as they are
@@ -181,6 +181,6 @@ def _planes(page: TiffPage, colours: int, samples: int) -> Iterator[bytes]:
     for plane in range(colours):
         own = slice(plane * share, (plane + 1) * share)
         tags = {tag: values for tag in _SHAPE if (values := page.values(tag))}
-        tags |= {_BITS: (bits,), _PHOTOMETRIC: (_BLACK_IS_ZERO,), _SAMPLES: (1,)}
+        tags |= {_BITS: (bits,), PHOTOMETRIC: (_BLACK_IS_ZERO,), _SAMPLES: (1,)}
         tags |= {page.places[0]: tuple(offsets[own]), page.places[1]: tuple(counts[own])}
         yield page.with_table(tags)

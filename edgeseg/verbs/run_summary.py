@@ -17,7 +17,7 @@ from edgeseg.runtime.events.redact import redact_values
 from edgeseg.runtime.events.standard_streams import ReaderGone, print_result
 from edgeseg.runtime.session.session import RunSession
 from edgeseg.runtime.session.settings import RunSettings
-from edgeseg.runtime.session.tiled import TiledSummary
+from edgeseg.runtime.session.tiled_summary import TiledSummary
 from edgeseg.runtime.sinks.class_shares import ShareSink
 from edgeseg.runtime.sinks.likeness import Unlike
 from edgeseg.runtime.sinks.likeness_watch import LikenessSink

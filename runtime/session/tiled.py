@@ -6,15 +6,15 @@ import glob
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgeseg.artifact import Artifact, artifact_folder
-from edgeseg.errors import DataError, SourceError, UserError
+from edgeseg.errors import DataError, OutputError, SourceError, UserError
 from edgeseg.files.image_files import list_images, match_images
+from edgeseg.files.output_paths import is_same
 from edgeseg.runtime.engines.engine import EngineOptions
 from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.engines.slot_pool import SlotPool
@@ -22,19 +22,22 @@ from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.events.event import Event, OnEvent, event_to_stderr
 from edgeseg.runtime.output_check import check_outputs
 from edgeseg.runtime.session.settings import RunSettings
+from edgeseg.runtime.session.tiled_summary import TiledSummary
 from edgeseg.runtime.sinks.class_shares import count_shares
 from edgeseg.runtime.sinks.mask_folder import MaskFolder, mask_origin
 from edgeseg.runtime.sinks.pictures import overlay_name
-from edgeseg.runtime.sinks.save_target import SaveTarget, save_target
+from edgeseg.runtime.sinks.save_target import MARK, SaveTarget, save_target
 from edgeseg.runtime.sources.files_read import source_files
 from edgeseg.runtime.sources.image_sequence import natural_order
 from edgeseg.runtime.sources.kind import CAMERA, IMAGE, IMAGES
 from edgeseg.runtime.sources.source import Report, report_to_stderr
-from edgeseg.runtime.tiles.files import Output, load_picture, mask_output, overlay_output
+from edgeseg.runtime.tiles.files import RASTER_SUFFIXES, Output, is_raster, load_picture, mask_output, overlay_output
 from edgeseg.runtime.tiles.grid import make_grid
 from edgeseg.runtime.tiles.picture import Picture
 from edgeseg.runtime.tiles.predictor import plan_for
-from edgeseg.runtime.tiles.segment import infer_in, segment_bands
+from edgeseg.runtime.tiles.raster import RasterPicture
+from edgeseg.runtime.tiles.raster_files import raster_mask_output, raster_overlay_output
+from edgeseg.runtime.tiles.segment import infer_in, segment_bands, void_label
 from edgeseg.runtime.tiles.tiling import TilePlan
 
 _OUTPUTS = ("show", "save_every", "keep", "masks_keep", "jsonl", "save_frames", "min_confidence")
@@ -42,69 +45,6 @@ _SELECTION = ("every", "max_fps", "rotate", "region")
 
 OnTile = Callable[[int, int], object]
 """Called with the tiles that are done and those that are known of."""
-
-
-@dataclass
-class TiledSummary:
-    """What a run over pictures in tiles did.
-
-    Attributes:
-        plan: size and overlap of its tiles.
-        pictures: how many were segmented.
-        skipped: how many could not be read.
-        tiles: how many were inferred.
-        empty_tiles: tiles without data, which were not.
-        pixels: of all pictures.
-        seconds: from the first picture to the last.
-        written: files and folders.
-        shares: part of all pixels of each class, by name.
-    """
-
-    plan: TilePlan
-    pictures: int = 0
-    skipped: int = 0
-    tiles: int = 0
-    empty_tiles: int = 0
-    pixels: int = 0
-    seconds: float = 0.0
-    written: list[str] = field(default_factory=list)
-    shares: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def tiles_per_s(self) -> float:
-        """Tiles inferred a second."""
-        return self.tiles / self.seconds if self.seconds else 0.0
-
-    @property
-    def megapixels_per_s(self) -> float:
-        """Million pixels of the pictures a second, everything counted: reading, overlap, writing."""
-        return self.pixels / 1e6 / self.seconds if self.seconds else 0.0
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        plan = self.plan
-        return {
-            "tile": list(plan.tile),
-            "overlap": plan.overlap,
-            "exact": plan.is_exact,
-            "pictures": self.pictures,
-            "skipped": self.skipped,
-            "tiles": self.tiles,
-            "empty_tiles": self.empty_tiles,
-            "pixels": self.pixels,
-            "seconds": self.seconds,
-            "tiles_per_s": self.tiles_per_s,
-            "megapixels_per_s": self.megapixels_per_s,
-            "written": self.written,
-            "classes": self.shares,
-        }
-
-    def __str__(self) -> str:
-        speed = f"{self.tiles_per_s:.1f} tiles a second, {self.megapixels_per_s:.2f} megapixels a second"
-        head = f"{self.pictures} pictures, {self.tiles} tiles in {self.seconds:.2f} s: {speed}"
-        notes = [f"{self.skipped} pictures skipped"] if self.skipped else []
-        notes += [f"{self.empty_tiles} tiles without data"] if self.empty_tiles else []
-        return "\n".join([head, str(self.plan), *notes])
 
 
 def run_tiled(
@@ -157,6 +97,8 @@ class _Run:
         self.summary = TiledSummary(plan)
         self._labels = np.zeros(256, np.int64)
         self._done = self._total = 0
+        self._stems: set[str] = set()
+        self._missing = 0
         folder, source = settings.outputs.save_masks, settings.source.source
 
         def say(kind: str, message: str, reason: str = "", **facts: object) -> None:
@@ -168,7 +110,7 @@ class _Run:
         summary, began_s = self.summary, time.monotonic()
         for index, path in enumerate(paths):
             try:
-                with closing(load_picture(path)) as picture:
+                with closing(RasterPicture(path) if is_raster(path) else load_picture(path)) as picture:
                     self._segment(picture, path, index, infer, on_tile)
             except DataError as error:
                 if len(paths) == 1:
@@ -180,32 +122,39 @@ class _Run:
             raise SourceError(f"None of the {len(paths)} images of {self._settings.source.source} could be read.")
         summary.written = self._list_written()
         summary.shares = count_shares(self._labels, self._spec)
+        summary.no_data = self._missing / max(summary.pixels, 1)
         return summary
 
     def _segment(self, picture: Picture, path: Path, index: int, infer: Any, on_tile: OnTile) -> None:
         summary, grid = self.summary, make_grid(*picture.size, self.summary.plan)
         self._total += len(grid)
         counts = np.zeros_like(self._labels)
-        empty = 0
+        empty = missing = 0
 
         def tick() -> None:
             self._done += 1
             on_tile(self._done, self._total)
 
         with ExitStack() as stack:
-            writers = [stack.enter_context(output) for output in self._outputs(path, index)]
+            writers = [stack.enter_context(output) for output in self._outputs(picture, path, index)]
             for band in segment_bands(picture, grid, infer, self._settings.slots, self._spec, tick):
                 for write in writers:
                     write(band)
                 counts += np.bincount(band.labels.ravel(), minlength=256)
+                missing += 0 if band.valid is None else band.valid.size - int(np.count_nonzero(band.valid))
                 empty += band.skipped
+        counts[void_label(self._spec)] -= missing
         self._labels += counts
+        self._missing += missing
         summary.pictures += 1
         summary.tiles += len(grid) - empty
         summary.empty_tiles += empty
         summary.pixels += picture.size[0] * picture.size[1]
 
-    def _outputs(self, path: Path, index: int) -> Iterator[Output]:
+    def _outputs(self, picture: Picture, path: Path, index: int) -> Iterator[Output]:
+        if isinstance(picture, RasterPicture):
+            yield from self._raster_outputs(picture, path, index)
+            return
         if self._masks is not None:
             yield mask_output(self._masks, path.name, index, self._spec)
         if self._target is not None:
@@ -213,6 +162,17 @@ class _Run:
             place = self._target.picture if folder is None else folder / overlay_name(path, folder)
             assert place is not None
             yield overlay_output(place, self._spec, self._settings.outputs.legend)
+
+    def _raster_outputs(self, picture: RasterPicture, path: Path, index: int) -> Iterator[Output]:
+        outputs, size, place = self._settings.outputs, picture.size, picture.georeference
+        stem = path.stem if path.stem.casefold() not in self._stems else f"{path.stem}_{index:06d}"
+        self._stems.add(stem.casefold())
+        if outputs.save_masks is not None:
+            mask = outputs.save_masks / f"{stem}.tif"
+            yield raster_mask_output(mask, size, place, self._spec, mask_origin(self._settings.source.source))
+        if self._target is not None:
+            drawn = self._target.picture or self._target.path / f"{stem}{MARK}.tif"
+            yield raster_overlay_output(drawn, size, place, self._spec, outputs.legend)
 
     def _list_written(self) -> list[str]:
         found = [self._settings.outputs.save_masks, self._target.path if self._target else None]
@@ -236,13 +196,35 @@ def _check(settings: RunSettings) -> tuple[list[Path], SaveTarget | None]:
     given += [name for name in ("max_frames", "when_changed") if getattr(settings, name) is not None]
     if given:
         raise UserError(f"`{given[0]}` does not go with `tile`: masks go to `save_masks`, overlays to `save`.")
-    target = save_target(outputs.save, source.source) if outputs.save else None
+    target = _read_target(outputs.save, source.source) if outputs.save else None
     if target is not None and target.video is not None:
         raise UserError(f"`save={target.video.name!r}` is a video and does not go with `tile`. Name a folder.")
     others = [artifact_folder(settings.artifact), *([settings.config] if settings.config else [])]
     files = [target.picture] if target is not None and target.picture is not None else []
     check_outputs(files, outputs.save_masks, source.source, others, target.folder if target else None)
-    return _list_pictures(source.source), target
+    paths = _list_pictures(source.source)
+    _check_raster_names(paths, settings)
+    return paths, target
+
+
+def _read_target(save: Path, source: str) -> SaveTarget:
+    """Read ``save`` as other runs do, and as a TIFF where the source is one."""
+    path = Path(source)
+    if not (path.is_file() and is_raster(path)):
+        return save_target(save, source)
+    if save.suffix.lower() in RASTER_SUFFIXES:
+        return SaveTarget(picture=save)
+    if save.suffix and not save.is_dir():
+        raise OutputError(f"`save` of a TIFF in tiles is a TIFF or a folder; found {save.name!r}. Name it .tif.")
+    return save_target(save, source)
+
+
+def _check_raster_names(paths: list[Path], settings: RunSettings) -> None:
+    """Refuse a folder in which masks of TIFF pictures would lie over these pictures."""
+    folder = settings.outputs.save_masks
+    for path in paths if folder is not None else ():
+        if folder is not None and is_raster(path) and is_same(folder / f"{path.stem}.tif", path):
+            raise OutputError(f"The result for {path} would overwrite it. Choose another folder.")
 
 
 def _list_pictures(source: str) -> list[Path]:
