@@ -20,6 +20,7 @@ def comparison_text(comparison: Comparison, by_class: bool = True) -> str:
         parts.append(class_table(comparison))
     if table := confidence_table(comparison):
         parts.append(table)
+    parts.extend(f"{name}: {record}" for name, record in comparison.tiles.items())
     parts.extend(f"note: {visible(note)}" for note in comparison_notes(comparison))
     return "\n".join(parts)
 

@@ -19,12 +19,13 @@ from edgeseg.export.trace.trace import Trace, trace
 from edgeseg.image import UInt8, fit
 from edgeseg.masks.mask_values import GivenValues
 from edgeseg.proof.compare import Comparison, compare
-from edgeseg.proof.publishing import artifact_stage, engine_stage
+from edgeseg.proof.publishing import artifact_stage, engine_stage, tiled_stage
 from edgeseg.proof.samples import Samples, UnreadableImageError, samples_from
 from edgeseg.proof.stage import Stage
 from edgeseg.runtime.engines.engine import EngineOptions, open_with
 from edgeseg.runtime.engines.placement import placement_of
 from edgeseg.runtime.engines.precision import FLOATS
+from edgeseg.runtime.tiles.tiling import Tiling
 from edgeseg.spec import ModelSpec
 
 VerifyData = tuple[Path, str | None, int | None, GivenValues | None]
@@ -32,33 +33,40 @@ VerifyData = tuple[Path, str | None, int | None, GivenValues | None]
 
 
 @contextlib.contextmanager
-def open_models(paths: Sequence[Path]) -> Iterator[tuple[list[Stage], ModelSpec]]:
+def open_models(paths: Sequence[Path], tiling: Tiling | None = None) -> Iterator[tuple[list[Stage], ModelSpec]]:
     """Open checkpoints and artifacts; gives their stages and the reference's spec.
+
+    Args:
+        paths: the reference first.
+        tiling: cut pictures into tiles; None: resize them.
 
     Raises:
         UserError: their classes differ.
         CheckpointError, ArtifactError: one cannot be opened.
     """
     with contextlib.ExitStack() as stack:
-        opened = [open_form(path, stack) for path in paths]
+        opened = [open_form(path, stack, tiling=tiling) for path in paths]
         expect_same_classes(paths, [spec for _, spec in opened])
         yield name_apart([stage for stage, _ in opened]), opened[0][1]
 
 
-def compare_models(paths: Sequence[Path], data: VerifyData, progress: Progress = no_progress) -> Comparison:
+def compare_models(
+    paths: Sequence[Path], data: VerifyData, progress: Progress = no_progress, tiling: Tiling | None = None
+) -> Comparison:
     """Compare every model with the first one.
 
     Args:
         paths: checkpoints and artifacts, the reference first.
         data: folder, split, ignore index and mask values, see :func:`~edgeseg.proof.samples.samples_from`.
         progress: ticks once an image.
+        tiling: cut pictures into tiles; None: resize them.
 
     Raises:
         UserError: their classes differ.
         DataError: images or masks cannot be used.
         CheckpointError, ArtifactError: a model cannot be opened.
     """
-    with open_models(paths) as (stages, spec):
+    with open_models(paths, tiling) as (stages, spec):
         samples = choose_samples(data, spec)
         with progress("verify", len(samples)) as tick:
             return compare(stages, samples, spec, tick)
@@ -115,8 +123,16 @@ def expect_same_classes(paths: Sequence[Path], specs: Sequence[ModelSpec]) -> No
             )
 
 
-def open_form(path: Path, stack: contextlib.ExitStack, precision: str | None = None) -> tuple[Stage, ModelSpec]:
+def open_form(
+    path: Path, stack: contextlib.ExitStack, precision: str | None = None, tiling: Tiling | None = None
+) -> tuple[Stage, ModelSpec]:
     """Open a checkpoint, or an artifact in the precision that it runs in or in another; ``stack`` closes it.
+
+    Args:
+        path: of either.
+        stack: closes it.
+        precision: of an artifact; None: the one that it runs in.
+        tiling: cut pictures into tiles; None: resize them.
 
     Raises:
         CheckpointError, ArtifactError: it cannot be opened.
@@ -127,14 +143,15 @@ def open_form(path: Path, stack: contextlib.ExitStack, precision: str | None = N
         engine = open_with(artifact, options)
         computed_in = placement_of(engine, options).precision
         name = f"{artifact.format} {artifact.precision}" + (f", {computed_in}" if computed_in in FLOATS[1:] else "")
-        return artifact_stage(artifact, stack, name, engine), artifact.spec
+        return artifact_stage(artifact, stack, name, engine, tiling), artifact.spec
     require("torch", "export")
     from edgeseg.training.checkpoint import load_model
 
     loaded = load_model(path)
     engine = ReferenceEngine(torch_forward(loaded.model), loaded.spec)
     stack.callback(engine.close)
-    return engine_stage("torch", engine), loaded.spec
+    stage = engine_stage("torch", engine) if tiling is None else tiled_stage("torch", engine, tiling)
+    return stage, loaded.spec
 
 
 def name_apart(stages: list[Stage]) -> list[Stage]:

@@ -26,7 +26,7 @@ from edgeseg.runtime.tiles.grid import make_grid
 from edgeseg.runtime.tiles.picture import LoadedPicture
 from edgeseg.runtime.tiles.predictor import plan_for
 from edgeseg.runtime.tiles.segment import infer_in, segment_whole
-from edgeseg.runtime.tiles.tiling import TilePlan, Tiling
+from edgeseg.runtime.tiles.tiling import Tile, TilePlan, Tiling, read_tiling
 from edgeseg.spec import ModelSpec
 
 
@@ -67,7 +67,7 @@ class Model:
         """Whether :meth:`close` was called."""
         return self._pool.closed
 
-    def __call__(self, image: Image, *, rgb: bool = False, tile: bool | int | Tiling = False) -> Result:
+    def __call__(self, image: Image, *, rgb: bool = False, tile: Tile = False) -> Result:
         """Segment one image.
 
         Args:
@@ -103,7 +103,7 @@ class Model:
         labels = unfit(prediction.labels, self.spec, (bgr.shape[0], bgr.shape[1]))
         return Result(labels, given, self.spec, prediction, rgb, path)
 
-    def plan_tiles(self, tile: bool | int | Tiling = True) -> TilePlan:
+    def plan_tiles(self, tile: Tile = True) -> TilePlan:
         """Choose the tiles that ``tile`` stands for; how far the network sees is measured where its file does not tell.
 
         Args:
@@ -120,7 +120,7 @@ class Model:
             32
         """
         self._pool.expect_open()
-        tiling = _read_tiling(tile)
+        tiling = read_tiling(tile) or Tiling()
         if tiling not in self._plans:
             infer = infer_in(self._pool, self.spec)
             self._plans[tiling] = plan_for(tiling, infer, self.spec, self.artifact.path.name, self.artifact)
@@ -135,7 +135,7 @@ class Model:
         images: Images,
         *,
         rgb: bool = False,
-        tile: bool | int | Tiling = False,
+        tile: Tile = False,
         on_error: Callable[[Image, DataError], object] | None = None,
     ) -> Iterator[Result]:
         """Segment many images, all slots at work, and give the results in the order of the images.
@@ -245,16 +245,6 @@ class Model:
 
     def __repr__(self) -> str:
         return f"Model({self.artifact.path.name}{', closed' if self.closed else ''})"
-
-
-def _read_tiling(tile: bool | int | Tiling) -> Tiling:
-    if isinstance(tile, Tiling):
-        return tile
-    if tile is True:
-        return Tiling()
-    if isinstance(tile, bool) or not isinstance(tile, int):
-        raise UserError(f"`tile` is True, an overlap in pixels or a Tiling; found {tile!r}.")
-    return Tiling(tile)
 
 
 def _first_of(

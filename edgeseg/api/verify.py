@@ -11,6 +11,7 @@ from edgeseg.artifact import Artifact
 from edgeseg.console.progress import OnProgress, report_to
 from edgeseg.errors import UserError
 from edgeseg.runtime.engines.engine import EngineOptions
+from edgeseg.runtime.tiles.tiling import Tile, read_tiling
 
 if TYPE_CHECKING:
     from edgeseg.export.verify import VerifyData
@@ -29,6 +30,7 @@ def verify(
     device: str | None = None,
     precision: str | None = None,
     budget: Budget | None = None,
+    tile: Tile = False,
     progress: OnProgress | None = None,
 ) -> Comparison:
     """Put models side by side, from the image to the mask.
@@ -50,6 +52,8 @@ def verify(
         precision: ``f32``, ``bf16``, ``f16``, or ``auto``, what the engine likes; None: as they run there, and nothing
             is written unless ``device`` is given.
         budget: what may be lost there; None: what INT8 may lose.
+        tile: keep the scale of the images and cut them into overlapping tiles, see
+            :meth:`edgeseg.api.model.Model.__call__`; ``comparison.tiles`` then says whether seams show.
         progress: called with a description, a count and its end.
 
     Returns:
@@ -75,11 +79,13 @@ def verify(
         raise UserError(f"`models` is a list with at least one model, the reference first; found {models!r}.")
     paths = [model.path if isinstance(model, Artifact) else Path(model) for model in models]
     need_to_compare(paths)
-    images = (Path(data), split, ignore_index, mask_values)
+    images, tiling = (Path(data), split, ignore_index, mask_values), read_tiling(tile)
+    if tiling is not None and not (device is None and precision is None):
+        raise UserError("`tile` does not go with `device` or `precision`: what is proven is the network's own size.")
     if device is None and precision is None:
         from edgeseg.export.verify import compare_models
 
-        return compare_models(paths, images, report_to(progress))
+        return compare_models(paths, images, report_to(progress), tiling)
     return _prove(paths, images, EngineOptions(device or "CPU", precision=precision), budget, progress)
 
 

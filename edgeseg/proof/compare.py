@@ -23,6 +23,7 @@ from edgeseg.proof.samples import Sample, Samples, UnreadableImageError
 from edgeseg.proof.stage import Stage, answer_digest
 from edgeseg.runtime.engines.predictor import Examined
 from edgeseg.runtime.measure.recorded import AS_SHOWN
+from edgeseg.runtime.tiles.seams import TileRecord
 from edgeseg.spec import ModelSpec, default_ignore_index
 
 
@@ -109,6 +110,7 @@ class Comparison:
         skipped: a sentence for each unreadable image.
         labels_seen: labels the reference gave anywhere.
         looks: how many models were held against these images before one of them was taken.
+        tiles: by stage, how pictures were cut into tiles and whether seams show; empty where they were resized.
         proof_note: a sentence when a stage ran in a stand-in for its engine, else empty.
     """
 
@@ -122,6 +124,7 @@ class Comparison:
     labels_seen: set[int] = field(default_factory=set)
     proof_note: str = ""
     looks: int = 1
+    tiles: dict[str, TileRecord] = field(default_factory=dict)
 
     @property
     def reference(self) -> StageScore:
@@ -173,6 +176,7 @@ class Comparison:
             "masks": AS_SHOWN,
             "proof_note": self.proof_note,
             "stages": {stage.name: self._stage_dict(stage) for stage in self.stages},
+            **({"tiles": {name: record.to_dict() for name, record in self.tiles.items()}} if self.tiles else {}),
         }
 
     def _stage_dict(self, stage: StageScore) -> dict[str, Any]:
@@ -219,6 +223,7 @@ def compare(
     ignored = samples.ignore_index if samples.labelled else default_ignore_index(spec.task, spec.num_classes)
     scores = [begin_score(stage.name, spec, ignored) for stage in stages]
     result = Comparison(scores, spec.classes, samples.labelled, samples.source, samples.split)
+    result.tiles = {stage.name: stage.tiles for stage in stages if stage.tiles is not None}
     for sample in samples:
         tick()
         if (pair := _read(sample, result.skipped)) is not None:

@@ -18,6 +18,8 @@ from edgeseg.proof.stage import Stage
 from edgeseg.runtime.engines.engine import CONFIDENCE, Engine, open_engine
 from edgeseg.runtime.engines.predictor import Predictor
 from edgeseg.runtime.engines.threshold import shown_threshold
+from edgeseg.runtime.tiles.predictor import TiledPredictor
+from edgeseg.runtime.tiles.tiling import Tiling
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,28 @@ def open_staged(staged: Path, manifest: Mapping[str, Any]) -> Artifact:
 
 
 def artifact_stage(
-    artifact: Artifact, stack: contextlib.ExitStack, name: str | None = None, engine: Engine | None = None
+    artifact: Artifact,
+    stack: contextlib.ExitStack,
+    name: str | None = None,
+    engine: Engine | None = None,
+    tiling: Tiling | None = None,
 ) -> Stage:
-    """Open an artifact in ``engine`` (default: its own) as a stage; ``stack`` closes it."""
+    """Open an artifact in ``engine`` (default: its own) as a stage, of whole pictures or tiles; ``stack`` closes it."""
     name = name or f"{artifact.format} {artifact.precision}"
     opened = engine or open_engine(artifact)
     stack.callback(opened.close)
-    return engine_stage(name, opened, CONFIDENCE in artifact.outputs)
+    has_confidence = CONFIDENCE in artifact.outputs
+    if tiling is not None:
+        return tiled_stage(name, opened, tiling, artifact, has_confidence)
+    return engine_stage(name, opened, has_confidence)
+
+
+def tiled_stage(
+    name: str, engine: Engine, tiling: Tiling, artifact: Artifact | None = None, has_confidence: bool = True
+) -> Stage:
+    """Make a stage that cuts pictures into tiles and keeps their scale, see :func:`engine_stage`."""
+    predictor = TiledPredictor(engine, tiling, shown_threshold(engine.spec, has_confidence), artifact, slots=1)
+    return Stage(name, predictor, predictor.examine, predictor.record)
 
 
 def engine_stage(name: str, engine: Engine, has_confidence: bool = True) -> Stage:

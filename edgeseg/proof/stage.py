@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edgeseg.image import UInt8
 from edgeseg.pixel_digest import pixel_digest
 from edgeseg.runtime.engines.predictor import Examined
+from edgeseg.runtime.tiles.seams import TileRecord
 
 Predict = Callable[[UInt8], UInt8]
 """HWC uint8 BGR image to HW uint8 labels of the image's size."""
@@ -24,11 +25,13 @@ class Stage:
         name: what tables call it.
         predict: gives the labels that a run shows, with the threshold applied.
         examine: gives the same with the confidence behind it; None for what has none.
+        tiles: of pictures that are cut into tiles, which, and whether their seams show; else None.
     """
 
     name: str
     predict: Predict
     examine: Examine | None = None
+    tiles: TileRecord | None = None
 
     def answer(self, image: UInt8) -> Examined:
         """Say all there is to say about an image."""

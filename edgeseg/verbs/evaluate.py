@@ -16,6 +16,7 @@ from edgeseg.files.atomic import check_writable
 from edgeseg.verbs.flags.engine import add_device_arguments
 from edgeseg.verbs.flags.masks import add_mask_arguments
 from edgeseg.verbs.flags.threshold import read_threshold
+from edgeseg.verbs.flags.tile import add_tile_arguments, read_tile_flags
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.evaluate import Evaluation
@@ -25,6 +26,7 @@ SIZES_ASIDE = "(number of objects: connected areas of one class in the masks; ea
 EXAMPLES = (
     "edgeseg evaluate ARTIFACT --data DIR",
     "edgeseg evaluate ARTIFACT --data DIR --split test --out results",
+    "edgeseg evaluate ARTIFACT --data DIR --tile",
 )
 
 
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder or data.yaml")
     data.add_argument("--split", default="val", help="which split")
     add_mask_arguments(data)
+    add_tile_arguments(parser.add_argument_group("images of any size"))
     engine = parser.add_argument_group("engine")
     engine.add_argument(
         "--conf",
@@ -72,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
             ignore_index=args.ignore_index,
             on_event=event_to_stderr,
             mask_values=args.mask_values,
+            tile=read_tile_flags(args.tile, args.tile_edges) or False,
             progress=progress,
         )
     result = describe_evaluation(evaluation, artifact, args.conf)
@@ -89,6 +93,8 @@ def _text(result: dict[str, Any], evaluation: Evaluation, written: Sequence[Path
     mean = ["mean", *(_score(result[f"mean_{score}"]) for score in scores)]
     lines.append(format_table([["class", "IoU", "boundary IoU", "Dice"], *rows, mean]))
     lines += ["", f"pixel accuracy {result['pixel_accuracy']:.4f}"]
+    if evaluation.tiles is not None:
+        lines += ["", str(evaluation.tiles)]
     if evaluation.sizes is not None:
         lines += ["", evaluation.sizes.table(), SIZES_ASIDE]
     lines += [visible(f"note: {reword(sentence)}") for sentence in evaluation.notes]

@@ -12,14 +12,17 @@ from edgeseg.console.progress import bar_on_tty, show_progress
 from edgeseg.console.quantities import whole
 from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
+from edgeseg.errors import UserError
 from edgeseg.runtime.engines.precision import PRECISIONS
 from edgeseg.verbs.flags.budget import MEASURED, add_budget_arguments, read_limits
 from edgeseg.verbs.flags.masks import add_mask_arguments
+from edgeseg.verbs.flags.tile import add_tile_arguments, read_tile_flags
 
 EXAMPLES = (
     "edgeseg verify best.pt best-fp32-openvino best-int8-openvino --data DIR",
     "edgeseg verify best.pt best-int8-openvino --data DIR --trace",
     "edgeseg verify best-int8-openvino --data DIR --precision auto",
+    "edgeseg verify best-fp32-openvino best-int8-openvino --data DIR --tile",
 )
 
 
@@ -33,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     data.add_argument("--split", help="which split of a data folder (default: val)")
     add_mask_arguments(data)
     add_budget_arguments(parser.add_argument_group("gate"), MEASURED, MEASURED)
+    add_tile_arguments(parser.add_argument_group("images of any size"))
     proof = parser.add_argument_group("proof on a device, written into the artifacts")
     proof.add_argument("--device", metavar="NAME", help="engine's name of the device that is proven (default: CPU)")
     proof.add_argument(
@@ -49,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare models and print how much they differ; returns the exit code."""
+    tiling = read_tile_flags(args.tile, args.tile_edges)
+    if args.trace and tiling is not None:
+        raise UserError("`tile` does not go with `trace`: layers are compared at the network's own size.")
     if args.trace:
         return _trace(args)
     need_to_compare(args.models)
@@ -70,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             precision=args.precision,
             budget=Budget(**given, require_held=args.require_held, asked=frozenset(given)),
+            tile=tiling or False,
             progress=progress,
         )
     limits = limit_drop(args.max_drop, held=args.require_held)

@@ -18,6 +18,7 @@ from edgeseg.metrics.boundary_iou import BoundaryIoU
 from edgeseg.metrics.confusion import Confusion
 from edgeseg.metrics.multilabel import make_boundary, make_confusion, make_sizes
 from edgeseg.metrics.size_iou import SizeIoU
+from edgeseg.runtime.tiles.seams import TileRecord
 from edgeseg.spec import ModelSpec
 
 Predict = Callable[[UInt8], UInt8]
@@ -38,6 +39,7 @@ class Evaluation:
         data: the data folder.
         split: of it.
         ignore_index: mask value that was not scored.
+        tiles: how images were cut into tiles, and whether seams show; None where they were resized.
     """
 
     classes: tuple[str, ...]
@@ -49,6 +51,7 @@ class Evaluation:
     data: str = ""
     split: str = ""
     ignore_index: int | None = None
+    tiles: TileRecord | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -79,6 +82,7 @@ class Evaluation:
             "dice": self._by_class(confusion.dice.tolist()),
             "by_size": self.sizes and self.sizes.to_dict(),
             "confusion": confusion.counts.tolist(),
+            **({"tiles": self.tiles.to_dict()} if self.tiles else {}),
         }
 
     def _by_class(self, values: list[float]) -> dict[str, float | None]:

@@ -11,11 +11,10 @@ from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.engines.predictor import Examined
 from edgeseg.runtime.engines.slot_pool import SlotPool
 from edgeseg.runtime.engines.threshold import ApplyThreshold, threshold_for
-from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.tiles.grid import make_grid
 from edgeseg.runtime.tiles.picture import LoadedPicture
-from edgeseg.runtime.tiles.seams import SeamCount
+from edgeseg.runtime.tiles.seams import SeamCount, TileRecord
 from edgeseg.runtime.tiles.segment import infer_in, segment_whole
 from edgeseg.runtime.tiles.sight import Infer, Sight, measure_sight, recorded_sight
 from edgeseg.runtime.tiles.tiling import TilePlan, Tiling, plan_tiles
@@ -58,7 +57,7 @@ class TiledPredictor:
 
     Attributes:
         plan: the tiling as it fits the network.
-        seams: label changes at the seams and elsewhere, of all pictures so far.
+        record: the plan, and label changes at the seams and elsewhere, of all pictures so far.
     """
 
     def __init__(
@@ -69,12 +68,13 @@ class TiledPredictor:
         artifact: Artifact | None = None,
         slots: int = 2,
     ) -> None:
-        self.spec, self.seams = engine.spec, SeamCount()
+        self.spec = engine.spec
         self._threshold, self._slots = threshold or Prediction.copy, slots
         self._pool = SlotPool(engine, slots)
         self._infer = infer_in(self._pool, engine.spec)
         name = "the network" if artifact is None else artifact.path.name
         self.plan = plan_for(tiling, self._infer, engine.spec, name, artifact)
+        self.record = TileRecord(self.plan, SeamCount())
 
     def __call__(self, image: UInt8) -> UInt8:
         """Label map, HW uint8 at the image's own size, of an HWC uint8 BGR image.
@@ -98,7 +98,7 @@ class TiledPredictor:
         said = segment_whole(LoadedPicture(image), grid, self._infer, self._slots, self.spec)
         is_plain = self._threshold is Prediction.copy
         labels = said.labels if is_plain else self._threshold(said).labels
-        self.seams.count(labels, grid)
+        self.record.seams.count(labels, grid)
         return Examined(labels, said.labels, said.confidence)
 
     def close(self) -> None:
@@ -118,16 +118,19 @@ def open_tiled_predictor(
     artifact: Artifact,
     tiling: Tiling,
     threshold: Threshold | None = None,
-    device: str = "CPU",
-    on_event: OnEvent = event_to_stderr,
-    slots: int = 2,
+    options: EngineOptions = EngineOptions(slots=2),  # noqa: B008
 ) -> TiledPredictor:
-    """Open a predictor for pictures of any size, see :func:`edgeseg.runtime.engines.predictor.open_predictor`.
+    """Open a predictor for pictures of any size.
+
+    Args:
+        artifact: what runs.
+        tiling: how pictures are cut.
+        threshold: see :func:`edgeseg.runtime.engines.predictor.open_predictor`.
+        options: where, and in how many slots.
 
     Raises:
-        UserError: the overlap is larger than half a tile; or see there.
-        ArtifactError, MissingExtra, EngineError: see there.
+        UserError: the overlap is larger than half a tile, or the threshold is out of range.
+        ArtifactError, MissingExtra, EngineError: see :func:`edgeseg.runtime.engines.engine.open_engine`.
     """
     apply = threshold_for(artifact, threshold)
-    engine = open_told(artifact, EngineOptions(device, slots, on_event=on_event))
-    return TiledPredictor(engine, tiling, apply, artifact, slots)
+    return TiledPredictor(open_told(artifact, options), tiling, apply, artifact, options.slots)

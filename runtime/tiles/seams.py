@@ -1,4 +1,8 @@
-"""Whether seams show: how often the label changes from pixel to pixel across a seam, and how often elsewhere."""
+"""Whether seams show: how often the label changes from pixel to pixel across a seam, and how often elsewhere.
+
+Networks answer on a grid of their stride, so that labels change more often on its lines than between them, in one
+inference of a whole picture as well. Seams lie on these lines, and are compared with the other ones.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,35 @@ import numpy as np
 
 from edgeseg.image import UInt8
 from edgeseg.runtime.tiles.grid import Grid
+from edgeseg.runtime.tiles.tiling import TilePlan
+
+
+@dataclass(frozen=True)
+class TileRecord:
+    """How pictures were cut, and whether it shows.
+
+    Attributes:
+        plan: size, overlap and grid of the tiles.
+        seams: label changes at the seams and elsewhere.
+    """
+
+    plan: TilePlan
+    seams: SeamCount
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        plan = self.plan
+        return {
+            "tile": list(plan.tile),
+            "overlap": plan.overlap,
+            "edges": plan.edges,
+            "exact": plan.is_exact,
+            "reach": plan.sight.reach,
+            **self.seams.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        return f"{self.plan}: {self.seams}"
 
 
 @dataclass
@@ -17,7 +50,7 @@ class SeamCount:
 
     Attributes:
         pairs, changes: across a seam between two tiles.
-        other_pairs, other_changes: everywhere else, in the same direction.
+        other_pairs, other_changes: across the other lines of the network's grid, in the same direction.
 
     >>> SeamCount(1000, 30, 100000, 2000).excess
     1.5
@@ -36,19 +69,21 @@ class SeamCount:
             grid: of the tiles that they come from.
         """
         rows, columns = grid.seams
-        self._add(labels[1:] != labels[:-1], rows)
-        self._add((labels[:, 1:] != labels[:, :-1]).T, columns)
+        self._add(labels[1:] != labels[:-1], rows, grid.plan.stride)
+        self._add((labels[:, 1:] != labels[:, :-1]).T, columns, grid.plan.stride)
 
-    def _add(self, changes: Any, seams: tuple[int, ...]) -> None:
+    def _add(self, changes: Any, seams: tuple[int, ...], stride: int) -> None:
         if not seams:
             return
+        lines = np.arange(stride, changes.shape[0] + 1, stride)
         by_line = np.count_nonzero(changes, axis=1)
         at_seams = int(by_line[[seam - 1 for seam in seams]].sum())
+        others = np.setdiff1d(lines, seams)
         width = changes.shape[1]
         self.pairs += len(seams) * width
         self.changes += at_seams
-        self.other_pairs += (len(by_line) - len(seams)) * width
-        self.other_changes += int(by_line.sum()) - at_seams
+        self.other_pairs += len(others) * width
+        self.other_changes += int(by_line[others - 1].sum())
 
     @property
     def rate(self) -> float:
@@ -74,7 +109,6 @@ class SeamCount:
     def __str__(self) -> str:
         if not self.pairs:
             return "no seams: each picture fits into one tile"
-        told = (
-            f"labels change at {100 * self.rate:.2f} % of the pixel pairs across seams, {100 * self.other_rate:.2f} %"
-        )
-        return f"{told} elsewhere" + (f" ({self.excess:.2f} times)" if np.isfinite(self.excess) else "")
+        here, elsewhere = f"{100 * self.rate:.2f} %", f"{100 * self.other_rate:.2f} %"
+        told = f"labels change at {here} of the pixel pairs across seams, at {elsewhere} elsewhere"
+        return told + (f" ({self.excess:.2f} times)" if np.isfinite(self.excess) else "")

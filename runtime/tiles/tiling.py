@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from edgeseg.errors import UserError
 from edgeseg.runtime.tiles.sight import Sight
@@ -39,6 +40,26 @@ class Tiling:
             raise UserError(f"`overlap` is a whole number of pixels from 0 on; found {overlap!r}.")
         if self.edges not in EDGES:
             raise UserError(f"`edges` is one of {', '.join(EDGES)}; found {self.edges!r}.")
+
+
+Tile: TypeAlias = "bool | int | Tiling"
+"""What programs say: True for the overlap that the network needs, an overlap in pixels, or all of it."""
+
+
+def read_tiling(tile: Tile) -> Tiling | None:
+    """Read what a program says; None: pictures are resized.
+
+    Raises:
+        UserError: no overlap.
+
+    >>> read_tiling(True), read_tiling(False)
+    (Tiling(overlap=None, edges='network'), None)
+    """
+    if tile is False or isinstance(tile, Tiling):
+        return tile or None
+    if tile is not True and not isinstance(tile, int):
+        raise UserError(f"`tile` is True, an overlap in pixels or a Tiling; found {tile!r}.")
+    return Tiling() if tile is True else Tiling(tile)
 
 
 @dataclass(frozen=True)

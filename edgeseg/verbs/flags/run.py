@@ -17,7 +17,7 @@ from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, MOST_FPS, Source
 from edgeseg.verbs.flags.engine import add_device_arguments
 from edgeseg.verbs.flags.names import find_flag
 from edgeseg.verbs.flags.threshold import read_threshold
-from edgeseg.verbs.flags.tile import add_tile_arguments, read_tiling
+from edgeseg.verbs.flags.tile import add_tile_arguments, read_tile_flags
 
 SOURCE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".mp4", ".mov", ".mkv", ".avi", ".webm")
 """Who gives one of these in the place of the artifact means it as the source."""
@@ -209,7 +209,7 @@ def settings_from(args: argparse.Namespace) -> RunSettings:
         log_json=args.log_json,
         summary_json=args.json,
         config=args.config,
-        tile=read_tiling(args.tile, args.tile_edges),
+        tile=read_tile_flags(args.tile, args.tile_edges),
     )
 
 

@@ -29,13 +29,13 @@ def add_tile_arguments(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def read_tiling(tile: str | None, edges: str | None) -> Tiling | None:
+def read_tile_flags(tile: str | None, edges: str | None) -> Tiling | None:
     """Read what the flags say; None: pictures are resized.
 
     Raises:
         UserError: no overlap, or edges of no tiles.
 
-    >>> read_tiling("64", None)
+    >>> read_tile_flags("64", None)
     Tiling(overlap=64, edges='network')
     """
     if tile is None:

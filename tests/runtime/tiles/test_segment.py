@@ -9,7 +9,7 @@ from tiles_nets import MakeNet, make_scene
 import edgeseg
 from edgeseg.errors import DataError, EngineError, UserError
 from edgeseg.image import UInt8
-from edgeseg.runtime.engines.engine import open_engine
+from edgeseg.runtime.engines.engine import EngineOptions, open_engine
 from edgeseg.runtime.engines.predictor import open_predictor
 from edgeseg.runtime.tiles.grid import make_grid
 from edgeseg.runtime.tiles.picture import LoadedPicture, MirroredRows, Rows, mirror
@@ -66,9 +66,9 @@ def test_a_picture_smaller_than_a_tile_is_mirrored(make_net: MakeNet) -> None:
 @pytest.mark.parametrize("edges", EDGES)
 @pytest.mark.parametrize("slots", [1, 3])
 def test_any_number_of_slots_gives_the_same(make_net: MakeNet, scene: UInt8, edges: str, slots: int) -> None:
-    with open_tiled_predictor(make_net(*TILE), Tiling(edges=edges), slots=2) as predict:
+    with open_tiled_predictor(make_net(*TILE), Tiling(edges=edges)) as predict:
         expected = predict(scene)
-    with open_tiled_predictor(make_net(*TILE), Tiling(edges=edges), slots=slots) as predict:
+    with open_tiled_predictor(make_net(*TILE), Tiling(edges=edges), options=EngineOptions(slots=slots)) as predict:
         np.testing.assert_array_equal(predict(scene), expected)
 
 
