@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edgeseg.api.datasets import shard_dataset as shard_dataset
     from edgeseg.api.datasets import split_dataset as split_dataset
     from edgeseg.api.evaluate import evaluate as evaluate
+    from edgeseg.api.export_candidates import export_candidates as export_candidates
     from edgeseg.api.export_model import export_model as export_model
     from edgeseg.api.load import load as load
     from edgeseg.api.model import Model as Model
@@ -55,6 +56,7 @@ else:
         **dict.fromkeys(_ERRORS.split(), "errors"),
         **dict.fromkeys(["check_dataset", "convert_dataset", "shard_dataset", "split_dataset"], "api.datasets"),
         "evaluate": "api.evaluate",
+        "export_candidates": "api.export_candidates",
         "export_model": "api.export_model",
         "load": "api.load",
         "Model": "api.model",

@@ -46,6 +46,8 @@ class ModelFormat:
             :data:`~edgeseg.runtime.engines.diagnosis.Row`; empty: that its engine can be imported.
         precisions: called with the engine's name of a device, gives those of ``f32``, ``bf16`` and ``f16`` that layers
             in float can be computed in there, the most precise first; empty: ``f32`` alone, or the engine's own choice.
+        devices: called with nothing, gives the engine's names of the devices that are here; empty: the one that is its
+            default.
         layers: called with an artifact, gives each :class:`~edgeseg.runtime.measure.layer_precision.Layer`.
         layers_untold: what is said where there is no ``layers``.
         layer_times: called with an artifact and ``device=``, gives each
@@ -74,6 +76,7 @@ class ModelFormat:
     packages: tuple[str, ...] = ()
     findings: str = ""
     precisions: str = ""
+    devices: str = ""
     layers: str = ""
     layers_untold: str = "the engine does not tell"
     layer_times: str = ""
@@ -133,6 +136,7 @@ OPENVINO = ModelFormat(
     packages=("openvino", "nncf"),
     findings="edgeseg.runtime.engines.diagnosis:openvino_rows",
     precisions="edgeseg.runtime.engines.openvino_core:openvino_precisions",
+    devices="edgeseg.runtime.engines.openvino_core:openvino_devices",
     layers="edgeseg.runtime.measure.layer_precision:executed_layers",
     layer_times="edgeseg.runtime.measure.layer_times:layer_times",
     trace="edgeseg.export.trace.open_forms:openvino_form",

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantization import Quantization, quantize_artifact
-from edgeseg.calibration.search.preferred_format import Choice, offer
 from edgeseg.errors import EdgesegError, UserError
 from edgeseg.export import build
 from edgeseg.export.graphs.deployed_graph import check_outputs
@@ -85,42 +84,20 @@ def export_forms(
         GateFailed: a form does not segment what the network segments. What was proven before it stays.
         OutputError: one cannot be written.
     """
-    images, samples = _choose_evidence(source, options, place, weights, warn)
+    images, samples = choose_evidence(source, options, place, weights, warn)
     made = _export_floats(source, options, place, samples)
     if options.int8 is not None and images is not None:
         made.append(quantize_artifact(options.int8, made[-1].artifact, images, samples, place, options.format))
     return _for_tensorrt(made, options, place, samples) if options.format == TENSORRT.name else made
 
 
-def export_preferred(
-    source: SourceNet,
-    options: ExportOptions,
-    by: str,
-    place: OutputOptions,
-    weights: Collection[str] = (),
-    warn: Warn = str,
-) -> Choice:
-    """Make fp32 and INT8 for every engine that runs here, time them, and choose by ``latency`` or ``size``.
-
-    ``options.int8`` says how INT8 is made. Arguments and errors are those of :func:`export_forms`.
-    """
-    asked = options.int8
-    images, samples = _choose_evidence(source, options, place, weights, warn)
-    if asked is None or images is None:
-        raise UserError("A choice is between fp32 and INT8; give `int8`, how INT8 is made.")
-
-    def make_int8(fp32: ExportResult) -> ExportResult:
-        untimed = replace(place, benchmark_seconds=0.0)
-        return quantize_artifact(asked, fp32.artifact, images, samples, untimed, fp32.artifact.format)
-
-    floats = _floats_to_time(source, options, place, samples, warn)
-    return offer(floats, make_int8, by, place.progress)
-
-
-def _choose_evidence(
+def choose_evidence(
     source: SourceNet, options: ExportOptions, place: OutputOptions, weights: Collection[str], warn: Warn
 ) -> tuple[CalibrationSet | None, Samples]:
-    """What calibrates, where INT8 is asked for, and what the results are compared on; says what should be known."""
+    """Choose what calibrates, where INT8 is asked for, and what the results are compared on; say what should be known.
+
+    Arguments and errors are those of :func:`export_forms`.
+    """
     images = None
     if options.int8 is not None:
         images = options.int8.choose_images(source.spec, weights, place.progress, warn)
@@ -144,10 +121,13 @@ def _export_floats(
     return [onnx, build.converted_artifact(source, onnx.artifact, place, samples, asked)] if asked.convert else [onnx]
 
 
-def _floats_to_time(
+def make_floats(
     source: SourceNet, options: ExportOptions, place: OutputOptions, samples: Samples, warn: Warn
 ) -> list[ExportResult]:
-    """fp32 in every format whose engine runs here; what an engine of another package does not take is left out."""
+    """Make fp32 in every format whose engine runs here; what an engine of another package does not take is left out.
+
+    Arguments and errors are those of :func:`export_forms`; the ONNX artifact is the first.
+    """
     made = [build.onnx_artifact(source, place, options.outputs, samples)]
     for one in formats_to_time():
         if not one.convert:

@@ -15,7 +15,7 @@ from edgeseg.errors import UserError
 from edgeseg.files.atomic import check_writable
 from edgeseg.files.model_name import read_model
 from edgeseg.formats import OPENVINO, TENSORRT, find_format, format_names, formats_to_time
-from edgeseg.verbs.export_report import TIMED_S, print_choice, print_engine, print_results, say_what_stays, warn
+from edgeseg.verbs.export_report import TIMED_S, print_candidates, print_engine, print_results, say_what_stays, warn
 from edgeseg.verbs.flags.int8 import (
     add_int8_arguments,
     check_evidence,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "edgeseg export runs/train/best.pt",
     "edgeseg export runs/train/best.pt --int8 --data DIR --max-drop 0.5",
+    "edgeseg export runs/train/best.pt --for here --data DIR --prefer throughput",
     "edgeseg export 'nets:UNet(3, 2)' --weights best.pth --classes a,b --color-order rgb --mean 0 --std 1 --imgsz 320",
     "edgeseg export foreign.onnx --classes background,person --color-order rgb --mean 0 --std 1 --imgsz 320",
 )
@@ -59,10 +60,17 @@ def _add_artifact_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--format", choices=(*format_names(), *ENGINES), default=OPENVINO.name, help="what to make")
     group.add_argument("--int8", action="store_true", help="quantise to INT8 as well; needs --data")
     group.add_argument(
-        "--prefer",
-        choices=("latency", "size"),
-        help="make fp32 and INT8 for every engine that runs here, time them, and say which one to run",
+        "--for",
+        dest="target",
+        choices=("here",),
+        help="make fp32 and INT8 for every engine here, prove each precision, measure all, keep the best; needs --data",
     )
+    group.add_argument(
+        "--prefer",
+        choices=("latency", "throughput", "energy", "size"),
+        help="what is best of what holds the budget (default: latency); without --for here all artifacts are kept",
+    )
+    group.add_argument("--keep-all", action="store_true", help="with --for here: keep every artifact that was made")
     group.add_argument(
         "--data", type=Path, metavar="DIR", help="data folder, or a folder of images: calibrates and verifies"
     )
@@ -107,12 +115,12 @@ def run(args: argparse.Namespace) -> int:
     """Export a model in the formats that are asked for, and print what was made; returns the exit code."""
     tensorrt = read_tensorrt(args)
     model_format = args.format if tensorrt is None else TENSORRT.name
-    int8 = args.int8 or args.prefer is not None
+    int8 = args.int8 or _wants_candidates(args)
     _check(args, model_format, int8)
     if tensorrt is not None and (ready := _find_ready(args, tensorrt)) is not None:
         print_engine(_build_engine(tensorrt, ready), ready, args.json)
         return 0
-    for name in [one.name for one in formats_to_time()] if args.prefer else [model_format]:
+    for name in [one.name for one in formats_to_time()] if _wants_candidates(args) else [model_format]:
         need_to_export(args.model, name, int8)
     from edgeseg.console.progress import bar_on_tty
     from edgeseg.export.source.source_net import SourceRequest
@@ -136,7 +144,7 @@ def _make(
 ) -> int:
     """Export what was read, and print what was made."""
     from edgeseg.console.progress import bar_on_tty
-    from edgeseg.export.forms import export_forms, export_preferred
+    from edgeseg.export.forms import export_forms
     from edgeseg.proof.publishing import OutputOptions
 
     if source.cut is not None and not args.json:
@@ -144,13 +152,21 @@ def _make(
     place = OutputOptions(out, args.name or source.name, bar_on_tty, TIMED_S)
     weights = _digest_weights(args.model, source)
     with say_what_stays():
-        if args.prefer:
-            print_choice(export_preferred(source, options, args.prefer, place, weights, warn), args.json)
+        if _wants_candidates(args):
+            from edgeseg.export.candidates.export_candidates import export_candidates
+
+            keeps_all = args.keep_all or args.target is None
+            found = export_candidates(source, options, args.prefer or "latency", place, keeps_all, weights, warn)
+            print_candidates(found, args.json)
             return 0
         made = export_forms(source, options, place, weights, warn)
     engine = _build_engine(tensorrt, made[-1].artifact) if tensorrt and tensorrt.target else None
     print_results(made, args.json, engine)
     return 0
+
+
+def _wants_candidates(args: argparse.Namespace) -> bool:
+    return args.prefer is not None or args.target is not None
 
 
 def _digest_weights(model: str | Path, source: SourceNet) -> Collection[str]:
@@ -167,6 +183,10 @@ def _check(args: argparse.Namespace, model_format: str, int8: bool) -> None:
     """Raise UserError for what can be known to be wrong before the long work starts."""
     if args.depth is not None and args.drop_levels is not None:
         raise UserError("--depth cuts a U-Net++, --drop-levels any other U-Net; give one of them.")
+    if args.keep_all and args.target is None:
+        raise UserError("--keep-all is for --for here; without it every artifact that is made is kept.")
+    if args.target and (args.format != OPENVINO.name or args.int8):
+        raise UserError("--for here makes fp32 and INT8 for every engine that is here; leave --format and --int8 out.")
     if args.prefer and find_format(model_format).is_built_on_device:
         raise UserError("--prefer times what can run here, which is known of every other engine; leave --format out.")
     if int8:

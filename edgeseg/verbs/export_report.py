@@ -13,7 +13,7 @@ from edgeseg.errors import Interrupted
 
 if TYPE_CHECKING:
     from edgeseg.artifact import Artifact
-    from edgeseg.calibration.search.preferred_format import Choice
+    from edgeseg.export.candidates.choose import Candidates
     from edgeseg.proof.publishing import ExportResult
     from edgeseg.runtime.trt.device_engine import BuiltEngine
 
@@ -41,17 +41,25 @@ def print_engine(engine: BuiltEngine, artifact: Artifact, as_json: bool) -> None
     say_lines(json.dumps(_describe_engine(engine), indent=2) if as_json else _engine_text(engine, artifact))
 
 
-def print_choice(choice: Choice, as_json: bool) -> None:
-    """Print every artifact that was made, and which one to run."""
+def print_candidates(found: Candidates, as_json: bool) -> None:
+    """Print every artifact that was kept, all that it was compared with, and how it is run."""
+    from edgeseg.console.command import edgeseg_command
     from edgeseg.export.report import describe_result
 
-    made = [one.built for one in choice.candidates if one.built is not None]
+    made = list({id(one.built): one.built for one in found.tried if one.built is not None}.values())
     if as_json:
-        values = {"artifacts": [describe_result(one) for one in made], "preferred": choice.to_dict()}
+        values = {"artifacts": [describe_result(one) for one in made], "preferred": found.to_dict()}
         say_lines(json.dumps(reword_values(values), indent=2))
         return
     print_results(made, as_json)
-    say_lines(reword(f"\n{choice.text()}"))
+    say_lines(reword(f"\n{found.text()}"))
+    assert found.kept.artifact is not None
+    flags = [word for name, value in found.settings.items() for word in (f"--{name}", str(value))]
+    command = edgeseg_command("run", str(found.kept.artifact.path), *flags, "--source", "SOURCE")
+    others = {one.way.artifact.path.name for one in found.tried if one.way is not None and one.built is None}
+    removed = f"removed: {', '.join(sorted(others))} (--keep-all keeps them)" if others else ""
+    lines = [found.energy, removed, f"record: {', '.join(found.files)}", f"run it: {command}"]
+    say_lines("\n".join(filter(None, lines)))
 
 
 def warn(sentence: str) -> None:

@@ -57,6 +57,11 @@ def shared_core(extra: str = "openvino") -> Any:
     return _core()
 
 
+def openvino_devices() -> list[str]:
+    """List the devices that OpenVINO finds here."""
+    return list(shared_core().available_devices)
+
+
 def openvino_precisions(device: str) -> tuple[str, ...]:
     """List what OpenVINO computes layers in float in on a device; empty where it does not tell, or has none such."""
     with contextlib.suppress(RuntimeError):

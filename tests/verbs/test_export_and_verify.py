@@ -165,8 +165,8 @@ def test_what_runs_fastest_here_is_offered_with_all_that_it_was_compared_with(fo
     assert main(["export", str(foreign), "--classes", ",".join(CLASSES), *NORM, *arguments, *more]) == 0
     told = json.loads(capsys.readouterr().out)
     offered = {one["name"]: one for one in told["preferred"]["candidates"]}
-    assert list(offered) == ["fp32 onnx", "fp32 openvino", "int8 onnx", "int8 openvino"]
-    best = min(one["p50_ms"] for one in offered.values())
+    assert set(offered) >= {"fp32 onnx", "fp32 openvino", "int8 onnx", "int8 openvino"}
+    best = min(one["p50_ms"] for one in offered.values() if not one["out"])
     assert offered[told["preferred"]["name"]]["p50_ms"] <= 1.05 * best
     assert Artifact.open(told["preferred"]["run"]).spec.classes == SPEC.classes
 
