@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edgeseg.api.needs import need, need_to_compare
 from edgeseg.console.progress import bar_on_tty, show_progress
-from edgeseg.console.quantities import whole
+from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
 from edgeseg.errors import UserError
@@ -23,6 +23,7 @@ EXAMPLES = (
     "edgeseg verify best.pt best-int8-openvino --data DIR --trace",
     "edgeseg verify best-int8-openvino --data DIR --precision auto",
     "edgeseg verify best-fp32-openvino best-int8-openvino --data DIR --tile",
+    "edgeseg verify best-int8-openvino --when-changed CLIP.mp4",
 )
 
 
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "models", type=Path, nargs="+", metavar="MODEL", help="checkpoints and artifacts, reference first"
     )
     data = parser.add_argument_group("data")
-    data.add_argument("--data", type=Path, required=True, metavar="DIR", help="data folder, or a folder of images")
+    data.add_argument("--data", type=Path, metavar="DIR", help="data folder, or a folder of images")
     data.add_argument("--split", help="which split of a data folder (default: val)")
     add_mask_arguments(data)
     add_budget_arguments(parser.add_argument_group("gate"), MEASURED, MEASURED)
@@ -48,7 +49,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trace.add_argument("--trace", action="store_true", help="compare layer by layer and name the first that diverges")
     trace.add_argument("--trace-images", type=whole(1), default=4, metavar="N", help="images for --trace")
     trace.add_argument("--trace-out", type=Path, metavar="PNG", help="draw the trace by depth (default: trace.png)")
+    _add_change_arguments(parser.add_argument_group("only when something changes"))
     parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def _add_change_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--when-changed",
+        type=Path,
+        metavar="CLIP",
+        help="what edgeseg run --when-changed saves and costs on a clip of a fixed camera",
+    )
+    group.add_argument(
+        "--change",
+        type=number(0, 100),
+        metavar="PERCENT",
+        help="of the picture that must have changed (default: the most that loses at most --max-drop, 1 point)",
+    )
+    group.add_argument(
+        "--refresh", type=number_above(0, 86400), metavar="S", help="infer at least so often (default: 2)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,6 +76,14 @@ def run(args: argparse.Namespace) -> int:
     tiling = read_tile_flags(args.tile, args.tile_edges)
     if args.trace and tiling is not None:
         raise UserError("`tile` does not go with `trace`: layers are compared at the network's own size.")
+    if args.when_changed is not None and tiling is not None:
+        raise UserError("--when-changed does not go with --tile: a clip is resized to the network, frame by frame.")
+    if args.when_changed is not None:
+        from edgeseg.verbs.verify_when_changed import verify_when_changed
+
+        return verify_when_changed(args)
+    if args.data is None:
+        raise UserError("edgeseg verify needs --data DIR, what is compared on; or --when-changed CLIP.")
     if args.trace:
         return _trace(args)
     need_to_compare(args.models)
