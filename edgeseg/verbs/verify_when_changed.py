@@ -52,8 +52,7 @@ def _text(report: ReuseReport, args: argparse.Namespace) -> str:
         f"{report.refresh_s:g} s; points of mIoU lost against inferring every frame",
         format_table(rows, left=(4, 6)),
         f"A mask that is always one frame late loses {report.one_late:.2f} points.",
-        f"core time a frame, decoding included: {report.every_core_ms:.2f} ms with every frame inferred"
-        + (f", {report.core_ms:.2f} ms at --change {report.chosen.change:g}: {_times(report)}" if _has(report) else ""),
+        f"core time a frame, decoding included: {report.every_core_ms:.2f} ms with every frame inferred{_less(report)}",
     ]
     if report.holds and report.chosen is not None:
         if report.frames < _WORTH * report.chosen.inferred:
@@ -63,12 +62,11 @@ def _text(report: ReuseReport, args: argparse.Namespace) -> str:
     return "\n".join(lines)
 
 
-def _has(report: ReuseReport) -> bool:
-    return report.core_ms is not None and report.chosen is not None
-
-
-def _times(report: ReuseReport) -> str:
-    return f"{report.every_core_ms / report.core_ms:.2f} times less" if report.core_ms else ""
+def _less(report: ReuseReport) -> str:
+    if report.chosen is None or not report.core_ms:
+        return ""
+    times = report.every_core_ms / report.core_ms
+    return f", {report.core_ms:.2f} ms at --change {report.chosen.change:g}: {times:.2f} times less"
 
 
 def _row(cost: ReuseCost, report: ReuseReport) -> list[str]:
