@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.artifact import Artifact
+from edgeseg.calibration.equalisation.free_channels import Ints
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.onnx_ranges import Ranges
+from edgeseg.calibration.quantizers.ort_channels import fill_channels
 from edgeseg.calibration.quantizers.ort_kernels import WrongKernel, avoid_known, find_wrong_kernels
 from edgeseg.calibration.quantizers.ort_weights import expect_no_overflow
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle, qdq_from_onnx
@@ -58,6 +60,16 @@ class OrtQuantizer(QdqQuantizer):
         """Open ONNX Runtime itself."""
         return open_engine(artifact)
 
+    def encode(self, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> Any:
+        """Quantise in memory, as wide as the file is written: sums of floats are added in the same order."""
+        quantised = super().encode(parent, images, recipe)
+        fill_channels(quantised)
+        return quantised
+
+    def _float_model(self, parent: Artifact, images: CalibrationSet, recipe: Recipe) -> tuple[Any, Mapping[str, Ints]]:
+        model, exponents = super()._float_model(parent, images, recipe)
+        return avoid_known(model)[0], exponents
+
     def _encode(
         self, model: Any, ranges: Ranges, recipe: Recipe, images: CalibrationSet, rounded: Mapping[str, Rounded]
     ) -> tuple[Any, Mapping[str, Any]]:
@@ -88,6 +100,7 @@ class OrtQuantizer(QdqQuantizer):
         """Quantise; find which kernels are wrong for what is written."""
         quantised = qdq_from_onnx(model, ranges, self.style, recipe.keep_float, shielded, rounded)
         expect_no_overflow(quantised)
+        fill_channels(quantised)
         return quantised, find_wrong_kernels(quantised, _pictures(images))
 
     def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:

@@ -149,12 +149,32 @@ def _some(names: Collection[str]) -> str:
 
 
 def _list_excluded(model: Any, style: QdqStyle, chosen: set[str]) -> set[str]:
-    """Everything that could be quantised but is not."""
+    """Everything that could be quantised but is not.
+
+    What no layer with weights follows is not: codes of logits would draw coarse borders, and ONNX Runtime resizes them
+    by a slower kernel than floats (16 ms against 1.6 at 184x240, 11 classes, on one core).
+    """
+    led = _find_before(model.graph, {layer.node.name for layer in weighted_layers(model.graph)})
     return {
         node.name
         for node in model.graph.node
-        if is_surrounding(node) or (node.op_type in style.layers and node.name not in chosen)
+        if is_surrounding(node)
+        or (node.op_type in style.layers and node.name not in chosen)
+        or (node.op_type in style.carriers and node.name not in led)
     }
+
+
+def _find_before(graph: Any, layers: Collection[str]) -> set[str]:
+    """Find the nodes whose results some of ``layers`` depend on, those themselves included."""
+    makers = map_makers(graph)
+    found = set(layers)
+    waiting = [node for node in graph.node if node.name in found]
+    for node in waiting:
+        for before in (makers.get(name) for name in node.input):
+            if before is not None and before.name not in found:
+                found.add(before.name)
+                waiting.append(before)
+    return found
 
 
 def choose_weight_scales(model: Any, style: QdqStyle) -> dict[str, Float32]:
