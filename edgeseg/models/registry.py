@@ -13,6 +13,7 @@ from edgeseg.errors import UserError
 from edgeseg.formats import BUILT_IN
 from edgeseg.models import efficientnet_lite
 from edgeseg.models.attention_unet import AttentionUNet
+from edgeseg.models.dense_unet import REPEATED, FastUNet, TinyUNet, load_later_stages
 from edgeseg.models.fcn import FCN8s, FCN16s, FCN32s
 from edgeseg.models.lite_unet import LiteUNet
 from edgeseg.models.mobile_unet import MobileUNet
@@ -62,6 +63,10 @@ MODELS: Mapping[str, Entry] = {
     "unetpp": Entry(UNetPlusPlus, "U-Net++, can be cut to a depth", (*_ALL, DEPTH, DEEP_SUPERVISION)),
     "mobile-unet": Entry(MobileUNet, "U-Net of depthwise-separable convolutions"),
     "lite-unet": Entry(LiteUNet, "U-Net on a pretrained EfficientNet-Lite0", (UPSAMPLING,), *_LITE0),
+    "fast-unet": Entry(
+        FastUNet, "made for INT8: dense front, EfficientNet-Lite0 behind", (REPEATED,), load_later_stages, _LITE0[1]
+    ),
+    "tiny-unet": Entry(TinyUNet, "made for INT8 on the smallest devices", (WIDTH, REPEATED)),
     "fcn32s": Entry(FCN32s, "FCN with scores at stride 32", (WIDTH, STEM_STRIDE, NO_UNPOOLING)),
     "fcn16s": Entry(FCN16s, "FCN with scores at strides 16 and 32"),
     "fcn8s": Entry(FCN8s, "FCN with scores at strides 8, 16 and 32"),

@@ -20,7 +20,7 @@ from edgeseg.errors import DataError, UserError
 from edgeseg.files.trained_on import record_training
 from edgeseg.metrics.confusion import Confusion
 from edgeseg.spec import ModelSpec
-from edgeseg.training.data.augment import Augmentation
+from edgeseg.training.data.augment import AUGMENTATIONS
 from edgeseg.training.data.boundary_weights import BoundaryWeights
 from edgeseg.training.data.folder import FolderDataset, check_splits, count_pixels
 from edgeseg.training.distill import Teacher
@@ -93,8 +93,8 @@ class Trainer:
         teacher = Teacher.load(settings.distill, spec) if settings.distill else None
         self.accelerator = make_accelerator(settings)
         self.reporter = Reporter(self.accelerator, voice)
-        sizes = Augmentation(scale=settings.scale)
-        self.train_set = FolderDataset(data, "train", spec, self.crop, sizes, settings.seed, settings.boundary)
+        ranges = dataclasses.replace(AUGMENTATIONS[settings.augment], scale=settings.scale)
+        self.train_set = FolderDataset(data, "train", spec, self.crop, ranges, settings.seed, settings.boundary)
         self.trained_on = record_training([pair.image for pair in self.train_set.pairs])
         self.validator = Validator(FolderDataset(data, "val", spec), self.accelerator)
         self.history = History(spec)

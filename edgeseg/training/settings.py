@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.errors import UserError
+from edgeseg.training.data.augment import AUGMENTATIONS
 from edgeseg.training.data.boundary_weights import BoundaryWeights
 
 PRETRAINED_ENCODER_LR = 0.3
@@ -52,6 +53,7 @@ class TrainSettings:
         batch: images a step and process.
         crop: (height, width) of training crops; None takes the network's input size.
         scale: (smallest, largest) size of what crops show, relative to the network's input.
+        augment: ``light``, or ``strong``: other light, weather and cameras than the pictures' own.
         lr: peak learning rate of the one-cycle schedule.
         weight_decay: AdamW's, on convolution weights only.
         warmup: share of the steps on which the learning rate rises.
@@ -80,6 +82,7 @@ class TrainSettings:
     batch: int = 8
     crop: tuple[int, int] | None = None
     scale: tuple[float, float] = (0.75, 2.0)
+    augment: str = "light"
     lr: float = 2e-3
     weight_decay: float = 0.02
     warmup: float = 0.1
@@ -103,6 +106,8 @@ class TrainSettings:
         low, high = self.scale
         if not 0.1 <= low <= high <= 10:
             raise UserError(f"`scale` takes MIN and MAX from 0.1 to 10, MIN not over MAX; found {low:g} {high:g}.")
+        if self.augment not in AUGMENTATIONS:
+            raise UserError(f"`augment` is {' or '.join(AUGMENTATIONS)}; found {self.augment!r}.")
         if not 0 < self.lr < 10:
             raise UserError(f"`lr` must be between 0 and 10; found {self.lr}.")
         if not 0 <= self.ema < 1:

@@ -25,7 +25,7 @@ teacher distill_weight distill_temperature
 """
 AS_THEY_ARE = _NAMES.split()
 """Flags that are fields of a request."""
-FURTHER = ("encoder_lr", "weight_decay", "class_weights", "ema", "amp", "loss", "device", "workers", "seed")
+FURTHER = ("encoder_lr", "weight_decay", "class_weights", "ema", "augment", "amp", "loss", "device", "workers", "seed")
 
 EXAMPLES = (
     "edgeseg train --data DIR",
@@ -132,6 +132,12 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
         default=(0.75, 2.0),
         metavar=("MIN", "MAX"),
         help="sizes that crops are drawn at, relative to --imgsz (default 0.75 2; 1 1: none but its own)",
+    )
+    group.add_argument(
+        "--augment",
+        choices=("light", "strong"),
+        default="light",
+        help="strong: crops under other light, weather, blur and compression than the pictures', for what they never saw",
     )
     group.add_argument(
         "--lr", type=number_above(0, 1000), help="peak of the one-cycle schedule (default 0.002, with --qat 0.0002)"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from edgeseg.image import LETTERBOX_VALUE, Float32, UInt8
+from edgeseg.training.data.weather import weather
 from edgeseg.training.losses.losses import VOID
 
 
@@ -22,6 +24,7 @@ class Augmentation:
         brightness, contrast, saturation: largest relative change, either way.
         hue: largest shift of OpenCV's 0..179 hue.
         blur: probability of a slight Gaussian blur.
+        weather: probability of each effect of :mod:`~edgeseg.training.data.weather`.
     """
 
     scale: tuple[float, float] = (0.75, 2.0)
@@ -32,6 +35,14 @@ class Augmentation:
     saturation: float = 0.3
     hue: int = 6
     blur: float = 0.1
+    weather: float = 0.0
+
+
+AUGMENTATIONS: Mapping[str, Augmentation] = {
+    "light": Augmentation(),
+    "strong": Augmentation(brightness=0.5, contrast=0.5, saturation=0.6, hue=12, blur=0.0, weather=0.15),
+}
+"""By name: the same days and cameras as the pictures', or others as well."""
 
 
 def augment(
@@ -110,7 +121,7 @@ def _recolor(image: UInt8, settings: Augmentation, rng: np.random.Generator) -> 
         image = _shift_hsv(image, settings, rng)
     if rng.random() < settings.blur:
         image = np.asarray(cv2.GaussianBlur(image, (3, 3), 0), np.uint8)
-    return image
+    return weather(image, settings.weather, rng) if settings.weather else image
 
 
 def _levels(image: UInt8, gain: float, mean: float, shift: float) -> UInt8:

@@ -36,6 +36,7 @@ pretrained qat reference require_held resize restarts roi rotate save save_basel
 scale seconds seed show
 slots source spec std stem_stride steps task teacher tile tile_edges tls_ca tls_fingerprint tls_insecure trace
 trace_images trace_out trust upsample upsampling val_every value_range version_compatible weights when_changed width
+augment hold_out pseudo_confidence unlabelled
 """
 _DATASET_NAMES = "accept_colors by colors missing multilabel shard_mb sheet skip_wrong test val"
 SAME_NAMES = frozenset(f"{_NAMES} {_DATASET_NAMES}".split())
