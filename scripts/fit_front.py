@@ -61,8 +61,8 @@ def fit(old: LiteUNet, new: FastUNet, crops: FolderDataset, steps: int, batch: i
     new.train()
     step, sampler = 0, EpochSampler(len(crops), crops.seed)
     while step < steps:
-        for images, *_ in DataLoader(crops, batch, sampler=sampler, drop_last=len(crops) >= batch):
-            images = images.contiguous(memory_format=torch.channels_last)
+        for crop, *_ in DataLoader(crops, batch, sampler=sampler, drop_last=len(crops) >= batch):
+            images = crop.contiguous(memory_format=torch.channels_last)
             with torch.no_grad():
                 wanted = old_features(old, images)
             if step == 0:

@@ -72,6 +72,7 @@ def train(
         ('best.pt', True)
     """
     need("train", "torch", "accelerate", "matplotlib")
+    from edgeseg.api.teachers import read_teacher
     from edgeseg.training.session.request import TrainRequest
     from edgeseg.training.session.session import run_training
     from edgeseg.training.voice import speak_to_program
@@ -92,4 +93,4 @@ def train(
         resume=as_path(resume),
         **others,
     )
-    return run_training(asked, speak_to_program(progress)).result
+    return run_training(asked, speak_to_program(progress), read_teacher).result

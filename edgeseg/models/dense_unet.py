@@ -2,9 +2,8 @@
 
 Measured with ``benchmarks/blocks.py``: a depthwise convolution has a ninth of the arithmetic of a dense one and not a
 ninth of its INT8 time, an inverted residual writes six times as many channels as it keeps, and at stride 2 memory
-decides, not arithmetic. So there is one narrow convolution at stride 2, the rest begins at stride 4, every activation is
-a ReLU, levels meet by addition, and the scores are enlarged by repetition: then the largest is found before (a quarter of
-the pixels), which is the same to the pixel.
+decides, not arithmetic. So there is one narrow convolution at stride 2, the rest begins at stride 4, levels meet by
+addition, new activations are ReLU, and the scores are enlarged by repetition.
 """
 
 from __future__ import annotations

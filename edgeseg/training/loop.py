@@ -23,10 +23,12 @@ from edgeseg.spec import ModelSpec
 from edgeseg.training.data.augment import AUGMENTATIONS
 from edgeseg.training.data.boundary_weights import BoundaryWeights
 from edgeseg.training.data.folder import FolderDataset, check_splits, count_pixels
+from edgeseg.training.data.pseudo_labels import label_pictures
 from edgeseg.training.distill import Teacher
 from edgeseg.training.fake_quant import FakeQuantised
 from edgeseg.training.history import History
 from edgeseg.training.learner import Learner
+from edgeseg.training.losses.losses import VOID
 from edgeseg.training.losses.registry import check_loss, make_loss
 from edgeseg.training.pace import Pace
 from edgeseg.training.precision import make_accelerator
@@ -38,6 +40,8 @@ from edgeseg.training.validation import Validator
 from edgeseg.training.verdict import Verdict, constant_loss
 from edgeseg.training.voice import ALOUD, Voice
 
+PSEUDO = "pseudo-labels"
+"""Folder, in that of the run, of what a teacher labelled."""
 RANGE_IMAGES = 8
 NAMES_SHOWN = 16
 HARDLY_ANY = 0.01
@@ -95,6 +99,8 @@ class Trainer:
         self.reporter = Reporter(self.accelerator, voice)
         ranges = dataclasses.replace(AUGMENTATIONS[settings.augment], scale=settings.scale)
         self.train_set = FolderDataset(data, "train", spec, self.crop, ranges, settings.seed, settings.boundary)
+        if settings.unlabelled and teacher:
+            self.train_set.join(self._label_pictures(settings.unlabelled, teacher))
         self.trained_on = record_training([pair.image for pair in self.train_set.pairs])
         self.validator = Validator(FolderDataset(data, "val", spec), self.accelerator)
         self.history = History(spec)
@@ -107,6 +113,19 @@ class Trainer:
     def crop(self) -> tuple[int, int]:
         """Height and width of training crops."""
         return self.settings.crop or (self.spec.height, self.spec.width)
+
+    def _label_pictures(self, pictures: Path, teacher: Teacher) -> Dataset:
+        out, least = self.settings.out / PSEUDO, self.settings.pseudo_confidence
+        with self.accelerator.main_process_first():
+            if not self.accelerator.is_main_process:
+                return Dataset.open(out, VOID)
+            found = label_pictures(pictures, teacher, self.spec, least, out, self.reporter.bar)
+        count = len(found.data.pairs("train"))
+        self.reporter.say(
+            f"{count} pictures of {pictures} were labelled by the teacher, {100 * found.kept:.0f} % of their pixels; "
+            f"where it is less sure than {least:g} they are void ({out})"
+        )
+        return found.data
 
     def _count_classes(self) -> Tensor:
         """Read everything once: bad files show now, not after an hour."""

@@ -61,6 +61,8 @@ class TrainSettings:
         loss: a name or sum of names in ``loss_registry.py``; None is cross-entropy, of one logit for a binary task.
         boundary: U-Net's weights between touching objects, or None.
         distill: a teacher to imitate, or None.
+        unlabelled: a folder of pictures that the teacher labels (``data/pseudo_labels.py``), or None.
+        pseudo_confidence: how sure it must be, 0..1.
         ema: decay of the weight average, 0 switches it off.
         amp: ``auto`` (bf16 where the device computes in it), ``no``, ``bf16`` or ``fp16``.
         device: ``auto`` or ``cpu``.
@@ -90,6 +92,8 @@ class TrainSettings:
     loss: str | None = None
     boundary: BoundaryWeights | None = None
     distill: Distillation | None = None
+    unlabelled: Path | None = None
+    pseudo_confidence: float = 0.9
     ema: float = 0.998
     amp: str = "auto"
     device: str = "auto"
@@ -110,6 +114,10 @@ class TrainSettings:
             raise UserError(f"`augment` is {' or '.join(AUGMENTATIONS)}; found {self.augment!r}.")
         if not 0 < self.lr < 10:
             raise UserError(f"`lr` must be between 0 and 10; found {self.lr}.")
+        if self.unlabelled is not None and self.distill is None:
+            raise UserError("`unlabelled` pictures are labelled by a `teacher`, which is missing.")
+        if not 0 <= self.pseudo_confidence < 1:
+            raise UserError(f"`pseudo_confidence` must be at least 0 and under 1; found {self.pseudo_confidence:g}.")
         if not 0 <= self.ema < 1:
             raise UserError(f"`ema` must be at least 0 and under 1; found {self.ema}.")
         if self.qat and self.start_from is None:
@@ -131,6 +139,7 @@ class TrainSettings:
             del values[name]
         values["scale"] = list(self.scale)
         values["start_from"] = str(self.start_from) if self.start_from else None
+        values["unlabelled"] = str(self.unlabelled) if self.unlabelled else None
         if self.distill:
             values["distill"]["teacher"] = str(self.distill.teacher)
         return {**values, "encoder_lr": self.encoder_share, "crop": list(self.crop) if self.crop else None}

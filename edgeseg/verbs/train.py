@@ -25,7 +25,20 @@ teacher distill_weight distill_temperature
 """
 AS_THEY_ARE = _NAMES.split()
 """Flags that are fields of a request."""
-FURTHER = ("encoder_lr", "weight_decay", "class_weights", "ema", "augment", "amp", "loss", "device", "workers", "seed")
+FURTHER = (
+    "encoder_lr",
+    "weight_decay",
+    "class_weights",
+    "ema",
+    "augment",
+    "unlabelled",
+    "pseudo_confidence",
+    "amp",
+    "loss",
+    "device",
+    "workers",
+    "seed",
+)
 
 EXAMPLES = (
     "edgeseg train --data DIR",
@@ -39,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("start")
     group.add_argument(
         "--data", required=True, metavar="DIR", help="folder with images/, masks/, classes.txt, or a data.yaml"
+    )
+    group.add_argument(
+        "--hold-out",
+        nargs="+",
+        metavar="NAME",
+        help="score on all pictures whose names begin so (a drive, a patient) and train on none of them (default: the "
+        "data's val split)",
     )
     group.add_argument(
         "--out", type=Path, default=Path("runs/train"), metavar="DIR", help="folder for checkpoints and curves"
@@ -137,7 +157,7 @@ def _add_schedule(parser: argparse.ArgumentParser) -> None:
         "--augment",
         choices=("light", "strong"),
         default="light",
-        help="strong: crops under other light, weather, blur and compression than the pictures', for what they never saw",
+        help="strong: crops under other light, weather, blur and compression too, for streets never seen",
     )
     group.add_argument(
         "--lr", type=number_above(0, 1000), help="peak of the one-cycle schedule (default 0.002, with --qat 0.0002)"
@@ -181,7 +201,18 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
         "--teacher",
         type=Path,
         metavar="MODEL",
-        help="who is imitated (distillation): a larger checkpoint, an artifact, or a network of edgeseg zoo",
+        help="who is imitated (distillation): a checkpoint, an artifact, a network of edgeseg zoo, or anything that "
+        "edgeseg export reads",
+    )
+    group.add_argument(
+        "--unlabelled", type=Path, metavar="DIR", help="pictures without masks, which --teacher labels where it is sure"
+    )
+    group.add_argument(
+        "--pseudo-confidence",
+        type=number(0, 1),
+        default=0.9,
+        metavar="P",
+        help="how sure it must be; other pixels of --unlabelled teach nothing",
     )
     group.add_argument(
         "--distill-weight", type=number(0), metavar="W", help="the imitation's share of the loss (default 0.5)"
@@ -194,10 +225,12 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train a network and print what came of it; returns the exit code."""
     need("train", "torch", "accelerate", "matplotlib")
+    from edgeseg.api.teachers import read_teacher
     from edgeseg.training.session.session import run_training
+    from edgeseg.training.voice import ALOUD
 
     try:
-        done = run_training(read_request(args))
+        done = run_training(read_request(args), ALOUD, read_teacher)
     except Interrupted as stopped:
         complain(f"{stopped.kept} holds the last whole epoch; the same command and --resume go on.")
         raise
@@ -228,6 +261,7 @@ def read_request(args: argparse.Namespace) -> TrainRequest:
         crop=tuple(args.crop) if args.crop else None,
         boundary_weights=None if args.boundary_weights is None else tuple(args.boundary_weights),
         boundary_objects=tuple(args.boundary_objects or ()),
+        hold_out=tuple(args.hold_out or ()),
         others={**{name: getattr(args, name) for name in FURTHER}, "scale": tuple(args.scale)},
     )
 

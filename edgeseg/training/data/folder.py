@@ -57,6 +57,8 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
     ) -> None:
         self.data, self.split, self.spec, self.crop, self.seed = data, split, spec, crop, seed
         self.pairs: Sequence[Pair] = data.pairs(split)
+        self._more: Dataset | None = None
+        self._own = len(self.pairs)
         self.augmentation = augmentation or Augmentation()
         self._cache: dict[int, tuple[UInt8, UInt8]] = {}
         self._cached_bytes = 0
@@ -66,11 +68,16 @@ class FolderDataset(TorchDataset[tuple[Tensor, ...]]):
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def join(self, more: Dataset) -> None:
+        """Add the pairs of another folder's split, whose masks hold labels and 255 for void."""
+        self._more, self.pairs = more, (*self.pairs, *more.pairs(self.split))
+
     def raw(self, index: int) -> tuple[UInt8, UInt8]:
         """Read image and mask as in the files, void mapped to 255."""
         if index in self._cache:
             return self._cache[index]
-        image, mask = self.data.read(self.pairs[index])
+        data = self.data if self._more is None or index < self._own else self._more
+        image, mask = data.read(self.pairs[index])
         if self.spec.ignore_index not in (None, VOID):
             mask = np.where(mask == self.spec.ignore_index, np.uint8(VOID), mask)
         if self._cached_bytes + image.nbytes + mask.nbytes <= self._cache_bytes:

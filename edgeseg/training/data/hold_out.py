@@ -59,6 +59,40 @@ def with_val_split(data: Dataset, out: Path, every: int = EVERY) -> tuple[Datase
     return link_splits(data, out, held.pairs), held.sentence
 
 
+def with_named_held_out(data: Dataset, out: Path, beginnings: Sequence[str]) -> tuple[Dataset, str]:
+    """Make the folder ``out`` whose val split is the pictures of some drives, and return it and how it was made.
+
+    The pictures of train and val whose names begin so are scored on; those of train that are left are trained on. So
+    nothing of a drive is on both sides, whatever the splits were.
+
+    Args:
+        data: with a split train.
+        out: the folder of links to be.
+        beginnings: of the names of pictures, such as ``0001TP``.
+
+    Raises:
+        UserError: a beginning that no name has, nothing left to train on, or ``out`` is another folder already.
+    """
+    train = data.pairs("train")
+    pairs = (*train, *(data.pairs("val") if "val" in data.folders else ()))
+    for beginning in beginnings:
+        if not any(pair.image.name.startswith(beginning) for pair in pairs):
+            known = sorted({re.split(r"[_\-.]", pair.image.name)[0] for pair in pairs})
+            raise UserError(
+                f"`hold_out`: no picture's name begins with {beginning!r}. First parts of names: {_list(known)}."
+            )
+    held = [pair for pair in pairs if pair.image.name.startswith(tuple(beginnings))]
+    kept = [pair for pair in train if pair not in set(held)]
+    named = _list([f"{one!r}" for one in beginnings])
+    if len({pair.image.stem for pair in held}) < len(held):
+        raise UserError(f"`hold_out`: train and val of {data.root} hold pictures of the same name; rename one of each.")
+    if not kept:
+        raise UserError(f"`hold_out`: every training picture begins with {named}; none is left to train on.")
+    rest = len(pairs) - len(held) - len(kept)
+    sentence = f"all whose names begin with {named}" + (f"; {rest} of the old val split are not used." if rest else ".")
+    return _link(data, out, {"train": kept, "val": held}), sentence
+
+
 def choose_held(pairs: Sequence[Pair], every: int = EVERY, told: Mapping[str, str] | None = None) -> Held:
     """Choose what is held out: by group or by time where there are groups or sequences, else every fifth picture.
 
@@ -121,8 +155,14 @@ def link_splits(data: Dataset, out: Path, held: Set[Pair]) -> Dataset:
     pairs = data.pairs("train")
     if len(held) in (0, len(pairs)):
         raise UserError(f"That would hold out {len(held)} of {len(pairs)} images; keep some on either side.")
+    kept = [pair for pair in pairs if pair not in held]
+    return _link(data, out, {"train": kept, "val": [pair for pair in pairs if pair in held]})
+
+
+def _link(data: Dataset, out: Path, splits: Mapping[str, Sequence[Pair]]) -> Dataset:
     files = {
-        Path(kind, "val" if pair in held else "train", name): file.resolve()
+        Path(kind, split, name): file.resolve()
+        for split, pairs in splits.items()
         for pair in pairs
         for kind, name, file in (("images", pair.image.name, pair.image), *_mask_links(pair))
     }

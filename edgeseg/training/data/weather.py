@@ -1,8 +1,8 @@
 """What another day, another camera and another encoder do to a picture: light, haze, rain, shadow, noise, JPEG.
 
 The corruptions are those of Hendrycks and Dietterich 2019 (arXiv:1903.12261) that leave every label where it is, with
-smaller strengths. Each function takes an HWC uint8 BGR picture and gives a new one of that shape; all that is random comes
-from the generator it is given, so that the same seed gives the same picture.
+smaller strengths. Each function takes an HWC uint8 BGR picture and gives a new one of that shape; all that is random
+comes from the generator it is given, so that the same seed gives the same picture.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def add_rain(image: UInt8, rng: np.random.Generator) -> UInt8:
     count = int(rng.uniform(0.2, 1) * STREAKS * height * width / (360 * 480))
     slope, length = rng.uniform(-0.4, 0.4), rng.uniform(0.02, 0.06) * height
     starts = rng.uniform((0, -length), (width, height), (count, 2))
-    ends = starts + (slope * length, length)
+    ends = starts + np.array((slope * length, length))
     layer = np.zeros((height, width), np.uint8)
     cv2.polylines(layer, list(np.stack([starts, ends], 1).round().astype(np.int32)), False, 255, 1, cv2.LINE_AA)
     share = cv2.GaussianBlur(layer, (3, 3), 0).astype(np.float32) / 255 * float(rng.uniform(0.3, 0.7))

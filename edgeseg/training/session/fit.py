@@ -9,12 +9,13 @@ from pathlib import Path
 from edgeseg.aspect import warn_of_stretch as word_stretch
 from edgeseg.dataset import Dataset
 from edgeseg.errors import UserError
+from edgeseg.files.image_files import list_images
 from edgeseg.models.registry import model_entry
 from edgeseg.spec import MAX_MULTILABEL, ModelSpec
 from edgeseg.training import defaults
 from edgeseg.training.checkpoint import read_checkpoint
 from edgeseg.training.data.boundary_weights import BoundaryWeights
-from edgeseg.training.data.hold_out import with_val_split
+from edgeseg.training.data.hold_out import with_named_held_out, with_val_split
 from edgeseg.training.session.request import Network, TrainRequest
 from edgeseg.training.settings import Distillation, TrainSettings
 from edgeseg.training.start import check_same_classes
@@ -33,6 +34,13 @@ def open_data(asked: TrainRequest, voice: Voice = ALOUD) -> Dataset:
         UserError: the folder of what is held out is another folder already.
     """
     data = Dataset.open(asked.data, asked.ignore_index, asked.mask_values)
+    if asked.hold_out:
+        whole, chosen = with_named_held_out(data, asked.out / "data", asked.hold_out)
+        voice.note(
+            f"scored on {len(whole.pairs('val'))} pictures and trained on {len(whole.pairs('train'))} "
+            f"({whole.root} links them): {chosen}"
+        )
+        return whole
     whole, chosen = with_val_split(data, asked.out / "data")
     if whole.folders["train"][0].resolve() == whole.folders["val"][0].resolve():
         voice.warn(
@@ -117,6 +125,8 @@ def fit_to_data(asked: TrainRequest, settings: TrainSettings, data: Dataset, spe
         CheckpointError: ``resume`` is no checkpoint.
     """
     pictures = len(data.pairs("train"))
+    if settings.unlabelled is not None:
+        pictures += len(list_images(settings.unlabelled))
     batch = asked.batch or defaults.choose_batch(pictures)
     crop = asked.crop or defaults.choose_crop(spec.height, spec.width)
     epochs = asked.epochs

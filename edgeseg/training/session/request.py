@@ -44,11 +44,13 @@ class TrainRequest:
         task, color_order, mean, std, resize: see :class:`~edgeseg.spec.ModelSpec`.
         ignore_index: mask value that means void.
         mask_values: what mask values mean, ``{255: "road"}`` or ``255=road``.
+        hold_out: beginnings of picture names (a drive, a patient); all of these are scored on and none is trained on.
         epochs, steps, time_s: length in passes over the pictures, in optimiser steps, or in seconds; one of them.
         batch, crop, val_every, lr: see :class:`~edgeseg.training.settings.TrainSettings`.
         boundary_weights: w0 and sigma of U-Net's weights between touching objects.
         boundary_objects: classes whose connected regions are the objects.
-        teacher: a larger checkpoint to imitate, an artifact, or the name of a network of the zoo.
+        teacher: whom to imitate: a checkpoint, an artifact, the name of a network of the zoo, or anything that export
+            reads.
         distill_weight, distill_temperature: see :class:`~edgeseg.training.settings.Distillation`.
         others: further fields of :class:`~edgeseg.training.settings.TrainSettings`, by name.
 
@@ -72,6 +74,7 @@ class TrainRequest:
     resize: str | None = None
     ignore_index: int | None = None
     mask_values: GivenValues | None = None
+    hold_out: tuple[str, ...] = ()
     epochs: int | None = None
     steps: int | None = None
     time_s: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,8 +38,19 @@ class Training:
     data: Path | str
 
 
-def run_training(asked: TrainRequest, voice: Voice = ALOUD) -> Training:
+ReadTeacher = Callable[[Path, ModelSpec, Path, Voice], Path]
+"""Called with a teacher of any form, the student's contract, a folder and a voice; a checkpoint or an artifact."""
+TEACHER = "teacher"
+"""Folder, in that of the run, of a teacher that was exported for it."""
+
+
+def run_training(asked: TrainRequest, voice: Voice = ALOUD, read_teacher: ReadTeacher | None = None) -> Training:
     """Train what was asked for.
+
+    Args:
+        asked: what a person said.
+        voice: how it speaks.
+        read_teacher: makes a teacher of another form readable; None: it is a checkpoint, an artifact or of the zoo.
 
     Raises:
         UserError, CheckpointError, DataError, SpecError: see
@@ -58,6 +69,9 @@ def run_training(asked: TrainRequest, voice: Voice = ALOUD) -> Training:
         data = open_data(asked, voice)
         spec = make_spec(asked, network, data, voice)
         settings = fit_to_data(asked, settings, data, spec)
+        if settings.distill and read_teacher:
+            teacher = read_teacher(settings.distill.teacher, spec, asked.out / TEACHER, voice)
+            settings = dataclasses.replace(settings, distill=dataclasses.replace(settings.distill, teacher=teacher))
         warn_of_little(settings, data, voice)
         warn_of_stretch(data, spec, voice)
         try:
