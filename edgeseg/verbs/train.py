@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 NETWORK_OPTIONS = ("width", "stem_stride", "upsampling", "depth", "deep_supervision")
 _NAMES = """
 out weights qat model pretrained task color_order resize ignore_index mask_values epochs steps batch val_every lr
-teacher distill_weight distill_temperature
+teacher unlabelled distill_weight distill_temperature
 """
 AS_THEY_ARE = _NAMES.split()
 """Flags that are fields of a request."""
@@ -31,7 +31,6 @@ FURTHER = (
     "class_weights",
     "ema",
     "augment",
-    "unlabelled",
     "pseudo_confidence",
     "amp",
     "loss",

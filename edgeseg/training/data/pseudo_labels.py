@@ -62,8 +62,6 @@ def label_pictures(
     if spec.task == "multilabel":
         raise UserError("`unlabelled` does not go with several classes a pixel: a mask cannot leave one of them open.")
     images = list_images(pictures)
-    if not images:
-        raise DataError(f"There are no pictures in {pictures}.")
     if len({image.stem for image in images}) < len(images):
         raise DataError(f"Pictures in {pictures} have the same name and different endings; rename one of each.")
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -125,8 +125,8 @@ def fit_to_data(asked: TrainRequest, settings: TrainSettings, data: Dataset, spe
         CheckpointError: ``resume`` is no checkpoint.
     """
     pictures = len(data.pairs("train"))
-    if settings.unlabelled is not None:
-        pictures += len(list_images(settings.unlabelled))
+    if asked.unlabelled is not None:
+        pictures += len(list_images(asked.unlabelled))
     batch = asked.batch or defaults.choose_batch(pictures)
     crop = asked.crop or defaults.choose_crop(spec.height, spec.width)
     epochs = asked.epochs
@@ -137,7 +137,7 @@ def fit_to_data(asked: TrainRequest, settings: TrainSettings, data: Dataset, spe
     val_every = asked.val_every or (1 if asked.epochs else defaults.choose_val_every(epochs))
     settings = dataclasses.replace(settings, batch=batch, crop=crop, epochs=epochs, val_every=val_every)
     boundary, distill = _choose_boundary(asked, data), _choose_distillation(asked)
-    settings = dataclasses.replace(settings, boundary=boundary, distill=distill)
+    settings = dataclasses.replace(settings, boundary=boundary, distill=distill, unlabelled=asked.unlabelled)
     settings = dataclasses.replace(settings, sparse=asked.epochs is None, budget_s=asked.time_s)
     return _take_length(settings, asked.resume) if asked.time_s and asked.resume else settings
 

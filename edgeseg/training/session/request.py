@@ -51,6 +51,7 @@ class TrainRequest:
         boundary_objects: classes whose connected regions are the objects.
         teacher: whom to imitate: a checkpoint, an artifact, the name of a network of the zoo, or anything that export
             reads.
+        unlabelled: a folder of pictures without masks, which the teacher labels where it is sure.
         distill_weight, distill_temperature: see :class:`~edgeseg.training.settings.Distillation`.
         others: further fields of :class:`~edgeseg.training.settings.TrainSettings`, by name.
 
@@ -85,6 +86,7 @@ class TrainRequest:
     boundary_weights: tuple[float, float] | None = None
     boundary_objects: tuple[str, ...] = ()
     teacher: Path | None = None
+    unlabelled: Path | None = None
     distill_weight: float | None = None
     distill_temperature: float | None = None
     others: Mapping[str, Any] = field(default_factory=dict)
