@@ -119,7 +119,7 @@ class Trainer:
         with self.accelerator.main_process_first():
             if not self.accelerator.is_main_process:
                 return Dataset.open(out, VOID)
-            found = label_pictures(pictures, teacher, self.spec, least, out, self.reporter.bar)
+            found = label_pictures(pictures, teacher.model, self.spec, least, out, self.reporter.bar)
         count = len(found.data.pairs("train"))
         self.reporter.say(
             f"{count} pictures of {pictures} were labelled by the teacher, {100 * found.kept:.0f} % of their pixels; "

@@ -18,7 +18,6 @@ from edgeseg.spec import ModelSpec
 from edgeseg.training.checkpoint import save_checkpoint
 from edgeseg.training.data.folder import FolderDataset
 from edgeseg.training.data.pseudo_labels import label_pictures, sure_labels
-from edgeseg.training.distill import Teacher
 from edgeseg.training.loop import Trainer
 from edgeseg.training.settings import Distillation, TrainSettings
 
@@ -37,7 +36,7 @@ class Brightness(nn.Module):
         return torch.cat([-z / 2, z / 2], 1)
 
 
-TEACHER = Teacher(Brightness(), Distillation(Path("teacher.pt")))
+TEACHER = Brightness()
 
 
 def write_picture(folder: Path, name: str = "new.png") -> Path:

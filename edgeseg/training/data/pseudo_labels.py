@@ -23,9 +23,9 @@ from edgeseg.errors import DataError, UserError
 from edgeseg.files.image_files import list_images
 from edgeseg.image import UInt8, fit, normalise, read_image, unfit
 from edgeseg.spec import ModelSpec
-from edgeseg.training.distill import Teacher
 from edgeseg.training.losses.losses import VOID
 
+Ask = Callable[[Tensor], Tensor]
 Watch = Callable[[Iterable[Path], str], Iterator[Path]]
 
 
@@ -42,14 +42,12 @@ class PseudoLabels:
     kept: float
 
 
-def label_pictures(
-    pictures: Path, teacher: Teacher, spec: ModelSpec, least: float, out: Path, watch: Watch
-) -> PseudoLabels:
+def label_pictures(pictures: Path, ask: Ask, spec: ModelSpec, least: float, out: Path, watch: Watch) -> PseudoLabels:
     """Write masks of a folder's pictures into the data folder ``out``, which links the pictures.
 
     Args:
         pictures: a folder of images, without masks.
-        teacher: answers as the student will.
+        ask: the teacher: normalised (N, C, H, W) pictures to logits (N, K, H, W).
         spec: of the student: classes, size, preprocessing.
         least: probability (0..1) under which a pixel is void.
         out: replaced where it is there already.
@@ -70,7 +68,7 @@ def label_pictures(
         for kind in ("images", "masks"):
             (staged / kind / "train").mkdir(parents=True)
         (staged / "classes.txt").write_text("\n".join(spec.classes) + "\n", encoding="utf-8")
-        shares = [_label(image, teacher, spec, least, staged) for image in watch(images, "labelling pictures")]
+        shares = [_label(image, ask, spec, least, staged) for image in watch(images, "labelling pictures")]
         if not any(shares):
             raise DataError(
                 f"The teacher is nowhere as sure as {least:g} in the pictures of {pictures}. Lower "
@@ -83,12 +81,12 @@ def label_pictures(
     return PseudoLabels(Dataset.open(out, VOID), float(np.mean(shares)))
 
 
-def _label(path: Path, teacher: Teacher, spec: ModelSpec, least: float, folder: Path) -> float:
+def _label(path: Path, ask: Ask, spec: ModelSpec, least: float, folder: Path) -> float:
     """Write one picture's mask and its link; the share of the pixels that have a label."""
     image = read_image(path)
     tensor = torch.from_numpy(normalise(fit(image, spec), spec))[None]
     with torch.no_grad():
-        labels = sure_labels(teacher.model(tensor).float(), least)[0].numpy().astype(np.uint8)
+        labels = sure_labels(ask(tensor).float(), least)[0].numpy().astype(np.uint8)
     mask = unfit(labels, spec, (image.shape[0], image.shape[1]))
     (folder / "images" / "train" / path.name).symlink_to(path.resolve())
     _write(folder / "masks" / "train" / f"{path.stem}.png", mask)

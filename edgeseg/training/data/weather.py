@@ -19,7 +19,7 @@ MOTION, STREAKS = 9, 400
 
 
 def change_gamma(image: UInt8, rng: np.random.Generator) -> UInt8:
-    """Bend the levels by a power of 1/2 to 2, as exposure and tone curves do."""
+    """Change the levels by a power of 1/2 to 2, as exposure and tone curves do."""
     power = float(np.exp(rng.uniform(-np.log(2), np.log(2))))
     return _look_up(image, 255 * (np.arange(256) / 255) ** power)
 
@@ -94,7 +94,7 @@ EFFECTS: tuple[Effect, ...] = (change_gamma, tint, add_shadow, add_haze, add_rai
 
 
 def weather(image: UInt8, probability: float, rng: np.random.Generator) -> UInt8:
-    """Apply each of :data:`EFFECTS` with ``probability``, in its order."""
+    """Change a picture by each of :data:`EFFECTS`, in their order and each with ``probability``."""
     for effect in EFFECTS:
         if rng.random() < probability:
             image = effect(image, rng)
