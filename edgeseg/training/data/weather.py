@@ -32,7 +32,7 @@ def tint(image: UInt8, rng: np.random.Generator) -> UInt8:
 
 
 def blur(image: UInt8, rng: np.random.Generator) -> UInt8:
-    """Defocus by a Gaussian of 0.5 to 2 pixels, or smear over 3 to 9 pixels in one direction."""
+    """Blend neighbours: by a Gaussian of 0.5 to 2 pixels, or over 3 to 9 pixels in one direction."""
     if rng.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 2))), np.uint8)
     length = int(rng.integers(1, MOTION // 2 + 1)) * 2 + 1
@@ -80,7 +80,7 @@ def add_rain(image: UInt8, rng: np.random.Generator) -> UInt8:
 
 
 def add_shadow(image: UInt8, rng: np.random.Generator) -> UInt8:
-    """Darken a random four-cornered part by 30 to 70 %, its edge a little soft."""
+    """Add a shadow: a random four-cornered part is 30 to 70 % darker, its edge a little soft."""
     height, width = image.shape[:2]
     corners = rng.uniform((-0.2, -0.2), (1.2, 1.2), (4, 2)) * (width, height)
     layer = np.zeros((height, width), np.uint8)
