@@ -107,4 +107,5 @@ def _look_up(image: UInt8, values: np.ndarray) -> UInt8:
 
 def _mix(image: UInt8, other: UInt8, share: np.ndarray) -> UInt8:
     """``image`` where ``share`` (HW, or H1) is 0, ``other`` where it is 1."""
-    return np.clip(np.rint(image + (other.astype(np.float32) - image) * share[..., None]), 0, 255).astype(np.uint8)
+    mixed = np.rint(image + (other.astype(np.float32) - image) * share[..., None])
+    return np.asarray(np.clip(mixed, 0, 255), np.uint8)
