@@ -82,7 +82,7 @@ def run_tiled(
     with closing(SlotPool(open_told(artifact, options), settings.slots)) as pool:
         spec, tiling = artifact.spec, settings.tile
         assert tiling is not None
-        plan = plan_for(tiling, infer_in(pool, spec), spec, artifact.path.name, artifact)
+        plan = plan_for(tiling, infer_in(pool, spec), spec, artifact.path.name)
         run = _Run(settings, artifact, plan, target, on_event)
         infer = infer_in(pool, spec, threshold)
         summary = run.go(paths, infer, on_tile, report)

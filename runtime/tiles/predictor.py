@@ -16,28 +16,26 @@ from edgeseg.runtime.tiles.grid import make_grid
 from edgeseg.runtime.tiles.picture import LoadedPicture
 from edgeseg.runtime.tiles.seams import SeamCount, TileRecord
 from edgeseg.runtime.tiles.segment import infer_in, segment_whole
-from edgeseg.runtime.tiles.sight import Infer, Sight, measure_sight, recorded_sight
+from edgeseg.runtime.tiles.sight import Infer, Sight, measure_sight
 from edgeseg.runtime.tiles.tiling import TilePlan, Tiling, plan_tiles
 from edgeseg.spec import ModelSpec, Threshold
 
 
-def plan_for(tiling: Tiling, infer: Infer, spec: ModelSpec, name: str, artifact: Artifact | None = None) -> TilePlan:
-    """Bring a tiling and a network together: how far it sees is read from its artifact, or else measured.
+def plan_for(tiling: Tiling, infer: Infer, spec: ModelSpec, name: str) -> TilePlan:
+    """Bring a tiling and a network together: how far it sees is measured.
 
     Args:
         tiling: what was asked for.
         infer: runs the network.
         spec: of the network.
         name: for messages.
-        artifact: may know how far the network sees.
 
     Raises:
         UserError: the overlap is larger than half a tile.
     """
     size = (spec.height, spec.width)
     plan_tiles(tiling, Sight(None, 1), size, name)  # what is wrong with the tiling is said before anything is measured
-    known = recorded_sight(artifact) if artifact is not None else None
-    return plan_tiles(tiling, known or measure_sight(infer, spec), size, name)
+    return plan_tiles(tiling, measure_sight(infer, spec), size, name)
 
 
 class TiledPredictor:
@@ -52,7 +50,7 @@ class TiledPredictor:
         engine: closed when the block ends.
         tiling: how pictures are cut.
         threshold: what is done to each prediction; without one the graph's own labels stand.
-        artifact: may know how far the network sees; without one that is measured.
+        artifact: what messages call it.
         slots: inferences at the same time.
 
     Attributes:
@@ -73,7 +71,7 @@ class TiledPredictor:
         self._pool = SlotPool(engine, slots)
         self._infer = infer_in(self._pool, engine.spec)
         name = "the network" if artifact is None else artifact.path.name
-        self.plan = plan_for(tiling, self._infer, engine.spec, name, artifact)
+        self.plan = plan_for(tiling, self._infer, engine.spec, name)
         self.record = TileRecord(self.plan, SeamCount())
 
     def __call__(self, image: UInt8) -> UInt8:

@@ -1,4 +1,4 @@
-"""How far a network sees: from its file, or measured on its engine by what a change of the picture changes."""
+"""How far a network sees, measured on its engine by what a change of the picture changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from edgeseg.artifact import Artifact
 from edgeseg.image import UInt8
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec
@@ -17,8 +16,6 @@ from edgeseg.spec import ModelSpec
 Infer = Callable[[UInt8], Prediction]
 """HWC uint8 BGR of the network's own size to a prediction in memory of its own; from any thread."""
 
-SIGHT = "sight"
-"""What the manifest calls it, within ``measured``."""
 COARSE_STRIDE = 32
 """Of a network whose grid is not known: that of most backbones."""
 STRIDES = (1, 2, 4, 8, 16, 32, 64)
@@ -49,16 +46,6 @@ class Sight:
         if self.reach is None:
             return "all of its input"
         return f"{self.reach} px to each side{', as measured' if self.is_measured else ''}"
-
-
-def recorded_sight(artifact: Artifact) -> Sight | None:
-    """Read how far a network sees from its manifest; None where that does not tell."""
-    found = artifact.measured.get(SIGHT)
-    if not isinstance(found, dict):
-        return None
-    reach, stride = found.get("reach"), found.get("stride")
-    is_whole = isinstance(stride, int) and stride > 0 and (reach is None or (isinstance(reach, int) and reach >= 0))
-    return Sight(reach, stride) if is_whole and isinstance(stride, int) else None
 
 
 def measure_sight(infer: Infer, spec: ModelSpec) -> Sight:
