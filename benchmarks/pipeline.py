@@ -18,6 +18,9 @@ All OpenVINO contenders compute at the same precision (--precision, f32 by defau
 choose bfloat16 for some). modelapi cannot take a finished label map, so it gets the same IR cut before
 ArgMax, embeds its own resize, and gives masks at the frame's size; it lives in an environment of its own
 because it needs opencv-python-headless. It is left out where --modelapi-python does not exist.
+
+The bound below the table is what decoding, conversion, resizing and the network cost in core-ms, each done alone.
+--busy N starts N processes that compute for nothing beside all contenders, and ends them.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from pipeline_bound import PARTS, describe_bound, keep_busy
+
 TARGETS = {"benchmark_app": 0.88, "cv2+ort": 1.05, "modelapi": 1.8}
 
 
@@ -47,9 +52,15 @@ def main() -> int:
         names = _contenders(args)
         if any(name.startswith("modelapi") for name in names):
             args.logits_ir = _logits_ir(args.artifact / "model.xml", Path(scratch, "logits.xml"))
-        rounds = [_one_round(args, names, number) for number in range(args.rounds)]
+        with keep_busy(args.busy):
+            rounds = [_one_round(args, names, number) for number in range(args.rounds)]
+            parts = [_parts(args) for _ in range(args.rounds)]
     _print_table(rounds, args.precision)
-    _print_limits(args)
+    if "edgeseg" in names:
+        core_ms = statistics.median(round_["edgeseg"]["core_ms"] for round_ in rounds)
+        print(describe_bound({name: statistics.median(one[name] for one in parts) for name in PARTS}, core_ms))
+    if not args.busy:
+        _print_limits(args)
     return 0
 
 
@@ -60,6 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--frames", type=int, default=300, help="frames a contender and round (default: 300)")
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="busy processes beside it (default: 0)")
     parser.add_argument("--precision", choices=("f32", "auto"), default="f32")
     parser.add_argument("--modelapi-python", type=Path, default=Path("build/modelapi-venv/bin/python"))
     parser.add_argument("--only", nargs="+", metavar="NAME", help="run these contenders only")
@@ -93,6 +105,15 @@ def _worker(args: argparse.Namespace, name: str) -> dict[str, float]:
     answer = subprocess.run(list(map(str, words)), stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
     return result
+
+
+def _parts(args: argparse.Namespace) -> dict[str, float]:
+    """Each part of the way alone, in a process of its own."""
+    words = [args.artifact, args.clip, args.frames, args.precision]
+    script = Path(__file__).with_name("pipeline_bound.py")
+    answer = subprocess.run([sys.executable, script, *map(str, words)], stdout=subprocess.PIPE, text=True, check=True)
+    parts: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+    return parts
 
 
 def _benchmark_app(args: argparse.Namespace) -> dict[str, float]:
