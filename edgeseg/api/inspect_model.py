@@ -12,12 +12,14 @@ from edgeseg.errors import EnvironmentFault, UserError
 CHECKPOINTS = (".pt", ".pth")
 
 
-def inspect_model(path: str | Path, *, layers: bool = False) -> dict[str, Any]:
+def inspect_model(path: str | Path, *, layers: bool = False, times: bool = False) -> dict[str, Any]:
     """Say what a file or an artifact holds, in plain values for JSON.
 
     Args:
         path: an artifact's folder, or a ``.onnx``, ``.pt`` or engine file.
         layers: every layer of an artifact with the precision that it is executed in here.
+        times: what each of them takes here, and why where it is not what it should be; see
+            :func:`edgeseg.runtime.measure.executed.execute_layers`.
 
     Raises:
         UserError: nothing is there.
@@ -25,6 +27,8 @@ def inspect_model(path: str | Path, *, layers: bool = False) -> dict[str, Any]:
         MissingExtra: the package that reads it is not installed.
     """
     path = find_model(Path(path))
+    if times and path.is_file() and not (path.parent / MANIFEST).is_file():
+        raise UserError(f"`times` are of an artifact, which an engine runs; {path} is a file. Export it first.")
     from edgeseg.runtime.trt.engine_file import SUFFIXES, inspect_engine_file
 
     if not path.exists():
@@ -36,7 +40,8 @@ def inspect_model(path: str | Path, *, layers: bool = False) -> dict[str, Any]:
             return _onnx(path)
         if path.suffix in SUFFIXES:
             return inspect_engine_file(path).to_dict()
-    return _artifact(path, layers)
+    values = _artifact(path, layers)
+    return {**values, "times": _times(path)} if times else values
 
 
 def _artifact(path: Path, layers: bool) -> dict[str, Any]:
@@ -60,6 +65,12 @@ def _artifact(path: Path, layers: bool) -> dict[str, Any]:
         "proven": list(map(str, proven_placements(artifact))),
         "toolchain": dict(artifact.toolchain),
     }
+
+
+def _times(path: Path) -> list[dict[str, Any]]:
+    from edgeseg.runtime.measure.executed import execute_layers
+
+    return [layer.to_dict() for layer in execute_layers(Artifact.open(path))]
 
 
 def _layers(artifact: Any, every: bool) -> dict[str, Any]:

@@ -64,6 +64,20 @@ def open_session(
         return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
+def open_profiled_session(model: Path, profile: Path) -> Any:
+    """Open a session with every optimisation that writes what each kernel takes.
+
+    Args:
+        model: a file.
+        profile: how the name of the file begins that ``end_profiling`` writes.
+    """
+    runtime = require("onnxruntime", "onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    return runtime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
 @contextlib.contextmanager
 def translate_errors(what: str, todo: str = "Export the model again, or try another engine.") -> Iterator[None]:
     """Make an EngineError of ONNX Runtime's exceptions: one class a status code, each straight below Exception.
