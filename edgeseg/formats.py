@@ -121,6 +121,7 @@ ONNX = ModelFormat(
     int8_needs=("onnx", "onnxruntime"),
     packages=("onnxruntime",),
     findings="edgeseg.runtime.engines.diagnosis:onnxruntime_rows",
+    devices="edgeseg.runtime.engines.ort_providers:list_ort_devices",
     layers_untold="ONNX Runtime does not tell",
     trace="edgeseg.export.trace.open_forms:optimised_onnx_form",
 )

@@ -6,7 +6,7 @@ import weakref
 from typing import Any
 
 from edgeseg.artifact import Artifact
-from edgeseg.errors import EngineError, UserError
+from edgeseg.errors import EngineError
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.engine import (
     CLOSED_SLOT,
@@ -23,8 +23,10 @@ from edgeseg.runtime.engines.engine import (
     slot_memory,
 )
 from edgeseg.runtime.engines.logits import LOGITS, Logits, LogitsReader
+from edgeseg.runtime.engines.ort_providers import expect_provider, find_providers
 from edgeseg.runtime.engines.ort_session import EVERYTHING, open_session, translate_errors
 from edgeseg.runtime.engines.placement import Placement, cpu_placement
+from edgeseg.runtime.engines.precision import device_kind
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.runtime.system.machine import usable_cores
 from edgeseg.spec import ModelSpec
@@ -45,11 +47,11 @@ class OrtEngine:
 
     def __init__(self, artifact: Artifact, options: EngineOptions) -> None:
         expect_format(artifact, self.model_format)
-        if options.device.upper() != "CPU":
-            raise UserError(f"ONNX artifacts run on CPU; found device {options.device!r}. Use `device='CPU'`.")
+        self._device = options.device
         self.spec: ModelSpec = artifact.spec
         self._slots: weakref.WeakSet[OrtSlot] = weakref.WeakSet()
         self._session: Any = _session(artifact, options, self.optimisation)
+        expect_provider(self._session, options.device)
         expect_engine(artifact, self._session.get_modelmeta().custom_metadata_map.get(ENGINE_KEY), self.runs_for)
         inputs = [_tensor(node) for node in self._session.get_inputs()]
         outputs = [_tensor(node) for node in self._session.get_outputs()]
@@ -59,8 +61,9 @@ class OrtEngine:
 
     @property
     def placement(self) -> Placement:
-        """Where ONNX Runtime computes: on the CPU, in float32 whatever it was asked for."""
-        return cpu_placement()
+        """Where ONNX Runtime computes: on the CPU in float32; elsewhere in what the provider chooses."""
+        kind = device_kind(self._device)
+        return cpu_placement() if kind == "CPU" else Placement(kind, "auto", f"ONNX Runtime, {self._device}")
 
     def open_slot(self) -> OrtSlot:
         """Open a slot; raises EngineError when the engine is closed."""
@@ -115,7 +118,11 @@ def _bind(bind: Any, name: str, array: UInt8 | Logits) -> None:
 
 def _session(artifact: Artifact, options: EngineOptions, optimisation: str) -> Any:
     with translate_errors(f"ONNX Runtime cannot load {artifact.model_path}"):
-        return open_session(artifact.model_path, optimisation, threads=_threads(options), extra="onnxruntime")
+        providers = find_providers(options.device)
+        session = open_session(artifact.model_path, optimisation, threads=_threads(options), extra="onnxruntime")
+        if len(providers) > 1:
+            session.set_providers(providers)
+        return session
 
 
 def _threads(options: EngineOptions) -> int:
