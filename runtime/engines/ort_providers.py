@@ -66,8 +66,8 @@ def find_providers(device: str) -> list[Any]:
     kind, here = device_kind(device), list_ort_devices()
     known = next((one for one in PROVIDERS if one.device == kind), None)
     if known is None:
-        names = ", ".join(one.device for one in PROVIDERS)
-        raise UserError(f"ONNX Runtime has no device {device!r}; there is {names}. Use one of them.")
+        names = "there is " + ", ".join(one.device for one in PROVIDERS)
+        raise UserError(f"ONNX Runtime has no device {device!r}; {names}. Use `device='CPU'` or another of them.")
     if known.device not in here:
         bring = f"pip install {known.package}" if known.package else "a build of ONNX Runtime with it"
         raise EnvironmentFault(
