@@ -1,6 +1,7 @@
 """``edgeseg <verb>``: parse, call one room, print, and turn errors into exit codes.
 
-Exit codes: 0 fine, 1 a gate failed, 2 a mistake in what was given, 3 this machine lacks something.
+Exit codes: 0 fine, 1 a gate failed, 2 a mistake in what was given, 3 this machine lacks something,
+4 it is too noisy to tell whether a gate holds.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@
 
     EdgesegError
     ├── GateFailed          exit 1: a measured value missed its limit
+    ├── NoVerdict           exit 4: a machine too noisy to tell whether one did
     ├── UserError           exit 2: something that was given is wrong
     │   ├── SpecError         a model specification is missing or contradicts the model
     │   │   └── UnsaidError     somebody has to say more about a model
@@ -51,6 +52,12 @@ class GateFailed(EdgesegError):
     def __init__(self, message: str = "", comparison: Any = None, misses: Sequence[Any] = ()) -> None:
         super().__init__(message)
         self.comparison, self.misses = comparison, tuple(misses)
+
+
+class NoVerdict(EdgesegError):
+    """A measurement could not tell whether a limit is kept."""
+
+    exit_code = 4
 
 
 class UserError(EdgesegError):

@@ -17,7 +17,8 @@ from edgeseg.runtime.events.event import OnEvent
 if TYPE_CHECKING:
     from edgeseg.masks.mask_values import GivenValues
     from edgeseg.proof.judgement import Judgement
-    from edgeseg.runtime.measure.check import Gate
+    from edgeseg.runtime.measure.bench import Latency
+    from edgeseg.runtime.measure.gate import Gate
 
 LATENCY_S = 2.0
 
@@ -35,6 +36,9 @@ class Checked:
             artifact that says nothing of its single images.
         missed: those that fail it.
         misses: the same in sentences, with advice and what each class lost; empty where nothing was missed.
+        miou: on its pictures, 0..1; None without masks.
+        p50_ms: median latency, where it was measured.
+        ratio: CPU time of one run in reference workloads, where it was measured.
     """
 
     artifact: Artifact
@@ -44,17 +48,26 @@ class Checked:
     judgements: tuple[Judgement, ...] = ()
     missed: tuple[Judgement, ...] = ()
     misses: str = ""
+    miou: float | None = None
+    p50_ms: float | None = None
+    ratio: float | None = None
 
     @property
     def failed(self) -> tuple[Gate | Judgement, ...]:
-        """The gates that did not pass, and the limits that were missed."""
-        return (*(gate for gate in self.gates if not gate.passed), *self.missed)
+        """The gates that failed, and the limits that were missed."""
+        return (*(gate for gate in self.gates if gate.verdict == "failed"), *self.missed)
+
+    @property
+    def unsure(self) -> tuple[Gate, ...]:
+        """The gates that this machine is too noisy to judge."""
+        return tuple(gate for gate in self.gates if gate.is_unsure)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         judged = [{**one.to_dict(), "passed": one not in self.missed} for one in self.judgements]
         gates = [gate.to_dict() for gate in self.gates]
-        return {"artifact": self.artifact.path.name, "gates": gates, "judgements": judged}
+        figures = {"miou": self.miou, "p50_ms": self.p50_ms, "ratio": self.ratio}
+        return {"artifact": self.artifact.path.name, "gates": gates, "judgements": judged, **figures}
 
 
 def check(
@@ -68,9 +81,10 @@ def check(
     require_held: bool = False,
     reference: str | Path | Artifact | None = None,
     max_latency_ms: float | None = None,
-    baseline: str | Path | None = None,
-    max_slowdown: float = 0.15,
+    baseline: str | Path | Artifact | None = None,
+    max_slowdown: float = 0.06,
     save_baseline: str | Path | None = None,
+    is_timed: bool = False,
     device: str = "CPU",
     precision: str | None = None,
     on_event: OnEvent = log_event,
@@ -92,9 +106,11 @@ def check(
         require_held: a limit that the images cannot judge fails as one that is missed does.
         reference: the float artifact that it was made from, to be measured beside it in the place of its record.
         max_latency_ms: largest median latency.
-        baseline: compare the latency ratio with this saved one.
-        max_slowdown: share by which it may be larger.
-        save_baseline: save the latency ratio of this machine.
+        baseline: hold the latency against what it was: the artifact that this one replaces, which is timed in turns
+            with it, the surer way; or a file that ``save_baseline`` wrote on this device.
+        max_slowdown: share by which it may be slower, 0.06 for 6 %.
+        save_baseline: save the latency ratio of this device in this file, beside those of other models and devices.
+        is_timed: measure the latency and the ratio to the reference workload although no gate asks for them.
         device: the engine's own name of a device.
         precision: of the layers in float, see :func:`edgeseg.load`; None: the one that it was proven in.
         on_event: is told when the masks were not proven on this device; the logger ``edgeseg`` by default.
@@ -103,15 +119,20 @@ def check(
     Raises:
         ArtifactError: no artifact, one that was changed, or one that records nothing to compare with.
         DataError: images or masks cannot be used, are missing or were changed since.
-        UserError: a baseline that is none, or of another model or CPU; one on another device than the CPU; a limit
-            that is none, or without pictures to hold it on.
+        UserError: a baseline that is none, or holds nothing of this model or device; one on another device than the
+            CPU; a limit that is none, or without pictures to hold it on.
         GateFailed: it, or its reference, gives one label everywhere, which proves nothing.
         EngineError: the engine fails, or gives two answers to one picture.
         OutputError: the baseline cannot be written, or lies over an input.
     """
     from edgeseg.proof.judges.check_masks import CheckData, MaskCheck, check_masks
     from edgeseg.proof.judges.recheck import choose_budget
+    from edgeseg.runtime.measure.baseline import read_baseline
+    from edgeseg.runtime.measure.baseline import save_baseline as save_ratio
+    from edgeseg.runtime.measure.bench import bench_in_turns
     from edgeseg.runtime.measure.check import check_runs
+    from edgeseg.runtime.measure.latency_gate import latency_ratio
+    from edgeseg.runtime.measure.slowdown import SECONDS, slowdown_gate
 
     data, saving = _path(data), _path(save_baseline)
     if saving is not None:
@@ -122,7 +143,9 @@ def check(
     given = {**(limits or {}), **({} if max_drop is None else {"max_drop": max_drop})}
     if data is None and (given or require_held or reference is not None):
         raise UserError("Limits of a budget are held on pictures: give `data`, what the artifact was verified on.")
-    opened = open_artifact(artifact)
+    opened, before_it = open_artifact(artifact), _open_baseline(baseline)
+    if isinstance(before_it, Path):
+        read_baseline(before_it, opened)  # before any measurement, not after
     choose_budget(opened, given, require_held)
     labels = check_runs(opened, device, on_event, precision)
     masks = MaskCheck()
@@ -132,38 +155,39 @@ def check(
         with report_to(progress)("check", 0) as tick:
             masks = check_masks(opened, place, given, require_held, before, tick)
     gates = [*masks.gates]
-    if max_latency_ms is not None:
-        gates.append(_check_latency(opened, max_latency_ms, device, precision))
-    found, ratio = _check_baseline(opened, _path(baseline), saving, max_slowdown)
-    return Checked(opened, labels, (*gates, *found), ratio, masks.judgements, masks.missed, masks.misses)
+    p50_ms = None
+    if max_latency_ms is not None or is_timed:
+        latency = bench_in_turns([opened], LATENCY_S, device, precision)[0]
+        p50_ms = latency.p50_ms
+        if max_latency_ms is not None:
+            gates.append(_latency_gate(latency, max_latency_ms))
+    measured = None
+    if before_it is not None:
+        gate, measured = slowdown_gate(opened, before_it, max_slowdown)
+        gates.append(gate)
+    ratio = None if isinstance(before_it, Artifact) else measured
+    if ratio is None and device == "CPU" and (saving is not None or is_timed):
+        ratio = latency_ratio(opened, SECONDS)
+    if saving is not None and ratio is not None:
+        save_ratio(saving, opened, ratio)
+    found = None if ratio is None else ratio.ratio
+    saved = None if saving is None else found
+    shown = (masks.judgements, masks.missed, masks.misses, masks.miou)
+    return Checked(opened, labels, tuple(gates), saved, *shown, p50_ms, found)
 
 
-def _check_latency(artifact: Artifact, max_latency_ms: float, device: str, precision: str | None) -> Gate:
-    from edgeseg.runtime.measure.bench import bench_in_turns
-    from edgeseg.runtime.measure.check import Gate
+def _latency_gate(latency: Latency, max_latency_ms: float) -> Gate:
+    from edgeseg.runtime.measure.gate import Gate
 
-    latency = bench_in_turns([artifact], LATENCY_S, device, precision)[0]
     sentence = f"p95 was {latency.p95_ms:.2f} ms over {latency.runs} runs."
     return Gate("median latency in ms", max_latency_ms, latency.p50_ms, sentence)
 
 
-def _check_baseline(
-    artifact: Artifact, baseline: Path | None, saving: Path | None, max_slowdown: float
-) -> tuple[list[Gate], float | None]:
-    """The gate, where there is a baseline, and the ratio that was saved."""
-    from edgeseg.runtime.measure.check import latency_gate, read_baseline, save_baseline
-    from edgeseg.runtime.measure.latency_gate import latency_ratio
-
-    if baseline is None and saving is None:
-        return [], None
-    if baseline is not None:
-        read_baseline(baseline, artifact)  # before the measurement, not after
-    ratio = latency_ratio(artifact)
-    gates = [] if baseline is None else [latency_gate(artifact, ratio, baseline, max_slowdown)]
-    if saving is None:
-        return gates, None
-    save_baseline(saving, artifact, ratio)
-    return gates, ratio.ratio
+def _open_baseline(baseline: str | Path | Artifact | None) -> Path | Artifact | None:
+    if baseline is None or isinstance(baseline, Artifact):
+        return baseline
+    path = Path(baseline)
+    return open_artifact(path) if path.is_dir() else path
 
 
 def _path(value: str | Path | None) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ from edgeseg.proof.judgement import count_needed, decide, judgement_table
 from edgeseg.proof.judges.certainty import class_iou, find_certainty
 from edgeseg.proof.judges.gates import check_budget, limit_drop
 from edgeseg.proof.judges.judge import judge, list_judgements, misses
-from edgeseg.proof.judges.whole import _lost, judge_whole
+from edgeseg.proof.judges.recheck import Rechecked, sure_loss
+from edgeseg.proof.judges.whole import judge_whole, lose_miou
 from edgeseg.proof.judges.worst_class import judge_classes
 from edgeseg.proof.samples import Sample, Samples
 from edgeseg.proof.stage import Stage
@@ -109,7 +111,7 @@ def test_the_bounds_are_those_of_a_plain_loop_over_the_images():
         drops.append(100 * (miou(sums[0]) - miou(sums[1])))
     int8 = found.stages[1].images.table
     some = draw_blocks(20)[:300]
-    ours = _lost(resample(found.reference.images.table, range(20), some), resample(int8, range(20), some))
+    ours = lose_miou(resample(found.reference.images.table, range(20), some), resample(int8, range(20), some))
     np.testing.assert_allclose(ours[:, 0], drops, atol=1e-9)
 
 
@@ -298,3 +300,28 @@ def test_a_limit_that_allows_anything_is_held_and_not_listed():
     check_budget(few, limit_drop(2.0))
     with pytest.raises(GateFailed, match="cannot tell with 4"):
         check_budget(few, limit_drop(2.0, held=True))
+
+
+class TestAgainstItself:
+    """The same network measured again: what was lost, and whether chance explains it."""
+
+    @staticmethod
+    def again(wrong_then, wrong_now):
+        then, now = (compare(STAGES, scenes(100, wrong), SPEC) for wrong in (wrong_then, wrong_now))
+        found = Rechecked(replace(now, stages=[then.reference, now.stages[1]]), then=then.stages[1])
+        lost = 100 * (then.stages[1].confusion.mean_iou - now.stages[1].confusion.mean_iou)
+        return lost, sure_loss(found)
+
+    def test_the_same_answers_lose_nothing_for_sure(self):
+        lost, sure = self.again(lambda i: 0.01, lambda i: 0.01)
+        assert (lost, sure.lower, sure.upper) == (0, 0, 0)
+
+    def test_a_real_loss_of_a_third_of_a_point_is_sure_on_100_images(self):
+        lost, sure = self.again(lambda i: 0.010, lambda i: 0.011)
+        assert 0.2 < lost < 0.6
+        assert sure.floor > 0
+
+    def test_one_image_that_went_wrong_is_not(self):
+        lost, sure = self.again(lambda i: 0.01, lambda i: 0.5 if i == 7 else 0.01)
+        assert lost > 0.3
+        assert sure.floor <= 0

@@ -21,7 +21,7 @@ from edgeseg.calibration.images.load_set import load_set
 from edgeseg.cli import main
 from edgeseg.errors import ArtifactError
 from edgeseg.proof.report.page import render_page
-from edgeseg.runtime.measure.check import read_baseline
+from edgeseg.runtime.measure.baseline import read_baseline
 from edgeseg.runtime.sinks.likeness import trait_ranges
 from edgeseg.runtime.system.machine import this_cpu
 
@@ -153,4 +153,4 @@ def test_a_latency_baseline_is_read(tmp_path: Path) -> None:
     """It holds for the CPU that it names; here it says that it was this one."""
     artifact, values = Artifact.open(KEPT / "blobs-int8-openvino"), read_json(KEPT / "latency.json")
     (tmp_path / "latency.json").write_text(json.dumps({**values, "cpu": this_cpu().name}), encoding="utf-8")
-    assert read_baseline(tmp_path / "latency.json", artifact) == values["latency"]["ratio"]
+    assert read_baseline(tmp_path / "latency.json", artifact).ratio == values["latency"]["ratio"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,14 @@ from edgeseg.artifact import Artifact
 from edgeseg.console.progress import Tick
 from edgeseg.errors import ArtifactError, DataError, UserError
 from edgeseg.image import UInt8
+from edgeseg.metrics.bootstrap import Interval
 from edgeseg.proof.budget import LIMITS, Budget
 from edgeseg.proof.compare import Comparison, StageScore, begin_score, count_changes
 from edgeseg.proof.image_record import ImageRecord
 from edgeseg.proof.judgement import Judgement
+from edgeseg.proof.judges.certainty import find_certainty
 from edgeseg.proof.judges.judge import judge
+from edgeseg.proof.judges.whole import lose_miou
 from edgeseg.proof.samples import Samples, UnreadableImageError
 from edgeseg.proof.stage import Stage, answer_digest
 from edgeseg.runtime.engines.predictor import Examined
@@ -37,12 +40,14 @@ class Rechecked:
         labels_unknown, confidence_unknown: how many images got another answer than when it was proven, where the
             reference's own was not kept, so that what it changed against that is not known.
         same_masks: the truth of every image counts what it counted then; always so without masks.
+        then: what the artifact itself gave when it was proven; None where that is not known image by image.
     """
 
     comparison: Comparison
     labels_unknown: int = 0
     confidence_unknown: int = 0
     same_masks: bool = True
+    then: StageScore | None = None
 
     def judge(self, budget: Budget) -> list[Judgement]:
         """Judge every limit that applies; what the record cannot tell is *cannot tell*."""
@@ -124,7 +129,7 @@ def recheck(stage: Stage, spec: ModelSpec, record: ImageRecord, samples: Samples
         looks=before.looks,
     )
     same = not before.labelled or np.array_equal(now.images.part("truth"), before.reference.images.part("truth"))
-    return Rechecked(found, again.labels_unknown, again.confidence_unknown, same)
+    return Rechecked(found, again.labels_unknown, again.confidence_unknown, same, then)
 
 
 @dataclass
@@ -176,6 +181,17 @@ class _Again:
         elif self.now.confidence is not None:
             self.now.confidence.change.rows.append(then.change.rows[at])
             self.now.confidence.change.class_rows.append(then.change.class_rows[at])
+
+
+def sure_loss(found: Rechecked) -> Interval:
+    """Say how sure it is what an artifact with masks lost against itself, in points of mIoU, paired by image.
+
+    Args:
+        found: with what it gave then.
+    """
+    assert found.then is not None
+    itself = replace(found.comparison, stages=[found.then, found.comparison.stages[1]], looks=1)
+    return find_certainty(itself, itself.stages[1], lose_miou)[0]
 
 
 def choose_budget(artifact: Artifact, given: Mapping[str, float], require_held: bool = False) -> Budget:

@@ -13,13 +13,14 @@ def judge_whole(comparison: Comparison, stage: StageScore, budget: Budget) -> Ju
     """Judge what is lost over all classes."""
     limit, points = budget.points(comparison.labelled), comparison.drop(stage)
     if comparison.labelled:
-        sure = find_certainty(comparison, stage, _lost)[0]
+        sure = find_certainty(comparison, stage, lose_miou)[0]
     else:
         sure = find_changed_certainty(comparison, stage)
     what = "mIoU" if comparison.labelled else "pixels changed"
     return decide("max_drop", what, limit, points, sure, comparison.images)
 
 
-def _lost(before: Float64, after: Float64) -> Float64:
+def lose_miou(before: Float64, after: Float64) -> Float64:
+    """Compute the points of mIoU lost, (R, 1), from sums of counts (R, 5, K) before and after."""
     lost: Float64 = 100 * (mean_known(class_iou(before)) - mean_known(class_iou(after)))
     return lost[:, None]

@@ -14,15 +14,14 @@ from linear_model import ArtifactMaker, reference
 
 from edgeseg.artifact import MANIFEST, Artifact, write_manifest
 from edgeseg.cli import main
-from edgeseg.errors import ArtifactError, DataError, UserError
+from edgeseg.errors import ArtifactError, DataError
 from edgeseg.image import fit
-from edgeseg.runtime.measure.check import Gate, check_runs, iou_gate, latency_gate, read_baseline, save_baseline
+from edgeseg.runtime.measure.check import check_runs, iou_gate
 from edgeseg.runtime.measure.evaluate import open_dataset
-from edgeseg.runtime.measure.latency_gate import LatencyRatio
+from edgeseg.runtime.measure.gate import Gate
 from edgeseg.spec import ModelSpec
 
 IMAGES = 3
-RATIO = LatencyRatio(2.0, 0.01, 8.0, 4.0, 30)
 
 
 def measured(miou: float, **changes: Any) -> dict[str, Any]:
@@ -102,48 +101,6 @@ class TestIou:
         (data / "classes.txt").write_text("a\nb\nc\n", encoding="utf-8")
         with pytest.raises(DataError, match="a, b, c"):
             open_dataset(data, tiny_artifact("onnx"))
-
-
-class TestBaseline:
-    def test_a_saved_baseline_is_read_back(self, tiny_artifact: ArtifactMaker, tmp_path: Path) -> None:
-        save_baseline(tmp_path / "base.json", tiny_artifact("onnx"), RATIO)
-        assert read_baseline(tmp_path / "base.json", tiny_artifact("onnx")) == 2.0
-
-    @pytest.mark.parametrize(("ratio", "passed"), [(2.0, True), (2.19, True), (2.3, False)])
-    def test_a_slower_run_fails(self, tiny_artifact: ArtifactMaker, tmp_path: Path, ratio: float, passed: bool) -> None:
-        save_baseline(tmp_path / "base.json", tiny_artifact("onnx"), RATIO)
-        now = LatencyRatio(ratio, 0.01, 8.0, 4.0, 30)
-        gate = latency_gate(tiny_artifact("onnx"), now, tmp_path / "base.json", max_slowdown=0.1)
-        assert gate.passed is passed
-        assert "the baseline says 2.00" in gate.sentence
-
-    def test_a_baseline_of_another_model_is_refused(self, tiny_artifact: ArtifactMaker, tmp_path: Path) -> None:
-        save_baseline(tmp_path / "base.json", tiny_artifact("onnx"), RATIO)
-        with pytest.raises(UserError, match="another model"):
-            read_baseline(tmp_path / "base.json", tiny_artifact("openvino"))
-
-    def test_a_baseline_of_another_cpu_is_refused(self, tiny_artifact: ArtifactMaker, tmp_path: Path) -> None:
-        path = tmp_path / "base.json"
-        save_baseline(path, tiny_artifact("onnx"), RATIO)
-        path.write_text(json.dumps({**json.loads(path.read_text()), "cpu": "Z80"}))
-        with pytest.raises(UserError, match=r"another CPU \(Z80\)"):
-            read_baseline(path, tiny_artifact("onnx"))
-
-    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"model": 1, "cpu": 2, "latency": {"ratio": "x"}}', "NaN"])
-    def test_what_is_no_baseline_is_refused(self, tiny_artifact: ArtifactMaker, tmp_path: Path, text: str) -> None:
-        (tmp_path / "base.json").write_text(text)
-        with pytest.raises(UserError, match=r"base\.json is not a baseline.*`save_baseline\("):
-            read_baseline(tmp_path / "base.json", tiny_artifact("onnx"))
-
-    def test_saving_and_comparing_on_the_command_line(
-        self, tiny_artifact: ArtifactMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        artifact, baseline = str(tiny_artifact("onnx").path), str(tmp_path / "base.json")
-        assert main(["check", artifact, "--save-baseline", baseline]) == 0
-        assert main(["check", artifact, "--baseline", baseline, "--max-slowdown", "2", "--json"]) == 0
-        told = capsys.readouterr().out
-        gates = json.loads(told[told.index("{") :])["gates"]
-        assert [gate["field"] for gate in gates] == ["latency slowdown as a share"]
 
 
 class TestCheck:

@@ -1,0 +1,1 @@
+"""What continuous integration reads of a check, keeps of it, and runs by itself."""
