@@ -24,7 +24,7 @@ from edgeseg.proof.samples import Samples, UnreadableImageError, samples_from
 from edgeseg.proof.stage import Stage
 from edgeseg.runtime.engines.engine import EngineOptions, open_with
 from edgeseg.runtime.engines.placement import placement_of
-from edgeseg.runtime.engines.precision import FLOATS
+from edgeseg.runtime.engines.precision_names import FLOATS
 from edgeseg.runtime.tiles.tiling import Tiling
 from edgeseg.spec import ModelSpec
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from edgeseg.runtime.analysis.changes import ChangeDetector, WhenChanged
+from edgeseg.runtime.analysis.changes import ChangeDetector
+from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.frames.frame import Frame
 from edgeseg.runtime.frames.handoff import Handoff
 from edgeseg.runtime.frames.timing import clock_s

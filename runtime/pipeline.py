@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
 from edgeseg.errors import EngineError
-from edgeseg.runtime.analysis.changes import WhenChanged
+from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.collector import POLL_S, Collector
 from edgeseg.runtime.engines.engine import Engine
 from edgeseg.runtime.engines.threshold import ApplyThreshold

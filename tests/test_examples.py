@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from house import package_folders
 
-PLACED = ("edgeseg.api", "edgeseg.polygon")
+PLACED = ("edgeseg.api", "edgeseg.polygon", "edgeseg.ci.asserts")
 """Their examples need files beside them, and have a test of their own."""
 
 

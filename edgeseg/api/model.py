@@ -14,7 +14,7 @@ from edgeseg.api.stream import Stream, StreamSettings
 from edgeseg.artifact import Artifact
 from edgeseg.errors import DataError, SourceError, UserError
 from edgeseg.image import UInt8, fit, unfit
-from edgeseg.runtime.analysis.changes import WhenChanged, read_when_changed
+from edgeseg.runtime.analysis.settings import WhenChanged, read_when_changed
 from edgeseg.runtime.engines.engine import Engine
 from edgeseg.runtime.engines.slot_pool import SlotPool
 from edgeseg.runtime.engines.threshold import ApplyThreshold

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edgeseg.api.result import Result
 from edgeseg.image import unfit
-from edgeseg.runtime.analysis.changes import WhenChanged
+from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.engines.engine import Engine, Slot
 from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import Event, OnEvent

@@ -14,7 +14,8 @@ from edgeseg.proof.compare import Comparison, StageScore, finite
 from edgeseg.proof.samples import Samples
 from edgeseg.proof.toolchain import toolchain
 from edgeseg.runtime.engines.placement import Placement
-from edgeseg.runtime.engines.precision import FLOATS, MODEL_DIGITS, RUNS_IN, model_digest
+from edgeseg.runtime.engines.precision import MODEL_DIGITS, RUNS_IN, model_digest
+from edgeseg.runtime.engines.precision_names import FLOATS
 
 WHERE = ("device", "precision", "hardware")
 

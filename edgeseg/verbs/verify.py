@@ -13,7 +13,7 @@ from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.console.terminal import complain, say_lines
 from edgeseg.console.wording import reword
 from edgeseg.errors import UserError
-from edgeseg.runtime.engines.precision import PRECISIONS
+from edgeseg.runtime.engines.precision_names import PRECISIONS
 from edgeseg.verbs.flags.budget import MEASURED, add_budget_arguments, read_limits
 from edgeseg.verbs.flags.masks import add_mask_arguments
 from edgeseg.verbs.flags.tile import add_tile_arguments, read_tile_flags

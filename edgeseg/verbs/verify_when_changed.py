@@ -27,7 +27,7 @@ def verify_when_changed(args: argparse.Namespace) -> int:
         UserError: not one artifact.
     """
     from edgeseg.artifact import Artifact
-    from edgeseg.runtime.analysis.changes import WhenChanged
+    from edgeseg.runtime.analysis.settings import WhenChanged
     from edgeseg.runtime.engines.engine import EngineOptions
     from edgeseg.runtime.measure.reuse import MAX_DROP, measure_reuse
 

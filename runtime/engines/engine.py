@@ -26,7 +26,8 @@ from edgeseg.formats import find_format
 from edgeseg.given import checked
 from edgeseg.image import UInt8
 from edgeseg.runtime.engines.logits import LOGITS, LogitsReader, gives_logits_alone, lone_logits_shape
-from edgeseg.runtime.engines.precision import PRECISIONS, choose_precision
+from edgeseg.runtime.engines.precision import choose_precision
+from edgeseg.runtime.engines.precision_names import PRECISIONS
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec

@@ -11,11 +11,9 @@ from typing import Any
 from edgeseg.artifact import REPORTS, Artifact
 from edgeseg.errors import UserError
 from edgeseg.formats import find_format
+from edgeseg.runtime.engines.precision_names import AUTO, FLOATS
 from edgeseg.runtime.events.event import Event, OnEvent
 
-FLOATS = ("f32", "bf16", "f16")
-AUTO = "auto"
-PRECISIONS = (*FLOATS, AUTO)
 RUNS_IN = "runs_in"
 """In ``measured`` of an artifact: the precision that it runs in on each kind of device, ``{"CPU": "bf16"}``."""
 MODEL_DIGITS = 16

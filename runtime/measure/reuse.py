@@ -23,7 +23,8 @@ from edgeseg.given import checked
 from edgeseg.image import UInt8, fit
 from edgeseg.metrics.confusion import Confusion
 from edgeseg.metrics.multilabel import MultilabelConfusion
-from edgeseg.runtime.analysis.changes import ChangeDetector, WhenChanged, moment_s, shrink
+from edgeseg.runtime.analysis.changes import ChangeDetector, moment_s, shrink
+from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.engines.engine import Engine, EngineOptions
 from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.engines.threshold import ApplyThreshold, threshold_for

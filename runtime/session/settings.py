@@ -11,8 +11,8 @@ from typing import Any, get_args, get_type_hints
 
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
-from edgeseg.runtime.analysis.changes import WhenChanged
-from edgeseg.runtime.engines.precision import PRECISIONS
+from edgeseg.runtime.analysis.settings import WhenChanged
+from edgeseg.runtime.engines.precision_names import PRECISIONS
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.settings import SourceSettings
 from edgeseg.runtime.tiles.tiling import Tiling

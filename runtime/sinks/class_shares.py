@@ -27,7 +27,7 @@ def count_shares(pixels: npt.NDArray[np.int64], spec: ModelSpec) -> dict[str, fl
     """Compute the share of each class from the number of pixels of each label, (256,).
 
     >>> count_shares(np.bincount([0, 1, 1, 1], minlength=256), ModelSpec("multiclass", ("sky", "road"), 64, 64))
-    {'sky': 0.25, 'road': 0.75}
+    {'sky': 0.25, 'road': 0.75, 'unknown': 0.0}
     """
     counts = pixels / max(int(pixels.sum()), 1)
     every = np.arange(256, dtype=np.uint8)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from edgeseg.errors import UserError
-from edgeseg.runtime.tiles.sight import Sight
+
+if TYPE_CHECKING:
+    from edgeseg.runtime.tiles.sight import Sight
 
 MIRROR, NETWORK = "mirror", "network"
 EDGES = (MIRROR, NETWORK)
@@ -105,6 +107,7 @@ def plan_tiles(tiling: Tiling, sight: Sight, tile: tuple[int, int], name: str) -
     Raises:
         UserError: the overlap is larger than half a tile.
 
+    >>> from edgeseg.runtime.tiles.sight import Sight
     >>> plan = plan_tiles(Tiling(), Sight(20, 8), (128, 128), "cells")
     >>> plan.overlap, plan.is_exact
     (48, True)

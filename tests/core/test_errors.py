@@ -33,7 +33,7 @@ def test_the_drawn_tree_is_the_class_tree() -> None:
 
 def test_the_drawn_exit_codes_hold() -> None:
     codes = dict(re.findall(r"(\w+) +exit (\d):", str(errors.__doc__)))
-    assert codes == {"GateFailed": "1", "UserError": "2", "EnvironmentFault": "3"}
+    assert codes == {"GateFailed": "1", "NoVerdict": "4", "UserError": "2", "EnvironmentFault": "3"}
     for name, code in codes.items():
         assert getattr(errors, name).exit_code == int(code)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from edgeseg.artifact import Artifact
+from edgeseg.ci import asserts
 from edgeseg.ci.asserts import Asserting
 from edgeseg.errors import GateFailed, NoVerdict
 
@@ -47,6 +49,11 @@ def test_masks_are_as_those_of_the_float_model_and_a_spoiled_one_is_seen(
     picture = cv2.imread(str(drawn))
     assert picture is not None
     assert np.unique(picture.reshape(-1, 3), axis=0).shape[0] > 100
+
+
+def test_the_example_does_what_it_shows(demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo)
+    assert doctest.testmod(asserts)[:2] == (0, 1)
 
 
 @pytest.mark.alone

@@ -51,7 +51,8 @@ def tuned(data: Dataset, hard: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def network(name: str, **options: object) -> torch.nn.Module:
     torch.manual_seed(0)
-    return build_model(name, SPEC, {} if name == "lite-unet" else {"width": 0.25, **options}).eval()
+    narrow = {"width": 0.25, **options} if any(one.name == "width" for one in MODELS[name].options) else {}
+    return build_model(name, SPEC, narrow).eval()
 
 
 def images(seed: int = 0) -> torch.Tensor:

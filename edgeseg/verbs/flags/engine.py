@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from edgeseg.runtime.engines.precision import PRECISIONS
+from edgeseg.runtime.engines.precision_names import PRECISIONS
 
 DEVICES = "engine's name of a device: CPU, GPU, NPU, cuda:0, ..."
 

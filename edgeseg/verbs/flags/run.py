@@ -8,7 +8,7 @@ from pathlib import Path
 from edgeseg.console.command import edgeseg_command
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
-from edgeseg.runtime.analysis.changes import WhenChanged
+from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.cameras.capture.tls_trust import Trust
 from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
 from edgeseg.runtime.sinks.settings import OutputSettings

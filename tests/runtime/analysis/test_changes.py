@@ -13,7 +13,8 @@ from linear_model import ArtifactMaker
 
 from edgeseg.errors import UserError
 from edgeseg.image import UInt8, fit
-from edgeseg.runtime.analysis.changes import ChangeDetector, WhenChanged, changed_percent, read_when_changed, shrink
+from edgeseg.runtime.analysis.changes import ChangeDetector, changed_percent, shrink
+from edgeseg.runtime.analysis.settings import WhenChanged, read_when_changed
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.pipeline import Pipeline

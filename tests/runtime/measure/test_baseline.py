@@ -20,6 +20,7 @@ from edgeseg.runtime.measure.fingerprint import this_device
 from edgeseg.runtime.measure.latency_gate import LatencyRatio, latency_ratio, summarize
 from edgeseg.runtime.measure.slowdown import judge_slowdown, slowdown_gate
 from edgeseg.runtime.system.machine import this_cpu
+from edgeseg.spec import ModelSpec
 
 RATIO = LatencyRatio(2.0, 1.99, 2.01, 2.0, 8.0, 4.0, 90)
 FIRST_FORMAT = {"ratio": 2.0, "spread": 0.01, "engine_ms": 8.0, "reference_ms": 4.0, "rounds": 30}
@@ -171,9 +172,9 @@ class TestMeasured:
 
     @pytest.mark.parametrize("waits", [False, True])
     def test_one_that_takes_twice_as_long_fails(
-        self, tiny_artifact: ArtifactMaker, monkeypatch: pytest.MonkeyPatch, waits: bool
+        self, tiny_artifact: ArtifactMaker, tiny_spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, waits: bool
     ) -> None:
-        artifact = tiny_artifact("openvino")
+        artifact = tiny_artifact("openvino", tiny_spec.replace(height=384, width=384))
         before = replace(artifact)
         real = latency_gate.open_engine
 
@@ -182,8 +183,10 @@ class TestMeasured:
             return Slowed(engine, waits) if which is artifact else engine
 
         monkeypatch.setattr(latency_gate, "open_engine", opened)
-        gate, _ = slowdown_gate(artifact, before, 0.3)
-        assert gate.verdict == "failed" or (waits and latency_gate.latency_ratio(artifact, 0.5).clock_ratio is None)
+        gate, found = slowdown_gate(artifact, before, 0.3)
+        if waits and found.clock_ratio is None:
+            pytest.skip("others use this machine, so that the clock tells nothing")
+        assert gate.verdict == "failed"
 
     def test_a_ratio_that_settles_is_not_measured_on(self, tiny_artifact: ArtifactMaker) -> None:
         asked: list[int] = []

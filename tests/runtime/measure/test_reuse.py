@@ -15,7 +15,7 @@ from linear_model import ArtifactMaker
 from edgeseg.artifact import Artifact
 from edgeseg.cli import main
 from edgeseg.errors import UserError
-from edgeseg.runtime.analysis.changes import WhenChanged
+from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.engines.engine import open_engine
 from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.frames.frame import Frame, Prediction
