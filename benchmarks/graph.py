@@ -1,8 +1,8 @@
 """What labels and confidence cost beside the same network with bare logits, in turns.
 
-    edgeseg export best.pt --format openvino --outputs labels,confidence --int8 --data DATA --out /tmp/graph
-    edgeseg export best.pt --format onnx --outputs labels,confidence --int8 --data DATA --out /tmp/graph
-    python benchmarks/graph.py /tmp/graph/* [--rounds 60] [--threads 2]
+    edgeseg export best.pt --format openvino --outputs labels,confidence --int8 --data DATA --out runs/graph
+    edgeseg export best.pt --format onnx --outputs labels,confidence --int8 --data DATA --out runs/graph
+    python benchmarks/graph.py runs/graph/* [--rounds 60] [--threads 2]
 
 Each artifact becomes three graphs of the same weights: logits of the picture alone (what `--outputs logits` gives),
 labels alone, labels with confidence. Every round runs each once, all inputs and outputs in memory that was bound
