@@ -14,7 +14,9 @@ from edgeseg.artifact import Artifact
 from edgeseg.calibration.images.calibration_set import CalibrationSet
 from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
 from edgeseg.calibration.quantizers.qdq_quantizer import QdqQuantizer
+from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.formats import TENSORRT
+from edgeseg.graphs.cut_labels import cut_before_bytes
 from edgeseg.graphs.tensorrt_lint import expect_clean
 from edgeseg.runtime.engines.engine import Engine, EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
@@ -35,6 +37,13 @@ class TensorRtQuantizer(QdqQuantizer):
     def open_proof(self, artifact: Artifact) -> Engine:
         """Open ONNX Runtime without optimisations, which computes as the file says."""
         return ExactEngine(artifact, EngineOptions())
+
+    def _encode(
+        self, model: Any, ranges: Any, recipe: Recipe, images: CalibrationSet, rounded: Any
+    ) -> tuple[Any, Mapping[str, Any]]:
+        quantised, encoding = super()._encode(model, ranges, recipe, images, rounded)
+        cut_before_bytes(quantised)
+        return quantised, encoding
 
     def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:
         expect_clean(quantised)

@@ -57,3 +57,39 @@ def cut_like(value: Any, slice_of_labels: Any) -> Any:
 
 def _rank(value: Any) -> int:
     return len(value.get_partial_shape())
+
+
+def cut_before_bytes(model: Any) -> None:
+    """Cut floats where a deployed ONNX graph cuts bytes, in place: TensorRT only casts to uint8, and cuts no uint8.
+
+    Args:
+        model: a deployed ``onnx.ModelProto``.
+    """
+    onnx = require("onnx", "export")
+    graph = model.graph
+    cuts = {node.input[0]: node for node in graph.node if node.op_type == "Slice"}
+    casts = [node.output[0] for node in graph.node if _makes_bytes(node, onnx) and node.output[0] in cuts]
+    nodes = []
+    for node in graph.node:
+        if node.op_type == "Slice" and node.input[0] in casts:
+            continue
+        if node.output[0] in casts:
+            nodes += _cut_first(node, cuts[node.output[0]], onnx)
+        else:
+            nodes.append(onnx.NodeProto.FromString(node.SerializeToString()))
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def _makes_bytes(node: Any, onnx: Any) -> bool:
+    return bool(node.op_type == "Cast" and node.attribute[0].i == onnx.TensorProto.UINT8)
+
+
+def _cut_first(cast: Any, cut: Any, onnx: Any) -> list[Any]:
+    make, whole, part = onnx.helper.make_node, f"{cast.output[0]}_float", f"{cast.output[0]}_cut"
+    name = f"edgeseg/Cast_{whole.removeprefix('edgeseg/')}"
+    return [
+        make("Cast", [cast.input[0]], [whole], name, to=onnx.TensorProto.FLOAT),
+        make("Slice", [whole, *cut.input[1:]], [part], cut.name),
+        make("Cast", [part], [cut.output[0]], cast.name, to=onnx.TensorProto.UINT8),
+    ]

@@ -18,8 +18,9 @@ from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.foreign_net import strip_deployment
 from edgeseg.export.trace.onnx_form import OnnxForm
 from edgeseg.export.trace.openvino_form import OpenVinoForm
-from edgeseg.graphs.cut_labels import UNCUT, expose_logits
+from edgeseg.graphs.cut_labels import UNCUT, cut_before_bytes, expose_logits
 from edgeseg.graphs.ir_file import logits_output, read_ir
+from edgeseg.graphs.tensorrt_lint import expect_clean, lint
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.spec import ModelSpec
 
@@ -125,6 +126,19 @@ def test_nothing_but_bytes_is_cut(task, tmp_path):
     assert not [node for node in late.graph.node if node.op_type == "Slice" and node not in cuts]
     read = {name for node in late.graph.node for name in node.input}
     assert {tensor.name for tensor in late.graph.initializer} <= read
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_tensorrt_cuts_floats_as_it_cuts_no_bytes(task):
+    model = deployed_graph(network(spec_of(task), middle), spec_of(task))
+    wanted = run_ort(model)
+    assert any("uint8" in str(found) for found in lint(model))
+    cut_before_bytes(model)
+    onnx.checker.check_model(model, full_check=True)
+    expect_clean(model)
+    found = run_ort(model)
+    for name in ("labels", "confidence"):
+        assert np.array_equal(found[name], wanted[name]), name
 
 
 @pytest.mark.parametrize("kind", CROPS)
