@@ -186,7 +186,7 @@ class Model:
             max_frames: end after so many results.
             when_changed: infer only frames of which so many percent differ from the last one that was inferred (True:
                 0.5), and give the others its labels, see :attr:`Result.reused`; or
-                :class:`~edgeseg.runtime.analysis.changes.WhenChanged` settings. None: every frame.
+                :class:`~edgeseg.runtime.analysis.settings.WhenChanged` settings. None: every frame.
 
         Returns:
             An iterator over :class:`~edgeseg.runtime.frames.frame.Frame` and :class:`Result`. Leaving the loop, or

@@ -60,7 +60,8 @@ def choose_precision(artifact: Artifact, device: str, asked: str | None, on_even
     Args:
         artifact: what runs.
         device: the engine's own name of a device.
-        asked: one of :data:`PRECISIONS`; None: the one that the artifact runs in, see :func:`read_preferred`.
+        asked: one of :data:`~edgeseg.runtime.engines.precision_names.PRECISIONS`; None: the one that the artifact runs
+            in, see :func:`read_preferred`.
         on_event: is told when this device cannot compute in the one that was proven.
 
     Raises:
