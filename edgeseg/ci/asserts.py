@@ -141,7 +141,7 @@ class Asserting:
         try:
             found = sorted(compare_masks(folder, images, masks), key=lambda one: one.share)
         except DataError as error:
-            raise DataError(f"{error} Masks are written anew with the pytest option --edgeseg-update.") from None
+            raise DataError(f"{error} Write masks anew with `is_update=True`.") from None
         self._judge_masks(found, min_agreement)
 
     def _judge_masks(self, found: list[Agreement], least: float) -> None:
@@ -164,7 +164,7 @@ class Asserting:
 
     def _expect_data(self) -> Path:
         if self.data is None:
-            raise UserError("This is asserted on pictures: give a data folder, in pytest with --edgeseg-data.")
+            raise UserError("This is asserted on pictures: give `data`, a data folder.")
         return self.data
 
     def _tell_all(self, outcomes: list[Outcome], more: str = "", pictures: tuple[str, ...] = ()) -> None:

@@ -11,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import datetime
-import hashlib
-import json
 import math
 import os
 import sqlite3
@@ -23,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from edgeseg.api.check import Checked
-from edgeseg.artifact import REPORTS, Artifact
 from edgeseg.ci.outcome import Outcome
 from edgeseg.errors import OutputError, UserError
 from edgeseg.files.atomic import output_error
 from edgeseg.files.input_file import check_regular
+from edgeseg.runtime.engines.precision import model_digest
 from edgeseg.runtime.measure.fingerprint import this_device
 
 FORMAT = 1
@@ -86,7 +84,7 @@ def make_row(checked: Checked, outcomes: list[Outcome], commit: str | None = Non
         now,
         find_commit() if commit is None else commit,
         artifact.path.name,
-        digest_model(artifact),
+        model_digest(artifact),
         device.digest,
         device.cpu,
         verdict,
@@ -95,12 +93,6 @@ def make_row(checked: Checked, outcomes: list[Outcome], commit: str | None = Non
         checked.ratio,
         artifact.size_bytes,
     )
-
-
-def digest_model(artifact: Artifact) -> str:
-    """Digest what an artifact computes: its model files, and not what was measured of them."""
-    files = sorted((name, digest) for name, digest in artifact.files.items() if name not in REPORTS)
-    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
 def find_commit() -> str:

@@ -25,6 +25,8 @@ OPTIONS = {
     "baseline": ("BEFORE", "artifact that it replaces, or file of saved latencies"),
     "diffs": ("DIR", "where pictures of differing masks are left (default: edgeseg-diffs)"),
 }
+SAID = {"data": "--edgeseg-data", "baseline": "--edgeseg-baseline", "is_update=True": "--edgeseg-update"}
+"""What messages of :mod:`edgeseg.ci.asserts` name, and the option that gives it."""
 DEFAULT_DIFFS, DEFAULT_REPORT, KEY = "edgeseg-diffs", "edgeseg-report.html", "edgeseg_entries"
 _RECORDER: pytest.StashKey[Recorder] = pytest.StashKey()
 
@@ -74,7 +76,10 @@ def _telling() -> Iterator[None]:
     except NoVerdict as error:
         pytest.skip(f"cannot tell: {error}")
     except EdgesegError as error:
-        pytest.fail(str(error), pytrace=False)
+        said = str(error)
+        for name, option in SAID.items():
+            said = said.replace(f"`{name}`", option)
+        pytest.fail(said, pytrace=False)
 
 
 @pytest.fixture(scope="session")

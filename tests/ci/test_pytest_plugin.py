@@ -116,7 +116,7 @@ def test_the_ini_file_may_say_what_options_do(
     [
         ([], "*Which artifact?*--edgeseg-artifact*"),
         (["--edgeseg-artifact=nowhere"], "*nowhere*"),
-        (["ARTIFACT"], "*give a data folder*--edgeseg-data*"),
+        (["ARTIFACT"], "*give --edgeseg-data, a data folder*"),
         (["ARTIFACT", "--edgeseg-data=nowhere"], "*nowhere*"),
     ],
 )
@@ -187,7 +187,7 @@ class TestFromPython:
         with pytest.raises(DataError, match=r"0\.png is no mask of labels"):
             hold.assert_masks_match(tmp_path / "golden")
         (tmp_path / "golden" / "0.png").unlink()
-        with pytest.raises(DataError, match=r"no mask of 0 \(1 of 3 are missing\).*--edgeseg-update"):
+        with pytest.raises(DataError, match=r"no mask of 0 \(1 of 3 are missing\).*`is_update=True`"):
             hold.assert_masks_match(tmp_path / "golden")
 
     def test_a_floor_of_no_class_is_refused(self, tiny_artifact: ArtifactMaker, pictures: Path) -> None:
