@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 
@@ -34,6 +35,20 @@ def upsamplings(name: str) -> tuple[str, ...]:
     return next(option.allowed for option in model_entry(name).options if option.name == "upsampling")
 
 
+def change_center(name: str, seed: int) -> list[float]:
+    """Row and column around which the logits of a fresh network change when pixel (20, 36) does."""
+    torch.manual_seed(seed)
+    model = randomised(tiny(name))
+    image = torch.randn(1, 3, 40, 56, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        whole = model(image)
+        marked = image.clone()
+        marked[..., 20, 36] += 5
+        change = (model(marked) - whole).abs().sum((0, 1))
+    weights = change / change.sum()
+    return [float((weights.sum(1 - axis) * torch.arange(side)).sum()) for axis, side in enumerate(change.shape)]
+
+
 class ModelContract:
     """Inherit, and set ``name``."""
 
@@ -52,17 +67,9 @@ class ModelContract:
             assert torch.allclose(model(images)[1:], model(images[1:]), atol=1e-4)
 
     def test_logits_move_with_the_image(self) -> None:
-        """A padding or cropping that is off by a pixel would shift them."""
-        model = randomised(tiny(self.name))
-        image = torch.randn(1, 3, 40, 56, generator=torch.Generator().manual_seed(0))
-        with torch.no_grad():
-            whole = model(image)
-            marked = image.clone()
-            marked[..., 20, 36] += 5
-            change = (model(marked) - whole).abs().sum((0, 1))
-        weights = change / change.sum()
-        center = [float((weights.sum(1 - axis) * torch.arange(side)).sum()) for axis, side in enumerate(change.shape)]
-        assert center == pytest.approx([20, 36], abs=6)
+        """A padding or cropping that is off by a pixel would shift them; four draws even a coarse grid out."""
+        centers = [change_center(self.name, seed) for seed in range(4)]
+        assert np.mean(centers, axis=0) == pytest.approx([20, 36], abs=4.5)
 
     def test_every_weight_receives_a_gradient(self) -> None:
         for kind in upsamplings(self.name):
