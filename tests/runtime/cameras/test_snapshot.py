@@ -114,11 +114,11 @@ def test_one_bad_answer_is_no_loss() -> None:
 
 def test_a_damaged_picture_is_counted_and_no_frame() -> None:
     with SnapshotCamera() as camera, Watched(camera.url()) as watched:
-        assert watched.frames_come(1)
+        assert wait_for(lambda: len(watched.frames) == 1)
         camera.body = jpeg(30)[:-200]
         assert wait_for(lambda: watched.source.skipped > 0)
         camera.body = jpeg(200)
-        assert watched.frames_come(2)
+        assert wait_for(lambda: len(watched.frames) == 2)
     assert [round(float(frame.image.mean())) for frame in watched.frames] == [100, 200]
 
 
