@@ -6,13 +6,15 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from edgeseg.given import checked
-from edgeseg.image import UInt8, resize_mask
+from edgeseg.image import UInt8
 from edgeseg.multilabel import label_palette
 from edgeseg.spec import ModelSpec
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BAND_ROWS = 32
 
 
 @checked
@@ -35,13 +37,44 @@ def colorize(labels: UInt8, table: UInt8) -> UInt8:
 
 
 @checked
-def overlay(image: UInt8, labels: UInt8, table: UInt8, alpha: float = 0.5) -> UInt8:
-    """Blend the colours of ``labels`` (any size) over a BGR ``image``; black entries leave it as it is."""
+def overlay(image: UInt8, labels: UInt8, table: UInt8, alpha: float = 0.5, out: UInt8 | None = None) -> UInt8:
+    """Blend the colours of ``labels`` (any size) over a BGR ``image``; black entries leave it as it is.
+
+    ``out`` is where the result goes, of the image's shape; None for new memory.
+
+    Labels are widened as colours, with a fourth channel that says what is shown, and their rows are repeated only where
+    they are blended: in bands that stay in a core's cache, and only from the first to the last column that shows any.
+    """
     height, width = image.shape[:2]
-    labels = resize_mask(labels, height, width)
-    blended = cv2.addWeighted(image, 1 - alpha, colorize(labels, table), alpha, 0)
-    bare = np.where(table.any(2), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.copyTo(image, cv2.LUT(labels, bare), blended), np.uint8)
+    shown = np.where(table.any(2), 255, 0).astype(np.uint8)
+    colors = np.take(np.concatenate([table[:, 0], shown], axis=1), labels, axis=0)
+    if labels.shape[1] != width:
+        colors = cv2.resize(colors, (width, labels.shape[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    out = np.empty_like(image) if out is None else out
+    np.copyto(out, image)
+    seen = cv2.extractChannel(colors, 3)
+    left, top, wide, high = cv2.boundingRect(seen)
+    if not wide:
+        return out
+    seen = np.ascontiguousarray(seen[:, left : left + wide])
+    color = cv2.cvtColor(colors[:, left : left + wide], cv2.COLOR_BGRA2BGR)
+    rows = _nearest_rows(len(labels), height)
+    first, last = np.searchsorted(rows, (top, top + high))
+    scratch, mask = np.empty((_BAND_ROWS, wide, 3), np.uint8), np.empty((_BAND_ROWS, wide), np.uint8)
+    for start in range(first, last, _BAND_ROWS):
+        band = slice(start, min(start + _BAND_ROWS, last)), slice(left, left + wide)
+        used = slice(0, band[0].stop - start)
+        np.take(color, rows[band[0]], axis=0, out=scratch[used], mode="clip")
+        np.take(seen, rows[band[0]], axis=0, out=mask[used], mode="clip")
+        cv2.addWeighted(image[band], 1 - alpha, scratch[used], alpha, 0, dst=scratch[used])
+        cv2.copyTo(scratch[used], mask[used], dst=out[band])
+    return out
+
+
+def _nearest_rows(count: int, height: int) -> npt.NDArray[np.intp]:
+    """Which of ``count`` rows each of ``height`` shows, as :func:`edgeseg.image.resize_mask` has it."""
+    numbers = np.arange(count, dtype=np.float32)[:, np.newaxis]
+    return np.asarray(cv2.resize(numbers, (1, height), interpolation=cv2.INTER_NEAREST_EXACT)[:, 0], np.intp)
 
 
 def _text(image: UInt8, text: str, x: int, y: int, scale: float) -> None:

@@ -27,6 +27,7 @@ from edgeseg.runtime.sinks.class_shares import count_shares
 from edgeseg.runtime.sinks.mask_folder import MaskFolder, mask_origin
 from edgeseg.runtime.sinks.pictures import overlay_name
 from edgeseg.runtime.sinks.save_target import MARK, SaveTarget, save_target
+from edgeseg.runtime.sinks.views.settings import ViewSettings
 from edgeseg.runtime.sources.files_read import source_files
 from edgeseg.runtime.sources.image_sequence import natural_order
 from edgeseg.runtime.sources.kind import CAMERA, IMAGE, IMAGES
@@ -192,6 +193,7 @@ def _check(settings: RunSettings) -> tuple[list[Path], SaveTarget | None]:
             "`roi`; single frames that were saved as pictures can be cut into tiles."
         )
     given = [name for name in _OUTPUTS if getattr(outputs, name)]
+    given += ["view"] if outputs.view != ViewSettings() else []
     given += [name for name in _SELECTION if getattr(source.selection, name) not in (None, 0, 1)]
     given += [name for name in ("max_frames", "when_changed") if getattr(settings, name) is not None]
     if given:

@@ -45,10 +45,13 @@ def open_sinks(
         UserError, OutputError: something that cannot be written, or cannot be meant.
     """
     spec, live = artifact.spec, source.live
-    painter = Painter(spec, outputs.legend, say)
+
+    def make_painter() -> Painter:
+        return Painter(spec, outputs.legend, say, outputs.view)
+
     sinks: list[Sink] = []
     if outputs.save:
-        sinks.append(_drawing_sink(outputs, artifact, source, address, on_event, painter))
+        sinks.append(_drawing_sink(outputs, artifact, source, address, on_event, make_painter()))
     if outputs.save_masks:
         sinks.append(_mask_sink(outputs, artifact, source, address, on_event))
     if outputs.jsonl:
@@ -58,7 +61,7 @@ def open_sinks(
     if outputs.show:
         from edgeseg.runtime.sinks.window import WindowSink
 
-        sinks.append(WindowSink(spec, quit_asked, source.names, not live, painter))
+        sinks.append(WindowSink(spec, quit_asked, source.names, not live, make_painter()))
     if ranges := trait_ranges(artifact):
         sinks.append(LikenessSink(ranges, on_event))
     if outputs.is_empty and kind_of_source(address) == IMAGE:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgeseg.console.quantities import duration_or_size, duration_s, number, parse_limit
 from edgeseg.errors import UserError
 from edgeseg.files.output_paths import is_same
+from edgeseg.runtime.sinks.views.settings import ViewSettings
 
 if TYPE_CHECKING:
     from edgeseg.runtime.recording.recording import RecordingPolicy
@@ -42,6 +43,7 @@ class OutputSettings:
         save_frames: a folder for the frames as PNG, of their masks' names; where it is that of ``save_masks``, that is
             a data folder to train on.
         min_confidence: pixels of ``save_masks`` that are less sure are void (255), 0..1; None for no such limit.
+        view: how ``show`` and ``save`` draw the masks.
 
     Raises:
         UserError: a time or a size that is none.
@@ -64,6 +66,7 @@ class OutputSettings:
     jsonl_keep: str | None = None
     save_frames: Path | None = None
     min_confidence: float | None = None
+    view: ViewSettings = field(default_factory=ViewSettings)
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None:
@@ -135,3 +138,9 @@ class OutputSettings:
         ):
             if getattr(self, name) is not None and not output:
                 raise UserError(f"`{name}` needs something to apply to: give {missing} too.")
+        if self.view != ViewSettings() and not (self.save or self.show):
+            raise UserError("`view` needs something to apply to: give `save=OUT` or `show=True` too.")
+        if self.view.view == "privacy" and self.save_frames:
+            raise UserError(
+                "`save_frames` keeps frames as they are, which `view='privacy'` is to prevent. Leave one out."
+            )

@@ -12,6 +12,7 @@ from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.cameras.capture.tls_trust import Trust
 from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
 from edgeseg.runtime.sinks.settings import OutputSettings
+from edgeseg.runtime.sinks.views.settings import VIEWS, ViewSettings
 from edgeseg.runtime.sources.selection import Region, Selection
 from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, MOST_FPS, SourceSettings
 from edgeseg.verbs.flags.engine import add_device_arguments
@@ -111,6 +112,7 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
         help="with the masks drawn in: OUT.mp4 (.mov, .mkv), of an image OUT.png (.jpg), or a folder",
     )
     group.add_argument("--no-legend", action="store_true", help="no class names on what --save and --show draw")
+    _add_view_arguments(group)
     group.add_argument("--save-every", metavar="TIME", help="begin a new file of --save so often, as in 10min")
     group.add_argument(
         "--keep",
@@ -145,6 +147,30 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
         help="delete the oldest files of --jsonl beyond this (default: 1GB for cameras, else all)",
     )
     group.add_argument("--json", action="store_true", help="print the summary as JSON")
+
+
+def _add_view_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--view",
+        choices=VIEWS,
+        default="overlay",
+        help="how --save and --show draw: overlay, mask, side-by-side, outline, blur or replace the background, "
+        "privacy (hide the classes), heat (where they were)",
+    )
+    group.add_argument(
+        "--view-classes",
+        metavar="CLASS,CLASS",
+        help="of --view blur, replace, privacy and heat (default: all but the background)",
+    )
+    group.add_argument("--opacity", type=number(0, 1), default=0.5, metavar="P", help="of the colours (default: 0.5)")
+    group.add_argument(
+        "--background", metavar="COLOR|PICTURE", help="of --view replace: #rrggbb or a picture (default: #00b140)"
+    )
+
+
+def _view_settings(args: argparse.Namespace) -> ViewSettings:
+    classes = tuple(name.strip() for name in (args.view_classes or "").split(",") if name.strip())
+    return ViewSettings(args.view, classes, args.opacity, args.background)
 
 
 def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
@@ -244,4 +270,5 @@ def _output_settings(args: argparse.Namespace) -> OutputSettings:
         jsonl=args.jsonl,
         jsonl_every=args.jsonl_every,
         jsonl_keep=args.jsonl_keep,
+        view=_view_settings(args),
     )

@@ -1,0 +1,1 @@
+"""How a picture shows its masks."""
