@@ -36,7 +36,7 @@ def smooth_mask(inside: UInt8, size: tuple[int, int]) -> UInt8:
     """Enlarge an HW mask of 0 and 255 to ``size`` (height, width) with smooth borders in place of steps."""
     height, width = size
     grey = cv2.resize(inside, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.compare(grey, 127, cv2.CMP_GT), np.uint8)
+    return np.asarray(cv2.threshold(grey, 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
 def blur_picture(image: UInt8) -> UInt8:
@@ -108,4 +108,4 @@ class HeatMap:
         height, width = image.shape[:2]
         large = cv2.resize(warm, (width, height), interpolation=cv2.INTER_LINEAR)
         blended = cv2.addWeighted(image, 1 - opacity, cv2.applyColorMap(large, cv2.COLORMAP_TURBO), opacity, 0)
-        return np.asarray(cv2.copyTo(image, cv2.compare(large, 0, cv2.CMP_EQ), blended), np.uint8)
+        return np.asarray(cv2.copyTo(blended, cv2.threshold(large, 0, 255, cv2.THRESH_BINARY)[1], image.copy()), np.uint8)
