@@ -108,4 +108,5 @@ class HeatMap:
         height, width = image.shape[:2]
         large = cv2.resize(warm, (width, height), interpolation=cv2.INTER_LINEAR)
         blended = cv2.addWeighted(image, 1 - opacity, cv2.applyColorMap(large, cv2.COLORMAP_TURBO), opacity, 0)
-        return np.asarray(cv2.copyTo(blended, cv2.threshold(large, 0, 255, cv2.THRESH_BINARY)[1], image.copy()), np.uint8)
+        warmed = cv2.threshold(large, 0, 255, cv2.THRESH_BINARY)[1]
+        return np.asarray(cv2.copyTo(blended, warmed, image.copy()), np.uint8)
