@@ -25,7 +25,7 @@ Print
 Put Quantise Queue Quote Raise Read Rebuild Record Redact Refuse Release Remove Render Replace Report Resize Return
 Reword Round Run Say Scale Score Segment Send Serialise Set Share Show Silence Split Spread Start Stop Strip Sum
 Summarise Supervise Take Tell Throw Tile Time Trace Train Translate Try Turn Unmap View Wait Weigh Widen Word Wrap
-Write Yield
+Write Yield Blur Reduce Publish Receive Encode Sign Connect Observe
 """
 """Imperatives that docstrings begin with so far; a new one is added here, when it is one."""
 VERBS = frozenset(WORDS.split())
