@@ -18,9 +18,38 @@ def class_shares(frame: Frame, labels: UInt8, spec: ModelSpec) -> dict[str, floa
     Pixels under the threshold of a model without a background class are ``unknown``. Classes of a multilabel task
     overlap, so that their shares may add up to less or to more than 1.
     """
+    return count_shares(np.bincount(_inside(frame, labels, spec).ravel(), minlength=256), spec)
+
+
+def class_runs(frame: Frame, labels: UInt8, spec: ModelSpec) -> dict[str, dict[str, list[int]]]:
+    """Run lengths of each class that is there but the background, as COCO's ``{"size": [h, w], "counts": [...]}``.
+
+    They are at the network's scale, without the border of a letterbox.
+    """
+    inside = _inside(frame, labels, spec)
+    planes = {name: class_plane(inside, spec, index) for index, name in enumerate(spec.classes)}
+    if spec.task != "multilabel" and spec.unknown_label < spec.num_classes:
+        del planes[spec.classes[spec.unknown_label]]
+    return {
+        name: {"size": list(plane.shape), "counts": count_runs(plane)} for name, plane in planes.items() if plane.any()
+    }
+
+
+def count_runs(plane: npt.NDArray[np.bool_]) -> list[int]:
+    """Count the lengths of runs down each column, the first of them outside.
+
+    >>> count_runs(np.array([[True, False], [True, True]]))
+    [0, 2, 1, 1]
+    """
+    values = plane.ravel(order="F")
+    changes = np.flatnonzero(values[1:] != values[:-1]) + 1
+    lengths = np.diff(np.concatenate([[0], changes, [values.size]]))
+    return [*([0] if values[0] else []), *lengths.tolist()]
+
+
+def _inside(frame: Frame, labels: UInt8, spec: ModelSpec) -> UInt8:
     at = placement(frame.size, spec)
-    inside = labels[at.top : at.top + at.height, at.left : at.left + at.width]
-    return count_shares(np.bincount(inside.ravel(), minlength=256), spec)
+    return labels[at.top : at.top + at.height, at.left : at.left + at.width]
 
 
 def count_shares(pixels: npt.NDArray[np.int64], spec: ModelSpec) -> dict[str, float]:

@@ -10,9 +10,10 @@ from pathlib import Path
 from edgeseg.runtime.events.event import Event, OnEvent, ignore_event
 from edgeseg.runtime.events.redact import redact
 from edgeseg.runtime.frames.frame import Frame, Prediction
-from edgeseg.runtime.sinks.class_shares import class_shares
+from edgeseg.runtime.sinks.class_shares import class_runs, class_shares
 from edgeseg.runtime.sinks.lines.file import LineFile
 from edgeseg.runtime.sinks.lines.pieces import Pieces, Rotation
+from edgeseg.runtime.sinks.lines.schema import LINE_VERSION
 from edgeseg.runtime.sinks.lines.stream import LineStream, is_stream
 from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.spec import ModelSpec
@@ -24,17 +25,22 @@ READER_TIMEOUT_S = 5.0
 class JsonlSink(ClosableSink):
     """One JSON object a line and frame.
 
-    ``source`` (the camera's name or the file, without credentials), ``index``, ``time`` (UTC, when the frame was
-    captured or read), ``media_s`` (time in the recording, null when live), ``name``, ``latency_ms`` (frame to mask),
-    ``reused`` (whether the mask is that of an earlier frame, since which nothing changed), ``classes`` (share of the
-    picture a class, 0..1; pixels under the threshold of a model without a background class are ``unknown``; classes of
-    a multilabel task overlap, and may add up to less or to more than 1).
+    ``version`` (:data:`~edgeseg.runtime.sinks.lines.schema.LINE_VERSION`), ``source`` (the camera's name or the file,
+    without credentials), ``index``, ``time`` (UTC, when the frame was captured or read), ``media_s`` (time in the
+    recording, null when live), ``name``, ``latency_ms`` (frame to mask), ``reused`` (whether the mask is that of an
+    earlier frame, since which nothing changed), ``classes`` (share of the picture a class, 0..1; pixels under the
+    threshold of a model without a background class are ``unknown``; classes of a multilabel task overlap, and may add
+    up to less or to more than 1).
+
+    With ``masks`` also the run lengths of each class that is there, as COCO has them. Every line is valid by
+    :func:`edgeseg.runtime.sinks.lines.schema.load_schema`.
 
     Args:
         path: a file, or a pipe or device.
         live: add to what the file holds; else begin it anew, and give the reader of a pipe time to come.
         rotation: when to begin a new file, and how much is kept.
         on_event: takes ``deleted``.
+        masks: write run lengths too.
     """
 
     name = "jsonl"
@@ -47,9 +53,10 @@ class JsonlSink(ClosableSink):
         live: bool = False,
         rotation: Rotation = Rotation(),  # noqa: B008
         on_event: OnEvent = ignore_event,
+        masks: bool = False,
     ) -> None:
         rotation.check()
-        self._spec = spec
+        self._spec, self._masks = spec, masks
         self._on_event = on_event
         self._out: LineFile | LineStream
         if is_stream(path):
@@ -75,6 +82,7 @@ class JsonlSink(ClosableSink):
             time.time() - (time.monotonic() - frame.time_s), datetime.timezone.utc
         )
         return {
+            "version": LINE_VERSION,
             "source": redact(frame.source),
             "index": frame.index,
             "time": captured.isoformat(timespec="milliseconds"),
@@ -83,4 +91,5 @@ class JsonlSink(ClosableSink):
             "latency_ms": round(latency_ms, 3),
             "reused": prediction.reused,
             "classes": class_shares(frame, prediction.labels, self._spec),
+            **({"masks": class_runs(frame, prediction.labels, self._spec)} if self._masks else {}),
         }

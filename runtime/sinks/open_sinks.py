@@ -57,7 +57,7 @@ def open_sinks(
     if outputs.jsonl:
         from edgeseg.runtime.sinks.jsonl import JsonlSink
 
-        sinks.append(JsonlSink(outputs.jsonl, spec, live, outputs.rotation(live), on_event))
+        sinks.append(JsonlSink(outputs.jsonl, spec, live, outputs.rotation(live), on_event, outputs.jsonl_masks))
     if outputs.show:
         from edgeseg.runtime.sinks.window import WindowSink
 

@@ -40,6 +40,7 @@ class OutputSettings:
         jsonl: a file for one JSON line a frame.
         jsonl_every: begin a new file of ``jsonl`` so often or so large.
         jsonl_keep: delete the oldest files of ``jsonl`` beyond this size; None for 1 GB of a camera and else all.
+        jsonl_masks: write run lengths of each class into ``jsonl`` too.
         save_frames: a folder for the frames as PNG, of their masks' names; where it is that of ``save_masks``, that is
             a data folder to train on.
         min_confidence: pixels of ``save_masks`` that are less sure are void (255), 0..1; None for no such limit.
@@ -67,6 +68,7 @@ class OutputSettings:
     save_frames: Path | None = None
     min_confidence: float | None = None
     view: ViewSettings = field(default_factory=ViewSettings)
+    jsonl_masks: bool = False
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None:
@@ -135,8 +137,9 @@ class OutputSettings:
             ("min_confidence", self.save_masks, masks),
             ("jsonl_every", self.jsonl, lines),
             ("jsonl_keep", self.jsonl, lines),
+            ("jsonl_masks", self.jsonl, lines),
         ):
-            if getattr(self, name) is not None and not output:
+            if getattr(self, name) not in (None, False) and not output:
                 raise UserError(f"`{name}` needs something to apply to: give {missing} too.")
         if self.view != ViewSettings() and not (self.save or self.show):
             raise UserError("`view` needs something to apply to: give `save=OUT` or `show=True` too.")

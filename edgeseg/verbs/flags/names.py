@@ -28,7 +28,7 @@ _NAMES = """
 amp baseline batch boundary_objects boundary_weights change classes color_order conf config crop data deep_supervision
 depth device distill_temperature distill_weight dla drop_levels ema encoder_lr engine_file epochs eval_data every file
 format fps gpu_resize half hardware_compatible history ignore_index ignore_weights imgsz int8 jsonl jsonl_every
-jsonl_keep keep keep_all keep_float levels log_json logits loss lr mask_values masks_keep
+jsonl_masks jsonl_keep keep keep_all keep_float levels log_json logits loss lr mask_values masks_keep
 max_boundary_drop max_change max_class_change max_class_drop max_confidence_change max_crossing
 max_drop max_fps max_gain max_frames mean method min_confidence model name out outputs plot precision prefer
 pretrained qat reference require_held resize restarts roi rotate save save_baseline save_every save_frames save_masks

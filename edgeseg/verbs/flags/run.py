@@ -146,6 +146,7 @@ def _add_output_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="SIZE",
         help="delete the oldest files of --jsonl beyond this (default: 1GB for cameras, else all)",
     )
+    group.add_argument("--jsonl-masks", action="store_true", help="run lengths of each class in --jsonl too, as COCO's")
     group.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
@@ -270,5 +271,6 @@ def _output_settings(args: argparse.Namespace) -> OutputSettings:
         jsonl=args.jsonl,
         jsonl_every=args.jsonl_every,
         jsonl_keep=args.jsonl_keep,
+        jsonl_masks=args.jsonl_masks,
         view=_view_settings(args),
     )
