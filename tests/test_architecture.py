@@ -55,6 +55,7 @@ ROOMS = (
     "edgeseg.runtime.sources",
     "edgeseg.runtime.recording",
     "edgeseg.runtime.sinks.lines",
+    "edgeseg.runtime.sinks.messages",
     "edgeseg.runtime.sinks.views",
     "edgeseg.runtime.sinks",
     "edgeseg.runtime.tiles",

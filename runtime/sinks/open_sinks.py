@@ -58,6 +58,10 @@ def open_sinks(
         from edgeseg.runtime.sinks.jsonl import JsonlSink
 
         sinks.append(JsonlSink(outputs.jsonl, spec, live, outputs.rotation(live), on_event, outputs.jsonl_masks))
+    if outputs.messages.mqtt:
+        from edgeseg.runtime.sinks.mqtt_sink import MqttSink
+
+        sinks.append(MqttSink(outputs.messages, spec, source.names, on_event))
     if outputs.show:
         from edgeseg.runtime.sinks.window import WindowSink
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgeseg.console.quantities import duration_or_size, duration_s, number, parse_limit
 from edgeseg.errors import UserError
 from edgeseg.files.output_paths import is_same
+from edgeseg.runtime.sinks.messages.settings import MqttSettings
 from edgeseg.runtime.sinks.views.settings import ViewSettings
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class OutputSettings:
         save_frames: a folder for the frames as PNG, of their masks' names; where it is that of ``save_masks``, that is
             a data folder to train on.
         min_confidence: pixels of ``save_masks`` that are less sure are void (255), 0..1; None for no such limit.
+        messages: to a broker.
         view: how ``show`` and ``save`` draw the masks.
 
     Raises:
@@ -69,6 +71,7 @@ class OutputSettings:
     min_confidence: float | None = None
     view: ViewSettings = field(default_factory=ViewSettings)
     jsonl_masks: bool = False
+    messages: MqttSettings = field(default_factory=MqttSettings)
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None:
@@ -86,7 +89,7 @@ class OutputSettings:
     @property
     def is_empty(self) -> bool:
         """Whether nobody will see what the run finds."""
-        return not any((self.save, self.save_masks, self.jsonl, self.show))
+        return not any((self.save, self.save_masks, self.jsonl, self.show, self.messages.mqtt))
 
     @property
     def is_training_data(self) -> bool:

@@ -11,6 +11,7 @@ from edgeseg.errors import UserError
 from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.cameras.capture.tls_trust import Trust
 from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
+from edgeseg.runtime.sinks.messages.settings import MqttSettings
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sinks.views.settings import VIEWS, ViewSettings
 from edgeseg.runtime.sources.selection import Region, Selection
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_source_arguments(parser.add_argument_group("source"))
     add_tile_arguments(parser.add_argument_group("pictures of any size"))
     _add_output_arguments(parser.add_argument_group("output"))
+    _add_message_arguments(parser.add_argument_group("messages"))
     _add_engine_arguments(parser.add_argument_group("engine"))
     _add_service_arguments(parser.add_argument_group("around the clock"))
 
@@ -174,6 +176,37 @@ def _view_settings(args: argparse.Namespace) -> ViewSettings:
     return ViewSettings(args.view, classes, args.opacity, args.background)
 
 
+def _add_message_arguments(group: argparse._ArgumentGroup) -> None:
+    usual = MqttSettings()
+    group.add_argument(
+        "--mqtt",
+        metavar="ADDRESS",
+        help="states and alarms to a broker: mqtt://USER:PASSWORD@HOST:PORT (mqtts:// for TLS)",
+    )
+    group.add_argument(
+        "--mqtt-topic", default=usual.mqtt_topic, metavar="TOPIC", help="topics begin so (default: edgeseg)"
+    )
+    group.add_argument(
+        "--mqtt-every",
+        type=number(0, 86400),
+        default=usual.mqtt_every_s,
+        metavar="S",
+        help="between two states of a camera (default: 1)",
+    )
+    group.add_argument("--mqtt-ca", metavar="FILE", help="PEM file: who may sign the broker's certificate")
+    group.add_argument(
+        "--mqtt-discovery",
+        default=usual.mqtt_discovery,
+        metavar="TOPIC",
+        help="where Home Assistant looks for new things (default: homeassistant; none: do not tell it)",
+    )
+
+
+def _message_settings(args: argparse.Namespace) -> MqttSettings:
+    discovery = "" if args.mqtt_discovery == "none" else args.mqtt_discovery
+    return MqttSettings(args.mqtt, args.mqtt_topic, args.mqtt_every, args.mqtt_ca, discovery)
+
+
 def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--conf",
@@ -273,4 +306,5 @@ def _output_settings(args: argparse.Namespace) -> OutputSettings:
         jsonl_keep=args.jsonl_keep,
         jsonl_masks=args.jsonl_masks,
         view=_view_settings(args),
+        messages=_message_settings(args),
     )

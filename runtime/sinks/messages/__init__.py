@@ -1,0 +1,1 @@
+"""What is told to other programs over the network, by threads that may wait for it."""
