@@ -493,7 +493,7 @@ def test_settings_that_are_checked_by_a_variable_name_have_flags() -> None:
     options = {option.name for entry in MODELS.values() for option in entry.options}
     groups = (RunSettings, OutputSettings, Selection, BuildSettings, Budget)
     fields = {field.name for group in groups for field in dataclasses.fields(group)}
-    grouped = {"artifact", "asked", "outputs", "summary_json"}
+    grouped = {"artifact", "asked", "messages", "outputs", "summary_json"}
     assert not {name for name in (options | fields) - grouped if find_flag(name) is None}
 
 

@@ -31,6 +31,8 @@ EXTRAS = (
     "labels",
     "huggingface",
     "geo",
+    "mqtt",
+    "metrics",
     "all",
 )
 EVERY = frozenset(EXTRAS)

@@ -61,6 +61,10 @@ class RunSession:
             self.pipeline = Pipeline(self._engine, self.source, settings.slots, threshold, *limits)
             address, stop = settings.source.source, self.pipeline.stop
             self.sinks = open_sinks(outputs, artifact, self.source, address, on_event, report, stop)
+            if outputs.metrics:
+                from edgeseg.runtime.sinks.exporter import MetricsSink
+
+                self.sinks.append(MetricsSink(outputs.metrics, artifact.spec, lambda: self.pipeline.lost))
             held.callback(self._close_engine)
             self._held = held.pop_all()
 

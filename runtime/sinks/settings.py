@@ -46,6 +46,7 @@ class OutputSettings:
             a data folder to train on.
         min_confidence: pixels of ``save_masks`` that are less sure are void (255), 0..1; None for no such limit.
         messages: to a broker.
+        metrics: ``[HOST:]PORT`` that answers Prometheus.
         view: how ``show`` and ``save`` draw the masks.
 
     Raises:
@@ -72,6 +73,7 @@ class OutputSettings:
     view: ViewSettings = field(default_factory=ViewSettings)
     jsonl_masks: bool = False
     messages: MqttSettings = field(default_factory=MqttSettings)
+    metrics: str | None = None
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None:
@@ -89,7 +91,7 @@ class OutputSettings:
     @property
     def is_empty(self) -> bool:
         """Whether nobody will see what the run finds."""
-        return not any((self.save, self.save_masks, self.jsonl, self.show, self.messages.mqtt))
+        return not any((self.save, self.save_masks, self.jsonl, self.show, self.messages.mqtt, self.metrics))
 
     @property
     def is_training_data(self) -> bool:

@@ -200,6 +200,9 @@ def _add_message_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="TOPIC",
         help="where Home Assistant looks for new things (default: homeassistant; none: do not tell it)",
     )
+    group.add_argument(
+        "--metrics", metavar="[HOST:]PORT", help="answer Prometheus there (without HOST: this machine alone)"
+    )
 
 
 def _message_settings(args: argparse.Namespace) -> MqttSettings:
@@ -307,4 +310,5 @@ def _output_settings(args: argparse.Namespace) -> OutputSettings:
         jsonl_masks=args.jsonl_masks,
         view=_view_settings(args),
         messages=_message_settings(args),
+        metrics=args.metrics,
     )

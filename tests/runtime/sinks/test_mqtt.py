@@ -18,6 +18,7 @@ from linear_model import ArtifactMaker
 pytest.importorskip("paho.mqtt.client", reason="needs the extra mqtt")
 
 from mqtt_broker import Broker, Listener, free_port, needs_broker, wait_until
+from tls_front import Certificates
 
 from edgeseg.errors import OutputError, UserError
 from edgeseg.runtime.events.event import Event
@@ -245,3 +246,32 @@ def test_ports_and_logins_of_addresses() -> None:
     assert Address.parse("mqtt://b").port == 1883
     found = Address.parse("mqtts://u:p%2Fw@[::1]:99/")
     assert (found.host, found.port, found.user, found.password) == ("::1", 99, "u", "p/w")
+
+
+@needs_broker
+def test_an_encrypted_broker_is_known_by_its_certificate(tmp_path: Path, tiny_artifact: ArtifactMaker) -> None:
+    certificates = Certificates(tmp_path)
+    certificates.signed("broker", "IP:127.0.0.1,DNS:localhost")
+    files = (("cafile", "ca.pem"), ("certfile", "broker.pem"), ("keyfile", "broker.key"))
+    lines = "\n".join(f"{name} {tmp_path / file}" for name, file in files)
+    made = Broker(tmp_path, f"allow_anonymous true\n{lines}")
+    made.start()
+    address = f"mqtts://127.0.0.1:{made.port}"
+    listener = Listener(made.port, ca=str(certificates.ca))
+    words = ["run", str(tiny_artifact("openvino").path), "--source", "test://cells?fps=20&size=64x48"]
+    command = [sys.executable, "-m", "edgeseg", *words, "--max-frames", "25", "--no-supervise", "--mqtt", address]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *more], capture_output=True, text=True, timeout=60, check=False)
+
+    try:
+        wait_until(listener.client.is_connected)
+        stranger = run()
+        assert (stranger.returncode, listener.said) == (0, {})
+        assert f"the broker 127.0.0.1:{made.port} is away" in stranger.stderr
+        known = run("--mqtt-ca", str(certificates.ca))
+        assert "is away" not in known.stderr
+        wait_until(lambda: listener.said.get("edgeseg/status") == "offline")
+    finally:
+        listener.close()
+        made.kill()
