@@ -53,19 +53,19 @@ class Topics:
         return f"{self.prefix}/switch/+/+/set"
 
     def state(self, camera: str) -> str:
-        """What is in the newest frame of a camera."""
+        """Name the topic of what is in the newest frame of a camera."""
         return f"{self.prefix}/{make_level(camera)}/state"
 
     def alarms(self, camera: str) -> str:
-        """Each alarm of a camera, as it comes and goes."""
+        """Name the topic of each alarm of a camera, as it comes and goes."""
         return f"{self.prefix}/{make_level(camera)}/alarms"
 
     def alarm(self, camera: str, rule: str) -> str:
-        """Whether an alarm is on."""
+        """Name the topic that says whether an alarm is on."""
         return f"{self.prefix}/{make_level(camera)}/alarm/{make_level(rule)}"
 
     def switch(self, kind: str, name: str) -> str:
-        """Whether a class, zone or rule is published."""
+        """Name the topic that says whether a class, zone or rule is published."""
         return f"{self.prefix}/switch/{kind}/{make_level(name)}"
 
     def read_command(self, topic: str) -> tuple[str, str] | None:
