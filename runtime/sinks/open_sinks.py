@@ -62,6 +62,10 @@ def open_sinks(
         from edgeseg.runtime.sinks.mqtt_sink import MqttSink
 
         sinks.append(MqttSink(outputs.messages, spec, source.names, on_event))
+    if outputs.webhook:
+        from edgeseg.runtime.sinks.webhook_sink import WebhookSink
+
+        sinks.append(WebhookSink(outputs.webhook, outputs.webhook_secret, live, on_event))
     if outputs.show:
         from edgeseg.runtime.sinks.window import WindowSink
 

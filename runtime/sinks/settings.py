@@ -47,6 +47,8 @@ class OutputSettings:
         min_confidence: pixels of ``save_masks`` that are less sure are void (255), 0..1; None for no such limit.
         messages: to a broker.
         metrics: ``[HOST:]PORT`` that answers Prometheus.
+        webhook: address that each alarm is posted to.
+        webhook_secret: a file with what those are signed with.
         view: how ``show`` and ``save`` draw the masks.
 
     Raises:
@@ -74,6 +76,8 @@ class OutputSettings:
     jsonl_masks: bool = False
     messages: MqttSettings = field(default_factory=MqttSettings)
     metrics: str | None = None
+    webhook: str | None = field(default=None, repr=False)
+    webhook_secret: Path | None = None
 
     def __post_init__(self) -> None:
         if self.min_confidence is not None:
@@ -91,7 +95,9 @@ class OutputSettings:
     @property
     def is_empty(self) -> bool:
         """Whether nobody will see what the run finds."""
-        return not any((self.save, self.save_masks, self.jsonl, self.show, self.messages.mqtt, self.metrics))
+        return not any(
+            (self.save, self.save_masks, self.jsonl, self.show, self.messages.mqtt, self.metrics, self.webhook)
+        )
 
     @property
     def is_training_data(self) -> bool:
@@ -143,6 +149,7 @@ class OutputSettings:
             ("jsonl_every", self.jsonl, lines),
             ("jsonl_keep", self.jsonl, lines),
             ("jsonl_masks", self.jsonl, lines),
+            ("webhook_secret", self.webhook, "`webhook=URL`"),
         ):
             if getattr(self, name) not in (None, False) and not output:
                 raise UserError(f"`{name}` needs something to apply to: give {missing} too.")

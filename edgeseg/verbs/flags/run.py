@@ -200,6 +200,10 @@ def _add_message_arguments(group: argparse._ArgumentGroup) -> None:
         metavar="TOPIC",
         help="where Home Assistant looks for new things (default: homeassistant; none: do not tell it)",
     )
+    group.add_argument("--webhook", metavar="URL", help="post each alarm there, as JSON")
+    group.add_argument(
+        "--webhook-secret", type=Path, metavar="FILE", help="file with what --webhook is signed with (HMAC-SHA256)"
+    )
     group.add_argument(
         "--metrics", metavar="[HOST:]PORT", help="answer Prometheus there (without HOST: this machine alone)"
     )
@@ -311,4 +315,6 @@ def _output_settings(args: argparse.Namespace) -> OutputSettings:
         view=_view_settings(args),
         messages=_message_settings(args),
         metrics=args.metrics,
+        webhook=args.webhook,
+        webhook_secret=args.webhook_secret,
     )

@@ -31,6 +31,7 @@ def place(tmp_path: Path, clip: Path, tiny_artifact: ArtifactMaker, monkeypatch:
     """A folder with what the commands name."""
     shutil.copytree(tiny_artifact("openvino", SPEC).path, tmp_path / "ARTIFACT")
     shutil.copy(clip, tmp_path / "street.mp4")
+    (tmp_path / "secret.txt").write_text("0123456789abcdef")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
