@@ -67,6 +67,15 @@ def trace_polygons(mask: npt.NDArray[np.bool_], min_area: float = 0, tolerance: 
     return polygons
 
 
+def is_simple(points: Int32) -> bool:
+    """Tell whether a closed outline, (N, 2) int32, neither crosses nor touches itself.
+
+    >>> is_simple(np.array([[0, 0], [4, 4], [4, 0], [0, 4]], np.int32))
+    False
+    """
+    return len(points) >= 3 and not _sides_meet((points,))
+
+
 def _trace_rings(part: UInt8) -> Rings:
     """The outline of one area, then its holes, along the edges of pixels.
 

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from edgeseg.runtime.analysis.analyzer import Analyzer
 from edgeseg.runtime.events.event import Event, OnEvent
-from edgeseg.runtime.frames.frame import Prediction
+from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.frames.handoff import HandoffCounts
 from edgeseg.runtime.frames.source_protocol import Source
-from edgeseg.runtime.frames.timing import Percentiles, Stage
+from edgeseg.runtime.frames.timing import Percentiles, Stage, clock_s
 from edgeseg.runtime.sinks.sink import Sink, SinkThread
 from edgeseg.runtime.slot_thread import STAGES, Done, Ended
 from edgeseg.runtime.summary import Summary
@@ -40,13 +41,15 @@ class Collector:
         frames: results that went to the sinks.
         unchanged: those of them whose mask was taken over from an earlier frame.
         sinks: their threads, from :meth:`open_sinks` on.
+        analyzer: takes each mask, in order, before the sinks do; None for none.
     """
 
     def __init__(self, live: bool, room: threading.Semaphore, on_event: OnEvent) -> None:
         self.frames = self.unchanged = 0
         self.sinks: list[SinkThread] = []
+        self.analyzer: Analyzer | None = None
         self._live, self._room, self._on_event = live, room, on_event
-        self._stages = {name: Stage() for name in (*STAGES, "latency")}
+        self._stages = {name: Stage() for name in (*STAGES, "analyze", "latency")}
         self._last: dict[str, Prediction] = {}
         self._reports: queue.SimpleQueue[Done | Exception | Ended | SinkLost] = queue.SimpleQueue()
         self._waiting: dict[int, Done] = {}
@@ -116,8 +119,9 @@ class Collector:
             stopped: whether the end was asked for.
         """
         stages = {name: stage.percentiles() for name, stage in {"decode": decode, **self._stages}.items()}
-        if not stages["detect"].count:
-            del stages["detect"]  # every frame was to be inferred
+        for name in ("detect", "analyze"):
+            if not stages[name].count:
+                del stages[name]  # every frame was to be inferred, nothing was looked for
         return Summary(
             frames=self.frames,
             seconds=seconds,
@@ -147,6 +151,8 @@ class Collector:
         self._waiting[done.number] = done
         while (following := self._waiting.pop(self.frames, None)) is not None:
             prediction, latency_s = self._complete(following)
+            if self.analyzer is not None:
+                prediction, latency_s = self._analyze(self.analyzer, following.frame, prediction, latency_s)
             for sink in self.sinks:
                 sink.put(following.frame, prediction, latency_s * 1e3)
             for name, seconds in following.seconds.items():
@@ -155,6 +161,21 @@ class Collector:
             self.frames += 1
             self._room.release()
             on_frame()
+
+    def _analyze(
+        self, analyzer: Analyzer, frame: Frame, prediction: Prediction, latency_s: float
+    ) -> tuple[Prediction, float]:
+        """The mask with what is found in it, and how long it took to be there; alarms are said."""
+        start = clock_s()
+        found = analyzer.analyze(frame, prediction)
+        if found is prediction:
+            return prediction, latency_s
+        for alarm in found.analysis.alarms if found.analysis else ():
+            facts = {"source": frame.source, **alarm.to_dict()}
+            self._on_event(Event(f"alarm-{alarm.state}", frame.source, str(alarm), facts=facts))
+        seconds = clock_s() - start
+        self._stages["analyze"].record(seconds)
+        return found, latency_s + seconds
 
     def _complete(self, done: Done) -> tuple[Prediction, float]:
         """The mask of a frame, its own or that of the one before it, and how long it took to be there."""

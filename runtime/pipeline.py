@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 
 from edgeseg.errors import EngineError
+from edgeseg.runtime.analysis.analyzer import Analyzer
 from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.collector import POLL_S, Collector
 from edgeseg.runtime.engines.engine import Engine
@@ -126,12 +127,18 @@ class Pipeline:
         self._stop_s = time.monotonic()
         self._stopping = True
 
-    def run(self, sinks: Sequence[Sink] = (), on_frame: Callable[[], object] = lambda: None) -> Summary:
+    def run(
+        self,
+        sinks: Sequence[Sink] = (),
+        on_frame: Callable[[], object] = lambda: None,
+        analyzer: Analyzer | None = None,
+    ) -> Summary:
         """Run until the source ends, :meth:`stop`, or an error.
 
         Args:
             sinks: not yet written to; this closes them.
             on_frame: called in this thread after each result was handed to the sinks.
+            analyzer: takes each mask before the sinks do, in order and in this thread; None for none.
 
         Raises:
             EngineError: it has run before.
@@ -142,6 +149,7 @@ class Pipeline:
         self._has_run = True
         start = clock_s()
         collector = self._collector
+        collector.analyzer = analyzer
         collector.open_sinks(sinks)
         reader = threading.Thread(target=self._read, name="edgeseg-source", daemon=True)
         reader.start()

@@ -19,6 +19,7 @@ from house import ROOT, find_actions, package_folders
 from edgeseg.cli import VERBS, build_parser
 from edgeseg.models.registry import MODELS
 from edgeseg.proof.budget import Budget
+from edgeseg.runtime.analysis.settings import AnalysisSettings
 from edgeseg.runtime.session.settings import RunSettings
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.selection import Selection
@@ -489,11 +490,14 @@ def test_the_table_of_names_holds_flags_that_there_are() -> None:
     assert not {name: flag for name in names if (flag := find_flag(name)) not in verb_flags()}
 
 
+IN_THE_FILE_OF_ZONES = {"lines", "plane"}
+
+
 def test_settings_that_are_checked_by_a_variable_name_have_flags() -> None:
     options = {option.name for entry in MODELS.values() for option in entry.options}
-    groups = (RunSettings, OutputSettings, Selection, BuildSettings, Budget)
+    groups = (RunSettings, OutputSettings, AnalysisSettings, Selection, BuildSettings, Budget)
     fields = {field.name for group in groups for field in dataclasses.fields(group)}
-    grouped = {"artifact", "asked", "messages", "outputs", "summary_json"}
+    grouped = {"analysis", "artifact", "asked", "messages", "outputs", "summary_json"} | IN_THE_FILE_OF_ZONES
     assert not {name for name in (options | fields) - grouped if find_flag(name) is None}
 
 

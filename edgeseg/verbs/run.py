@@ -34,11 +34,16 @@ EXAMPLES = (
     "edgeseg run ARTIFACT --source rtsp://camera/stream --save out.mkv --save-every 10min --keep 20GB",
 )
 __all__ = ["EXAMPLES", "add_arguments", "run"]
+EXIT_FAILED = 1
+"""Of a run over files in which a picture met `fail_if`."""
 WORKER = tuple(module_command("edgeseg.verbs.run"))
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run until the source ends or a signal comes; both are exit code 0."""
+    """Run until the source ends or a signal comes; both are exit code 0.
+
+    Of files of which one met a condition of ``--fail-if`` it is 1.
+    """
     settings = read_settings(args.words)
     if settings.tile is not None:
         return segment_tiled(settings)
@@ -95,12 +100,13 @@ def segment(settings: RunSettings, pulse: Pulse | None = None) -> int:
                 summary = session.run(advance)
             session.close()
             print_summary(summary, settings, session, log)
+    code = EXIT_FAILED if session.analyzer.failed and not settings.source.live else 0
     if session.stuck:
         from edgeseg.runtime.events.standard_streams import finish
 
         finish()
-        os._exit(0)  # a thread hangs in native code; the files are closed, and nothing else can end it
-    return 0
+        os._exit(code)  # a thread hangs in native code; the files are closed, and nothing else can end it
+    return code
 
 
 def segment_tiled(settings: RunSettings) -> int:

@@ -32,10 +32,17 @@ from edgeseg.runtime.summary import Summary
 def print_summary(summary: Summary, settings: RunSettings, session: RunSession, log: Log) -> None:
     """Print the summary; whether somebody takes it changes nothing about a run that did its work."""
     if settings.summary_json:
-        found = {"written": list_written(settings, summary), "unlike_calibration": _list_unlike(session.sinks)}
+        found: dict[str, Any] = {
+            "written": list_written(settings, summary),
+            "unlike_calibration": _list_unlike(session.sinks),
+        }
+        if settings.analysis.fail_if:
+            found["failed"] = session.analyzer.failed
         text = json.dumps(redact_values({**_as_json(summary), **found}))
     else:
         lines = _result_lines(settings, summary, session.sinks)
+        if settings.analysis.fail_if:
+            lines.insert(0, f"failed: {session.analyzer.failed} of {summary.frames}")
         text = "\n".join([_as_text(summary), *map(visible, redact_values(lines))])
     text = visible_lines(text)
     jsonl = settings.outputs.jsonl

@@ -52,6 +52,40 @@ def threshold_for(artifact: Artifact, threshold: Threshold | None = None) -> App
     return threshold_of(spec)
 
 
+class ChangeableThreshold:
+    """Applies a threshold that may be changed while slots run, see :func:`threshold_for`.
+
+    Args:
+        artifact: gives the spec and says whether it has a confidence output.
+        threshold: the first one.
+
+    Attributes:
+        value: the one that is applied; None for the model's own.
+
+    Raises:
+        UserError: as from :func:`threshold_for`.
+    """
+
+    @checked
+    def __init__(self, artifact: Artifact, threshold: Threshold | None = None) -> None:
+        self._artifact = artifact
+        self.value = threshold
+        self._apply = threshold_for(artifact, threshold)
+
+    def change(self, threshold: Threshold | None) -> None:
+        """Change to another threshold from the next inference on; from any thread.
+
+        Raises:
+            UserError: as from :func:`threshold_for`; then the one before stays.
+        """
+        self._apply = threshold_for(self._artifact, threshold)
+        self.value = threshold
+
+    def __call__(self, prediction: Prediction) -> Prediction:
+        """Return a prediction of its own, with the threshold applied."""
+        return self._apply(prediction)
+
+
 @checked
 def shown_threshold(spec: ModelSpec, has_confidence: bool) -> ApplyThreshold | None:
     """Choose what a run does to predictions, with no threshold but the spec's; None where labels stay as they are.

@@ -7,6 +7,7 @@ A camera::
 
 A recording: ``recording``, ``recorded``, ``deleted``, ``recording-stopped``, ``recording-resumed``. The process:
 ``running``, ``worker-lost``, ``restarting``, ``reloaded``, ``gave-up``, ``stopped``, ``status``, ``damaged``.
+A rule: ``alarm-raised``, ``alarm-cleared``.
 """
 
 from __future__ import annotations

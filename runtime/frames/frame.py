@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgeseg.image import UInt8
+from edgeseg.runtime.frames.analysis import Analysis
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +55,13 @@ class Prediction:
         confidence: HW uint8, ``round(255 * p)``, or None when the model has no such output; KHW, a plane a class, for
             a multilabel task.
         reused: whether it was computed for an earlier frame, since which nothing changed that counts.
+        analysis: what is found in it: regions, zones, alarms; None where nothing is looked for.
     """
 
     labels: UInt8
     confidence: UInt8 | None = None
     reused: bool = False
+    analysis: Analysis | None = None
 
     def copy(self) -> Prediction:
         """Copy the arrays into memory of their own, for use after the slot runs again."""

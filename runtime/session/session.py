@@ -8,9 +8,11 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 
 from edgeseg.artifact import Artifact, artifact_folder
+from edgeseg.runtime.analysis.analyzer import Analyzer
+from edgeseg.runtime.analysis.settings import AnalysisSettings
 from edgeseg.runtime.engines.engine import Engine, EngineOptions
 from edgeseg.runtime.engines.placement import open_told
-from edgeseg.runtime.engines.threshold import threshold_for
+from edgeseg.runtime.engines.threshold import ChangeableThreshold
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
 from edgeseg.runtime.output_check import check_outputs
 from edgeseg.runtime.pipeline import Pipeline
@@ -22,6 +24,7 @@ from edgeseg.runtime.sinks.window import check_display
 from edgeseg.runtime.sources.selected import open_selected
 from edgeseg.runtime.sources.source import Report, report_to_stderr
 from edgeseg.runtime.summary import Summary
+from edgeseg.spec import Threshold
 
 
 class RunSession:
@@ -34,6 +37,8 @@ class RunSession:
 
     Attributes:
         source: open, as it was asked for.
+        threshold: what pixels need to keep their class; may be changed while this runs.
+        analyzer: finds out what masks mean; its settings may be changed while this runs.
         pipeline: from the source through the engine.
         sinks: where results go; the pipeline closes them.
 
@@ -52,13 +57,14 @@ class RunSession:
     ) -> None:
         check_run(settings)
         artifact = Artifact.open(settings.artifact)
-        threshold = threshold_for(artifact, settings.threshold)
+        self.threshold = ChangeableThreshold(artifact, settings.threshold)
+        self.analyzer = Analyzer(artifact.spec, settings.analysis)
         outputs, paced = settings.outputs, settings.outputs.show
         with ExitStack() as held:
             self.source = held.enter_context(open_selected(settings.source, report, on_event, paced))
             self._engine = _open_engine(settings, artifact, on_event)
             limits = (settings.max_frames, on_event, settings.when_changed)
-            self.pipeline = Pipeline(self._engine, self.source, settings.slots, threshold, *limits)
+            self.pipeline = Pipeline(self._engine, self.source, settings.slots, self.threshold, *limits)
             address, stop = settings.source.source, self.pipeline.stop
             self.sinks = open_sinks(outputs, artifact, self.source, address, on_event, report, stop)
             if outputs.metrics:
@@ -87,7 +93,21 @@ class RunSession:
         Raises:
             EdgesegError: what the source, the engine or a sink raised, after the sinks were closed.
         """
-        return self.pipeline.run(self.sinks, on_frame)
+        return self.pipeline.run(self.sinks, on_frame, self.analyzer)
+
+    def change(self, threshold: Threshold | None, analysis: AnalysisSettings) -> None:
+        """Change what masks show and what is looked for in them, both or neither, while this runs; from any thread.
+
+        Args:
+            threshold: see :class:`~edgeseg.runtime.session.settings.RunSettings`.
+            analysis: what is looked for from the next frame on.
+
+        Raises:
+            UserError: one of them cannot be meant here; then everything stays as it is.
+        """
+        self.analyzer.check(analysis)
+        self.threshold.change(threshold)
+        self.analyzer.change(analysis)
 
     @contextmanager
     def stop_on_signals(self, supervised: bool = False) -> Iterator[None]:

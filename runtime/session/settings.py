@@ -7,11 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
-from edgeseg.runtime.analysis.settings import WhenChanged
+from edgeseg.runtime.analysis.settings import AnalysisSettings, WhenChanged
 from edgeseg.runtime.engines.precision_names import PRECISIONS
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.settings import SourceSettings
@@ -31,6 +31,7 @@ class RunSettings:
         outputs: where masks go.
         max_frames: end after so many results; None for never.
         when_changed: infer only frames that differ from the last one that was inferred; None for every frame.
+        analysis: what is looked for in masks: regions, zones, alarms.
         threshold: pixels under this confidence lose their class, 0..1, or one a class by its name; None for the
             model's own.
         device: the engine's name of a device.
@@ -63,6 +64,7 @@ class RunSettings:
     outputs: OutputSettings = field(default_factory=OutputSettings)
     max_frames: int | None = None
     when_changed: WhenChanged | None = None
+    analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
     threshold: Threshold | None = None
     device: str = "CPU"
     slots: int = 2
@@ -109,6 +111,8 @@ def _read(kind: Any, value: Any) -> Any:
     kinds = get_args(kind) or (kind,)
     if value is None:
         return None
+    if get_origin(kind) is tuple:
+        return tuple(_read(kinds[0], each) for each in value)
     if Path in kinds:
         return Path(value)
     found: Any = next((one for one in kinds if dataclasses.is_dataclass(one)), None)

@@ -30,7 +30,8 @@ class JsonlSink(ClosableSink):
     recording, null when live), ``name``, ``latency_ms`` (frame to mask), ``reused`` (whether the mask is that of an
     earlier frame, since which nothing changed), ``classes`` (share of the picture a class, 0..1; pixels under the
     threshold of a model without a background class are ``unknown``; classes of a multilabel task overlap, and may add
-    up to less or to more than 1).
+    up to less or to more than 1), and what was asked for of ``regions``, ``zones``, ``lines``, ``rules``, ``alarms``
+    and ``verdict``, as :class:`~edgeseg.runtime.frames.analysis.Analysis` has them.
 
     With ``masks`` also the run lengths of each class that is there, as COCO has them. Every line is valid by
     :func:`edgeseg.runtime.sinks.lines.schema.load_schema`.
@@ -92,4 +93,5 @@ class JsonlSink(ClosableSink):
             "reused": prediction.reused,
             "classes": class_shares(frame, prediction.labels, self._spec),
             **({"masks": class_runs(frame, prediction.labels, self._spec)} if self._masks else {}),
+            **(prediction.analysis.to_dict() if prediction.analysis else {}),
         }

@@ -55,6 +55,8 @@ def test_every_flag_is_a_key(config) -> None:  # type: ignore[no-untyped-def]
         value = "true" if action.nargs == 0 else {None: '"1"'}.get(action.type, '"x"')
         value = str(action.default or (90 if action.choices else 1)) if isinstance(action.type, Number) else value
         value = "0.5" if name == "conf" else value
+        examples = {"min-area": "50", "smooth": '"200ms"', "alert": '["a > 2%", "b in c"]', "fail-if": '"a > 2 px"'}
+        value = examples.get(name, value)
         value = f'"{action.choices[0]}"' if action.choices and action.type is None else value
         read_arguments(["--config", str(config(f"{name} = {value}\n"))])
 

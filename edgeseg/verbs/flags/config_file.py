@@ -7,6 +7,7 @@
     save = "/var/lib/edgeseg/out.mkv"
     save-every = "10min"
     log-json = true
+    alert = ["person in door > 2% for 3s", "car > 30%"]
 
 What stands on the command line comes before what stands in the file.
 """
@@ -91,6 +92,8 @@ def _words(path: Path, flags: dict[str, argparse.Action], key: str, value: objec
         near = difflib.get_close_matches(key, {*flags, "artifact"} - {"config"}, 1)
         hint = f" Did you mean {near[0]}?" if near else " Keys are flags of edgeseg run without their dashes."
         raise UserError(f"{path}: there is no key {key!r}.{hint}")
+    if isinstance(value, list) and isinstance(flags[key], argparse._AppendAction):
+        return [word for one in value for word in _words(path, flags, key, one)]
     is_switch = flags[key].nargs == 0
     if is_switch != isinstance(value, bool) or not isinstance(value, str | int | float):
         expected = "true or false" if is_switch else "one text or number"

@@ -36,6 +36,7 @@ scale seconds seed show
 slots source spec std stem_stride steps task teacher tile times tile_edges tls_ca tls_fingerprint tls_insecure trace
 trace_images trace_out trust upsample upsampling val_every value_range version_compatible weights when_changed width
 metrics webhook webhook_secret mqtt mqtt_topic mqtt_ca mqtt_discovery view view_classes opacity background
+fail_if mm_per_px min_area regions zones
 augment hold_out pseudo_confidence unlabelled
 """
 _DATASET_NAMES = "accept_colors by colors missing multilabel shard_mb sheet skip_wrong test val"
@@ -45,6 +46,7 @@ SAME_NAMES = frozenset(f"{_NAMES} {_DATASET_NAMES}".split())
 OTHER_NAMES = {
     "Distillation.temperature": "--distill-temperature",
     "Distillation.weight": "--distill-weight",
+    "alerts": "--alert",
     "count": "-n",
     "engine_timeout_s": "--engine-timeout",
     "legend": "--no-legend",
@@ -54,6 +56,7 @@ OTHER_NAMES = {
     "refresh_s": "--refresh",
     "region": "--roi",
     "search": "--no-search",
+    "smooth_s": "--smooth",
     "set_file": "-o",
     "status_every_s": "--status-every",
     "supervise": "--no-supervise",

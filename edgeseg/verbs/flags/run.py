@@ -16,6 +16,7 @@ from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sinks.views.settings import VIEWS, ViewSettings
 from edgeseg.runtime.sources.selection import Region, Selection
 from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, MOST_FPS, SourceSettings
+from edgeseg.verbs.flags.analysis import add_analysis_arguments, read_analysis
 from edgeseg.verbs.flags.engine import add_device_arguments
 from edgeseg.verbs.flags.names import find_flag
 from edgeseg.verbs.flags.threshold import read_threshold
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_source_arguments(parser.add_argument_group("source"))
     add_tile_arguments(parser.add_argument_group("pictures of any size"))
+    add_analysis_arguments(parser.add_argument_group("what masks mean"))
     _add_output_arguments(parser.add_argument_group("output"))
     _add_message_arguments(parser.add_argument_group("messages"))
     _add_engine_arguments(parser.add_argument_group("engine"))
@@ -264,6 +266,7 @@ def settings_from(args: argparse.Namespace) -> RunSettings:
         outputs=_output_settings(args),
         max_frames=args.max_frames,
         when_changed=read_change(args),
+        analysis=read_analysis(args),
         threshold=args.conf,
         device=args.device,
         slots=args.slots,
