@@ -58,15 +58,22 @@ def overlay(image: UInt8, labels: UInt8, table: UInt8, alpha: float = 0.5, out: 
         return out
     seen = np.ascontiguousarray(seen[:, left : left + wide])
     color = cv2.cvtColor(colors[:, left : left + wide], cv2.COLOR_BGRA2BGR)
+    if alpha == 0.5:
+        color >>= 1
     rows = _nearest_rows(len(labels), height)
     first, last = np.searchsorted(rows, (top, top + high))
-    scratch, mask = np.empty((_BAND_ROWS, wide, 3), np.uint8), np.empty((_BAND_ROWS, wide), np.uint8)
+    scratch, half = np.empty((2, _BAND_ROWS, wide, 3), np.uint8)
+    mask = np.empty((_BAND_ROWS, wide), np.uint8)
     for start in range(first, last, _BAND_ROWS):
         band = slice(start, min(start + _BAND_ROWS, last)), slice(left, left + wide)
         used = slice(0, band[0].stop - start)
         np.take(color, rows[band[0]], axis=0, out=scratch[used], mode="clip")
         np.take(seen, rows[band[0]], axis=0, out=mask[used], mode="clip")
-        cv2.addWeighted(image[band], 1 - alpha, scratch[used], alpha, 0, dst=scratch[used])
+        if alpha == 0.5:  # less time than the sum of OpenCV, and at most one of 255 darker
+            np.right_shift(image[band], 1, out=half[used])
+            np.add(scratch[used], half[used], out=scratch[used])
+        else:
+            cv2.addWeighted(image[band], 1 - alpha, scratch[used], alpha, 0, dst=scratch[used])
         cv2.copyTo(scratch[used], mask[used], dst=out[band])
     return out
 
