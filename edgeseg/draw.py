@@ -59,7 +59,7 @@ def overlay(image: UInt8, labels: UInt8, table: UInt8, alpha: float = 0.5, out: 
     seen = np.ascontiguousarray(seen[:, left : left + wide])
     color = cv2.cvtColor(colors[:, left : left + wide], cv2.COLOR_BGRA2BGR)
     if alpha == 0.5:
-        color >>= 1
+        color = np.asarray(color, np.uint8) >> np.uint8(1)
     rows = _nearest_rows(len(labels), height)
     first, last = np.searchsorted(rows, (top, top + high))
     scratch, half = np.empty((2, _BAND_ROWS, wide, 3), np.uint8)
