@@ -86,7 +86,7 @@ class Exporter:
         self._last.labels(source).set(time.time())
         for name, share in class_shares(frame, prediction.labels, self._spec).items():
             self._share.labels(source, name).set(share)
-        analysis = getattr(prediction, "analysis", None)
+        analysis = prediction.analysis
         for rule in analysis.rules if analysis is not None else ():
             self._alarm.labels(source, rule.name).set(int(rule.active))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgeseg.runtime.events.event import OnEvent, ignore_event
 from edgeseg.runtime.events.redact import redact
+from edgeseg.runtime.frames.analysis import Analysis
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.class_shares import class_shares
 from edgeseg.runtime.sinks.messages.connection import Connection
@@ -64,7 +65,7 @@ class MqttSink(ClosableSink):
         if not self._started:
             self._started = True
             self._connection.start()
-        camera, analysis = redact(frame.source), getattr(prediction, "analysis", None)
+        camera, analysis = redact(frame.source), prediction.analysis
         if analysis is not None:
             self._publish_alarms(camera, analysis)
         now = time.monotonic()
@@ -79,7 +80,7 @@ class MqttSink(ClosableSink):
         super().close()
 
     def _publish_state(
-        self, camera: str, frame: Frame, prediction: Prediction, latency_ms: float, analysis: Any
+        self, camera: str, frame: Frame, prediction: Prediction, latency_ms: float, analysis: Analysis | None
     ) -> None:
         state: dict[str, Any] = {
             "time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds"),
@@ -95,7 +96,7 @@ class MqttSink(ClosableSink):
     def _without_off(self, kind: str, values: dict[str, float]) -> dict[str, float]:
         return {name: value if self._is_on(kind, name) else 0.0 for name, value in values.items()}
 
-    def _publish_alarms(self, camera: str, analysis: Any) -> None:
+    def _publish_alarms(self, camera: str, analysis: Analysis) -> None:
         for rule in analysis.rules:
             active = rule.active and self._is_on("rule", rule.name)
             if self._rules.get((camera, rule.name)) != active:

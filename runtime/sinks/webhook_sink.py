@@ -67,7 +67,7 @@ class WebhookSink(ClosableSink):
     def write(self, frame: Frame, prediction: Prediction, latency_ms: float) -> None:
         """Send the alarms of this frame."""
         self._expect_open()
-        analysis = getattr(prediction, "analysis", None)
+        analysis = prediction.analysis
         for alarm in analysis.alarms if analysis is not None else ():
             now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
             data = {"source": redact(frame.source), "index": frame.index, "media_s": frame.media_s, **alarm.to_dict()}

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from tls_front import Certificates
 
 from edgeseg.errors import OutputError, UserError
 from edgeseg.runtime.events.event import Event
+from edgeseg.runtime.frames.analysis import AlarmEvent, Analysis, RuleState, ZoneState
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.messages.settings import Broker as Address
 from edgeseg.runtime.sinks.messages.settings import MqttSettings
@@ -31,39 +31,21 @@ from edgeseg.spec import ModelSpec
 SPEC = ModelSpec("multiclass", ("background", "per<b>son", 'a/b"#'), 24, 32)
 
 
-@dataclass(frozen=True)
-class Rule:
-    name: str
-    active: bool
+def make_rule(name: str, active: bool) -> RuleState:
+    return RuleState(name, "per<b>son in door > 2%", active, 3.0, 2.0, "%")
 
 
-@dataclass(frozen=True)
-class Alarm:
-    rule: str
-    state: str
-    class_name: str = "per<b>son"
-    zone: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"rule": self.rule, "state": self.state}
+def make_alarm(rule: str, state: str) -> AlarmEvent:
+    return AlarmEvent(rule, "per<b>son in door > 2%", state, "per<b>son", "door", 3.0, "%", 1.0)
 
 
-@dataclass(frozen=True)
-class Found:
-    rules: tuple[Rule, ...] = ()
-    alarms: tuple[Alarm, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"zones": {"door": {"shares": {"per<b>son": 0.5}}}}
+def make_found(rules: tuple[RuleState, ...] = (), alarms: tuple[AlarmEvent, ...] = ()) -> Analysis:
+    zones = (ZoneState("door", {"per<b>son": 0.5}),)
+    return Analysis({"per<b>son": 0.5}, zones=zones, rules=rules, alarms=alarms)
 
 
-class AnalysedPrediction(Prediction):
-    analysis = None  # type: ignore[assignment]
-
-
-def write(sink: MqttSink, label: int = 1, found: Found | None = None, source: str = "cam") -> None:
-    prediction = AnalysedPrediction(np.full((24, 32), label, np.uint8))
-    object.__setattr__(prediction, "analysis", found)
+def write(sink: MqttSink, label: int = 1, found: Analysis | None = None, source: str = "cam") -> None:
+    prediction = Prediction(np.full((24, 32), label, np.uint8), analysis=found)
     sink.write(Frame(np.zeros((24, 32, 3), np.uint8), 0, time.monotonic(), source), prediction, 5.0)
 
 
@@ -88,7 +70,7 @@ def open_sink(port: int, events: list[Event] | None = None, **more: Any) -> Mqtt
     return MqttSink(settings, SPEC, ("cam",), (events if events is not None else []).append)
 
 
-def keep_writing(sink: MqttSink, listener: Listener, topic: str, found: Found | None = None) -> None:
+def keep_writing(sink: MqttSink, listener: Listener, topic: str, found: Analysis | None = None) -> None:
     def has_come() -> bool:
         write(sink, found=found)
         return topic in listener.said
@@ -99,15 +81,16 @@ def keep_writing(sink: MqttSink, listener: Listener, topic: str, found: Found | 
 @needs_broker
 def test_states_alarms_and_availability(broker: Broker, listener: Listener) -> None:
     sink = open_sink(broker.port)
-    keep_writing(sink, listener, "edgeseg/cam/state", Found((Rule("door", False),)))
+    keep_writing(sink, listener, "edgeseg/cam/state", make_found((make_rule("door", False),)))
     wait_until(lambda: listener.said.get("edgeseg/status") == "online")
     state = json.loads(listener.said["edgeseg/cam/state"])
     assert state["classes"] == {"background": 0.0, "per<b>son": 1.0, 'a/b"#': 0.0}
     assert state["zones"]["door"]["shares"] == {"per<b>son": 0.5}
-    write(sink, found=Found((Rule("door", True),), (Alarm("door", "raised"),)))
+    write(sink, found=make_found((make_rule("door", True),), (make_alarm("door", "raised"),)))
     wait_until(lambda: listener.said.get("edgeseg/cam/alarm/door") == "ON")
     wait_until(lambda: "edgeseg/cam/alarms" in listener.said)
-    assert json.loads(listener.said["edgeseg/cam/alarms"]) == {"rule": "door", "state": "raised"}
+    said = json.loads(listener.said["edgeseg/cam/alarms"])
+    assert (said["rule"], said["state"], said["zone"]) == ("door", "raised", "door")
     sink.close()
     wait_until(lambda: listener.said["edgeseg/status"] == "offline")
     with pytest.raises(OutputError):
@@ -117,7 +100,7 @@ def test_states_alarms_and_availability(broker: Broker, listener: Listener) -> N
 @needs_broker
 def test_home_assistant_is_told_of_classes_and_rules(broker: Broker, listener: Listener) -> None:
     sink = open_sink(broker.port)
-    keep_writing(sink, listener, "edgeseg/status", Found((Rule("door", False),)))
+    keep_writing(sink, listener, "edgeseg/status", make_found((make_rule("door", False),)))
     configs = {topic: json.loads(text) for topic, text in listener.said.items() if topic.startswith("homeassistant/")}
     sensors = [found for topic, found in configs.items() if "/sensor/" in topic]
     assert len(sensors) == 3
@@ -146,7 +129,7 @@ def test_a_command_switches_what_is_published(broker: Broker, listener: Listener
     assert listener.said[switch] == "OFF"
 
     def is_without() -> bool:
-        write(sink, found=Found((Rule("door", True),), (Alarm("door", "raised"),)))
+        write(sink, found=make_found((make_rule("door", True),), (make_alarm("door", "raised"),)))
         return not any(json.loads(listener.said["edgeseg/cam/state"])["classes"].values())
 
     wait_until(is_without)
@@ -154,7 +137,7 @@ def test_a_command_switches_what_is_published(broker: Broker, listener: Listener
     assert "edgeseg/cam/alarms" not in listener.said
     listener.client.publish("edgeseg/switch/rule/door/set", "ON")
     wait_until(lambda: listener.said.get("edgeseg/switch/rule/door") == "ON")
-    write(sink, found=Found((Rule("door", True),)))
+    write(sink, found=make_found((make_rule("door", True),)))
     wait_until(lambda: listener.said["edgeseg/cam/alarm/door"] == "ON")
     sink.close()
 
@@ -168,7 +151,7 @@ def test_alarms_wait_for_a_broker_that_is_killed_and_comes_back(broker: Broker, 
     wait_until(lambda: [event.kind for event in events] == ["output-stopped"])
     began = time.monotonic()
     for number in range(5):
-        write(sink, found=Found((), (Alarm(f"rule {number}", "raised"),)))
+        write(sink, found=make_found((), (make_alarm(f"rule {number}", "raised"),)))
     assert time.monotonic() - began < 0.5, "nobody waits for a broker"
     listener.said.clear()
     broker.start()
@@ -184,7 +167,7 @@ def test_what_finds_no_room_is_counted_and_nobody_waits() -> None:
     sink = open_sink(free_port())
     began = time.monotonic()
     for number in range(1200):
-        write(sink, found=Found((), (Alarm(str(number), "raised"),)))
+        write(sink, found=make_found((), (make_alarm(str(number), "raised"),)))
     assert sink.lost == 200
     assert time.monotonic() - began < 5
     sink.close()

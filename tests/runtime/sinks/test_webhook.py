@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,22 +20,10 @@ from mqtt_broker import free_port, wait_until
 
 from edgeseg.errors import OutputError, UserError
 from edgeseg.runtime.events.event import Event, ignore_event
+from edgeseg.runtime.frames.analysis import AlarmEvent, Analysis
 from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.messages.webhook import TRIES, WAITING, Webhook
 from edgeseg.runtime.sinks.webhook_sink import WebhookSink
-
-
-@dataclass(frozen=True)
-class Alarm:
-    state: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"rule": "door", "state": self.state}
-
-
-@dataclass(frozen=True)
-class Found:
-    alarms: tuple[Alarm, ...]
 
 
 @dataclass
@@ -72,8 +59,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 def write(sink: WebhookSink, *states: str) -> None:
-    prediction = Prediction(np.zeros((2, 2), np.uint8))
-    object.__setattr__(prediction, "analysis", Found(tuple(Alarm(state) for state in states)))
+    alarms = tuple(AlarmEvent("door", "a > 2%", state, "a", "", 3.0, "%", 1.0) for state in states)
+    prediction = Prediction(np.zeros((2, 2), np.uint8), analysis=Analysis({"a": 0.03}, alarms=alarms))
     sink.write(Frame(np.zeros((2, 2, 3), np.uint8), 7, 0.0, "rtsp://u:geheim@cam"), prediction, 5.0)
 
 

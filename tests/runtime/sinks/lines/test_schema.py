@@ -13,8 +13,18 @@ from linear_model import ArtifactMaker
 
 from edgeseg.cli import main
 from edgeseg.image import read_mask, resize_mask
-from edgeseg.runtime.frames.frame import Frame
+from edgeseg.runtime.frames.analysis import (
+    AlarmEvent,
+    Analysis,
+    LineState,
+    Region,
+    RuleState,
+    Verdict,
+    ZoneState,
+)
+from edgeseg.runtime.frames.frame import Frame, Prediction
 from edgeseg.runtime.sinks.class_shares import class_runs, count_runs
+from edgeseg.runtime.sinks.jsonl import JsonlSink
 from edgeseg.runtime.sinks.lines.schema import load_schema
 from edgeseg.spec import ModelSpec
 
@@ -48,6 +58,31 @@ def test_lines_of_a_run_are_valid(tmp_path: Path, clip: Path, tiny_artifact: Art
             mask = decode_runs(runs)
             assert np.array_equal(resize_mask(mask.astype(np.uint8), *shown.shape), shown == label)
             assert mask.mean() == pytest.approx(record["classes"][name], abs=1e-5)
+
+
+def test_what_the_analysis_adds_is_valid(tmp_path: Path) -> None:
+    region = Region(1, "a", 12.0, 3.5, (1.0, 2.0), (0, 0, 4, 3), ((0.0, 0.0), (4.0, 0.0), (4.0, 3.0)), ("door",))
+    found = Analysis(
+        {"a": 0.5},
+        (region,),
+        2,
+        (ZoneState("door", {"a": 0.5}, {"a": 1}),),
+        (LineState("kerb", ("a",), ("a",)),),
+        (RuleState("rule", "a > 2%", True, 50.0, 2.0, "%", 1.0),),
+        (AlarmEvent("rule", "a > 2%", "raised", "a", "", 50.0, "%", 0.0),),
+        Verdict(False, ("a > 2%",), {"a > 2%": 50.0}),
+    )
+    spec = ModelSpec("binary", ("background", "a"), 8, 8)
+    sink = JsonlSink(tmp_path / "lines.jsonl", spec)
+    frame = Frame(np.zeros((8, 8, 3), np.uint8), 0, 0.0, "cam")
+    sink.write(frame, Prediction(np.ones((8, 8), np.uint8), analysis=found), 5.0)
+    sink.close()
+    line = json.loads((tmp_path / "lines.jsonl").read_text())
+    assert {"regions", "regions_left_out", "zones", "lines", "rules", "alarms", "verdict"} <= line.keys()
+    VALIDATOR.validate(line)
+    line["alarms"][0]["state"] = "perhaps"
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(line)
 
 
 @pytest.mark.parametrize("change", [{"version": 2}, {"index": -1}, {"classes": {"a": 1.2}}, {"reused": "no"}])
