@@ -20,6 +20,8 @@ from edgeseg.runtime.sinks.sink import ClosableSink
 from edgeseg.spec import ModelSpec
 
 ON, OFF = "ON", "OFF"
+FILE = "file"
+"""What stands for the camera where a file is read."""
 
 
 class MqttSink(ClosableSink):
@@ -31,7 +33,7 @@ class MqttSink(ClosableSink):
     Args:
         settings: with a broker.
         spec: names the classes.
-        sources: names of the cameras.
+        sources: names of the cameras; none for a file.
         on_event: is told when the broker goes and comes.
 
     Raises:
@@ -45,7 +47,8 @@ class MqttSink(ClosableSink):
         self, settings: MqttSettings, spec: ModelSpec, sources: Sequence[str], on_event: OnEvent = ignore_event
     ) -> None:
         self._settings, self._spec = settings, spec
-        self._cameras = tuple(redact(source) for source in sources) or ("camera",)
+        self._is_named = bool(sources)
+        self._cameras = tuple(redact(source) for source in sources) or (FILE,)
         self._topics = Topics(settings.mqtt_topic)
         self._off: set[tuple[str, str]] = set()
         self._due_s: dict[str, float] = {}
@@ -65,7 +68,7 @@ class MqttSink(ClosableSink):
         if not self._started:
             self._started = True
             self._connection.start()
-        camera, analysis = redact(frame.source), prediction.analysis
+        camera, analysis = redact(frame.source) if self._is_named else FILE, prediction.analysis
         if analysis is not None:
             self._publish_alarms(camera, analysis)
         now = time.monotonic()

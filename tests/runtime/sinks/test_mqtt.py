@@ -117,6 +117,15 @@ def test_home_assistant_is_told_of_classes_and_rules(broker: Broker, listener: L
 
 
 @needs_broker
+def test_home_assistant_reads_the_topic_that_a_file_is_told_on(broker: Broker, listener: Listener) -> None:
+    sink = MqttSink(MqttSettings(f"mqtt://127.0.0.1:{broker.port}", mqtt_every_s=0.0), SPEC, ())
+    keep_writing(sink, listener, "edgeseg/file/state")
+    sensors = [json.loads(text) for topic, text in listener.said.items() if "/sensor/" in topic]
+    assert {found["state_topic"] for found in sensors} == {"edgeseg/file/state"}
+    sink.close()
+
+
+@needs_broker
 def test_a_command_switches_what_is_published(broker: Broker, listener: Listener) -> None:
     sink = open_sink(broker.port)
     keep_writing(sink, listener, "edgeseg/status")
