@@ -94,6 +94,7 @@ ROOMS = (
     "edgeseg.zoo",
     "edgeseg.api",
     "edgeseg.ci",
+    "edgeseg.remote",
     "edgeseg.verbs.flags",
     "edgeseg.verbs",
 )
@@ -126,6 +127,7 @@ MAY_IMPORT = {
         "edgeseg.training",
     },
     "edgeseg.ci": CORE | {"edgeseg.metrics", "edgeseg.runtime", "edgeseg.proof", "edgeseg.api"},
+    "edgeseg.remote": CORE | {"edgeseg.runtime"},
     "edgeseg.zoo": CORE | {"edgeseg.demo", "edgeseg.runtime", "edgeseg.proof", "edgeseg.export"},
 }
 """What a top room imports, its sub-rooms with it; docs/architecture.md in a form that can be checked."""

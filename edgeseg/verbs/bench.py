@@ -11,6 +11,7 @@ from edgeseg.console.quantities import number_above, whole
 from edgeseg.console.terminal import say_lines
 from edgeseg.console.wording import reword, reword_values
 from edgeseg.verbs.flags.engine import add_device_arguments
+from edgeseg.verbs.flags.on import add_on_arguments
 
 if TYPE_CHECKING:
     from edgeseg.runtime.measure.bench import BenchResult
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 EXAMPLES = (
     "edgeseg bench ARTIFACT --seconds 10",
     "edgeseg bench best-int8-openvino --against best-fp32-openvino",
+    "edgeseg bench best-int8-openvino --on pi@camera-3",
 )
 
 
@@ -31,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against", type=Path, metavar="ARTIFACT", help="time both in turns and say whether this one is faster"
     )
     add_device_arguments(group)
+    add_on_arguments(parser)
     parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -39,6 +42,10 @@ def run(args: argparse.Namespace) -> int:
     from edgeseg.artifact import Artifact
     from edgeseg.runtime.measure.bench import bench_engine
 
+    if args.on is not None:
+        from edgeseg.verbs.flags.on import bench_on
+
+        return bench_on(args)
     if args.against is not None:
         return _against(args)
     result = bench_engine(Artifact.open(args.artifact), args.seconds, args.slots, args.device, args.precision)

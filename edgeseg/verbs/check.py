@@ -15,6 +15,7 @@ from edgeseg.errors import GateFailed, NoVerdict, UserError
 from edgeseg.verbs.flags.budget import RECORDED, add_budget_arguments, read_limits
 from edgeseg.verbs.flags.engine import add_device_arguments
 from edgeseg.verbs.flags.masks import add_mask_arguments
+from edgeseg.verbs.flags.on import add_on_arguments
 
 if TYPE_CHECKING:
     from edgeseg.api.check import Checked
@@ -27,6 +28,7 @@ EXAMPLES = (
     "edgeseg check ARTIFACT --baseline ARTIFACT_BEFORE",
     "edgeseg check ARTIFACT --data DIR --junit check.xml --github",
     "edgeseg check ARTIFACT --data DIR --history checks.sqlite --plot checks.svg",
+    "edgeseg check ARTIFACT --data DIR --on pi@camera-3",
 )
 
 
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--max-slowdown", type=number(0, 1000), default=0.06, metavar="S", help="share by which it may be slower"
     )
     add_device_arguments(parser.add_argument_group("engine"))
+    add_on_arguments(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="print the result as JSON")
     output.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML")
@@ -81,6 +84,8 @@ def run(args: argparse.Namespace) -> int:
             raise UserError("Give an artifact to check, or `history` and `plot` to draw earlier checks.")
         return _plot(args)
     check_apart(list(reports.files), [args.artifact, *([] if args.data is None else [args.data])])
+    if args.on is not None:
+        return _check_on(args)
     start = time.perf_counter()
     checked = _check(args)
     _print(args, checked)
@@ -96,6 +101,15 @@ def run(args: argparse.Namespace) -> int:
     if checked.unsure:
         raise NoVerdict(" ".join(map(str, checked.unsure)))
     return 0
+
+
+def _check_on(args: argparse.Namespace) -> int:
+    from edgeseg.verbs.flags.on import check_on
+
+    code = check_on(args)
+    if args.plot is not None:
+        _plot(args)
+    return code
 
 
 def _check(args: argparse.Namespace) -> Checked:

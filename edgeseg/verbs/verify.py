@@ -16,6 +16,7 @@ from edgeseg.errors import UserError
 from edgeseg.runtime.engines.precision_names import PRECISIONS
 from edgeseg.verbs.flags.budget import MEASURED, add_budget_arguments, read_limits
 from edgeseg.verbs.flags.masks import add_mask_arguments
+from edgeseg.verbs.flags.on import add_on_arguments
 from edgeseg.verbs.flags.tile import add_tile_arguments, read_tile_flags
 
 EXAMPLES = (
@@ -24,6 +25,7 @@ EXAMPLES = (
     "edgeseg verify best-int8-openvino --data DIR --precision auto",
     "edgeseg verify best-fp32-openvino best-int8-openvino --data DIR --tile",
     "edgeseg verify best-int8-openvino --when-changed CLIP.mp4",
+    "edgeseg verify best-fp32-onnx best-int8-onnx --data DIR --on pi@camera-3",
 )
 
 
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     trace.add_argument("--trace-images", type=whole(1), default=4, metavar="N", help="images for --trace")
     trace.add_argument("--trace-out", type=Path, metavar="PNG", help="draw the trace by depth (default: trace.png)")
     _add_change_arguments(parser.add_argument_group("only when something changes"))
+    add_on_arguments(parser)
     parser.add_argument_group("output").add_argument("--json", action="store_true", help="print the result as JSON")
 
 
@@ -78,6 +81,10 @@ def run(args: argparse.Namespace) -> int:
         raise UserError("`tile` does not go with `trace`: layers are compared at the network's own size.")
     if args.when_changed is not None and tiling is not None:
         raise UserError("--when-changed does not go with --tile: a clip is resized to the network, frame by frame.")
+    if args.on is not None and (args.data is not None or args.when_changed is not None):
+        from edgeseg.verbs.flags.on import verify_on
+
+        return verify_on(args)
     if args.when_changed is not None:
         from edgeseg.verbs.verify_when_changed import verify_when_changed
 

@@ -1,0 +1,1 @@
+"""Commands carried out on another machine, by the OpenSSH client; nothing of them is left there."""
