@@ -64,8 +64,8 @@ def parse_address(text: str) -> Address:
 
 def _split_port(place: str) -> tuple[str, int | None]:
     if place.startswith("["):
-        host, _, port = place[1:].partition("]")
-        return host, _read_port(port[1:]) if port else None
+        host, bracket, port = place[1:].partition("]")
+        return host if bracket else "", _read_port(port[1:]) if port else None
     if place.count(":") != 1:
         return place, None
     host, _, port = place.partition(":")

@@ -17,6 +17,7 @@ B     somebody is still there                  R     a piece of a tar archive of
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -86,6 +87,10 @@ class Pieces(io.RawIOBase):
     def __init__(self, line: Line) -> None:
         self.line, self.rest, self.ended = line, b"", False
 
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
     def read(self, size: int = -1) -> bytes:
         """Give so many bytes, fewer at the end only."""
         while not self.ended and (size < 0 or len(self.rest) < size):
@@ -103,6 +108,10 @@ class Sending(io.RawIOBase):
 
     def __init__(self, line: Line) -> None:
         self.line = line
+
+    def writable(self) -> bool:
+        """Say that it can be written."""
+        return True
 
     def write(self, content: Any) -> int:
         """Send bytes as frames."""
@@ -147,18 +156,16 @@ def stop(*_: Any) -> None:
 
 def report(line: Line, fault: dict[str, Any]) -> None:
     """Say what went wrong, if somebody is still there."""
-    try:
+    with contextlib.suppress(OSError):
         line.send(b"X", json.dumps(fault).encode())
-    except OSError:
-        pass
 
 
 def choose_python(asked: dict[str, Any]) -> tuple[str | None, list[dict[str, Any]]]:
     """Find the first interpreter that is new enough and has every module that is needed, and say what others lack."""
     names = [asked["python"]] if asked["python"] else [VENV, of_command(), sys.executable, "python3"]
     found = []  # type: List[Dict[str, Any]]
-    for name in dict.fromkeys(filter(None, names)):
-        path = shutil.which(os.path.expanduser(name))
+    paths = [shutil.which(os.path.expanduser(name)) for name in names if name]
+    for path in dict.fromkeys(paths):
         if path is None:
             continue
         about = examine(path, asked["modules"])
@@ -169,7 +176,7 @@ def choose_python(asked: dict[str, Any]) -> tuple[str | None, list[dict[str, Any
 
 
 def of_command() -> str | None:
-    """Find the interpreter of the command `edgeseg`, by its first line."""
+    """Find the interpreter of the command edgeseg, by its first line."""
     command = shutil.which("edgeseg")
     if command is None:
         return None
@@ -202,7 +209,7 @@ def unpack(line: Line, folder: str) -> None:
     """Write what comes into the folder."""
     for name in ("out", "code", "tmp", "cache", "in"):
         os.mkdir(os.path.join(folder, name))
-    with tarfile.open(fileobj=io.BufferedReader(Pieces(line), PIECE), mode="r|") as archive:  # type: ignore[arg-type]
+    with tarfile.open(fileobj=Pieces(line), mode="r|") as archive:  # type: ignore[arg-type]
         for member in archive:
             if hasattr(tarfile, "data_filter"):
                 archive.extract(member, folder, filter="data")
@@ -285,7 +292,7 @@ def send_results(line: Line, folder: str, fetch: dict[str, str]) -> None:
     out = os.path.join(folder, "out")
     wanted = {name: os.path.join(out, name) for name in sorted(os.listdir(out))}
     wanted.update({name: os.path.join(folder, path) for name, path in fetch.items()})
-    with tarfile.open(fileobj=io.BufferedWriter(Sending(line), PIECE), mode="w|") as archive:  # type: ignore[arg-type]
+    with tarfile.open(fileobj=Sending(line), mode="w|") as archive:  # type: ignore[arg-type]
         for name, path in wanted.items():
             if os.path.isfile(path):
                 archive.add(path, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from edgeseg.errors import EnvironmentFault
 from edgeseg.remote.address import Address
 
@@ -51,10 +53,11 @@ def describe_refusal(address: Address, said: str) -> EnvironmentFault:
     text = said.lower()
     values = {"host": address.host, "box": str(address), "words": " ".join(address.words)}
     own = _last_line(said)
+    known = address.host if address.port is None else f"[{address.host}]:{address.port}"
     if CHANGED in text:
         return EnvironmentFault(
-            f"The key of {address.host} is another one than before. Either that machine was set up anew, or another one "
-            f"answers in its place. If it is known why, forget the old key with: ssh-keygen -R {address.host}"
+            f"The key of {address.host} is another one than before. Either that machine was set up anew, or another "
+            f"one answers in its place. If it is known why, forget the old key with: ssh-keygen -R {shlex.quote(known)}"
         )
     for signs, sentence in _SIGNS:
         if any(sign in text for sign in signs):
@@ -67,13 +70,26 @@ def describe_lost(address: Address, said: str) -> EnvironmentFault:
     own = _last_line(said)
     return EnvironmentFault(
         f"The connection to {address} was lost before the command there had ended"
-        f"{f' ({own})' if own else ''}. What runs there ends by itself within a minute and removes its folder. Run again."
+        f"{f' ({own})' if own else ''}. What runs there ends by itself within a minute and removes its folder. "
+        "Run again."
     )
 
 
-def describe_start(address: Address, code: int, said: str) -> EnvironmentFault:
-    """Word why nothing started over there, although ssh got through."""
+def describe_start(address: Address, code: int, said: str, python: str | None = None) -> EnvironmentFault:
+    """Word why nothing started over there, although ssh got through.
+
+    Args:
+        address: of the other machine.
+        code: exit code of what was to start.
+        said: on standard error.
+        python: the interpreter that was asked for.
+    """
     own = _last_line(said)
+    if python is not None and code != OLD_PYTHON:
+        return EnvironmentFault(
+            f"{python} on {address} does not start as a Python does (exit code {code}{own and ': '}{own}). Give "
+            "another `on_python`."
+        )
     if code == OLD_PYTHON:
         return EnvironmentFault(f"{address} has only {own or 'an old Python'}; edgeseg needs 3.10 or later there.")
     if code == NO_COMMAND:

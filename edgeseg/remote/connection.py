@@ -34,6 +34,11 @@ MOST_FRAME = 1 << 24
 _HEAD: struct.Struct = agent.HEAD
 
 
+def ssh_words() -> list[str]:
+    """List the words that start ssh here."""
+    return shlex.split(os.environ.get(COMMAND, "")) or ["ssh"]
+
+
 def start_line(python: str | None, length: int) -> str:
     """Word what the shell over there is asked for: Python, which reads the agent's source and becomes it.
 
@@ -66,7 +71,7 @@ class Connection:
     """
 
     def __init__(self, address: Address, python: str | None = None) -> None:
-        self.address = address
+        self.address, self._python = address, python
         self._said: list[bytes] = []
         self._lock = threading.Lock()
         source = Path(agent.__file__).read_bytes()
@@ -85,7 +90,7 @@ class Connection:
         threading.Thread(target=self._beat, daemon=True).start()
 
     def _start(self, line: str) -> subprocess.Popen[bytes]:
-        words = shlex.split(os.environ.get(COMMAND, "")) or ["ssh"]
+        words = ssh_words()
         options = [word for name, value in OPTIONS.items() for word in ("-o", f"{name}={value}")]
         try:
             return subprocess.Popen(
@@ -141,7 +146,7 @@ class Connection:
                 code = self._wait()
                 if code == 255 or code < 0:
                     raise describe_refusal(self.address, self._text() or "it timed out")
-                raise describe_start(self.address, code, self._text() or seen.decode("utf-8", "replace"))
+                raise describe_start(self.address, code, self._text() or seen.decode("utf-8", "replace"), self._python)
 
     def _wait(self) -> int:
         try:
@@ -181,6 +186,9 @@ class Connection:
         drain.start()
         self._wait()
         drain.join(END_S)
+        for stream in (self._process.stdout, self._process.stderr):
+            with contextlib.suppress(OSError):
+                self._stream(stream).close()
 
     def _drain(self) -> None:
         with contextlib.suppress(OSError, ValueError):

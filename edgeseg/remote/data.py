@@ -58,7 +58,7 @@ def _add(parcel: Parcel, data: Path, wanted: Sequence[Path]) -> None:
     if data.is_file():
         there = parcel.add(data.parent)
         parcel.places[data] = f"{there}/{data.name}"
-    elif wanted and (_is_plain(data) or not is_dataset(data)) and all(one.is_relative_to(data) for one in wanted):
+    elif wanted and (_is_plain(data) or not is_dataset(data)):
         parcel.add(data, wanted)
     else:
         parcel.add(data)

@@ -15,7 +15,7 @@ from typing import Any
 
 from edgeseg.errors import EnvironmentFault
 from edgeseg.remote.address import Address
-from edgeseg.remote.connection import Connection
+from edgeseg.remote.connection import Connection, ssh_words
 from edgeseg.remote.parcel import Parcel
 from edgeseg.remote.wheel import wheel_name
 
@@ -51,7 +51,7 @@ class Errand:
 
 
 def carry_out(errand: Errand, address: Address, results: Path, on_line: OnLine, on_event: OnLine) -> int:
-    """Carry out a command on another machine.
+    """Run a command on another machine.
 
     Args:
         errand: what is to be done.
@@ -92,8 +92,8 @@ def describe_lack(found: Sequence[Mapping[str, Any]], errand: Errand, address: A
     is_old = bool(found) and all(one["version"] is not None and tuple(one["version"]) < LEAST_PYTHON for one in found)
     needed = " Install Python 3.10 or later there first." if is_old else ""
     return (
-        f"edgeseg cannot run on {address}: {lacks}.{needed} This line installs it there, in ~/edgeseg-venv, where it is "
-        f"looked for first:\n{install_line(address, errand.extra)}"
+        f"edgeseg cannot run on {address}: {lacks}.{needed} This line installs it there, in ~/edgeseg-venv, where it "
+        f"is looked for first:\n{install_line(address, errand.extra)}"
     )
 
 
@@ -110,7 +110,7 @@ def install_line(address: Address, extra: str) -> str:
         f'~/edgeseg-venv/bin/pip install "$d/{wheel}"; rm -r "$d"'
     )
     pack = f"{shlex.quote(sys.executable)} -m edgeseg.remote.wheel"
-    return f"{pack} | ssh {' '.join(map(shlex.quote, address.words))} {shlex.quote(script)}"
+    return f"{pack} | {shlex.join([*ssh_words(), *address.words])} {shlex.quote(script)}"
 
 
 def _describe_python(found: Mapping[str, Any]) -> str:
@@ -134,11 +134,12 @@ def _expect(there: Connection, kind: bytes, address: Address) -> Any:
 def _fault(end: Mapping[str, Any], address: Address) -> EnvironmentFault:
     if end.get("errno") in DISK_FULL:
         return EnvironmentFault(
-            f"The disk of {address} is full: what the command needs has no room there. Free some space in its folder of "
-            "temporary files (TMPDIR, else /tmp)."
+            f"The disk of {address} is full: what the command needs has no room there. Free some space in its folder "
+            "of temporary files (TMPDIR, else /tmp)."
         )
+    what = str(end.get("fault", end)).rstrip(".")
     where = f" ({end['file']})" if end.get("file") else ""
-    return EnvironmentFault(f"{address} could not make ready for the command: {end.get('fault', end)}{where}.")
+    return EnvironmentFault(f"{address} could not make ready for the command: {what}{where}.")
 
 
 def _receive(there: Connection, address: Address, results: Path, printed: _Printed) -> int:

@@ -6,7 +6,7 @@ import io
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from edgeseg.errors import DataError, UserError
 from edgeseg.files.image_files import is_image
@@ -25,11 +25,13 @@ class Parcel:
     Attributes:
         places: local path, and where it lies there, as seen from the folder that the command runs in.
         files: name there to local file.
+        names: what else is called otherwise there: name there to name here.
         bytes: of all of them.
     """
 
     places: dict[Path, str] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
@@ -53,6 +55,7 @@ class Parcel:
         key = path if place is None else place
         if key in self.places:
             return self.places[key]
+        path = path.absolute()
         if not path.exists():
             raise UserError(f"There is no file or folder {path}.")
         root = path.resolve()
@@ -62,8 +65,7 @@ class Parcel:
         else:
             chosen = _list_files(root) if wanted is None else [*wanted, *_list_beside(root)]
             for file in chosen:
-                inside = file if file.is_relative_to(root) else path / file
-                self.files[f"{name}/{_inside(inside, path, root)}"] = file
+                self.files[f"{name}/{_inside(file, path)}"] = file
         self.places[key] = f"../{name}"
         return self.places[key]
 
@@ -83,22 +85,22 @@ class Parcel:
                     archive.addfile(entry, file)
 
     def local_names(self, folder: str) -> dict[str, str]:
-        """What things are called there, and here; longest first."""
-        found = {}
+        """List what things are called there, and here, longest first."""
+        found = dict(self.names)
         for path, there in self.places.items():
             found[there] = str(path)
             found[f"{folder}/{there.removeprefix('../')}"] = str(path)
         return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
 
 
-def _inside(file: Path, path: Path, root: Path) -> str:
-    try:
-        found = file.relative_to(root) if file.is_relative_to(root) else file.relative_to(path)
-    except ValueError:
-        raise DataError(
-            f"{file} lies outside of {path}, so it cannot be sent with it. Give a folder that holds all of the data."
-        ) from None
-    return PurePosixPath(found).as_posix()
+def _inside(file: Path, folder: Path) -> str:
+    """Where a file lies in a folder, by its name or by what that is a link to."""
+    for one, root in ((file.absolute(), folder.absolute()), (file.resolve(), folder.resolve())):
+        if one.is_relative_to(root):
+            return one.relative_to(root).as_posix()
+    raise DataError(
+        f"{file} lies outside of {folder}, so it cannot be sent with it. Give a folder that holds all of the data."
+    )
 
 
 def _list_files(root: Path) -> Iterator[Path]:

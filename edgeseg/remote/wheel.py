@@ -38,7 +38,7 @@ def wheel_name() -> str:
 
 
 def pack_wheel() -> bytes:
-    """Pack the wheel."""
+    """Make the wheel; returns its bytes."""
     info = f"edgeseg-{__version__.replace('-', '_')}.dist-info"
     entries = dict(_list_files())
     entries |= {f"{info}/{name}": text for name, text in _describe().items()}

@@ -32,6 +32,8 @@ EXAMPLES = (
 )
 
 
+JUDGED = (0, GateFailed.exit_code, NoVerdict.exit_code)
+"""Exit codes after which there is a verdict to draw."""
 SAID = {"passed": "passed", "failed": "FAILED", "cannot tell": "UNSURE"}
 
 
@@ -107,7 +109,7 @@ def _check_on(args: argparse.Namespace) -> int:
     from edgeseg.verbs.flags.on import check_on
 
     code = check_on(args)
-    if args.plot is not None:
+    if args.plot is not None and code in JUDGED:
         _plot(args)
     return code
 

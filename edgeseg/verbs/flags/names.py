@@ -30,9 +30,9 @@ depth device distill_temperature distill_weight dla drop_levels ema encoder_lr e
 format fps gpu_resize half hardware_compatible history ignore_index ignore_weights imgsz int8 jsonl jsonl_every
 jsonl_masks jsonl_keep keep keep_all keep_float levels log_json logits loss lr mask_values masks_keep
 max_boundary_drop max_change max_class_change max_class_drop max_confidence_change max_crossing
-max_drop max_fps max_gain max_frames mean method min_confidence model name on on_python out outputs plot precision prefer
-pretrained qat reference require_held resize restarts roi rotate save save_baseline save_every save_frames save_masks
-scale seconds seed show
+max_drop max_fps max_gain max_frames mean method min_confidence model name on on_python out outputs
+plot precision prefer pretrained qat reference require_held resize restarts roi rotate save save_baseline save_every
+save_frames save_masks scale seconds seed show
 slots source spec std stem_stride steps task teacher tile times tile_edges tls_ca tls_fingerprint tls_insecure trace
 trace_images trace_out trust upsample upsampling val_every value_range version_compatible weights when_changed width
 metrics webhook webhook_secret mqtt mqtt_topic mqtt_ca mqtt_discovery view view_classes opacity background
