@@ -69,7 +69,7 @@ class Line:
         return kind, self._read(length)
 
     def _read(self, length: int) -> bytes:
-        parts = []  # type: List[bytes]
+        parts: list[bytes] = []
         while length:
             if not select.select([0], [], [], SILENCE_S)[0]:
                 raise Gone
@@ -163,7 +163,7 @@ def report(line: Line, fault: dict[str, Any]) -> None:
 def choose_python(asked: dict[str, Any]) -> tuple[str | None, list[dict[str, Any]]]:
     """Find the first interpreter that is new enough and has every module that is needed, and say what others lack."""
     names = [asked["python"]] if asked["python"] else [VENV, of_command(), sys.executable, "python3"]
-    found = []  # type: List[Dict[str, Any]]
+    found: list[dict[str, Any]] = []
     paths = [shutil.which(os.path.expanduser(name)) for name in names if name]
     for path in dict.fromkeys(paths):
         if path is None:
@@ -199,7 +199,7 @@ def examine(python: str, modules: list[str]) -> dict[str, Any] | None:
             timeout=PROBE_S,
             check=False,
         )
-        about = json.loads(done.stdout.decode())  # type: Dict[str, Any]
+        about: dict[str, Any] = json.loads(done.stdout.decode())
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     return about
@@ -209,7 +209,7 @@ def unpack(line: Line, folder: str) -> None:
     """Write what comes into the folder."""
     for name in ("out", "code", "tmp", "cache", "in"):
         os.mkdir(os.path.join(folder, name))
-    with tarfile.open(fileobj=Pieces(line), mode="r|") as archive:  # type: ignore[arg-type]
+    with tarfile.open(fileobj=Pieces(line), mode="r|") as archive:
         for member in archive:
             if hasattr(tarfile, "data_filter"):
                 archive.extract(member, folder, filter="data")
@@ -292,7 +292,7 @@ def send_results(line: Line, folder: str, fetch: dict[str, str]) -> None:
     out = os.path.join(folder, "out")
     wanted = {name: os.path.join(out, name) for name in sorted(os.listdir(out))}
     wanted.update({name: os.path.join(folder, path) for name, path in fetch.items()})
-    with tarfile.open(fileobj=Sending(line), mode="w|") as archive:  # type: ignore[arg-type]
+    with tarfile.open(fileobj=Sending(line), mode="w|") as archive:
         for name, path in wanted.items():
             if os.path.isfile(path):
                 archive.add(path, name)

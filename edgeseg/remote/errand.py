@@ -79,7 +79,9 @@ def carry_out(errand: Errand, address: Address, results: Path, on_line: OnLine, 
         told = _expect(there, b"P", address)
         if told["python"] is None:
             raise EnvironmentFault(describe_lack(told["found"], errand, address))
-        on_event(f"{address}: {_mb(errand.parcel.bytes)} MB on their way; it runs there with {told['python']}.", True)
+        on_event(
+            f"{address}: {_mb(errand.parcel.size_bytes)} MB on their way; it runs there with {told['python']}.", True
+        )
         errand.parcel.write(lambda piece: there.send(b"T", piece))
         there.send(b"T")
         return _receive(there, address, results, _Printed(errand.parcel.local_names(told["folder"]), on_line))

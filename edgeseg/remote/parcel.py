@@ -26,7 +26,7 @@ class Parcel:
         places: local path, and where it lies there, as seen from the folder that the command runs in.
         files: name there to local file.
         names: what else is called otherwise there: name there to name here.
-        bytes: of all of them.
+        size_bytes: of all of them.
     """
 
     places: dict[Path, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Parcel:
     names: dict[str, str] = field(default_factory=dict)
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Bytes of all files."""
         return sum(path.stat().st_size for path in self.files.values())
 
@@ -71,7 +71,7 @@ class Parcel:
 
     def write(self, sends: Callable[[bytes], object]) -> None:
         """Write everything, and the wheel of this edgeseg, as a tar archive in pieces."""
-        with tarfile.open(fileobj=_Pieces(sends), mode="w|", bufsize=PIECE, dereference=True) as archive:  # type: ignore[call-overload]
+        with tarfile.open(fileobj=_Pieces(sends), mode="w|", bufsize=PIECE, dereference=True) as archive:
             wheel = pack_wheel()
             about = tarfile.TarInfo(WHEEL)
             about.size = len(wheel)
