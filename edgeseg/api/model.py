@@ -14,7 +14,8 @@ from edgeseg.api.stream import Stream, StreamSettings
 from edgeseg.artifact import Artifact
 from edgeseg.errors import DataError, SourceError, UserError
 from edgeseg.image import UInt8, fit, unfit
-from edgeseg.runtime.analysis.settings import WhenChanged, read_when_changed
+from edgeseg.runtime.analysis.analyzer import Analyzer
+from edgeseg.runtime.analysis.settings import AnalysisSettings, WhenChanged, read_when_changed
 from edgeseg.runtime.engines.engine import Engine
 from edgeseg.runtime.engines.slot_pool import SlotPool
 from edgeseg.runtime.engines.threshold import ApplyThreshold
@@ -172,6 +173,7 @@ class Model:
         max_fps: float | None = None,
         max_frames: int | None = None,
         when_changed: WhenChanged | bool | float | None = None,
+        analysis: AnalysisSettings | None = None,
     ) -> Stream:
         """Segment a camera or a file, frame by frame.
 
@@ -187,6 +189,8 @@ class Model:
             when_changed: infer only frames of which so many percent differ from the last one that was inferred (True:
                 0.5), and give the others its labels, see :attr:`Result.reused`; or
                 :class:`~edgeseg.runtime.analysis.settings.WhenChanged` settings. None: every frame.
+            analysis: what is looked for in each mask, :class:`~edgeseg.runtime.analysis.settings.AnalysisSettings`; it
+                is in :attr:`Result.analysis`.
 
         Returns:
             An iterator over :class:`~edgeseg.runtime.frames.frame.Frame` and :class:`Result`. Leaving the loop, or
@@ -208,9 +212,14 @@ class Model:
             raise UserError(f"`max_frames` is a whole number from 1 on; found {max_frames!r}.")
         if not isinstance(source, str | Path):
             raise SourceError(f"`source` is a path, an address or a camera's number as text; found {source!r}.")
+        if analysis is not None and not isinstance(analysis, AnalysisSettings):
+            raise UserError(f"`analysis` is AnalysisSettings; found {analysis!r}.")
+        Analyzer(self.spec, analysis or AnalysisSettings())  # what names nothing is said before a camera is opened
         how = (self._engine, self._threshold, self.slots, self._on_event)
         chosen = SourceSettings(str(source), Selection(every, max_fps))
-        return Stream(StreamSettings(*how, chosen, max_frames, read_when_changed(when_changed)))
+        return Stream(
+            StreamSettings(*how, chosen, max_frames, read_when_changed(when_changed), analysis or AnalysisSettings())
+        )
 
     def _in_order(
         self,

@@ -19,6 +19,7 @@ from edgeseg.legend import draw_legend
 from edgeseg.mask_png import mask_png
 from edgeseg.multilabel import Bool, class_plane, label_names, label_palette
 from edgeseg.polygon import Polygon, trace_polygons
+from edgeseg.runtime.frames.analysis import Analysis
 from edgeseg.runtime.frames.frame import Prediction
 from edgeseg.spec import ModelSpec
 
@@ -79,6 +80,11 @@ class Result:
     def reused(self) -> bool:
         """Whether the labels are those of an earlier frame of a stream, since which nothing changed that counts."""
         return self.prediction.reused
+
+    @property
+    def analysis(self) -> Analysis | None:
+        """Regions, zones and alarms of a frame of a stream; None where nothing was looked for."""
+        return self.prediction.analysis
 
     @property
     def names(self) -> Mapping[int, str]:

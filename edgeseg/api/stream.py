@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from edgeseg.api.result import Result
 from edgeseg.image import unfit
-from edgeseg.runtime.analysis.settings import WhenChanged
+from edgeseg.runtime.analysis.analyzer import Analyzer
+from edgeseg.runtime.analysis.settings import AnalysisSettings, WhenChanged
 from edgeseg.runtime.engines.engine import Engine, Slot
 from edgeseg.runtime.engines.threshold import ApplyThreshold
 from edgeseg.runtime.events.event import Event, OnEvent
@@ -34,6 +35,7 @@ class StreamSettings:
     source: SourceSettings
     max_frames: int | None
     when_changed: WhenChanged | None = None
+    analysis: AnalysisSettings = dataclasses.field(default_factory=AnalysisSettings)
 
 
 class Stream:
@@ -116,12 +118,13 @@ def _run(settings: StreamSettings, summaries: list[Summary]) -> Generator[tuple[
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(open_selected(settings.source, report, settings.on_event))
         slots = _OwnSlots(settings.engine)
+        analyzer = Analyzer(slots.spec, settings.analysis)
         how = (settings.threshold, settings.max_frames, settings.on_event, settings.when_changed)
         pipeline = Pipeline(slots, source, settings.slots, *how)
         mailbox = _Mailbox(source.live)
         failures: list[Exception] = []
         thread = threading.Thread(
-            target=_work, args=(pipeline, mailbox, summaries, failures), name="edgeseg-stream", daemon=True
+            target=_work, args=(pipeline, mailbox, analyzer, summaries, failures), name="edgeseg-stream", daemon=True
         )
         thread.start()
         try:
@@ -140,9 +143,11 @@ def _run(settings: StreamSettings, summaries: list[Summary]) -> Generator[tuple[
             raise failures[0]
 
 
-def _work(pipeline: Pipeline, mailbox: _Mailbox, summaries: list[Summary], failures: list[Exception]) -> None:
+def _work(
+    pipeline: Pipeline, mailbox: _Mailbox, analyzer: Analyzer, summaries: list[Summary], failures: list[Exception]
+) -> None:
     try:
-        summary = pipeline.run([mailbox])
+        summary = pipeline.run([mailbox], analyzer=analyzer)
         late = {mailbox.name: summary.sink_dropped.get(mailbox.name, 0) + mailbox.results.dropped}
         summaries.append(dataclasses.replace(summary, sink_dropped=late))
     except Exception as error:

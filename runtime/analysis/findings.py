@@ -98,13 +98,14 @@ class Findings:
     def __init__(self, labels: UInt8, spec: ModelSpec, places: Places) -> None:
         self._labels, self._spec, self._places = labels, spec, places
         self._planes: dict[int, UInt8] = {}
+        self._counts: dict[tuple[int, str], int] = {}
         self._areas: dict[int, list[RawRegion]] = {}
 
     @cached_property
     def shares(self) -> Mapping[str, float]:
         """Part of the picture that each class covers."""
         pixels = self._labels.size
-        return {name: cv2.countNonZero(self._plane(at)) / pixels for at, name in enumerate(self._spec.classes)}
+        return {name: self._count(at, "") / pixels for at, name in enumerate(self._spec.classes)}
 
     def list_regions(self, classes: Sequence[int]) -> tuple[tuple[Region, ...], int]:
         """List the largest regions of some classes, and count the others."""
@@ -161,6 +162,8 @@ class Findings:
 
     def _plane(self, index: int) -> UInt8:
         """HW uint8: not 0 where the class is."""
+        if self._spec.task == "binary" and index == 1:
+            return self._labels  # 0 and 1 as they are
         if index not in self._planes:
             self._planes[index] = class_plane(self._labels, self._spec, index).view(np.uint8)
         return self._planes[index]
@@ -190,6 +193,15 @@ class Findings:
         return self._places.zones[rule.zone].pixels if rule.zone else self._labels.size
 
     def _count(self, index: int, zone: str) -> int:
+        """Pixels of a class, in a zone or in all."""
+        if self._spec.task == "binary" and index == 0:
+            whole = self._places.zones[zone].pixels if zone else self._labels.size
+            return whole - self._count(1, zone)
+        if (index, zone) not in self._counts:
+            self._counts[index, zone] = self._count_anew(index, zone)
+        return self._counts[index, zone]
+
+    def _count_anew(self, index: int, zone: str) -> int:
         plane = self._plane(index)
         if not zone:
             return cv2.countNonZero(plane)

@@ -22,8 +22,8 @@ from edgeseg.runtime.frames.analysis import Point, Region
 Int32 = npt.NDArray[np.int32]
 MOST = 100
 """Regions of a frame that are listed, the largest; the others are counted."""
-_TOLERANCE = 1.0
-"""How far an outline may lie from the border's pixels, in pixels of the label map."""
+_TOLERANCE, _PART = 1.0, 0.002
+"""How far an outline may lie from the border, in pixels of the label map: so many, or this part of its length."""
 
 
 class RawRegion(NamedTuple):
@@ -117,7 +117,8 @@ def _outline(raw: RawRegion, box: Any, geometry: Geometry) -> tuple[Point, ...]:
 
 def _simplify(contour: Int32) -> Int32 | None:
     """The contour with fewer points; None where it is no simple outline, as that of a thin area."""
-    for tolerance in (_TOLERANCE, _TOLERANCE / 2):
+    coarse = max(_TOLERANCE, _PART * len(contour))
+    for tolerance in (coarse, coarse / 2):
         ring = np.asarray(cv2.approxPolyDP(contour, tolerance, True), np.int32)
         if len(ring) >= 3 and (cv2.isContourConvex(ring) or is_simple(ring[:, 0])):
             return ring[:, 0]
