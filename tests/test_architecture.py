@@ -63,6 +63,7 @@ ROOMS = (
     "edgeseg.runtime",
     "edgeseg.runtime.service",
     "edgeseg.runtime.measure",
+    "edgeseg.runtime.tuning",
     "edgeseg.runtime.session",
     "edgeseg.graphs",
     "edgeseg.proof",

@@ -11,6 +11,8 @@ from edgeseg.runtime.engines.engine import EngineOptions
 from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.engines.threshold import threshold_for
 from edgeseg.runtime.events.event import Event, OnEvent
+from edgeseg.runtime.tuning.choose import plan_slots
+from edgeseg.runtime.tuning.slots import Slots, expect_slots
 from edgeseg.spec import Threshold
 
 _LOG = logging.getLogger("edgeseg")
@@ -27,7 +29,7 @@ def load(
     *,
     device: str = "CPU",
     threshold: Threshold | None = None,
-    slots: int = 1,
+    slots: Slots = 1,
     threads: int | None = None,
     precision: str | None = None,
     on_event: OnEvent = log_event,
@@ -40,8 +42,11 @@ def load(
         threshold: in 0..1, or one a class by its name, instead of the model's own: pixels that are less sure become
             unknown, or background where a class means that; of a multilabel model they do not show the class.
         slots: inferences at the same time. One is fastest for an image at a time; two or more for
-            :meth:`Model.predict <edgeseg.api.model.Model.predict>` over many.
-        threads: CPU threads for all slots together; None for every core.
+            :meth:`Model.predict <edgeseg.api.model.Model.predict>` over many. ``throughput`` (or ``auto``) measures for
+            two seconds with how many, and with how many streams and threads of the engine, most images a second are
+            segmented here; ``latency`` the same for one image at a time, or one camera. What was measured is kept
+            for this model and device.
+        threads: CPU threads for all slots together; None for every core, or as many as were measured to be best.
         precision: of the layers in float: ``f32``, ``bf16``, ``f16``, or ``auto``, what the engine likes. None: the one
             that the artifact was proven in last on this kind of device, ``f32`` unless :func:`edgeseg.verify` or an
             export for this machine proved another.
@@ -65,5 +70,7 @@ def load(
     """
     artifact = open_artifact(source)
     apply_threshold = threshold_for(artifact, threshold)
-    options = EngineOptions(device, slots, threads=threads, precision=precision, on_event=on_event)
-    return Model(artifact, open_told(artifact, options), apply_threshold, slots, on_event)
+    expect_slots(slots)
+    options = EngineOptions(device, threads=threads, precision=precision, on_event=on_event)
+    plan, options = plan_slots(artifact, slots, options)
+    return Model(artifact, open_told(artifact, options), apply_threshold, plan.slots, on_event)

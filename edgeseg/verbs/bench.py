@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgeseg.console.quantities import number_above, whole
+from edgeseg.console.quantities import number_above
 from edgeseg.console.terminal import say_lines
 from edgeseg.console.wording import reword, reword_values
-from edgeseg.verbs.flags.engine import add_device_arguments
+from edgeseg.verbs.flags.engine import add_device_arguments, add_slots_argument
 from edgeseg.verbs.flags.on import add_on_arguments
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of ``edgeseg bench``."""
     parser.add_argument("artifact", type=Path, metavar="ARTIFACT", help="artifact directory made by edgeseg export")
     group = parser.add_argument_group("measurement")
-    group.add_argument("--slots", type=whole(1, 64), default=2, metavar="N", help="requests in flight for throughput")
+    add_slots_argument(group, "requests in flight for throughput")
     group.add_argument("--seconds", type=number_above(0, 86400), default=5.0, metavar="S", help="how long to measure")
     group.add_argument(
         "--against", type=Path, metavar="ARTIFACT", help="time both in turns and say whether this one is faster"
@@ -40,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure one artifact, or two in turns, and print what was found; returns the exit code."""
     from edgeseg.artifact import Artifact
-    from edgeseg.runtime.measure.bench import bench_engine
+    from edgeseg.runtime.engines.engine import EngineOptions
+    from edgeseg.runtime.tuning.bench import bench_tuned
 
     if args.on is not None:
         from edgeseg.verbs.flags.on import bench_on
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         return bench_on(args)
     if args.against is not None:
         return _against(args)
-    result = bench_engine(Artifact.open(args.artifact), args.seconds, args.slots, args.device, args.precision)
+    options = EngineOptions(args.device, precision=args.precision, threads=args.threads)
+    result = bench_tuned(Artifact.open(args.artifact), args.seconds, args.slots, options)
     say_lines(json.dumps(result.to_dict(), indent=2) if args.json else _text(result))
     return 0
 
@@ -71,8 +73,14 @@ def _text(result: BenchResult) -> str:
             f"latency     p50 {latency.p50_ms:.2f}  p90 {latency.p90_ms:.2f}  p95 {latency.p95_ms:.2f}  "
             f"p99 {latency.p99_ms:.2f}  min {latency.min_ms:.2f}  max {latency.max_ms:.2f} ms  "
             f"({latency.runs} runs, {settled} after {result.warm_up_runs})",
-            f"throughput  {result.throughput_fps:.1f} frames/s with {result.slots} slots",
+            f"throughput  {result.throughput_fps:.1f} frames/s with {result.plan}",
             f"CPU cost    {result.core_ms:.2f} core-ms a frame",
+            f"energy      {_energy(result)}",
             f"noise       {result.noise_statement}",
         ]
     )
+
+
+def _energy(result: BenchResult) -> str:
+    figure = "" if result.joules is None else f"{1e3 * result.joules:.1f} mJ a frame; "
+    return figure + result.energy_statement

@@ -35,6 +35,7 @@ def print_summary(summary: Summary, settings: RunSettings, session: RunSession, 
         found: dict[str, Any] = {
             "written": list_written(settings, summary),
             "unlike_calibration": _list_unlike(session.sinks),
+            "plan": dataclasses.asdict(session.plan),
         }
         if settings.analysis.fail_if:
             found["failed"] = session.analyzer.failed
@@ -43,7 +44,7 @@ def print_summary(summary: Summary, settings: RunSettings, session: RunSession, 
         lines = _result_lines(settings, summary, session.sinks)
         if settings.analysis.fail_if:
             lines.insert(0, f"failed: {session.analyzer.failed} of {summary.frames}")
-        text = "\n".join([_as_text(summary), *map(visible, redact_values(lines))])
+        text = "\n".join([_as_text(summary), f"cores: {session.plan}", *map(visible, redact_values(lines))])
     text = visible_lines(text)
     jsonl = settings.outputs.jsonl
     if jsonl and is_standard_output(jsonl):

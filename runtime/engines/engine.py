@@ -92,6 +92,8 @@ class EngineOptions:
             see :func:`~edgeseg.runtime.engines.precision.read_preferred`; engines are given what that is.
         may_build: whether TensorRT may build the engine for this device when there is none that fits.
         on_event: is told what happens to compiled models that were kept.
+        streams: how many requests a CPU works at side by side, each with its share of the threads; None: as many as
+            slots. Fewer leave slots time to resize while the others infer.
     """
 
     device: str = "CPU"
@@ -101,11 +103,12 @@ class EngineOptions:
     precision: str | None = None
     may_build: bool = True
     on_event: OnEvent = event_to_stderr
+    streams: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.device, str) or not self.device.strip():
             raise UserError(f"device must be a name such as CPU; found {self.device!r}.")
-        for name, value in (("slots", self.slots), ("threads", self.threads)):
+        for name, value in (("slots", self.slots), ("threads", self.threads), ("streams", self.streams)):
             if value is not None and not (isinstance(value, int) and 1 <= value <= 1024):
                 raise UserError(f"{name} must be 1 to 1024; found {value!r}.")
         if self.precision is not None and self.precision not in PRECISIONS:

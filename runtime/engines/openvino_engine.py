@@ -150,12 +150,13 @@ def _check_device(core: Any, device: str) -> None:
 
 
 def _config(options: EngineOptions) -> dict[str, Any]:
-    config: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT" if options.slots > 1 else "LATENCY"}
+    streams = options.streams or options.slots
+    config: dict[str, Any] = {"PERFORMANCE_HINT": "THROUGHPUT" if streams > 1 else "LATENCY"}
     if options.precision != "auto":
         # Without this, CPUs with AMX compute fp32 models in bfloat16 and masks stop matching.
         config["INFERENCE_PRECISION_HINT"] = options.precision or "f32"
     if options.device.upper() == "CPU":
-        config["NUM_STREAMS"] = options.slots
+        config["NUM_STREAMS"] = streams
         config["INFERENCE_NUM_THREADS"] = options.threads or usable_cores()
     return config
 

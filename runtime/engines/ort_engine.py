@@ -129,9 +129,9 @@ def _threads(options: EngineOptions) -> int:
     """Size of the session's pool.
 
     Every running slot works itself beside the shared pool of n - 1 threads, so this fills the
-    cores when all slots are busy.
+    cores when as many slots are busy as there are streams.
     """
-    return max(1, (options.threads or usable_cores()) - options.slots + 1)
+    return max(1, (options.threads or usable_cores()) - (options.streams or options.slots) + 1)
 
 
 def _tensor(node: Any) -> tuple[str, str, list[object]]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -21,8 +21,10 @@ from edgeseg.artifact import Artifact
 from edgeseg.errors import UserError
 from edgeseg.given import checked
 from edgeseg.image import UInt8
-from edgeseg.runtime.engines.engine import Engine, EngineOptions, Slot, open_engine
+from edgeseg.runtime.engines.engine import Engine, EngineOptions, Slot, open_engine, open_with
 from edgeseg.runtime.engines.placement import open_told, placement_of
+from edgeseg.runtime.measure.energy import NOTHING, Meter, find_meter
+from edgeseg.runtime.system.core_plan import share_cores
 from edgeseg.runtime.system.machine import load_average, this_cpu
 from edgeseg.spec import ModelSpec
 
@@ -62,6 +64,9 @@ class BenchResult:
         throughput_fps: frames a second with all slots busy.
         core_ms: CPU time of this process a frame, at that throughput.
         load_before: load average of the machine before the measurement.
+        streams, threads: of the engine, for the throughput.
+        joules: energy a frame at that throughput, of all that the meter measures; None where nothing does.
+        energy_statement: what measured it, or why nothing did.
     """
 
     artifact: str
@@ -76,6 +81,16 @@ class BenchResult:
     core_ms: float
     load_before: float | None
     precision: str = "f32"
+    streams: int = 1
+    threads: int = 1
+    joules: float | None = None
+    energy_statement: str = NOTHING
+
+    @property
+    def plan(self) -> str:
+        """Slots, streams and threads of the throughput, in words."""
+        counts = {"slot": self.slots, "stream": self.streams, "thread": self.threads}
+        return ", ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items())
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -96,12 +111,25 @@ class BenchResult:
 
 @checked
 def bench_engine(
-    artifact: Artifact, seconds: float = 5.0, slots: int = 2, device: str = "CPU", precision: str | None = None
+    artifact: Artifact,
+    seconds: float = 5.0,
+    slots: int = 2,
+    device: str = "CPU",
+    precision: str | None = None,
+    latency_in: EngineOptions | None = None,
+    throughput_in: EngineOptions | None = None,
 ) -> BenchResult:
     """Measure latency for half of ``seconds`` and throughput for the other half.
 
     Standard error is told when the masks were not proven on this device, or in this ``precision`` (see
     :class:`~edgeseg.runtime.engines.engine.EngineOptions`).
+
+    Args:
+        artifact: what runs.
+        seconds: for both together.
+        slots: requests in flight for the throughput.
+        device, precision: see :class:`~edgeseg.runtime.engines.engine.EngineOptions`.
+        latency_in, throughput_in: all options of the engine for each half, in the place of the three before.
 
     Raises:
         UserError: ``seconds`` is not positive, or an option is out of range.
@@ -110,17 +138,30 @@ def bench_engine(
     if not 0 < seconds <= 3600:
         raise UserError(f"`seconds` must lie between 0 and 3600; found {seconds:g}.")
     load, cpu = load_average(), this_cpu()
-    options = EngineOptions(device, precision=precision)
+    options = latency_in or EngineOptions(device, precision=precision)
+    many = throughput_in or EngineOptions(device, slots, precision=precision)
     with closing(open_told(artifact, options)) as engine:
         computed_in = placement_of(engine, options).precision
         slot = engine.open_slot()
         warm_up_runs, settled = warm_up(slot, engine.spec)
         latency = summarize_latency(time_runs(slot, engine.spec, seconds / 2))
-    with closing(open_engine(artifact, device, slots, precision=precision)) as engine:
-        fps, core_ms = throughput(engine, seconds / 2, slots)
+    with closing(open_with(artifact, many)) as engine, _open_meter() as (meter, statement):
+        flow = throughput(engine, seconds / 2, many.slots, meter)
+    cores = share_cores(many.slots, many.streams, many.threads)
     name = artifact.path.name
-    figures = latency, warm_up_runs, settled, fps, core_ms, load
-    return BenchResult(name, device, cpu.name, cpu.cores, slots, *figures, computed_in)
+    figures = latency, warm_up_runs, settled, flow.fps, flow.core_ms, load
+    shared = computed_in, cores.streams, cores.threads, flow.joules, statement
+    return BenchResult(name, options.device, cpu.name, cpu.cores, many.slots, *figures, *shared)
+
+
+@contextmanager
+def _open_meter() -> Iterator[tuple[Meter | None, str]]:
+    meter, statement = find_meter()
+    try:
+        yield meter, statement
+    finally:
+        if meter is not None:
+            meter.close()
 
 
 @checked
@@ -205,8 +246,16 @@ def summarize_latency(seconds: Iterable[float]) -> Latency:
     return Latency(len(times), float(times.min()), p50, p90, p95, p99, float(times.max()))
 
 
-def throughput(engine: Engine, seconds: float, slots: int) -> tuple[float, float]:
-    """Measure frames a second with ``slots`` requests in flight, and core-milliseconds a frame.
+class Flow(NamedTuple):
+    """Frames a second, CPU time of this process a frame in milliseconds, and joules a frame where they are counted."""
+
+    fps: float
+    core_ms: float
+    joules: float | None = None
+
+
+def throughput(engine: Engine, seconds: float, slots: int, meter: Meter | None = None) -> Flow:
+    """Measure frames a second with ``slots`` requests in flight, and what each costs.
 
     A failure in any slot is raised here.
     """
@@ -215,10 +264,11 @@ def throughput(engine: Engine, seconds: float, slots: int) -> tuple[float, float
         slot.input[...] = picture
     with ThreadPoolExecutor(slots) as pool:
         list(pool.map(lambda slot: _frames_until(slot, time.perf_counter() + 0.2), opened))
-        cpu, start = time.process_time(), time.perf_counter()
+        energy, cpu, start = meter.read_joules() if meter else 0.0, time.process_time(), time.perf_counter()
         frames = sum(pool.map(lambda slot: _frames_until(slot, start + seconds), opened))
         elapsed, cpu = time.perf_counter() - start, time.process_time() - cpu
-    return frames / elapsed, 1e3 * cpu / frames
+        joules = (meter.read_joules() - energy) / frames if meter else None
+    return Flow(frames / elapsed, 1e3 * cpu / frames, joules)
 
 
 def _frames_until(slot: Slot, end: float) -> int:

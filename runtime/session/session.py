@@ -10,7 +10,7 @@ from types import FrameType
 from edgeseg.artifact import Artifact, artifact_folder
 from edgeseg.runtime.analysis.analyzer import Analyzer
 from edgeseg.runtime.analysis.settings import AnalysisSettings
-from edgeseg.runtime.engines.engine import Engine, EngineOptions
+from edgeseg.runtime.engines.engine import EngineOptions
 from edgeseg.runtime.engines.placement import open_told
 from edgeseg.runtime.engines.threshold import ChangeableThreshold
 from edgeseg.runtime.events.event import OnEvent, event_to_stderr
@@ -24,6 +24,8 @@ from edgeseg.runtime.sinks.window import check_display
 from edgeseg.runtime.sources.selected import open_selected
 from edgeseg.runtime.sources.source import Report, report_to_stderr
 from edgeseg.runtime.summary import Summary
+from edgeseg.runtime.system.core_plan import opencv_in
+from edgeseg.runtime.tuning.choose import plan_slots
 from edgeseg.spec import Threshold
 
 
@@ -41,6 +43,7 @@ class RunSession:
         analyzer: finds out what masks mean; its settings may be changed while this runs.
         pipeline: from the source through the engine.
         sinks: where results go; the pipeline closes them.
+        plan: how the cores are shared.
 
     Raises:
         UserError: settings that cannot be meant here, or outputs that lie over what is read.
@@ -62,9 +65,19 @@ class RunSession:
         outputs, paced = settings.outputs, settings.outputs.show
         with ExitStack() as held:
             self.source = held.enter_context(open_selected(settings.source, report, on_event, paced))
-            self._engine = _open_engine(settings, artifact, on_event)
+            options = EngineOptions(
+                settings.device,
+                precision=settings.precision,
+                may_build=settings.may_build,
+                threads=settings.threads,
+                on_event=on_event,
+            )
+            cameras = max(1, len(self.source.names))
+            self.plan, options = plan_slots(artifact, settings.slots, options, self.source.live, cameras)
+            held.enter_context(opencv_in(self.plan.opencv))
+            self._engine = open_told(artifact, options)
             limits = (settings.max_frames, on_event, settings.when_changed)
-            self.pipeline = Pipeline(self._engine, self.source, settings.slots, self.threshold, *limits)
+            self.pipeline = Pipeline(self._engine, self.source, self.plan.slots, self.threshold, *limits)
             address, stop = settings.source.source, self.pipeline.stop
             self.sinks = open_sinks(outputs, artifact, self.source, address, on_event, report, stop)
             if outputs.metrics:
@@ -168,14 +181,3 @@ def check_run(settings: RunSettings) -> None:
         check_outputs([], folder, source.source, others)
     if outputs.show:
         check_display()
-
-
-def _open_engine(settings: RunSettings, artifact: Artifact, on_event: OnEvent) -> Engine:
-    options = EngineOptions(
-        settings.device,
-        settings.slots,
-        precision=settings.precision,
-        may_build=settings.may_build,
-        on_event=on_event,
-    )
-    return open_told(artifact, options)

@@ -16,9 +16,8 @@ from edgeseg.runtime.engines.precision_names import PRECISIONS
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sources.settings import SourceSettings
 from edgeseg.runtime.tiles.tiling import Tiling
+from edgeseg.runtime.tuning.slots import Slots, expect_slots
 from edgeseg.spec import Threshold
-
-MOST_SLOTS = 64
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,9 @@ class RunSettings:
         threshold: pixels under this confidence lose their class, 0..1, or one a class by its name; None for the
             model's own.
         device: the engine's name of a device.
-        slots: inferences at the same time.
+        slots: inferences at the same time; ``auto``: measured here, for latency of one camera and for throughput of
+            files and of several cameras; ``latency`` or ``throughput``: measured for that.
+        threads: of the engine, all slots together; None for every core, or what was measured.
         precision: of the layers in float, see :class:`~edgeseg.runtime.engines.engine.EngineOptions`; None for the one
             that the artifact was proven in.
         may_build: whether TensorRT may build an engine where none fits this device.
@@ -67,7 +68,8 @@ class RunSettings:
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
     threshold: Threshold | None = None
     device: str = "CPU"
-    slots: int = 2
+    slots: Slots = 2
+    threads: int | None = None
     precision: str | None = None
     may_build: bool = True
     status_every_s: float = 60.0
@@ -90,7 +92,9 @@ class RunSettings:
                 number().expect("threshold", value)
         if self.precision is not None and self.precision not in PRECISIONS:
             raise UserError(f"`precision` is one of {', '.join(PRECISIONS)}; found {self.precision!r}.")
-        whole(1, MOST_SLOTS).expect("slots", self.slots)
+        expect_slots(self.slots)
+        if self.threads is not None:
+            whole(1, 1024).expect("threads", self.threads)
         whole().expect("restarts", self.restarts)
         number(0).expect("status_every_s", self.status_every_s)
         number_above(0).expect("engine_timeout_s", self.engine_timeout_s)

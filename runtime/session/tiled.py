@@ -40,6 +40,7 @@ from edgeseg.runtime.tiles.raster import RasterPicture
 from edgeseg.runtime.tiles.raster_files import raster_mask_output, raster_overlay_output
 from edgeseg.runtime.tiles.segment import infer_in, segment_bands, void_label
 from edgeseg.runtime.tiles.tiling import TilePlan
+from edgeseg.runtime.tuning.choose import plan_slots
 
 _OUTPUTS = ("show", "save_every", "keep", "masks_keep", "jsonl", "save_frames", "min_confidence")
 _SELECTION = ("every", "max_fps", "rotate", "region")
@@ -75,16 +76,17 @@ def run_tiled(
     threshold = threshold_for(artifact, settings.threshold)
     options = EngineOptions(
         settings.device,
-        settings.slots,
         precision=settings.precision,
         may_build=settings.may_build,
+        threads=settings.threads,
         on_event=on_event,
     )
-    with closing(SlotPool(open_told(artifact, options), settings.slots)) as pool:
+    cores, options = plan_slots(artifact, settings.slots, options)
+    with closing(SlotPool(open_told(artifact, options), cores.slots)) as pool:
         spec, tiling = artifact.spec, settings.tile
         assert tiling is not None
         plan = plan_for(tiling, infer_in(pool, spec), spec, artifact.path.name)
-        run = _Run(settings, artifact, plan, target, on_event)
+        run = _Run(settings, cores.slots, artifact, plan, target, on_event)
         infer = infer_in(pool, spec, threshold)
         summary = run.go(paths, infer, on_tile, report)
     return summary
@@ -92,9 +94,15 @@ def run_tiled(
 
 class _Run:
     def __init__(
-        self, settings: RunSettings, artifact: Artifact, plan: TilePlan, target: SaveTarget | None, on_event: OnEvent
+        self,
+        settings: RunSettings,
+        slots: int,
+        artifact: Artifact,
+        plan: TilePlan,
+        target: SaveTarget | None,
+        on_event: OnEvent,
     ) -> None:
-        self._settings, self._spec, self._target = settings, artifact.spec, target
+        self._slots, self._settings, self._spec, self._target = slots, settings, artifact.spec, target
         self.summary = TiledSummary(plan)
         self._labels = np.zeros(256, np.int64)
         self._done = self._total = 0
@@ -138,7 +146,7 @@ class _Run:
 
         with ExitStack() as stack:
             writers = [stack.enter_context(output) for output in self._outputs(picture, path, index)]
-            for band in segment_bands(picture, grid, infer, self._settings.slots, self._spec, tick):
+            for band in segment_bands(picture, grid, infer, self._slots, self._spec, tick):
                 for write in writers:
                     write(band)
                 counts += np.bincount(band.labels.ravel(), minlength=256)

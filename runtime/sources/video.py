@@ -24,7 +24,7 @@ from edgeseg.runtime.frames.late_frame import LateFrame, luma_view
 from edgeseg.runtime.frames.square_pixels import square_bgr, square_size
 from edgeseg.runtime.sources.gif import with_times
 from edgeseg.runtime.sources.video_boxes import ends_inside_a_box
-from edgeseg.runtime.system.machine import usable_cores
+from edgeseg.runtime.system.core_plan import share_cores
 
 _T = TypeVar("_T")
 _HEAD_BYTES = 16
@@ -64,7 +64,7 @@ class VideoSource:
         context = self._stream.codec_context
         self._stream.thread_type = "AUTO"
         # Decoding threads compete with inference for the cores: one is enough on two cores (1600 fps at 432p).
-        self._stream.thread_count = min(4, max(1, usable_cores() // 2))
+        self._stream.thread_count = share_cores(slots=1).decoder
         self._aspect = self._stream.sample_aspect_ratio
         self.size: tuple[int, int] | None = square_size(context.height, context.width, self._aspect)
         self.fps: float | None = float(self._stream.average_rate) if self._stream.average_rate else None

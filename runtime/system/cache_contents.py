@@ -22,6 +22,8 @@ ZOO, _ZOO_TITLE = "zoo", "networks of the zoo"
 """The folder of networks that were fetched by their names, with an artifact in a folder of its own for each format."""
 DATASETS, _DATASETS_TITLE = "datasets", "converted data sets"
 """The folder of data sets that were converted to be read: pictures, which are links to the user's, and masks."""
+SLOTS, _SLOTS_TITLE = "slots", "measured numbers of slots"
+"""The folder of what :func:`edgeseg.runtime.tuning.choose.choose_slots` measured."""
 _WRITTEN_INTO = {
     _ZOO_TITLE: re.compile(
         r"lock|\w+\.(?:tflite|pt|onnx)|[\w-]+-(?:fp32|fp16|int8)-\w+/(?:edgeseg\.json|model\.\w+|report\.\w+)"
@@ -57,7 +59,7 @@ def cache_entries(older_than_s: float = 0.0) -> list[CacheEntry]:
     """List everything in the cache that was written at least so long ago, by kind and name."""
     kept = [one for one in usable_formats() if one.cache_title]
     found = [entry for one in kept for entry in _entries_in(cache_folder(one.name), one.cache_title, older_than_s)]
-    further = {ZOO: _ZOO_TITLE, DATASETS: _DATASETS_TITLE}
+    further = {ZOO: _ZOO_TITLE, DATASETS: _DATASETS_TITLE, SLOTS: _SLOTS_TITLE}
     kept_beside = [_entries_in(cache_folder(name), title, older_than_s) for name, title in further.items()]
     return [*found, *itertools.chain(*kept_beside)]
 

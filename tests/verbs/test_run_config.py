@@ -54,8 +54,14 @@ def test_every_flag_is_a_key(config) -> None:  # type: ignore[no-untyped-def]
             continue
         value = "true" if action.nargs == 0 else {None: '"1"'}.get(action.type, '"x"')
         value = str(action.default or (90 if action.choices else 1)) if isinstance(action.type, Number) else value
-        value = "0.5" if name == "conf" else value
-        examples = {"min-area": "50", "smooth": '"200ms"', "alert": '["a > 2%", "b in c"]', "fail-if": '"a > 2 px"'}
+        examples = {
+            "conf": "0.5",
+            "slots": '"auto"',
+            "min-area": "50",
+            "smooth": '"200ms"',
+            "alert": '["a > 2%", "b in c"]',
+            "fail-if": '"a > 2 px"',
+        }
         value = examples.get(name, value)
         value = f'"{action.choices[0]}"' if action.choices and action.type is None else value
         read_arguments(["--config", str(config(f"{name} = {value}\n"))])
@@ -74,7 +80,10 @@ def test_the_command_line_comes_first_even_where_it_says_the_default(config) -> 
         ("sorce = '0'", "there is no key 'sorce'. Did you mean source"),
         ("weather = 'fine'", "Keys are flags of edgeseg run without their dashes"),
         ("config = 'b.toml'", "there is no key 'config'"),
-        ("slots = 'two'", "argument --slots: it takes a whole number from 1 to 64; found 'two'"),
+        (
+            "slots = 'two'",
+            "argument --slots: it takes auto, latency, throughput or a whole number from 1 to 64; found 'two'",
+        ),
         ("engine-timeout = nan", "argument --engine-timeout: it takes a number above 0"),
         ("rotate = 45", "argument --rotate: invalid choice"),
         ("show = 'yes'", "show takes true or false; found text"),

@@ -10,14 +10,14 @@ from edgeseg.console.quantities import number, number_above, whole
 from edgeseg.errors import UserError
 from edgeseg.runtime.analysis.settings import WhenChanged
 from edgeseg.runtime.cameras.capture.tls_trust import Trust
-from edgeseg.runtime.session.settings import MOST_SLOTS, RunSettings
+from edgeseg.runtime.session.settings import RunSettings
 from edgeseg.runtime.sinks.messages.settings import MqttSettings
 from edgeseg.runtime.sinks.settings import OutputSettings
 from edgeseg.runtime.sinks.views.settings import VIEWS, ViewSettings
 from edgeseg.runtime.sources.selection import Region, Selection
 from edgeseg.runtime.sources.settings import LONGEST_TIMEOUT_S, MOST_FPS, SourceSettings
 from edgeseg.verbs.flags.analysis import add_analysis_arguments, read_analysis
-from edgeseg.verbs.flags.engine import add_device_arguments
+from edgeseg.verbs.flags.engine import add_device_arguments, add_slots_argument
 from edgeseg.verbs.flags.names import find_flag
 from edgeseg.verbs.flags.threshold import read_threshold
 from edgeseg.verbs.flags.tile import add_tile_arguments, read_tile_flags
@@ -224,7 +224,7 @@ def _add_engine_arguments(group: argparse._ArgumentGroup) -> None:
         help="pixels under this confidence lose their class (0..1, or CLASS=T,CLASS=T; default: the model's)",
     )
     add_device_arguments(group)
-    group.add_argument("--slots", type=whole(1, MOST_SLOTS), default=2, metavar="N", help="inferences at the same time")
+    add_slots_argument(group, "inferences at the same time")
     group.add_argument(
         "--no-build", action="store_true", help="TensorRT: fail, naming what differs, instead of building an engine"
     )
@@ -270,6 +270,7 @@ def settings_from(args: argparse.Namespace) -> RunSettings:
         threshold=args.conf,
         device=args.device,
         slots=args.slots,
+        threads=args.threads,
         precision=args.precision,
         may_build=not args.no_build,
         status_every_s=args.status_every,

@@ -56,8 +56,14 @@ def test_a_path_of_any_bytes_is_whole_after_a_way_through_json() -> None:
 
 
 MISTAKES: list[tuple[Callable[[], object], str]] = [
-    (lambda: RunSettings(Path("m"), CAMERA, slots=0), "`slots` takes a whole number from 1 to 64; found 0."),
-    (lambda: RunSettings(Path("m"), CAMERA, slots=True), "`slots` takes a whole number from 1 to 64; found True."),
+    (
+        lambda: RunSettings(Path("m"), CAMERA, slots=0),
+        "`slots` takes auto, latency, throughput or a whole number from 1 to 64; found 0.",
+    ),
+    (
+        lambda: RunSettings(Path("m"), CAMERA, slots=True),
+        "`slots` takes auto, latency, throughput or a whole number from 1 to 64; found True.",
+    ),
     (lambda: RunSettings(Path("m"), CAMERA, max_frames=0), "`max_frames` takes a whole number of at least 1; found 0."),
     (lambda: RunSettings(Path("m"), CAMERA, threshold=float("nan")), "`threshold` takes a number; found nan."),
     (lambda: RunSettings(Path("m"), CAMERA, engine_timeout_s=0), "`engine_timeout_s` takes a number above 0; found 0."),

@@ -1,0 +1,1 @@
+"""How many slots, streams and threads an artifact runs with here: measured, and kept."""
