@@ -61,14 +61,14 @@ def test_warm_up_says_when_the_engine_never_settles(tiny_spec: ModelSpec, monkey
 
 def test_slots_run_at_the_same_time(tiny_spec: ModelSpec) -> None:
     engine = FakeEngine(tiny_spec, delay_s=lambda: 0.02)
-    one, _ = throughput(engine, 0.5, 1)
-    four, _ = throughput(engine, 0.5, 4)
+    one = throughput(engine, 0.5, 1).fps
+    four = throughput(engine, 0.5, 4).fps
     assert one < 50
     assert four > 2.5 * one
 
 
 def test_waiting_costs_no_core_time(tiny_spec: ModelSpec) -> None:
-    _, core_ms = throughput(FakeEngine(tiny_spec, delay_s=lambda: 0.05), 0.5, 1)
+    core_ms = throughput(FakeEngine(tiny_spec, delay_s=lambda: 0.05), 0.5, 1).core_ms
     assert core_ms < 25
 
 
