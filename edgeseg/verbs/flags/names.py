@@ -34,8 +34,8 @@ max_drop max_fps max_gain max_frames mean method min_confidence model name on on
 plot precision prefer pretrained qat reference require_held resize restarts roi rotate save save_baseline save_every
 save_frames save_masks scale seconds seed show
 slots source spec std stem_stride steps task teacher threads tile times tile_edges tls_ca tls_fingerprint tls_insecure
-trace trace_images trace_out trust upsample upsampling val_every value_range version_compatible weights when_changed width
-metrics webhook webhook_secret mqtt mqtt_topic mqtt_ca mqtt_discovery view view_classes opacity background
+trace trace_images trace_out trust upsample upsampling val_every value_range version_compatible weights when_changed
+width metrics webhook webhook_secret mqtt mqtt_topic mqtt_ca mqtt_discovery view view_classes opacity background
 fail_if mm_per_px min_area regions zones
 augment hold_out pseudo_confidence unlabelled
 """
