@@ -148,7 +148,7 @@ class TestVerb:
     def test_what_is_printed(self, tiny_artifact: ArtifactMaker, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["bench", str(tiny_artifact("onnx").path), "--seconds", "0.1", "--slots", "1"]) == 0
         told = capsys.readouterr().out
-        for words in ("p50", "frames/s with 1 slots", "core-ms a frame", "noise"):
+        for words in ("p50", "frames/s with 1 slot, 1 stream, ", "core-ms a frame", "energy is ", "noise"):
             assert words in told
 
     def test_json(self, tiny_artifact: ArtifactMaker, capsys: pytest.CaptureFixture[str]) -> None:
