@@ -25,7 +25,6 @@ from edgeseg.runtime.sources.selected import open_selected
 from edgeseg.runtime.sources.source import Report, report_to_stderr
 from edgeseg.runtime.summary import Summary
 from edgeseg.runtime.system.core_plan import opencv_in
-from edgeseg.runtime.tuning.choose import plan_slots
 from edgeseg.spec import Threshold
 
 
@@ -62,6 +61,8 @@ class RunSession:
         artifact = Artifact.open(settings.artifact)
         self.threshold = ChangeableThreshold(artifact, settings.threshold)
         self.analyzer = Analyzer(artifact.spec, settings.analysis)
+        from edgeseg.runtime.tuning.choose import plan_slots
+
         outputs, paced = settings.outputs, settings.outputs.show
         with ExitStack() as held:
             self.source = held.enter_context(open_selected(settings.source, report, on_event, paced))

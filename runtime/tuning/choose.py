@@ -80,7 +80,7 @@ def plan_slots(
         The plan, and the options to open the engine with.
     """
     if (goal := find_goal(slots, live, cameras)) is None:
-        plan = share_cores(int(slots), options.streams, options.threads)
+        plan = replace(share_cores(int(slots), options.streams, options.threads), opencv=usable_cores())
         return plan, replace(options, slots=plan.slots)
     choice = choose_slots(artifact, goal, options)
     way = choice.way

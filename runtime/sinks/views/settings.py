@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +47,8 @@ class ViewSettings:
 
     def __post_init__(self) -> None:
         if self.view not in VIEWS:
+            import difflib
+
             near = difflib.get_close_matches(str(self.view), VIEWS, 1)
             hint = f" Did you mean {near[0]}?" if near else ""
             raise UserError(f"`view` is one of {', '.join(VIEWS)}; found {self.view!r}.{hint}")
@@ -85,6 +86,8 @@ def choose_classes(settings: ViewSettings, spec: ModelSpec) -> tuple[int, ...]:
     """
     for name in settings.view_classes:
         if name not in spec.classes:
+            import difflib
+
             near = difflib.get_close_matches(name, spec.classes, 1, 0.0)
             raise UserError(
                 f"`view_classes` names {name!r}; the classes are {', '.join(spec.classes)}. Did you mean {near[0]}?"
