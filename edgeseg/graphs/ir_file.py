@@ -106,15 +106,23 @@ def logits_output(model: Any) -> Any:
         while node.get_type_name() != "GreaterEqual":  # bits of a multilabel task are summed after the threshold
             node = node.input_value(0).get_node()
         value = node.input_value(0)
-    elif node.get_type_name() == "Squeeze" and node.get_friendly_name().startswith(SURROUNDINGS):
-        value = node.input_value(0)  # of a binary task, whose one channel is taken away
+    while _is_split(value.get_node()):
+        value = value.get_node().input_value(0)
     return value if cut is None else cut_like(value, cut)
 
 
 def _is_index(node: Any) -> bool:
-    """Tell whether a node belongs to the comparison that stands for ArgMax and gives the index as a float."""
+    """Tell whether a node belongs to the comparisons that stand for ArgMax and give the index as a float."""
+    if node.get_type_name() == "Reshape":
+        node = node.input_value(0).get_node()  # back to rows and columns
     is_comparison = node.get_type_name() in ("ReduceMin", "Select")
     return is_comparison and bool(node.get_friendly_name().startswith(SURROUNDINGS))
+
+
+def _is_split(node: Any) -> bool:
+    """Tell whether a node only parts the logits: of a binary task one channel is taken away, of others planes are made."""
+    is_split = node.get_type_name() in ("Squeeze", "Split", "Reshape")
+    return is_split and bool(node.get_friendly_name().startswith(SURROUNDINGS))
 
 
 def _model_api_info(spec: ModelSpec) -> dict[str, str]:
