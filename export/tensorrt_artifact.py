@@ -15,7 +15,7 @@ from onnx import TensorProto, helper
 from edgeseg.artifact import MANIFEST, Artifact, artifact_dir, writing_artifact
 from edgeseg.errors import ArtifactError
 from edgeseg.export.graphs.half_from_float import Kept, half_graph
-from edgeseg.graphs.cut_labels import cut_before_bytes
+from edgeseg.graphs.cut_labels import size_before_bytes
 from edgeseg.graphs.onnx_graph import load_graph
 from edgeseg.graphs.tensorrt_lint import expect_clean
 from edgeseg.proof.budget import Budget
@@ -127,7 +127,7 @@ def _write_model(parent: Artifact, staged: Path, half: bool) -> list[Kept]:
     model = onnx.load_model(str(parent.model_path))
     if half:
         model, kept = half_graph(load_graph(parent.model_path))
-    cut_before_bytes(model)
+    size_before_bytes(model)
     _floats_before_bytes(model)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, {**metadata, ENGINE_KEY: TENSORRT})

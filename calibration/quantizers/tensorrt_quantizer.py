@@ -16,7 +16,7 @@ from edgeseg.calibration.quantizers.qdq_from_onnx import QdqStyle
 from edgeseg.calibration.quantizers.qdq_quantizer import QdqQuantizer
 from edgeseg.calibration.quantizers.recipe import Recipe
 from edgeseg.formats import TENSORRT
-from edgeseg.graphs.cut_labels import cut_before_bytes
+from edgeseg.graphs.cut_labels import size_before_bytes
 from edgeseg.graphs.tensorrt_lint import expect_clean
 from edgeseg.runtime.engines.engine import Engine, EngineOptions
 from edgeseg.runtime.engines.exact_engine import ExactEngine
@@ -42,7 +42,7 @@ class TensorRtQuantizer(QdqQuantizer):
         self, model: Any, ranges: Any, recipe: Recipe, images: CalibrationSet, rounded: Any
     ) -> tuple[Any, Mapping[str, Any]]:
         quantised, encoding = super()._encode(model, ranges, recipe, images, rounded)
-        cut_before_bytes(quantised)
+        size_before_bytes(quantised)
         return quantised, encoding
 
     def _check(self, quantised: Any, path: Path, images: CalibrationSet) -> Mapping[str, Any]:

@@ -13,13 +13,15 @@ from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.given import checked
-from edgeseg.graphs.cut_labels import cut_like
+from edgeseg.graphs.cut_labels import as_labels
 from edgeseg.runtime.engines.engine import ENGINE_KEY, OPENVINO
 from edgeseg.runtime.engines.openvino_core import shared_core
 from edgeseg.runtime.engines.openvino_engine import refuse_entities
 from edgeseg.spec import ModelSpec
 
 SURROUNDINGS = "edgeseg/"
+STEPS = ("Slice", "Interpolate", "Gather")
+"""What cuts and repeats labels."""
 MODEL_API_RESIZE = {"stretch": "standard"}
 
 
@@ -93,14 +95,14 @@ def _fits_model_api(spec: ModelSpec) -> bool:
 def logits_output(model: Any) -> Any:
     """Find the last float value on the way to the labels: before ArgMax, before the threshold, or the logits.
 
-    Where the labels are cut to the picture, it is cut as they are.
+    Where the labels are cut and repeated to the picture, so is it.
     """
     names = {name for output in model.outputs for name in output.get_names()}
     value = model.output("labels" if "labels" in names else "logits").get_node().input_value(0)
-    cut = None
+    steps: list[Any] = []
     while not value.get_element_type().is_real() or _is_index(value.get_node()):
-        if value.get_node().get_type_name() == "Slice":
-            cut = value.get_node()
+        if value.get_node().get_type_name() in STEPS:
+            steps.insert(0, value.get_node())
         value = value.get_node().input_value(0)
     if (node := value.get_node()).get_type_name() == "ReduceSum" and node.get_friendly_name().startswith(SURROUNDINGS):
         while node.get_type_name() != "GreaterEqual":  # bits of a multilabel task are summed after the threshold
@@ -108,7 +110,7 @@ def logits_output(model: Any) -> Any:
         value = node.input_value(0)
     while _is_split(value.get_node()):
         value = value.get_node().input_value(0)
-    return value if cut is None else cut_like(value, cut)
+    return as_labels(value, steps)
 
 
 def _is_index(node: Any) -> bool:

@@ -14,9 +14,9 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 from edgeseg.errors import UserError
-from edgeseg.export.graphs.late_crop import Crop, find_crop
+from edgeseg.export.graphs.late_size import Cut, Ending, Repeat, find_ending
 from edgeseg.export.graphs.simplify import without_dead_nodes
-from edgeseg.graphs.cut_labels import CUT, UNCUT
+from edgeseg.graphs.cut_labels import CUT, REPEATS, UNCUT
 from edgeseg.graphs.onnx_graph import SURROUNDINGS
 from edgeseg.image import normalisation
 from edgeseg.runtime.engines.logits import LOGITS, log_odds
@@ -52,8 +52,8 @@ def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str]
             node.name = f"{SURROUNDINGS}{NET}{node.name.removeprefix(behind)}"
     opset = next(entry.version for entry in model.opset_import if not entry.domain)
     before = _preprocessing(spec, _Builder(opset), graph.input[0].name)
-    crop = None if LOGITS in outputs else find_crop(graph)
-    after = _postprocessing(spec, _Builder(opset, crop), graph.output[0].name, outputs)
+    ending = None if LOGITS in outputs else find_ending(model, spec.height, spec.width)
+    after = _postprocessing(spec, _Builder(opset, ending), graph.output[0].name, outputs)
     nodes = [*before.nodes, *graph.node, *after.nodes]
     deployed = helper.make_graph(
         nodes,
@@ -68,7 +68,7 @@ def deployed_graph(net: onnx.ModelProto, spec: ModelSpec, outputs: Sequence[str]
     helper.set_model_props(model, {SPEC_KEY: spec.to_json()})
     model.producer_name = "edgeseg"
     _drop_remarks(model.graph)
-    if crop is not None:  # what cut the logits leads nowhere now
+    if ending is not None:  # what cut or repeated the logits leads nowhere now
         model = without_dead_nodes(model)
     onnx.checker.check_model(model)
     return model
@@ -114,12 +114,12 @@ class _Builder:
     """Collects nodes and constants; each node is named after its result.
 
     Attributes:
-        logits: what labels are made of: the logits, or where a crop moves behind the labels, those before it.
+        logits: what labels are made of: the logits, or where cutting and repeating move behind the labels, those before.
     """
 
-    def __init__(self, opset: int, crop: Crop | None = None) -> None:
-        self.opset, self.crop = opset, crop
-        self.logits = UNCUT if crop else LOGITS
+    def __init__(self, opset: int, ending: Ending | None = None) -> None:
+        self.opset, self.ending = opset, ending
+        self.logits = UNCUT if ending else LOGITS
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
@@ -134,16 +134,41 @@ class _Builder:
             self.constants.append(numpy_helper.from_array(np.asarray(values), full))
         return full
 
-    def give(self, op: str, inputs: Sequence[str], output: str, spec: ModelSpec, **attributes: Any) -> None:
-        """Add the last node before an output; a crop comes behind it, on its bytes."""
-        if self.crop is None:
-            self.add(op, inputs, output, **attributes)
-            return
-        whole = self.add(op, inputs, f"{UNCUT}_{output}", **attributes)
-        top, left = self.crop.top, self.crop.left
-        numbers = {"start": [top, left], "stop": [top + spec.height, left + spec.width], "axes": [-2, -1]}
-        cut = [self.constant(CUT.format(what), np.array(values, np.int64)) for what, values in numbers.items()]
-        self.add("Slice", [whole, *cut], output)
+    def give(self, op: str, inputs: Sequence[str], output: str, rank: int = 3, **attributes: Any) -> None:
+        """Add the last node before an output of this rank; what cuts or repeats comes behind it, on its bytes."""
+        steps = self.ending.steps if self.ending else ()
+        value = self.add(op, inputs, f"{UNCUT}_{output}" if steps else output, **attributes)
+        for count, step in enumerate(steps, 1):
+            result = output if count == len(steps) else f"{UNCUT}_{output}_{count}"
+            value = self._cut(step, value, result) if isinstance(step, Cut) else self._repeat(step, value, result, rank)
+
+    def _cut(self, step: Cut, value: str, result: str) -> str:
+        start, stop = [step.top, step.left], [step.top + step.height, step.left + step.width]
+        numbers = {"start": start, "stop": stop, "axes": [-2, -1]}
+        names = [self.shared(CUT.format(what), np.array(given, np.int64)) for what, given in numbers.items()]
+        return self.add("Slice", [value, *names], result)
+
+    def _repeat(self, step: Repeat, value: str, result: str, rank: int) -> str:
+        """Repeat pixels of labels or confidence; engines resize four axes faster than three."""
+        scales = self.shared(REPEATS, np.array([1, 1, step.rows, step.columns], np.float32))
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        if rank == 4:
+            return self.add("Resize", [value, "", scales], result, **how)
+        axis = self.constant("class_axis", np.array([1], np.int64))
+        planes = self.add("Unsqueeze", [value, axis], f"{value}_plane")
+        repeated = self.add("Resize", [planes, "", scales], f"{value}_repeated", **how)
+        return self.add("Squeeze", [repeated, axis], result)
+
+    def shared(self, name: str, values: Any) -> str:
+        """Add a constant, or find the one that has these values; another of that name gets a number."""
+        for number in range(len(self.constants) + 1):
+            numbered = f"{name}_{number}" if number else name
+            known = next((one for one in self.constants if one.name == numbered), None)
+            if known is None:
+                return self.constant(numbered, values)
+            if np.array_equal(numpy_helper.to_array(known), values):
+                return numbered
+        raise AssertionError(name)
 
 
 def _preprocessing(spec: ModelSpec, build: _Builder, net_input: str) -> _Builder:
@@ -163,7 +188,7 @@ def _postprocessing(spec: ModelSpec, build: _Builder, net_output: str, outputs: 
     if tuple(outputs) == (LOGITS,):
         _lone_logits(spec, build, net_output)
         return build
-    build.add("Identity", [build.crop.logits if build.crop else net_output], build.logits)
+    build.add("Identity", [build.ending.logits if build.ending else net_output], build.logits)
     if spec.task == "binary":
         _binary(spec, build, outputs)
     elif spec.task == "multilabel":
@@ -187,7 +212,7 @@ def _binary(spec: ModelSpec, build: _Builder, outputs: Sequence[str]) -> None:
     logit = build.add("Squeeze", [build.logits, build.constant("class_axis", np.array([1], np.int64))], "edgeseg/logit")
     limit = build.constant("limit", log_odds(spec)[1])
     foreground = build.add("GreaterOrEqual", [logit, limit], "edgeseg/foreground")
-    build.give("Cast", [foreground], "labels", spec, to=TensorProto.UINT8)
+    build.give("Cast", [foreground], "labels", to=TensorProto.UINT8)
     if "confidence" in outputs:
         _as_uint8(spec, build, build.add("Sigmoid", [logit], "edgeseg/probability"))
 
@@ -201,13 +226,13 @@ def _multilabel(spec: ModelSpec, build: _Builder) -> None:
     weighed = build.add("Mul", [shown, bits], "edgeseg/weighed")
     axis = build.constant("class_axis", np.array([1], np.int64))
     summed = build.add("ReduceSum", [weighed, axis], "edgeseg/label", keepdims=0)
-    build.give("Cast", [summed], "labels", spec, to=TensorProto.UINT8)
+    build.give("Cast", [summed], "labels", to=TensorProto.UINT8)
     _as_uint8(spec, build, build.add("Sigmoid", [build.logits], "edgeseg/probability"))
 
 
 def _multiclass(spec: ModelSpec, build: _Builder, outputs: Sequence[str]) -> None:
     best = build.add("ArgMax", [build.logits], "edgeseg/best", axis=1, keepdims=0)
-    build.give("Cast", [best], "labels", spec, to=TensorProto.UINT8)
+    build.give("Cast", [best], "labels", to=TensorProto.UINT8)
     if "confidence" in outputs:
         _as_uint8(spec, build, _largest_probability(build))
 
@@ -230,7 +255,7 @@ def _largest_probability(build: _Builder) -> str:
 def _as_uint8(spec: ModelSpec, build: _Builder, probability: str) -> None:
     scaled = build.add("Mul", [probability, build.constant("uint8_range", np.float32(255))], "edgeseg/percent")
     rounded = build.add("Round", [scaled], "edgeseg/rounded")
-    build.give("Cast", [rounded], "confidence", spec, to=TensorProto.UINT8)
+    build.give("Cast", [rounded], "confidence", 4 if spec.task == "multilabel" else 3, to=TensorProto.UINT8)
 
 
 def _output_info(name: str, spec: ModelSpec, outputs: Sequence[str]) -> onnx.ValueInfoProto:

@@ -12,6 +12,7 @@ from edgeseg.console.extras import require
 from edgeseg.console.quiet import quiet
 from edgeseg.errors import ArtifactError
 from edgeseg.export.graphs.ir_argmax import replace_argmax
+from edgeseg.export.graphs.ir_repeat import replace_repeats
 from edgeseg.formats import OPENVINO
 from edgeseg.graphs.ir_file import describe_ir, save_ir
 from edgeseg.spec import ModelSpec
@@ -41,6 +42,7 @@ def ir_from_onnx(onnx_path: Path, ir_path: Path, spec: ModelSpec, outputs: Seque
         except failures as error:
             raise ArtifactError(_refusal(str(error), onnx_path)) from error
     replace_argmax(model)
+    replace_repeats(model)
     describe_ir(model, spec, outputs)
     save_ir(model, ir_path)
 

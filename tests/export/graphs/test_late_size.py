@@ -1,4 +1,4 @@
-"""Labels are cut to the picture, not logits: the same pixels in every engine, and logits for those who ask."""
+"""Labels are cut and repeated to the picture, not logits: the same pixels in every engine, and logits on request."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.export.graphs.deployed_graph import deployed_graph
 from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
-from edgeseg.export.graphs.late_crop import Crop, find_crop
+from edgeseg.export.graphs.late_size import Cut, Ending, Repeat, find_ending
 from edgeseg.export.graphs.ort_session import make_forward
 from edgeseg.export.source.foreign_net import strip_deployment
 from edgeseg.export.trace.onnx_form import OnnxForm
 from edgeseg.export.trace.openvino_form import OpenVinoForm
-from edgeseg.graphs.cut_labels import UNCUT, cut_before_bytes, expose_logits
+from edgeseg.graphs.cut_labels import UNCUT, expose_logits, size_before_bytes
 from edgeseg.graphs.ir_file import logits_output, read_ir
 from edgeseg.graphs.tensorrt_lint import expect_clean, lint
 from edgeseg.runtime.engines.openvino_core import shared_core
@@ -57,16 +57,47 @@ def negative_pad() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     return [helper.make_node("Pad", ["padded", "pads"], ["y"])], [pads]
 
 
-CROPS = {"top left": (top_left, 0, 0), "in the middle": (middle, 2, 1), "a negative pad": (negative_pad, 1, 0)}
+def resize_of(read: str, made: str, **how: object) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 3], np.float32), f"{made}/scales")
+    return [helper.make_node("Resize", [read, "", scales.name], [made], mode="nearest", **how)], [scales]
 
 
-def network(spec: ModelSpec, crop) -> onnx.ModelProto:
-    """A 1x1 convolution of a picture that was padded to 16x24, and the crop behind it."""
-    weights = np.random.default_rng(3).normal(0, 1, (spec.logit_channels, 3, 1, 1)).astype(np.float32)
+def repeated() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """As torch exports nearest interpolation, with the crop of the padded picture behind it."""
+    how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    resize, scales = resize_of("padded", "large", **how)
+    crop, numbers = slice_of("large", "y", starts=[0, 0], ends=[H, W], axes=[2, 3])
+    return resize + crop, scales + numbers
+
+
+def between_repeats() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """A crop with a resize before and behind it, both as ``nearest-exact``."""
+    how = {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
+    first, scales = resize_of("padded", "large", **how)
+    crop, numbers = slice_of("large", "part", starts=[1, 2], ends=[1 + 7, 2 + 7], axes=[2, 3])
+    second, more = resize_of("part", "larger", **how)
+    last, stops = slice_of("larger", "y", starts=[1], ends=[1 + H], axes=[2])
+    return first + crop + second + last, scales + numbers + more + stops
+
+
+CROPS = {
+    "top left": (top_left, 1, (Cut(0, 0, H, W),)),
+    "in the middle": (middle, 1, (Cut(2, 1, H, W),)),
+    "a negative pad": (negative_pad, 1, (Cut(1, 0, H, W),)),
+    "repeated": (repeated, 2, (Repeat(2, 3), Cut(0, 0, H, W))),
+    "between repeats": (between_repeats, 2, (Repeat(2, 3), Cut(1, 2, 7, 7), Repeat(2, 3), Cut(1, 0, H, W))),
+}
+
+
+def network(spec: ModelSpec, crop, stride: int = 1) -> onnx.ModelProto:
+    """A convolution of a picture that was padded to 16x24, and what is cut and repeated behind it."""
+    weights = np.random.default_rng(3).normal(0, 1, (spec.logit_channels, 3, stride, stride)).astype(np.float32)
     pads = np.array([0, 0, 0, 0, 0, 0, 16 - H, 24 - W], np.int64)
     nodes, constants = crop()
+    strides = [stride, stride]
+    convolution = helper.make_node("Conv", ["wide", "w"], ["padded"], strides=strides)
     graph = helper.make_graph(
-        [helper.make_node("Pad", ["x", "p"], ["wide"]), helper.make_node("Conv", ["wide", "w"], ["padded"]), *nodes],
+        [helper.make_node("Pad", ["x", "p"], ["wide"]), convolution, *nodes],
         "net",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, H, W])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, spec.logit_channels, H, W])],
@@ -102,10 +133,10 @@ def run_openvino(model: openvino.Model, names) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("task", TASKS)
 def test_labels_and_confidence_are_the_same_bytes_in_both_engines(task, kind, tmp_path):
     spec = spec_of(task)
-    crop, top, left = CROPS[kind]
-    net = network(spec, crop)
+    crop, stride, steps = CROPS[kind]
+    net = network(spec, crop, stride)
     late, early = deployed_graph(net, spec), deployed_graph(net, spec, ("labels", "confidence", "logits"))
-    assert find_crop(net.graph) == Crop("padded", top, left)
+    assert find_ending(net, H, W) == Ending("padded", steps)
     wanted = run_ort(early)
     found, in_openvino = run_ort(late), run_openvino(save_ir(late, spec, tmp_path), ("labels", "confidence"))
     assert set(found) == {"labels", "confidence"}
@@ -128,12 +159,13 @@ def test_nothing_but_bytes_is_cut(task, tmp_path):
     assert {tensor.name for tensor in late.graph.initializer} <= read
 
 
+@pytest.mark.parametrize("kind", CROPS)
 @pytest.mark.parametrize("task", TASKS)
-def test_tensorrt_cuts_floats_as_it_cuts_no_bytes(task):
-    model = deployed_graph(network(spec_of(task), middle), spec_of(task))
+def test_tensorrt_cuts_and_repeats_floats_as_it_does_no_bytes(task, kind):
+    model = deployed_graph(network(spec_of(task), *CROPS[kind][:2]), spec_of(task))
     wanted = run_ort(model)
     assert any("uint8" in str(found) for found in lint(model))
-    cut_before_bytes(model)
+    size_before_bytes(model)
     onnx.checker.check_model(model, full_check=True)
     expect_clean(model)
     found = run_ort(model)
@@ -145,7 +177,7 @@ def test_tensorrt_cuts_floats_as_it_cuts_no_bytes(task):
 @pytest.mark.parametrize("task", TASKS)
 def test_the_logits_of_the_picture_are_found_all_the_same(task, kind, tmp_path):
     spec = spec_of(task)
-    net = network(spec, CROPS[kind][0])
+    net = network(spec, *CROPS[kind][:2])
     late, wanted = deployed_graph(net, spec), run_ort(deployed_graph(net, spec, ("labels", "logits")))["logits"]
     assert UNCUT in {name for node in late.graph.node for name in node.output}
     np.testing.assert_array_equal(run_ort(expose_logits(late))["logits"], wanted)
@@ -183,6 +215,18 @@ def flipped() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     return slice_of("padded", "y", starts=[-1], ends=[-1 - 16], axes=[2], steps=[-1])
 
 
+def rounded_up() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """By these coordinates the nearest of a doubled row is not always the one it came from."""
+    resize, scales = resize_of("padded", "y", coordinate_transformation_mode="asymmetric", nearest_mode="ceil")
+    return resize, scales
+
+
+def not_quite_doubled() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    resize, scales = repeated()
+    scales[0].CopyFrom(numpy_helper.from_array(np.array([1, 1, 2.01, 3], np.float32), scales[0].name))
+    return resize, scales
+
+
 def of_channels() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     return slice_of("padded", "y", starts=[1], ends=[4], axes=[1])
 
@@ -191,6 +235,20 @@ def from_below() -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     return slice_of("padded", "y", starts=[-H], ends=[2**63 - 1], axes=[2])
 
 
-@pytest.mark.parametrize("end", [flipped, of_channels, from_below])
+@pytest.mark.parametrize("end", [flipped, of_channels, from_below, rounded_up])
 def test_what_is_no_crop_by_known_numbers_stays_where_it_is(end):
-    assert find_crop(network(spec_of("multiclass"), end).graph) is None
+    assert find_ending(network(spec_of("multiclass"), end), H, W) is None
+
+
+def test_a_factor_that_is_not_whole_repeats_nothing_though_the_sizes_look_so():
+    ending = find_ending(network(spec_of("multiclass"), not_quite_doubled), H, W)
+    assert ending == Ending("large", (Cut(0, 0, H, W),))
+
+
+def test_openvino_looks_repeated_labels_up(tmp_path):
+    spec = spec_of("multilabel")
+    model = save_ir(deployed_graph(network(spec, repeated, 2), spec), spec, tmp_path)
+    sized = [node for node in model.get_ordered_ops() if node.get_type_name() in ("Gather", "Interpolate")]
+    ours = [node for node in sized if node.get_friendly_name().startswith("edgeseg/Resize")]
+    assert len(ours) == 4  # rows and columns of labels and of confidence
+    assert {(node.get_type_name(), str(node.get_element_type())) for node in ours} == {("Gather", "<Type: 'uint8_t'>")}
