@@ -122,7 +122,7 @@ def _is_index(node: Any) -> bool:
 
 
 def _is_split(node: Any) -> bool:
-    """Tell whether a node only parts the logits: of a binary task one channel is taken away, of others planes are made."""
+    """Tell whether a node only parts the logits: takes the one channel of a binary task away, or makes planes."""
     is_split = node.get_type_name() in ("Squeeze", "Split", "Reshape")
     return is_split and bool(node.get_friendly_name().startswith(SURROUNDINGS))
 

@@ -114,7 +114,7 @@ class _Builder:
     """Collects nodes and constants; each node is named after its result.
 
     Attributes:
-        logits: what labels are made of: the logits, or where cutting and repeating move behind the labels, those before.
+        logits: what labels are made of: the logits, or those before what cuts and repeats, where that comes behind.
     """
 
     def __init__(self, opset: int, ending: Ending | None = None) -> None:

@@ -7,11 +7,11 @@ blocks, as convolutions leave them, up to 89 % of the pixels otherwise than torc
 What is written here goes through the classes and keeps the label of the largest score so far, the first of equal ones,
 as torch and ONNX Runtime do, in any precision (an index below 256 is exact in bfloat16). Rows and columns are one axis
 for it: that makes OpenVINO lay each class out as a plane, which is then parted without a copy and compared in kernels
-that read it once. Measured on one core, 11 classes at 368x480 behind an INT8 convolution: bare logits 5.6 ms, labels 5.4,
-with confidence 6.3; reductions over channels as the convolution left them 8.9 and 9.6.
+that read it once. Measured on one core, 11 classes at 368x480 behind an INT8 convolution: bare logits 5.6 ms, labels
+5.4, with confidence 6.3; reductions over channels as the convolution left them 8.9 and 9.6.
 
-Of sixteen classes and more OpenVINO lays out planes slowly (21 classes at 320x320: bare logits 13.7 ms, labels by planes
-12.8, by reductions over channels 7.0), so there the least index is taken that is not below the largest score.
+Of sixteen classes and more OpenVINO lays out planes slowly (21 classes at 320x320: bare logits 13.7 ms, labels by
+planes 12.8, by reductions over channels 7.0), so there the least index is taken that is not below the largest score.
 """
 
 from __future__ import annotations

@@ -133,9 +133,8 @@ class _Reader:
         return Cut(*start, *size)
 
     def _repeat(self, node: onnx.NodeProto, values: Sequence[Any], size: tuple[int, int]) -> Repeat | None:
-        if (small := self.size(node.input[0])) is None or any(
-            large % one for large, one in zip(size, small, strict=True)
-        ):
+        small = self.size(node.input[0])
+        if small is None or any(large % one for large, one in zip(size, small, strict=True)):
             return None
         repeat = Repeat(size[0] // small[0], size[1] // small[1])
         scales = values[1] if len(values) > 1 and values[1] is not None else []
