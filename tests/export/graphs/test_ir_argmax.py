@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import openvino
 import openvino.opset13 as operations
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeseg.export.graphs.deployed_graph import deployed_graph
-from edgeseg.export.graphs.ir_argmax import replace_argmax
+from edgeseg.export.graphs.ir_argmax import ONE_BY_ONE, replace_argmax
 from edgeseg.export.graphs.ir_from_onnx import ir_from_onnx
 from edgeseg.graphs.ir_file import logits_output, read_ir
 from edgeseg.runtime.engines.openvino_core import shared_core
@@ -91,3 +92,35 @@ def test_an_artifact_has_no_topk_and_its_logits_are_found(tmp_path: Path) -> Non
     picture = np.random.default_rng(0).integers(0, 3, (1, 8, 8, 3), np.uint8)  # of few values: many are equal
     labels = shared_core().compile_model(model, "CPU")(picture)["labels"]
     assert np.array_equal(labels, picture.argmax(3))
+
+
+@pytest.mark.parametrize("classes", [3, 15, 16])
+def test_confidence_is_that_of_onnx_runtime_by_planes_and_by_channels(classes: int, tmp_path: Path) -> None:
+    weights = np.random.default_rng(classes).integers(-2, 3, (classes, 3, 1, 1)).astype(np.float32)
+    weights[1] = weights[0]  # of equal scores none is sure
+    net = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Conv", ["x", "w"], ["y"], name="conv")],
+            "net",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 9])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, classes, 8, 9])],
+            [numpy_helper.from_array(weights, "w")],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    names = tuple(f"class {index}" for index in range(classes))
+    spec = ModelSpec("multiclass", names, 8, 9, mean=(0, 0, 0), std=(1, 1, 1), color_order="bgr", threshold=0.5)
+    deployed = deployed_graph(net, spec)
+    onnx.save(deployed, str(tmp_path / "model.onnx"))
+    ir_from_onnx(tmp_path / "model.onnx", tmp_path / "model.xml", spec, ("labels", "confidence"))
+    picture = np.random.default_rng(0).integers(0, 256, (1, 8, 9, 3), np.uint8)
+    session = onnxruntime.InferenceSession(deployed.SerializeToString(), providers=["CPUExecutionProvider"])
+    labels, confidence = session.run(["labels", "confidence"], {"image": picture})
+    model = read_ir(tmp_path / "model.xml")
+    kinds = {node.get_type_name() for node in model.get_ops()}
+    assert ("Split" in kinds) == (classes <= ONE_BY_ONE)
+    found = shared_core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(picture)
+    assert np.array_equal(found["labels"], labels)
+    assert len(np.unique(confidence)) > 3
+    assert np.abs(found["confidence"].astype(int) - confidence).max() <= 1
