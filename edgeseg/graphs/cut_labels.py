@@ -52,7 +52,8 @@ def expose_logits(model: Any) -> Any:
 def _steps_to(graph: Any, output: str) -> list[Any]:
     """What cuts and repeats an output, in order."""
     makers = {name: node for node in graph.node for name in node.output}
-    steps, node = [], makers.get(output)
+    steps: list[Any] = []
+    node = makers.get(output)
     while node is not None and node.op_type in (*STEPS, *PLANES):
         steps.insert(0, node)
         node = makers.get(node.input[0])

@@ -77,7 +77,8 @@ def find_ending(net: onnx.ModelProto, height: int, width: int) -> Ending | None:
     net = _with_shapes(net)
     makers = {name: node for node in net.graph.node for name in node.output}
     reader = _Reader(net.graph)
-    name, size, found = net.graph.output[0].name, (height, width), None
+    name, found = net.graph.output[0].name, None
+    size: tuple[int, int] | None = (height, width)
     steps: list[Cut | Repeat] = []
     while (node := makers.get(name)) is not None:
         name = node.input[0] if node.input else ""
