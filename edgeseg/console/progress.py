@@ -6,9 +6,10 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from tqdm import tqdm
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 Tick = Callable[[], object]
 Progress = Callable[[str, int], AbstractContextManager[Tick]]
@@ -28,7 +29,7 @@ def no_progress(description: str, total: int) -> Iterator[Tick]:
 @contextlib.contextmanager
 def bar_on_tty(description: str, total: int) -> Iterator[Tick]:
     """Show a bar on standard error when it is a terminal."""
-    with tqdm(desc=description, total=total, leave=False, disable=not sys.stderr.isatty()) as bar:
+    with _open_bar(description, total) as bar:
         yield bar.update
 
 
@@ -41,13 +42,19 @@ def show_progress() -> Iterator[OnProgress]:
         bar = bars.get(description)
         if bar is None or done < bar.n:
             _close(bars)
-            bar = bars[description] = tqdm(desc=description, total=total, leave=False, disable=not sys.stderr.isatty())
+            bar = bars[description] = _open_bar(description, total)
         bar.update(done - bar.n)
 
     try:
         yield show
     finally:
         _close(bars)
+
+
+def _open_bar(description: str, total: int) -> tqdm[NoReturn]:
+    from tqdm import tqdm
+
+    return tqdm(desc=description, total=total, leave=False, disable=not sys.stderr.isatty())
 
 
 def _close(bars: dict[str, tqdm[NoReturn]]) -> None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from datetime import datetime, timedelta
-from email.message import Message
-from email.utils import parsedate_to_datetime
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from edgeseg.errors import DataError
@@ -22,6 +21,9 @@ from edgeseg.runtime.cameras.capture.http_pictures import HttpAnswer, HttpPictur
 from edgeseg.runtime.cameras.capture.output import Output
 from edgeseg.runtime.cameras.capture.stream_fault import PERMANENT, StreamFault
 from edgeseg.runtime.cameras.capture.tls_trust import SYSTEM, Trust
+
+if TYPE_CHECKING:
+    from email.message import Message
 
 POLL_FPS = 1.0
 """Pictures a second that are asked for, unless a run says otherwise."""
@@ -126,6 +128,7 @@ def conditions_after(headers: Message) -> dict[str, str]:
     A time is exact to a second, so it counts only where the picture was older than that when it came: of a picture
     that is made ten times a second it would hide nine (RFC 9110, section 8.8.2.2).
 
+    >>> from email.message import Message
     >>> answer = Message()
     >>> answer["ETag"] = '"a1"'
     >>> conditions_after(answer)
@@ -140,6 +143,8 @@ def conditions_after(headers: Message) -> dict[str, str]:
 
 
 def _read_date(text: str | None) -> datetime | None:
+    from email.utils import parsedate_to_datetime
+
     try:
         return None if text is None else parsedate_to_datetime(text)
     except (TypeError, ValueError):

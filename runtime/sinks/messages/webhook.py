@@ -10,19 +10,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import http.client
 import json
+import secrets
 import threading
 import time
-import urllib.error
-import urllib.request
-import uuid
 from collections import deque
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgeseg.runtime.events.event import Event, OnEvent
 from edgeseg.runtime.events.redact import redact, split_url
+
+if TYPE_CHECKING:
+    from urllib.request import OpenerDirector
 
 WAITING = 100
 """So many messages wait for a receiver that is slow or away; the oldest beyond that are lost and counted."""
@@ -40,13 +40,6 @@ def sign(secret: bytes, name: str, timestamp: int, body: bytes) -> str:
     """
     signed = hmac.new(secret, f"{name}.{timestamp}.".encode() + body, hashlib.sha256)
     return f"v1,{base64.b64encode(signed.digest()).decode()}"
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is a refusal: a message goes where it was meant to go."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
 
 
 class Webhook:
@@ -68,7 +61,7 @@ class Webhook:
         self._url, self._shown = f"{url.scheme}://{url.rest}", redact(address)
         self._login = f"{url.user}:{url.password}".encode() if url.user else b""
         self._secret, self._on_event, self._pause_s = secret, on_event, pause_s
-        self._opener = urllib.request.build_opener(_NoRedirect)
+        self._opener = _open_no_redirect()
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._change, self._ending, self._busy, self._is_away = threading.Condition(), threading.Event(), False, False
         self._thread = threading.Thread(target=self._run, name="edgeseg-webhook-post", daemon=True)
@@ -80,7 +73,7 @@ class Webhook:
             if len(self._waiting) == WAITING:
                 self._waiting.popleft()
                 self.lost += 1
-            self._waiting.append((f"msg_{uuid.uuid4().hex}", json.dumps(message).encode()))
+            self._waiting.append((f"msg_{secrets.token_hex(16)}", json.dumps(message).encode()))
             self._change.notify_all()
 
     def close(self, patience_s: float) -> None:
@@ -121,6 +114,10 @@ class Webhook:
 
     def _try(self, name: str, body: bytes) -> tuple[str, bool]:
         """Send once: why it failed, and whether trying again is in vain."""
+        import http.client
+        import urllib.error
+        import urllib.request
+
         timestamp = int(time.time())
         headers = {"Content-Type": "application/json", "webhook-id": name, "webhook-timestamp": str(timestamp)}
         if self._secret is not None:
@@ -149,3 +146,14 @@ class Webhook:
         else:
             message = f"{self._shown} takes messages again; {self.lost} are missing."
             self._on_event(Event("output-resumed", "webhook", message, facts={"missing": self.lost}))
+
+
+def _open_no_redirect() -> OpenerDirector:
+    """A redirect is a refusal: a message goes where it was meant to go."""
+    import urllib.request
+
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_: Any) -> None:
+            return None
+
+    return urllib.request.build_opener(NoRedirect)
