@@ -30,7 +30,7 @@ def make_level(name: str) -> str:
     """Make one level of a topic of any name: letters, digits, dashes; distinct where that changed it.
 
     >>> make_level("person"), make_level("a/b+#")
-    ('person', 'a-b-96b78d')
+    ('person', 'a-b-b92c6d')
     """
     plain = _PLAIN.sub("-", name).strip("-")
     return plain if plain == name else f"{plain or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
