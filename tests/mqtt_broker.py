@@ -69,7 +69,7 @@ class Listener:
             self.client.username_pw_set(user, password)
         if ca:
             self.client.tls_set(ca_certs=ca)
-        self.client.reconnect_delay_set(1, 1)
+        self.client.reconnect_delay_set(0.01, 0.01)  # back before whoever is heard
         self.client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self.client.on_message = self._hear
         self.client.connect_async("localhost" if ca else "127.0.0.1", port)

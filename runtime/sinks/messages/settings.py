@@ -69,7 +69,7 @@ class MqttSettings:
 
     mqtt: str | None = field(default=None, repr=False)
     mqtt_topic: str = "edgeseg"
-    mqtt_every_s: float = 1.0
+    mqtt_every_s: float = 1
     mqtt_ca: str | None = None
     mqtt_discovery: str = "homeassistant"
 

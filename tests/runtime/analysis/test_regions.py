@@ -77,6 +77,7 @@ def test_a_millimetre_for_each_pixel() -> None:
     assert (region.area_px, region.area_mm2, region.box) == (196, 49, (5, 5, 20, 10))
 
 
+@pytest.mark.alone
 def test_a_720p_frame_of_one_class_takes_no_time_that_counts() -> None:
     """Under 1 ms on a core of its own; the fastest of many frames, as others work on this machine too."""
     namespace = runpy.run_path(str(ROOT / "benchmarks" / "analysis.py"))
