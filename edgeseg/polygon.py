@@ -13,6 +13,7 @@ from edgeseg.image import UInt8
 
 Int32 = npt.NDArray[np.int32]
 Rings = tuple[Int32, ...]
+_FEW_SIDES = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,30 @@ def is_simple(points: Int32) -> bool:
     >>> is_simple(np.array([[0, 0], [4, 4], [4, 0], [0, 4]], np.int32))
     False
     """
-    return len(points) >= 3 and not _sides_meet((points,))
+    return len(points) >= 3 and (_are_boxes_apart(points) or not _sides_meet((points,)))
+
+
+def _are_boxes_apart(points: Int32) -> bool:
+    """Whether not even the boxes around sides that do not follow each other meet: told of few sides in little time."""
+    count = len(points)
+    if count > _FEW_SIDES:
+        return False
+    corners = points.tolist()
+    following = [*corners[1:], corners[0]]
+    for (ax, ay), (bx, by), (cx, cy) in zip(corners, following, [*following[1:], following[0]], strict=True):
+        if (bx - ax) * (cy - by) == (by - ay) * (cx - bx) and (bx - ax) * (cx - bx) + (by - ay) * (cy - by) <= 0:
+            return False  # it turns back, or stays where it is
+    boxes = sorted(
+        (min(ax, bx), max(ax, bx), min(ay, by), max(ay, by), at)
+        for at, ((ax, ay), (bx, by)) in enumerate(zip(corners, following, strict=True))
+    )
+    for place, (_, right, top, bottom, at) in enumerate(boxes, 1):
+        for left, _, other_top, other_bottom, other in boxes[place:]:
+            if left > right:
+                break
+            if other_top <= bottom and other_bottom >= top and abs(other - at) not in (1, count - 1):
+                return False
+    return True
 
 
 def _trace_rings(part: UInt8) -> Rings:

@@ -13,26 +13,25 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 HIDDEN = "***"
+# Patterns are compiled when they are first used, and kept by `re`: every start imports this.
 # Shorter passwords are parts of common words: with those replaced, the words would tell it.
 _TELLING = 4
 _NAMES = "user|usr|pass|pwd|psw|login|token|secret|auth|jwt"
 _IN_QUERIES = "pas|pw|key|sig|session|sid|cred|pin|hash"
 # A value in quotes may hold spaces; one in a query goes on over an & after which no other name follows.
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^&;\s'"]+(?:&(?![^&=;\s]*=)[^&;\s'"]*)*)"""
-_SECRET_WORD = re.compile(rf"(?i)([a-z_-]*(?:{_NAMES}|{_IN_QUERIES})[a-z_-]*[=:]){_VALUE}")
-_ASSIGNED = re.compile(rf"(?i)((?<![a-z])[a-z_-]*(?:{_NAMES})[a-z_-]*=){_VALUE}")
-_QUERY = re.compile(rf"(?i)([?&;](?:u|p|un|pd|up|uid|[a-z_-]*(?:{_NAMES}|{_IN_QUERIES})[a-z_-]*)=){_VALUE}")
+_SECRET_WORD = rf"(?i)([a-z_-]*(?:{_NAMES}|{_IN_QUERIES})[a-z_-]*[=:]){_VALUE}"
+_ASSIGNED = rf"(?i)((?<![a-z])[a-z_-]*(?:{_NAMES})[a-z_-]*=){_VALUE}"
+_QUERY = rf"(?i)([?&;](?:u|p|un|pd|up|uid|[a-z_-]*(?:{_NAMES}|{_IN_QUERIES})[a-z_-]*)=){_VALUE}"
 # A password may hold quotes; an address is quoted more often. Up to the last @ all is login, then quotes end it.
-_URL = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://(?:\S*@)?[^\s'\"]*")
+_URL = r"(?i)\b[a-z][a-z0-9+.-]*://(?:\S*@)?[^\s'\"]*"
 # Mistyped addresses: with one slash, three, or other signs in their place; and with none.
-_MISTYPED = re.compile(
-    r"(?i)\b((?:rtsps?|https?|gst|rtmp|srt|udp|mms)[:;]?[/\\]*)(?<=[:;/\\])(?!\*\*\*@)[^\s/\\]\S*@(?=[\w\[])"
-)
-_SCHEMELESS = re.compile(r"""([^\s'"`/\\:@,;()<>=\[\]{}|]*):([^\s@]\S*|)@(?=[\w\[])(\S*)""")
-_CLOCK = re.compile(r"(?:.*[T_-])?[0-2]?\d:[0-5]\d(:[0-5]\d(\.\d+)?)?")
-_DRIVE = re.compile(r"[A-Za-z]:[\\/].*", re.DOTALL)
-_CERTAIN_HOST = re.compile(r"(?i)(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3}|localhost|[a-z0-9.-]+:\d{1,5})\b")
-_HOST = re.compile(r"(?i)(\[[0-9a-f:.]+\]|localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d{1,5})?|[a-z0-9-]+:\d{1,5}")
+_MISTYPED = r"(?i)\b((?:rtsps?|https?|gst|rtmp|srt|udp|mms)[:;]?[/\\]*)(?<=[:;/\\])(?!\*\*\*@)[^\s/\\]\S*@(?=[\w\[])"
+_SCHEMELESS = r"""([^\s'"`/\\:@,;()<>=\[\]{}|]*):([^\s@]\S*|)@(?=[\w\[])(\S*)"""
+_CLOCK = r"(?:.*[T_-])?[0-2]?\d:[0-5]\d(:[0-5]\d(\.\d+)?)?"
+_DRIVE = r"(?s)[A-Za-z]:[\\/].*"
+_CERTAIN_HOST = r"(?i)(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3}|localhost|[a-z0-9.-]+:\d{1,5})\b"
+_HOST = r"(?i)(\[[0-9a-f:.]+\]|localhost|[a-z0-9-]+(\.[a-z0-9-]+)+)(:\d{1,5})?|[a-z0-9-]+:\d{1,5}"
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Url:
         """The address to be shown: whatever stands before its last ``@`` is hidden."""
         _, at, after = self.rest.rpartition("@")
         login = f"{HIDDEN}@" if at or self.user or self.password else ""
-        shown = _hide_values(_SECRET_WORD.sub(rf"\g<1>{HIDDEN}", after))
+        shown = _hide_values(re.sub(_SECRET_WORD, rf"\g<1>{HIDDEN}", after))
         return f"{self.scheme}://{login}{shown}"
 
 
@@ -75,9 +74,9 @@ def split_url(text: str) -> Url:
 
 def redact(text: str) -> str:
     """Hide the credentials of every address in ``text``: whole ones, mistyped ones, those in queries."""
-    text = _URL.sub(lambda found: split_url(found[0]).safe, text)
-    text = _MISTYPED.sub(rf"\g<1>{HIDDEN}@", text)
-    return _hide_values(_SCHEMELESS.sub(_without_login, text))
+    text = re.sub(_URL, lambda found: split_url(found[0]).safe, text)
+    text = re.sub(_MISTYPED, rf"\g<1>{HIDDEN}@", text)
+    return _hide_values(re.sub(_SCHEMELESS, _without_login, text))
 
 
 def redact_values(value: Any) -> Any:
@@ -90,7 +89,7 @@ def redact_values(value: Any) -> Any:
 
 
 def _hide_values(text: str) -> str:
-    return _QUERY.sub(rf"\g<1>{HIDDEN}", _ASSIGNED.sub(rf"\g<1>{HIDDEN}", text))
+    return re.sub(_QUERY, rf"\g<1>{HIDDEN}", re.sub(_ASSIGNED, rf"\g<1>{HIDDEN}", text))
 
 
 def _without_login(found: re.Match[str]) -> str:
@@ -98,8 +97,8 @@ def _without_login(found: re.Match[str]) -> str:
     if found[2].lstrip("/\\").startswith(HIDDEN):
         return found[0]
     login, after = f"{found[1]}:{found[2]}", found[3]
-    is_harmless = _CLOCK.fullmatch(login) or _DRIVE.fullmatch(login)
-    if is_harmless and not _CERTAIN_HOST.match(after):
+    is_harmless = re.fullmatch(_CLOCK, login) or re.fullmatch(_DRIVE, login)
+    if is_harmless and not re.match(_CERTAIN_HOST, after):
         return found[0]
     return f"{HIDDEN}@{after}"
 
@@ -124,7 +123,9 @@ def _end_of_login(rest: str) -> int:
     authority, last = _before_path(rest), rest.rfind("@")
     if "@" in authority:
         by_standard = authority.rindex("@")
-        better = not _HOST.fullmatch(authority[by_standard + 1 :]) and _HOST.fullmatch(_before_path(rest[last + 1 :]))
+        better = not re.fullmatch(_HOST, authority[by_standard + 1 :]) and re.fullmatch(
+            _HOST, _before_path(rest[last + 1 :])
+        )
         return last if better else by_standard
     _, colon, port = authority.partition(":")
     if colon and not port.isdecimal() and not authority.startswith("["):

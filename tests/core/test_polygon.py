@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeseg.polygon import Polygon, trace_polygons
+from edgeseg.polygon import Polygon, _sides_meet, is_simple, trace_polygons
 
 
 def random_mask(seed: int) -> Any:
@@ -119,3 +119,13 @@ def test_the_largest_is_first_and_small_ones_are_left_out() -> None:
     assert [polygon.area for polygon in trace_polygons(mask)] == [20, 4, 1]
     assert [polygon.area for polygon in trace_polygons(mask, min_area=4)] == [20, 4]
     assert trace_polygons(mask & False) == []
+
+
+def test_outlines_are_simple_by_whatever_way_that_is_told() -> None:
+    draw = np.random.default_rng(0)
+    told = []
+    for _ in range(4000):
+        points = draw.integers(0, draw.integers(3, 40), (draw.integers(3, 9), 2)).astype(np.int32)
+        told.append(is_simple(points))
+        assert told[-1] is not _sides_meet((points,)), points.tolist()
+    assert 500 < sum(told) < 3500

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import ssl
 import tempfile
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +26,8 @@ def tls_options(target: str, trust: Trust) -> dict[str, str]:
     Raises:
         StreamFault: the certificate is not the one that was pinned.
     """
+    import ssl
+
     if not is_encrypted(target):
         return {}
     if trust.insecure:
@@ -48,6 +49,8 @@ def check_certificate(target: str, trust: Trust) -> None:
     Raises:
         StreamFault: it is not trusted.
     """
+    import ssl
+
     if not is_encrypted(target) or trust.insecure or trust.fingerprint:
         return
     context = ssl.create_default_context(cafile=trust.ca_file or None)
@@ -69,6 +72,8 @@ def check_certificate(target: str, trust: Trust) -> None:
 
 def _check_pin(target: str, fingerprint: str) -> dict[str, str]:
     """Trust one certificate and no other: its own name is then the one that is expected."""
+    import ssl
+
     certificate = _certificate(target)
     if (found := _fingerprint(certificate)) != fingerprint:
         raise pin_fault(found)
@@ -94,6 +99,8 @@ def _url_path(data: bytes) -> str:
 
 def _name(target: str, ca_file: str) -> str:
     """A name that the certificate holds; where it holds none, the host's."""
+    import ssl
+
     context = ssl.create_default_context(cafile=ca_file)
     context.check_hostname = False
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -112,6 +119,8 @@ def _name(target: str, ca_file: str) -> str:
 
 def _certificate(target: str) -> bytes:
     """What the camera presents, unverified, as DER."""
+    import ssl
+
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
